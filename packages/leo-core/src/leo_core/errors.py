@@ -1,0 +1,225 @@
+"""The error tree of LEO.
+
+::
+
+    LEOError
+    ├── ConfigError              a setting or an argument is wrong; the message says which and what to do
+    │   ├── MissingExtraError    an optional part is not installed; names the ``pip install`` that brings it
+    │   └── TenantRequiredError  the policy serves several tenants and the request names none
+    ├── RequestError             the request itself cannot be answered as it stands (empty, malformed, too large)
+    │   └── CapabilityError      no member can do what the request needs (tools, images, …)
+    ├── ProviderError            a model's provider failed; ``.provider``, ``.model``, ``.retry_after_s``
+    │   ├── ProviderTimeoutError     no answer within the time allowed
+    │   ├── ProviderUnavailableError connection refused or reset, 5xx
+    │   ├── RateLimitError           429
+    │   ├── AuthenticationError      401, 403
+    │   ├── InvalidRequestError      400, 404, 413, 422: retrying will not help
+    │   └── MalformedReplyError      the reply is not what the protocol promises (bad JSON, empty stream, …)
+    ├── StreamInterruptedError   a stream died after its first token; ``.partial`` holds what was shown
+    ├── NoAnswerError            every permitted route failed; ``.failures`` lists why, in the order tried
+    │   └── AbstainedError       the members disagree too much for the confidence that was asked for
+    ├── BudgetExceededError      the next call would cost more than allowed
+    ├── StorageError             the store failed
+    │   ├── StoreLockedError     another process held the store for too long
+    │   ├── StoreCorruptError    the file is not a LEO store or is damaged; nothing was changed
+    │   ├── StoreFullError       no space left; what was acknowledged is safe
+    │   └── StoreMismatchError   written by a newer LEO, or with another embedder
+    └── ReceiptError             a receipt, proof, checkpoint or log fails a check; ``.check`` names it
+        ├── NotAReceiptError     the input is not a receipt at all
+        └── SigningKeyError      a key is missing, unreadable or of the wrong kind
+
+Errors of other libraries are translated where they enter, with the original as ``__cause__``.
+No message holds a prompt, an answer or a secret.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "AbstainedError",
+    "AuthenticationError",
+    "BudgetExceededError",
+    "CapabilityError",
+    "ConfigError",
+    "InvalidRequestError",
+    "LEOError",
+    "MalformedReplyError",
+    "MissingExtraError",
+    "NoAnswerError",
+    "NotAReceiptError",
+    "ProviderError",
+    "ProviderTimeoutError",
+    "ProviderUnavailableError",
+    "RateLimitError",
+    "ReceiptError",
+    "RequestError",
+    "SigningKeyError",
+    "StorageError",
+    "StoreCorruptError",
+    "StoreFullError",
+    "StoreLockedError",
+    "StoreMismatchError",
+    "StreamInterruptedError",
+    "TenantRequiredError",
+]
+
+
+class LEOError(Exception):
+    """Root of every error that LEO raises on purpose."""
+
+
+class ConfigError(LEOError, ValueError):
+    """A setting or an argument is wrong."""
+
+
+class MissingExtraError(ConfigError, ImportError):
+    """An optional part of LEO is not installed.
+
+    Args:
+        extra: Name of the extra, as in ``pip install leo-core[extra]``.
+        needed_for: What the caller wanted to do.
+    """
+
+    def __init__(self, extra: str, needed_for: str) -> None:
+        super().__init__(f"{needed_for} needs an optional part: pip install 'leo-core[{extra}]'")
+        self.extra = extra
+
+
+class TenantRequiredError(ConfigError):
+    """The policy serves several tenants and the request names none."""
+
+
+class RequestError(LEOError, ValueError):
+    """The request cannot be answered as it stands."""
+
+
+class CapabilityError(RequestError):
+    """No member can do what the request needs."""
+
+
+class ProviderError(LEOError):
+    """A model's provider failed.
+
+    Attributes:
+        provider: Name of the provider, such as ``"openai"``.
+        model: Name of the model.
+        retry_after_s: Seconds that the provider asked to wait, if it said so.
+        retryable: Whether the same call may succeed later.
+    """
+
+    retryable = False
+
+    def __init__(self, message: str, *, provider: str, model: str, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.provider = provider
+        self.model = model
+        self.retry_after_s = retry_after_s
+
+
+class ProviderTimeoutError(ProviderError, TimeoutError):
+    """No answer within the time allowed."""
+
+    retryable = True
+
+
+class ProviderUnavailableError(ProviderError, ConnectionError):
+    """The provider could not be reached, or answered with a 5xx status."""
+
+    retryable = True
+
+
+class RateLimitError(ProviderError):
+    """The provider answered 429."""
+
+    retryable = True
+
+
+class AuthenticationError(ProviderError):
+    """The provider refused the credentials (401 or 403)."""
+
+
+class InvalidRequestError(ProviderError):
+    """The provider refused the request (400, 404, 413, 422)."""
+
+
+class MalformedReplyError(ProviderError):
+    """The reply is not what the provider's protocol promises."""
+
+    retryable = True
+
+
+class StreamInterruptedError(LEOError):
+    """A stream died after its first token was shown.
+
+    Attributes:
+        partial: The text that the caller has already seen.
+    """
+
+    def __init__(self, message: str, *, partial: str) -> None:
+        super().__init__(message)
+        self.partial = partial
+
+
+class NoAnswerError(LEOError):
+    """Every permitted route failed.
+
+    Attributes:
+        failures: The errors, in the order in which the members were tried.
+    """
+
+    def __init__(self, message: str, *, failures: tuple[LEOError, ...] = ()) -> None:
+        super().__init__(message)
+        self.failures = failures
+
+
+class AbstainedError(NoAnswerError):
+    """The members disagree too much for the confidence that was asked for."""
+
+
+class BudgetExceededError(LEOError):
+    """The next call would cost more than allowed."""
+
+
+class StorageError(LEOError):
+    """The store failed."""
+
+
+class StoreLockedError(StorageError):
+    """Another process held the store for too long."""
+
+
+class StoreCorruptError(StorageError):
+    """The file is not a LEO store, or it is damaged."""
+
+
+class StoreFullError(StorageError):
+    """No space is left on the device."""
+
+
+class StoreMismatchError(StorageError):
+    """The store was written by a newer LEO, or with another embedder."""
+
+
+class ReceiptError(LEOError):
+    """A receipt, proof, checkpoint or log fails a check.
+
+    Attributes:
+        check: Short, stable name of the failed check, such as ``"signature"`` or ``"inclusion"``.
+    """
+
+    def __init__(self, message: str, *, check: str) -> None:
+        super().__init__(message)
+        self.check = check
+
+
+class NotAReceiptError(ReceiptError):
+    """The input is not a receipt at all."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, check="format")
+
+
+class SigningKeyError(ReceiptError):
+    """A key is missing, unreadable or of the wrong kind."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, check="key")

@@ -1,0 +1,248 @@
+"""What LEO needs of the world.
+
+A port is a Protocol: anything with these methods will do. Each has a contract suite in ``tests/contracts``
+that every implementation passes, the fakes included.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+
+    import numpy as np
+    import numpy.typing as npt
+
+    from leo_core.records import (
+        CacheEntry,
+        Capabilities,
+        Chunk,
+        Draft,
+        EmbedderFingerprint,
+        Event,
+        Json,
+        Neighbour,
+        Observation,
+        Receipt,
+        Request,
+        Usage,
+        Vector,
+    )
+
+__all__ = ["Clock", "Embedder", "Listener", "Model", "ReceiptLog", "Store"]
+
+
+@runtime_checkable
+class Model(Protocol):
+    """A member: something that answers requests.
+
+    Failures are raised as :class:`leo_core.errors.ProviderError` or one of its kinds. The async methods never
+    block the event loop. Closing is idempotent.
+    """
+
+    @property
+    def id(self) -> str:
+        """Id of the member, unique within a LEO, such as ``"openai:gpt-5-mini"``."""
+        ...
+
+    @property
+    def family(self) -> str:
+        """Models of one family are presumed to err together, such as ``"gpt"``; may equal ``id``."""
+        ...
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What it can do."""
+        ...
+
+    @property
+    def fingerprint(self) -> Mapping[str, Json]:
+        """Everything of its configuration that can change an answer; part of the cache keys. No secret."""
+        ...
+
+    def estimate(self, request: Request) -> Usage:
+        """Upper estimate of the usage of this request, before the call; unknown price gives ``cost_usd=None``."""
+        ...
+
+    def price(self, usage: Usage) -> float | None:
+        """What these tokens would cost with this model, in US dollars; ``None`` when the price is unknown."""
+        ...
+
+    def generate(self, request: Request) -> Draft:
+        """Answer the request. ``request.constraints.max_latency_s``, where set, is the time allowed."""
+        ...
+
+    async def agenerate(self, request: Request) -> Draft:
+        """Answer the request, without blocking the loop."""
+        ...
+
+    def stream(self, request: Request) -> Iterator[Chunk]:
+        """Answer in pieces; the last chunk carries the complete ``draft``."""
+        ...
+
+    def astream(self, request: Request) -> AsyncIterator[Chunk]:
+        """Answer in pieces, without blocking the loop; an async generator."""
+        ...
+
+    def close(self) -> None:
+        """Release connections that this object opened itself."""
+        ...
+
+
+@runtime_checkable
+class Embedder(Protocol):
+    """Turns texts into unit vectors."""
+
+    @property
+    def fingerprint(self) -> EmbedderFingerprint:
+        """Identifies the embedder; stored with every vector."""
+        ...
+
+    @property
+    def is_local(self) -> bool:
+        """Whether ``embed`` is pure computation that takes well under a millisecond, so needs no thread."""
+        ...
+
+    def embed(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
+        """Unit rows, float32, shape ``(len(texts), d)``. A text without any feature gives the first basis vector."""
+        ...
+
+
+@runtime_checkable
+class Store(Protocol):
+    """Keeps cache entries with their vectors, and observations.
+
+    All methods are synchronous, thread-safe, and raise :class:`leo_core.errors.StorageError` or one of its kinds.
+    Everything is scoped by tenant; no method returns another tenant's rows.
+    """
+
+    def open_for(self, fingerprint: EmbedderFingerprint) -> None:
+        """Declare the embedder. Raises ``StoreMismatchError`` when vectors of another one are inside."""
+        ...
+
+    def get_exact(self, tenant: str, exact_key: str, *, now: float) -> CacheEntry | None:
+        """The live entry whose request had this key."""
+        ...
+
+    def get(self, tenant: str, entry_id: str) -> CacheEntry | None:
+        """The entry with this id, live or expired."""
+        ...
+
+    def search(self, tenant: str, scope_key: str, vector: Vector, *, k: int, now: float) -> tuple[Neighbour, ...]:
+        """The ``k`` nearest live entries in scope, best first, one row per entry, exact inner products."""
+        ...
+
+    def put(self, entry: CacheEntry, vector: Vector | None) -> None:
+        """Write an entry; replaces one with the same tenant and exact key. Visible to other processes on return."""
+        ...
+
+    def add_alias(self, tenant: str, entry_id: str, text: str, vector: Vector, exact_key: str) -> None:
+        """Attach a verified paraphrase to an entry: one more vector and exact key with the same answer."""
+        ...
+
+    def count_hit(self, tenant: str, entry_id: str) -> None:
+        """Count one serving of the entry."""
+        ...
+
+    def remove(self, tenant: str, *, entry_ids: Sequence[str] = (), tags: Sequence[str] = (), model: str | None = None) -> int:
+        """Remove entries by id, by tag or by model; returns how many."""
+        ...
+
+    def clear(self, tenant: str | None = None) -> int:
+        """Remove all entries of a tenant, or of all tenants; receipts and observations stay."""
+        ...
+
+    def count_entries(self, tenant: str | None = None) -> int:
+        """Entries kept, expired ones included."""
+        ...
+
+    def observe(self, observations: Sequence[Observation]) -> None:
+        """Append observations, durably and atomically."""
+        ...
+
+    def observations(self, after: int = 0, *, tenant: str | None = None) -> Iterator[tuple[int, Observation]]:
+        """Observations with a number above ``after``, in order of their numbers."""
+        ...
+
+    def save_state(self, tenant: str, name: str, blob: bytes) -> None:
+        """Keep a stage's state under a name; the last write wins."""
+        ...
+
+    def load_state(self, tenant: str, name: str) -> bytes | None:
+        """The state kept under a name."""
+        ...
+
+    def tenants(self) -> tuple[str, ...]:
+        """Tenants with any row, sorted."""
+        ...
+
+    def close(self) -> None:
+        """Close; idempotent. Everything acknowledged is durable."""
+        ...
+
+
+@runtime_checkable
+class ReceiptLog(Protocol):
+    """An append-only Merkle log of signed statements (RFC 6962), one linear log per store.
+
+    Thread-safe and, where the store is shared, process-safe.
+    """
+
+    def append(self, statement: Mapping[str, Json], openings: Mapping[str, str]) -> Receipt:
+        """Complete the statement with the log size before it, sign it, append it durably, return its receipt.
+
+        The receipt is on disk when this returns. The same statement content appended twice (same
+        ``answer_id``) returns the first receipt.
+        """
+        ...
+
+    def get(self, receipt_id: str) -> Receipt | None:
+        """The receipt with this id, with a proof against the current checkpoint."""
+        ...
+
+    def receipts(self, start: int = 0, stop: int | None = None) -> Iterator[Receipt]:
+        """Receipts by position."""
+        ...
+
+    def size(self) -> int:
+        """Number of receipts."""
+        ...
+
+    def checkpoint(self) -> str:
+        """Signed tree head in the form of a C2SP tlog-checkpoint."""
+        ...
+
+    def consistency_proof(self, old_size: int, new_size: int) -> tuple[str, ...]:
+        """Hex hashes that prove that the log of ``old_size`` is a prefix of that of ``new_size``."""
+        ...
+
+    def audit(self, progress: Callable[[int, int], None] | None = None) -> int:
+        """Replay the whole log; returns its size or raises ``ReceiptError`` with the first failed check."""
+        ...
+
+    def close(self) -> None:
+        """Close; idempotent."""
+        ...
+
+
+@runtime_checkable
+class Listener(Protocol):
+    """Hears events. Must return quickly; an error in a listener is logged and never reaches the caller."""
+
+    def notify(self, event: Event) -> None:
+        """Take note of an event."""
+        ...
+
+
+@runtime_checkable
+class Clock(Protocol):
+    """Tells the time."""
+
+    def now(self) -> float:
+        """Seconds since the Unix epoch."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds on a clock that never goes back."""
+        ...

@@ -670,12 +670,16 @@ class Answer:
         novelty: Novelty of the request.
         cache: What the cache decided.
         decision: Why this route.
-        verdict: The committee's verdict on the consensus route.
-        receipt: The signed record; ``None`` when receipts are switched off, and only then.
+        request_risk: Risk known before any model was called; ``None`` on a cache hit.
+        verdict: The committee's verdict, where one was asked for.
+        receipt: The signed record; ``None`` when receipts are switched off, or when the log failed and the
+            configuration does not insist on one.
         finish_reason: Why the text ends.
         latency_s: Wall time of the whole request.
-        own_s: LEO's own part of it, without the members' calls.
+        waited_s: Part of it that was spent waiting for members.
         draft: The draft that is served; ``None`` for a cache hit.
+        drafts: All drafts that were made.
+        failures: Calls that brought no draft.
         entry: The entry that is served on a cache hit.
     """
 
@@ -690,13 +694,21 @@ class Answer:
     novelty: Novelty
     cache: CacheDecision
     decision: RouteDecision
+    request_risk: RequestRisk | None = None
     verdict: Verdict | None = None
     receipt: Receipt | None = None
     finish_reason: str = "stop"
     latency_s: float = 0.0
-    own_s: float = 0.0
+    waited_s: float = 0.0
     draft: Draft | None = None
+    drafts: tuple[Draft, ...] = ()
+    failures: tuple[Failure, ...] = ()
     entry: CacheEntry | None = None
+
+    @property
+    def own_s(self) -> float:
+        """LEO's own part of the latency: all of it but the waiting for members."""
+        return max(0.0, self.latency_s - self.waited_s)
 
     @property
     def text(self) -> str:

@@ -1,0 +1,98 @@
+"""All settings of LEO in one frozen object: the settings of each stage, side by side, and a few of the engine.
+
+The library reads no environment variable; providers' SDKs read their own keys.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal
+
+from leo_core.errors import ConfigError
+from leo_core.stages.cache.config import CacheConfig
+from leo_core.stages.consensus.config import ConsensusConfig
+from leo_core.stages.embed.config import EmbedConfig
+from leo_core.stages.memory.config import MemoryConfig
+from leo_core.stages.novelty.config import NoveltyConfig
+from leo_core.stages.receipt.config import ReceiptConfig
+from leo_core.stages.risk.config import RiskConfig
+from leo_core.stages.route.config import RouteConfig
+
+__all__ = ["LEOConfig", "Preset"]
+
+Preset = Literal["economy", "balanced", "verified", "private"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LEOConfig:
+    """Settings of every stage.
+
+    Attributes:
+        embed: Which embedder.
+        memory: Micro-memory of a session.
+        novelty: Novelty of a request.
+        cache: When a kept answer may be served, and for how long it is kept.
+        risk: Risk before and after the answer.
+        route: What is weighed when a route is chosen.
+        consensus: How a committee decides, and trust.
+        receipts: Whether and how receipts are signed.
+        audit_rate: Share of the answers that is checked afterwards, in [0, 1]; by the ``checker`` where there is
+            one, otherwise by asking the members that were not asked, which costs what they cost.
+        require_tenant: Refuse requests that name no tenant.
+        max_prompt_chars: Longest request admitted, in characters.
+        background_capacity: Answers that may wait to be written before new requests have to wait.
+    """
+
+    embed: EmbedConfig = field(default_factory=EmbedConfig)
+    memory: MemoryConfig = field(default_factory=MemoryConfig)
+    novelty: NoveltyConfig = field(default_factory=NoveltyConfig)
+    cache: CacheConfig = field(default_factory=CacheConfig)
+    risk: RiskConfig = field(default_factory=RiskConfig)
+    route: RouteConfig = field(default_factory=RouteConfig)
+    consensus: ConsensusConfig = field(default_factory=ConsensusConfig)
+    receipts: ReceiptConfig = field(default_factory=ReceiptConfig)
+    audit_rate: float = 0.0
+    require_tenant: bool = False
+    max_prompt_chars: int = 4_000_000
+    background_capacity: int = 1024
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.audit_rate <= 1.0:
+            message = f"audit_rate must lie in [0, 1], got {self.audit_rate!r}"
+            raise ConfigError(message)
+        for name in ("max_prompt_chars", "background_capacity"):
+            if getattr(self, name) < 1:
+                message = f"{name} must be at least 1, got {getattr(self, name)!r}"
+                raise ConfigError(message)
+
+    @classmethod
+    def preset(cls, name: Preset) -> LEOConfig:
+        """A named set of settings.
+
+        ``economy`` weighs cost most; ``balanced`` is the default; ``verified`` weighs errors a hundred times more
+        and insists on receipts; ``private`` is ``balanced`` without anything kept for reuse.
+
+        Raises:
+            ConfigError: There is no preset of that name.
+        """
+        balanced = cls()
+        match name:
+            case "economy":
+                return replace(balanced, route=replace(balanced.route, loss_usd=balanced.route.loss_usd / 10))
+            case "balanced":
+                return balanced
+            case "verified":
+                return replace(
+                    balanced,
+                    route=replace(balanced.route, loss_usd=balanced.route.loss_usd * 100),
+                    receipts=replace(balanced.receipts, required=True),
+                )
+            case "private":
+                return replace(balanced, cache=replace(balanced.cache, enabled=False))
+            case _:
+                message = f"there is no preset {name!r}; there are economy, balanced, verified, private"
+                raise ConfigError(message)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The settings as plain values, as receipts digest them."""
+        return asdict(self)

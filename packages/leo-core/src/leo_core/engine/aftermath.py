@@ -1,0 +1,196 @@
+"""What happens after the answer, off the request's path: keeping it, comparing it, auditing it, learning from it."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from leo_core.engine.effects import (
+    AddAlias,
+    CallAll,
+    CheckAnswer,
+    CountHit,
+    Draw,
+    HandOver,
+    Learn,
+    Notify,
+    Now,
+    WriteEntry,
+)
+from leo_core.engine.feedback import judge_members
+from leo_core.records import CacheEntry, Draft
+from leo_core.stages.cache.observations import observe_explored
+from leo_core.stages.consensus.equivalence import same_answer
+from leo_core.stages.route.observations import observe_route
+
+if TYPE_CHECKING:
+    from leo_core.engine.effects import Pipeline
+    from leo_core.engine.plan import Plan
+    from leo_core.records import Answer, CacheDecision, Embedding, Identity, Request
+
+__all__ = ["make_entry", "settle"]
+
+COMPLETE = frozenset({"stop", "tool_calls"})
+
+
+def settle(
+    request: Request,
+    answer: Answer,
+    identity: Identity,
+    embedding: Embedding | None,
+    candidate: CacheEntry | None,
+    plan: Plan,
+) -> Pipeline[None]:
+    """Hand over to the background what the caller need not wait for."""
+    now = yield from Now()
+    entry = make_entry(request, answer, identity, now.epoch, plan) if _is_keepable(answer) else None
+    yield from HandOver(lambda: _aftermath(request, answer, identity, embedding, candidate, entry, plan), entry)
+
+
+def _aftermath(
+    request: Request,
+    answer: Answer,
+    identity: Identity,
+    embedding: Embedding | None,
+    candidate: CacheEntry | None,
+    entry: CacheEntry | None,
+    plan: Plan,
+) -> Pipeline[None]:
+    if answer.cache.hit and answer.entry is not None:
+        yield from CountHit(request.tenant, answer.entry.id)
+    elif entry is not None:
+        yield from keep(
+            entry, decision=answer.cache, candidate=candidate, identity=identity, embedding=embedding
+        )
+    if answer.draft is not None:
+        yield from learn_outcome(request, answer)
+    yield from audit(request, answer, plan)
+
+
+# ------------------------------------------------------------------------------------------------- keeping
+
+
+def _is_keepable(answer: Answer) -> bool:
+    """Whether an answer may be served again: complete, not abstained on, not judged wrong, caching not off."""
+    if answer.cache.action in ("serve", "off") or answer.finish_reason not in COMPLETE:
+        return False
+    if answer.verdict is not None and answer.verdict.abstained:
+        return False
+    return answer.risk.action != "abstain" and bool(answer.message.content or answer.message.tool_calls)
+
+
+def make_entry(request: Request, answer: Answer, identity: Identity, now: float, plan: Plan) -> CacheEntry:
+    """The cache entry that an answer amounts to."""
+    ttl_s = plan.config.cache.ttl_s
+    supporters = _supporters(answer)
+    return CacheEntry(
+        id=answer.id,
+        tenant=request.tenant,
+        exact_key=identity.exact_key,
+        scope_key=identity.scope_key,
+        text=identity.text,
+        message=answer.message,
+        members=supporters,
+        model=answer.model,
+        route=answer.route,
+        usage=answer.usage,
+        receipt_id=answer.receipt.id if answer.receipt else "",
+        created_at=now,
+        expires_at=None if ttl_s is None else now + ttl_s,
+        tags=request.tags,
+        size_bytes=len(identity.text) + len(json.dumps(answer.message.content, default=str)),
+        metadata=answer.draft.metadata if answer.draft else {},
+    )
+
+
+def _supporters(answer: Answer) -> tuple[str, ...]:
+    """The members whose answers stand behind the one served."""
+    verdict = answer.verdict
+    if verdict is None or verdict.winner < 0:
+        return () if answer.draft is None else (answer.draft.member,)
+    return tuple(vote.member for vote in verdict.votes if vote.answer_class == verdict.winner)
+
+
+def keep(
+    entry: CacheEntry,
+    *,
+    decision: CacheDecision,
+    candidate: CacheEntry | None,
+    identity: Identity,
+    embedding: Embedding | None,
+) -> Pipeline[None]:
+    """Write an answer; after an exploration, compare it with the candidate first.
+
+    The same answer makes the question an alias of the candidate's entry; a different one becomes its own entry.
+    """
+    vector = embedding.vector if embedding is not None and identity.semantic else None
+    if decision.action == "explore" and candidate is not None:
+        same = same_answer(candidate.message, entry.message, entry.text)
+        now = yield from Now()
+        yield from Learn((observe_explored(decision, same=same, tenant=entry.tenant, at=now.epoch),))
+        yield from Notify("cache.compared", {"entry_id": candidate.id, "same": same})
+        if same and vector is not None:
+            yield from AddAlias(entry.tenant, candidate.id, identity.text, vector, identity.exact_key)
+            return
+    yield from WriteEntry(entry, vector)
+
+
+# ------------------------------------------------------------------------------------------------ learning
+
+
+def learn_outcome(request: Request, answer: Answer) -> Pipeline[None]:
+    """Count the route's cost and latency, and what a verdict says of the members that answered alone before."""
+    now = yield from Now()
+    yield from Learn(
+        (
+            observe_route(
+                answer.route,
+                region=answer.novelty.region,
+                right=None,
+                cost_usd=answer.usage.cost_usd,
+                latency_s=answer.latency_s,
+                tenant=request.tenant,
+                at=now.epoch,
+            ),
+        )
+    )
+
+
+def audit(request: Request, answer: Answer, plan: Plan) -> Pipeline[None]:
+    """Check a random share of the answers, drawn after they were committed, and learn from it.
+
+    The user's checker decides where there is one, and then members are judged too. Otherwise the answer is compared
+    with those of the members that were not asked, which teaches the router only: trust is never learned from
+    agreement among members.
+    """
+    (draw,) = yield from Draw()
+    if draw >= plan.config.audit_rate:
+        return
+    if plan.audits:
+        right = yield from CheckAnswer(request, answer)
+    else:
+        right = yield from _compare_with_others(request, answer, plan)
+    if right is None:
+        return
+    now = yield from Now()
+    yield from Notify("audit.done", {"right": right, "route": answer.route.value})
+    if plan.audits:
+        yield from Learn(judge_members(request, answer, right=right, at=now.epoch))
+    else:
+        route = observe_route(
+            answer.route, region=answer.novelty.region, right=right, tenant=request.tenant, at=now.epoch
+        )
+        yield from Learn((route,))
+
+
+def _compare_with_others(request: Request, answer: Answer, plan: Plan) -> Pipeline[bool | None]:
+    asked = set(answer.members)
+    others = tuple(member for member in plan.members if member.id not in asked)
+    if answer.draft is None or not others:
+        return None
+    replies = yield from CallAll(others, request)
+    drafts = [reply for reply in replies if isinstance(reply, Draft)]
+    if not drafts:
+        return None
+    same = sum(same_answer(draft.message, answer.message, request.question) for draft in drafts)
+    return same * 2 >= len(drafts)

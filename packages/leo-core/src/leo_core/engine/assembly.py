@@ -1,0 +1,153 @@
+"""From settings to a wired LEO: the only place that knows concrete classes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from leo_core.engine.plan import Plan
+from leo_core.engine.world import SystemClock, World
+from leo_core.errors import ConfigError
+from leo_core.ports import Model, Store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from leo_core.config import LEOConfig
+    from leo_core.ports import Clock, Embedder, Listener, ReceiptLog
+    from leo_core.records import Answer, Request
+    from leo_core.stages.receipt.keys import SigningKey
+
+__all__ = ["make_plan", "make_world", "open_parts", "pick_member"]
+
+
+def pick_member(given: str | Model | None) -> Model | None:
+    """A member from its name, such as ``"openai:gpt-5-mini"``, or as it is.
+
+    Raises:
+        ConfigError: It is neither; the message says what is understood.
+    """
+    if given is None or isinstance(given, Model):
+        return given
+    if isinstance(given, str):
+        from leo_core.providers.names import resolve_model  # noqa: PLC0415 - providers load when they are used
+
+        return resolve_model(given)
+    message = f"a member is a name like 'openai:gpt-5-mini' or a Model, not {type(given).__name__}"
+    raise ConfigError(message)
+
+
+def pick_jury(given: Sequence[str | Model], known: Sequence[Model | None]) -> tuple[Model, ...]:
+    """The jury; a name that small or large already has means that very member."""
+    by_id = {member.id: member for member in known if member is not None}
+    return tuple(
+        by_id.get(item) or _must(pick_member(item)) if isinstance(item, str) else _must(pick_member(item))
+        for item in given
+    )
+
+
+def _must(member: Model | None) -> Model:
+    if member is None:
+        message = "the jury holds None; leave it out"
+        raise ConfigError(message)
+    return member
+
+
+def pick_embedder(given: str | Embedder | None, config: LEOConfig) -> Embedder:
+    """The embedder: a name, an object, or the one that the settings name."""
+    from leo_core.stages.embed.load import load_embedder  # noqa: PLC0415 - loads numba
+
+    if given is None:
+        return load_embedder(config.embed.name)
+    return load_embedder(given) if isinstance(given, str) else given
+
+
+def open_parts(
+    store: str | Path | Store, signing_key: SigningKey | str | Path | None, config: LEOConfig
+) -> tuple[Store, ReceiptLog | None, SigningKey | None]:
+    """Store, log and key. A path means one SQLite file for all, with the key beside it (mode 0600)."""
+    from leo_core.stages.receipt.keys import SigningKey  # noqa: PLC0415
+    from leo_core.storage.in_memory import InMemoryStore  # noqa: PLC0415
+    from leo_core.storage.keyfile import load_or_create_key  # noqa: PLC0415
+    from leo_core.storage.receipt_log import InMemoryReceiptLog, SqliteReceiptLog  # noqa: PLC0415
+
+    settings = config.receipts
+    key = load_or_create_key(Path(signing_key)) if isinstance(signing_key, str | Path) else signing_key
+    if isinstance(store, str) and store.startswith("chroma://"):
+        message = "chroma:// stores are not supported; give a path, ':memory:' or a Store"
+        raise ConfigError(message)
+    if isinstance(store, str | Path) and str(store) != ":memory:":
+        from leo_core.storage.database import Database  # noqa: PLC0415
+        from leo_core.storage.sqlite import SqliteStore  # noqa: PLC0415
+
+        path = Path(store).expanduser()
+        database = Database(path)
+        if not settings.enabled:
+            return SqliteStore(database), None, None
+        key = key or load_or_create_key(path.with_name(path.name + ".key"))
+        return SqliteStore(database), SqliteReceiptLog(database, key, settings.origin), key
+    kept = InMemoryStore() if isinstance(store, str | Path) else store
+    if not settings.enabled:
+        return kept, None, None
+    key = key or SigningKey.generate()
+    return kept, InMemoryReceiptLog(key, settings.origin), key
+
+
+def make_plan(
+    small: Model | None, large: Model | None, jury: tuple[Model, ...], config: LEOConfig, *, audits: bool
+) -> Plan:
+    """The plan: members in their roles, policies, and the fingerprint that goes into every key."""
+    from leo_core.stages.cache.pair import load_pair_model  # noqa: PLC0415
+
+    members = {
+        "small": None if small is None else dict(small.fingerprint),
+        "large": None if large is None else dict(large.fingerprint),
+        "jury": [dict(member.fingerprint) for member in jury],
+    }
+    settings = config.to_dict()
+    policy = {
+        "settings_sha256": hashlib.sha256(_canonical(settings)).hexdigest(),
+        "members_sha256": hashlib.sha256(_canonical(members)).hexdigest(),
+    }
+    return Plan(
+        config=config,
+        small=small,
+        large=large,
+        jury=jury,
+        fingerprint=members,
+        policy=policy,
+        pair_model=load_pair_model(),
+        audits=audits,
+    )
+
+
+def make_world(
+    *,
+    store: Store,
+    log: ReceiptLog | None,
+    embedder: Embedder,
+    config: LEOConfig,
+    listeners: Sequence[Listener],
+    checker: Callable[[Request, Answer], bool | None] | None,
+    seed: int | None,
+    clock: Clock | None,
+) -> World:
+    """The world of a LEO. ``seed=None`` draws from the system's secure source."""
+    store.open_for(embedder.fingerprint)
+    return World(
+        store=store,
+        log=log,
+        embedder=embedder,
+        config=config,
+        clock=clock or SystemClock(),
+        chance=random.SystemRandom() if seed is None else random.Random(seed),  # noqa: S311 - seeded on request
+        listeners=listeners,
+        checker=checker,
+    )
+
+
+def _canonical(value: Any) -> bytes:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), default=str).encode()

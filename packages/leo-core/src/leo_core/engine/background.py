@@ -1,0 +1,110 @@
+"""Work off the request's path: one thread, a bounded queue, back-pressure, and a clean flush."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import threading
+import weakref
+from collections import deque
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["Background"]
+
+_log = logging.getLogger("leo_core")
+
+
+class Background:
+    """Runs jobs in order in a thread that starts with the first of them.
+
+    Args:
+        run: Runs one job; an exception that escapes it is logged and counted, and the next job goes on.
+        capacity: Jobs that may wait. Past that :meth:`submit` blocks and :meth:`try_submit` refuses.
+
+    Attributes:
+        failures: Jobs that ended with an exception.
+    """
+
+    def __init__(self, run: Callable[[Callable[[], object]], object], *, capacity: int = 1024) -> None:
+        self._run = run
+        self._capacity = capacity
+        self._jobs: deque[Callable[[], object]] = deque()
+        self._changed = threading.Condition()
+        self._busy = False
+        self._closed = False
+        self._thread: threading.Thread | None = None
+        self.failures = 0
+
+    def try_submit(self, job: Callable[[], object]) -> bool:
+        """Queue a job if there is room.
+
+        Raises:
+            RuntimeError: After :meth:`close`.
+        """
+        with self._changed:
+            if len(self._jobs) >= self._capacity:
+                return False
+            self._put(job)
+            return True
+
+    def submit(self, job: Callable[[], object]) -> None:
+        """Queue a job, waiting for room if need be. A job submitted from the background thread never waits."""
+        with self._changed:
+            inside = threading.current_thread() is self._thread
+            self._changed.wait_for(lambda: inside or self._closed or len(self._jobs) < self._capacity)
+            self._put(job)
+
+    def flush(self, timeout_s: float | None = None) -> bool:
+        """Wait until everything queued so far is done; tells whether it was in time."""
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._jobs and not self._busy, timeout_s)
+
+    def close(self, timeout_s: float | None = None) -> bool:
+        """Finish what is queued, then stop; idempotent. Tells whether it was in time."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+            thread = self._thread
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(timeout_s)
+            return not thread.is_alive()
+        return True
+
+    def _put(self, job: Callable[[], object]) -> None:
+        if self._closed:
+            message = "this LEO is closed"
+            raise RuntimeError(message)
+        self._jobs.append(job)
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._work, name="leo-background", daemon=True)
+            self._thread.start()
+            atexit.register(_close_if_alive, weakref.ref(self))
+        self._changed.notify_all()
+
+    def _work(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._jobs or self._closed)
+                if not self._jobs:
+                    return
+                job = self._jobs.popleft()
+                self._busy = True
+                self._changed.notify_all()
+            try:
+                self._run(job)
+            except Exception:
+                self.failures += 1
+                _log.exception("a background job of LEO failed")
+            finally:
+                with self._changed:
+                    self._busy = False
+                    self._changed.notify_all()
+
+
+def _close_if_alive(reference: weakref.ref[Background]) -> None:
+    background = reference()
+    if background is not None:
+        background.close(timeout_s=10.0)

@@ -1,0 +1,158 @@
+"""Running a pipeline: synchronously, asynchronously, and streaming either way.
+
+A driver sends the world's reply for each effect back into the pipeline until it returns. What an effect means is
+the world's business (:mod:`leo_core.engine.world`); how to wait for it is the driver's.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from contextlib import aclosing, closing
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from leo_core.engine.effects import CallMember, Show
+from leo_core.records import Chunk, ToolCallDelta
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    from leo_core.engine.effects import Effect, Pipeline
+    from leo_core.engine.world import World
+    from leo_core.records import Answer, Message
+
+__all__ = ["arun", "astream", "chunk_message", "run", "stream"]
+
+T = TypeVar("T")
+_PIECES = re.compile(r"\s*\S+\s*")
+
+
+class _Steps:
+    """A pipeline, one effect at a time. ``effect`` is the one that waits for a reply; ``None`` when it is done."""
+
+    def __init__(self, pipeline: Pipeline[Any]) -> None:
+        self._pipeline = pipeline
+        self.result: Any = None
+        self.effect: Effect[Any] | None = None
+        self.reply(None)
+
+    def reply(self, value: object) -> None:
+        """Send the reply for the effect."""
+        try:
+            self.effect = self._pipeline.send(value)
+        except StopIteration as stop:
+            self.effect, self.result = None, stop.value
+
+    def fail(self, error: BaseException) -> None:
+        """Throw an error into the pipeline where it waits."""
+        try:
+            self.effect = self._pipeline.throw(error)
+        except StopIteration as stop:
+            self.effect, self.result = None, stop.value
+
+    def close(self) -> None:
+        """Abandon the pipeline."""
+        self._pipeline.close()
+
+
+def run(pipeline: Pipeline[T], world: World) -> T:
+    """Run a pipeline synchronously."""
+    with closing(_Steps(pipeline)) as steps:
+        while steps.effect is not None:
+            _step(steps, steps.effect, world)
+        result: T = steps.result
+        return result
+
+
+async def arun(pipeline: Pipeline[T], world: World) -> T:
+    """Run a pipeline on the event loop, which it never blocks."""
+    with closing(_Steps(pipeline)) as steps:
+        while steps.effect is not None:
+            await _astep(steps, steps.effect, world)
+        result: T = steps.result
+        return result
+
+
+def stream(pipeline: Pipeline[Answer], world: World) -> Iterator[Chunk]:
+    """Run a pipeline and yield what it shows; the last chunk carries the answer."""
+    shown = False
+    with closing(_Steps(pipeline)) as steps:
+        while (effect := steps.effect) is not None:
+            if isinstance(effect, CallMember) and effect.live:
+                relay = world.open_relay(effect)
+                with closing(relay.chunks()) as chunks:
+                    yield from chunks
+                shown = shown or relay.shown
+                steps.reply(relay.reply)
+            elif isinstance(effect, Show):
+                if not shown:
+                    yield from chunk_message(effect.message)
+                shown = True
+                steps.reply(None)
+            else:
+                _step(steps, effect, world)
+        yield Chunk(answer=steps.result)
+
+
+async def astream(pipeline: Pipeline[Answer], world: World) -> AsyncIterator[Chunk]:
+    """Run a pipeline on the event loop and yield what it shows; the last chunk carries the answer."""
+    shown = False
+    with closing(_Steps(pipeline)) as steps:
+        while (effect := steps.effect) is not None:
+            if isinstance(effect, CallMember) and effect.live:
+                relay = world.open_relay(effect)
+                async with aclosing(relay.achunks()) as chunks:
+                    async for chunk in chunks:
+                        yield chunk
+                shown = shown or relay.shown
+                steps.reply(relay.reply)
+            elif isinstance(effect, Show):
+                if not shown:
+                    for chunk in chunk_message(effect.message):
+                        yield chunk
+                shown = True
+                steps.reply(None)
+            else:
+                await _astep(steps, effect, world)
+        yield Chunk(answer=steps.result)
+
+
+def chunk_message(message: Message) -> Iterator[Chunk]:
+    """A settled message in pieces: text by words, then other blocks, then tool calls.
+
+    The pieces put together are the message.
+    """
+    if isinstance(message.content, str):
+        for piece in _PIECES.findall(message.content) or ([message.content] if message.content else []):
+            yield Chunk(text=piece)
+    else:
+        for block in message.content:
+            if block.get("type") == "text" and set(block) <= {"type", "text"}:
+                yield Chunk(text=str(block["text"]))
+            else:
+                yield Chunk(blocks=(block,))
+    if message.tool_calls:
+        yield Chunk(
+            tool_calls=tuple(
+                ToolCallDelta(index=index, id=call.id, name=call.name, arguments=json.dumps(dict(call.arguments)))
+                for index, call in enumerate(message.tool_calls)
+            )
+        )
+
+
+def _step(steps: _Steps, effect: Effect[Any], world: World) -> None:
+    try:
+        reply = world.perform(effect)
+    except Exception as error:  # noqa: BLE001 - every error goes into the pipeline, which may handle it
+        steps.fail(error)
+    else:
+        steps.reply(reply)
+
+
+async def _astep(steps: _Steps, effect: Effect[Any], world: World) -> None:
+    try:
+        reply = await world.aperform(effect)
+    except Exception as error:  # noqa: BLE001 - as above
+        steps.fail(error)
+    else:
+        steps.reply(reply)

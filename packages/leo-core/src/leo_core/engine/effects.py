@@ -1,0 +1,289 @@
+"""What the pipeline may ask of the world.
+
+The pipeline does no I/O. It yields an effect and is sent the reply; a driver (:mod:`leo_core.engine.drivers`)
+stands between it and the world. Written ``reply = yield from Effect(...)``, the reply is typed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from leo_core.engine.knowledge import Known
+    from leo_core.ports import Model
+    from leo_core.records import (
+        Answer,
+        CacheEntry,
+        Draft,
+        Embedding,
+        Failure,
+        Json,
+        Message,
+        Neighbour,
+        Observation,
+        Receipt,
+        Request,
+        Vector,
+    )
+
+__all__ = [
+    "AddAlias",
+    "CallAll",
+    "CallMember",
+    "Certify",
+    "CheckAnswer",
+    "CountHit",
+    "Decide",
+    "Draw",
+    "Effect",
+    "EmbedTexts",
+    "Entropy",
+    "FindExact",
+    "FindNear",
+    "HandOver",
+    "Instant",
+    "Learn",
+    "LearnNovelty",
+    "Notify",
+    "Now",
+    "Pipeline",
+    "Recall",
+    "Remember",
+    "RemoveEntry",
+    "Show",
+    "WriteEntry",
+]
+
+T = TypeVar("T")
+
+Pipeline = Generator["Effect[Any]", Any, T]
+"""A computation that asks the world for what it needs and returns a ``T``."""
+
+
+class Effect(Generic[T]):
+    """Something that the pipeline asks of the world, with a reply of type ``T``."""
+
+    __slots__ = ()
+    blocking: ClassVar[bool] = False
+    """Whether the reply may need disk or network, so that an event loop must not wait for it."""
+
+    def __iter__(self) -> Generator[Effect[T], Any, T]:
+        reply: T = yield self
+        return reply
+
+
+# ------------------------------------------------------------------------------------------- time and chance
+
+
+@dataclass(frozen=True, slots=True)
+class Instant:
+    """A moment: seconds since the Unix epoch, and seconds on a clock that never goes back."""
+
+    epoch: float
+    monotonic: float
+
+
+@dataclass(frozen=True, slots=True)
+class Now(Effect[Instant]):
+    """What time is it?"""
+
+
+@dataclass(frozen=True, slots=True)
+class Draw(Effect[tuple[float, ...]]):
+    """Uniform numbers in [0, 1) from the engine's generator (seeded on request; audits use the system's)."""
+
+    count: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Entropy(Effect[bytes]):
+    """Bytes from the system's secure source, for ids and nonces."""
+
+    count: int = 32
+
+
+# ------------------------------------------------------------------------------------------------- knowledge
+
+
+@dataclass(frozen=True, slots=True)
+class Recall(Effect["Known"]):
+    """What LEO knows of a tenant, and of a session."""
+
+    tenant: str
+    session: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Decide(Effect[T], Generic[T]):
+    """Decide on what is known and count the decision, in one step that no other request can come between.
+
+    ``choose`` is pure: it maps what is known to the decision and the observations to be folded into it.
+    """
+
+    tenant: str
+    choose: Callable[[Known], tuple[T, tuple[Observation, ...]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Learn(Effect[None]):
+    """Fold observations into what is known, and keep them."""
+
+    observations: tuple[Observation, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LearnNovelty(Effect[None]):
+    """Fold a request's vector into the novelty state of its tenant."""
+
+    tenant: str
+    vector: Vector
+    draw: float
+
+
+@dataclass(frozen=True, slots=True)
+class Remember(Effect[None]):
+    """Fold a request's vector into the micro-memory of its session."""
+
+    tenant: str
+    session: str
+    vector: Vector
+
+
+# ------------------------------------------------------------------------------------------- vectors and store
+
+
+@dataclass(frozen=True, slots=True)
+class EmbedTexts(Effect["tuple[Embedding, ...] | None"]):
+    """Embeddings of texts; ``None`` when the embedder failed (counted; matching is then exact only)."""
+
+    texts: tuple[str, ...]
+    blocking: ClassVar[bool] = True
+
+
+@dataclass(frozen=True, slots=True)
+class FindExact(Effect["CacheEntry | None"]):
+    """The live entry with this exact key; ``None`` also when the store is out (counted)."""
+
+    tenant: str
+    exact_key: str
+    blocking: ClassVar[bool] = True
+
+
+@dataclass(frozen=True, slots=True)
+class FindNear(Effect["tuple[Neighbour, ...]"]):
+    """The nearest live entries in scope; empty also when the store is out (counted)."""
+
+    tenant: str
+    scope_key: str
+    vector: Vector
+    k: int
+    blocking: ClassVar[bool] = True
+
+
+@dataclass(frozen=True, slots=True)
+class WriteEntry(Effect[None]):
+    """Keep an answer for reuse."""
+
+    entry: CacheEntry
+    vector: Vector | None
+    blocking: ClassVar[bool] = True
+
+
+@dataclass(frozen=True, slots=True)
+class AddAlias(Effect[None]):
+    """Attach a verified paraphrase to an entry."""
+
+    tenant: str
+    entry_id: str
+    text: str
+    vector: Vector
+    exact_key: str
+    blocking: ClassVar[bool] = True
+
+
+@dataclass(frozen=True, slots=True)
+class CountHit(Effect[None]):
+    """Count one serving of an entry."""
+
+    tenant: str
+    entry_id: str
+    blocking: ClassVar[bool] = True
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveEntry(Effect[None]):
+    """Remove an entry that turned out wrong."""
+
+    tenant: str
+    entry_id: str
+    blocking: ClassVar[bool] = True
+
+
+# ---------------------------------------------------------------------------------------------------- members
+
+
+@dataclass(frozen=True, slots=True)
+class CallMember(Effect["Draft | Failure"]):
+    """Ask one member. With ``live``, a streaming driver may show its tokens as they come."""
+
+    model: Model
+    request: Request
+    live: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CallAll(Effect["tuple[Draft | Failure, ...]"]):
+    """Ask several members at once; replies in the order of the members."""
+
+    models: tuple[Model, ...]
+    request: Request
+
+
+@dataclass(frozen=True, slots=True)
+class Show(Effect[None]):
+    """Show a settled message to a caller who is streaming and has not seen it live."""
+
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class CheckAnswer(Effect["bool | None"]):
+    """Ask the user's checker whether an answer is right; ``None`` when it cannot tell or there is none."""
+
+    request: Request
+    answer: Answer
+    blocking: ClassVar[bool] = True
+
+
+# ----------------------------------------------------------------------------------------- receipts and the rest
+
+
+@dataclass(frozen=True, slots=True)
+class Certify(Effect["Receipt | None"]):
+    """Sign a statement and append it to the log, durably; ``None`` when that failed (counted)."""
+
+    statement: Mapping[str, Json]
+    openings: Mapping[str, str]
+    blocking: ClassVar[bool] = True
+
+
+@dataclass(frozen=True, slots=True)
+class Notify(Effect[None]):
+    """Tell the listeners. Facts are plain values, never a prompt, an answer or a secret."""
+
+    name: str
+    facts: Mapping[str, Json]
+
+
+@dataclass(frozen=True, slots=True)
+class HandOver(Effect[None]):
+    """Let a pipeline run in the background, off the request's path."""
+
+    job: Callable[[], Pipeline[None]]
+    entry: CacheEntry | None = None
+    """An entry that the job is going to write: exact look-ups find it at once."""
+    blocking: ClassVar[bool] = True

@@ -1,0 +1,57 @@
+"""What follows from the caller's word about an answer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from leo_core.engine.effects import Learn, Notify, Now, RemoveEntry
+from leo_core.stages.cache.observations import observe_feedback
+from leo_core.stages.consensus.equivalence import same_answer
+from leo_core.stages.consensus.observations import observe_audit
+from leo_core.stages.route.observations import observe_route
+
+if TYPE_CHECKING:
+    from leo_core.engine.effects import Pipeline
+    from leo_core.records import Answer, Observation, Request
+
+__all__ = ["judge_members", "take_feedback"]
+
+
+def take_feedback(request: Request, answer: Answer, *, wrong: bool) -> Pipeline[None]:
+    """A wrong answer is removed from the cache; members, routes and the cache's record learn either way."""
+    now = yield from Now()
+    entry_id = answer.entry.id if answer.entry is not None else answer.id
+    if wrong:
+        yield from RemoveEntry(request.tenant, entry_id)
+    observations = judge_members(request, answer, right=not wrong, at=now.epoch)
+    if answer.cache.hit:
+        hit = observe_feedback(
+            entry_id=entry_id,
+            wrong=wrong,
+            tenant=request.tenant,
+            at=now.epoch,
+            score_bin=answer.cache.score_bin,
+        )
+        observations = (*observations, hit)
+    yield from Learn(observations)
+    yield from Notify("feedback.given", {"wrong": wrong, "answer_id": answer.id})
+
+
+def judge_members(request: Request, answer: Answer, *, right: bool, at: float) -> tuple[Observation, ...]:
+    """What a known outcome says of the route and of every member that was asked.
+
+    Members that said the same stand or fall with the answer. Of those that said something else nothing is known
+    when the answer was wrong: they may have been right or wrong differently.
+    """
+    region = answer.novelty.region
+    observations: list[Observation] = []
+    for draft in answer.drafts:
+        same = same_answer(draft.message, answer.message, request.question)
+        if same or right:
+            agreement = 1.0 if same and right else 0.0
+            observations.append(
+                observe_audit(draft.member, region=region, agreement=agreement, valid=True, tenant=request.tenant, at=at)
+            )
+    if answer.draft is not None:
+        observations.append(observe_route(answer.route, region=region, right=right, tenant=request.tenant, at=at))
+    return tuple(observations)

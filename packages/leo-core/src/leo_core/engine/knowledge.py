@@ -1,0 +1,76 @@
+"""What LEO knows of a tenant: the fold of its observations, in frozen states.
+
+Each stage owns its state and its update; this file only puts them side by side.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from leo_core.stages.cache.promise import PromiseState, update_promise
+from leo_core.stages.consensus.trust import TrustState, update_trust
+from leo_core.stages.memory.policy import MemoryState
+from leo_core.stages.novelty.policy import NoveltyState
+from leo_core.stages.risk.request import RiskState, update_risk
+from leo_core.stages.route.policy import RouteState, update_routes
+
+if TYPE_CHECKING:
+    from leo_core.config import LEOConfig
+    from leo_core.records import Observation
+
+__all__ = ["Known", "fold"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What is known of one tenant, and of one of its sessions.
+
+    Attributes:
+        novelty: Centres and past scores of its traffic.
+        promise: What the cache has explored and served.
+        trust: Trust in the members.
+        risk: Record of the small model.
+        routes: Record of the routes.
+        memory: Micro-memory of the session asked for.
+    """
+
+    novelty: NoveltyState
+    promise: PromiseState
+    trust: TrustState
+    risk: RiskState
+    routes: RouteState
+    memory: MemoryState
+
+    @classmethod
+    def fresh(cls, dimension: int) -> Known:
+        """Nothing known yet; ``dimension`` is that of the embeddings."""
+        return cls(
+            novelty=NoveltyState.empty(dimension),
+            promise=PromiseState.fresh(),
+            trust=TrustState.fresh(),
+            risk=RiskState.fresh(),
+            routes=RouteState.fresh(),
+            memory=MemoryState.empty(dimension),
+        )
+
+
+def fold(known: Known, observation: Observation, config: LEOConfig) -> Known:
+    """What is known after one more observation."""
+    match observation.kind:
+        case "cache" | "served":
+            return replace(known, promise=update_promise(known.promise, observation, config.cache))
+        case "trust":
+            return replace(known, trust=update_trust(known.trust, observation, config.consensus))
+        case "route":
+            return replace(
+                known,
+                risk=update_risk(known.risk, observation, config.risk),
+                routes=update_routes(known.routes, observation, config.route),
+            )
+        case "feedback":
+            return replace(
+                known,
+                promise=update_promise(known.promise, observation, config.cache),
+                trust=update_trust(known.trust, observation, config.consensus),
+            )

@@ -1,0 +1,136 @@
+"""What LEO knows, tenant by tenant, safe to share between threads, kept in step with other processes.
+
+Knowledge is the fold of observations. They are folded here at once and written by the background; what other
+processes wrote is folded in when it is read. The novelty state is the one exception: it is kept whole.
+"""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections import OrderedDict
+from dataclasses import replace
+from typing import TYPE_CHECKING, TypeVar
+
+from leo_core.engine.knowledge import Known, fold
+from leo_core.stages.memory.policy import MemoryState, remember
+from leo_core.stages.novelty.policy import NoveltyState, learn_novelty
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from leo_core.config import LEOConfig
+    from leo_core.ports import Store
+    from leo_core.records import Observation, Vector
+
+__all__ = ["KnowledgeBase"]
+
+T = TypeVar("T")
+MOST_SESSIONS = 4096
+SAVE_NOVELTY_EVERY = 64
+
+
+class KnowledgeBase:
+    """The knowledge of every tenant that was asked about.
+
+    Args:
+        store: Where observations are kept.
+        config: Settings of the stages.
+        dimension: Dimension of the embeddings.
+    """
+
+    def __init__(self, store: Store, config: LEOConfig, dimension: int) -> None:
+        self._store, self._config, self._dimension = store, config, dimension
+        self._lock = threading.RLock()
+        self._known: dict[str, Known] = {}
+        self._memories: OrderedDict[tuple[str, str], MemoryState] = OrderedDict()
+        self._unsaved: dict[str, int] = {}
+        self._pending: list[Observation] = []
+        self._seen = 0
+        self._opened = False
+        self._writer = uuid.uuid4().hex
+
+    def is_loaded(self, tenant: str) -> bool:
+        """Whether :meth:`recall` answers without the disk."""
+        return tenant in self._known
+
+    def recall(self, tenant: str, session: str | None = None) -> Known:
+        """What is known of a tenant and a session."""
+        with self._lock:
+            known = self._load(tenant)
+            memory = self._memories.get((tenant, session)) if session is not None else None
+            return known if memory is None else replace(known, memory=memory)
+
+    def decide(self, tenant: str, choose: Callable[[Known], tuple[T, tuple[Observation, ...]]]) -> T:
+        """Decide on what is known and fold what follows, in one step. Returns the decision."""
+        with self._lock:
+            decision, observations = choose(self._load(tenant))
+            self.learn(observations)
+            return decision
+
+    def learn(self, observations: tuple[Observation, ...]) -> None:
+        """Fold observations now; :meth:`write` keeps them."""
+        with self._lock:
+            for observation in observations:
+                self._known[observation.tenant] = fold(self._load(observation.tenant), observation, self._config)
+            self._pending.extend(observations)
+
+    def write(self) -> None:
+        """Write what was learned since the last time. What cannot be written stays for the next time."""
+        with self._lock:
+            batch, self._pending = self._pending, []
+        if not batch:
+            return
+        try:
+            self._store.observe([replace(item, body={**item.body, "by": self._writer}) for item in batch])
+        except Exception:
+            with self._lock:
+                self._pending = batch + self._pending
+            raise
+
+    def refresh(self) -> None:
+        """Fold in what other processes observed since the last time."""
+        with self._lock:
+            for number, observation in self._store.observations(self._seen):
+                self._seen = number
+                if observation.body.get("by") != self._writer:
+                    known = self._load(observation.tenant)
+                    self._known[observation.tenant] = fold(known, observation, self._config)
+
+    def learn_novelty(self, tenant: str, vector: Vector, draw: float) -> bool:
+        """Fold a vector into the novelty state; tells whether it is time to save it."""
+        with self._lock:
+            known = self._load(tenant)
+            novelty = learn_novelty(vector, known.novelty, self._config.novelty, draw)
+            self._known[tenant] = replace(known, novelty=novelty)
+            self._unsaved[tenant] = self._unsaved.get(tenant, 0) + 1
+            return self._unsaved[tenant] >= SAVE_NOVELTY_EVERY
+
+    def save_novelty(self) -> None:
+        """Save the novelty states that changed."""
+        with self._lock:
+            states = {tenant: self._known[tenant].novelty for tenant, count in self._unsaved.items() if count}
+            self._unsaved.clear()
+        for tenant, state in states.items():
+            self._store.save_state(tenant, "novelty", state.to_bytes())
+
+    def remember(self, tenant: str, session: str, vector: Vector) -> None:
+        """Fold a vector into the memory of a session; the sessions longest unused are forgotten."""
+        with self._lock:
+            state = self._memories.pop((tenant, session), None) or MemoryState.empty(self._dimension)
+            self._memories[tenant, session] = remember(vector, state, self._config.memory)
+            while len(self._memories) > MOST_SESSIONS:
+                self._memories.popitem(last=False)
+
+    def _load(self, tenant: str) -> Known:
+        if not self._opened:
+            self._opened = True
+            self.refresh()
+        if tenant not in self._known:
+            self._known[tenant] = self._start(tenant)
+        return self._known[tenant]
+
+    def _start(self, tenant: str) -> Known:
+        known = Known.fresh(self._dimension)
+        blob = self._store.load_state(tenant, "novelty")
+        return known if blob is None else replace(known, novelty=NoveltyState.from_bytes(blob))

@@ -1,0 +1,266 @@
+"""The object that users hold."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any, Self
+
+from leo_core.config import LEOConfig
+from leo_core.engine import drivers
+from leo_core.engine.answer_cache import AnswerCache
+from leo_core.engine.assembly import make_plan, make_world, open_parts, pick_embedder, pick_jury, pick_member
+from leo_core.engine.explain import explain_answer
+from leo_core.engine.feedback import take_feedback
+from leo_core.engine.pipeline import answer_request
+from leo_core.engine.requests import make_request
+from leo_core.errors import ConfigError, RequestError
+from leo_core.records import Answer
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+    from pathlib import Path
+    from types import TracebackType
+
+    from leo_core.engine.requests import Prompt
+    from leo_core.ports import Clock, Embedder, Listener, Model, ReceiptLog, Store
+    from leo_core.records import Chunk, Request
+    from leo_core.stages.receipt.keys import SigningKey
+
+__all__ = ["LEO"]
+
+MOST_RECENT = 1024
+
+
+class LEO:
+    """Answers requests by the cheapest route that can be trusted, each with a signed receipt.
+
+    Safe to share between threads and tasks. Use it as a context manager, or call :meth:`close`.
+
+    Args:
+        small: The member asked where that is enough: a name like ``"openai:gpt-5-mini"``, or a model.
+        large: The member asked where the small one is not enough.
+        jury: Members asked when a verdict is needed; small and large may sit in it.
+        config: Settings; the defaults are ``LEOConfig()``.
+        store: A path to one SQLite file (made when absent), ``":memory:"``, or a store.
+        signing_key: A key, or the path of a key file; by default made beside the store with mode 0600.
+        embedder: ``"default"``, another name, or an embedder; by default what the settings name.
+        listeners: Hear events.
+        checker: Judges answers for audits: right, wrong, or ``None`` for "cannot tell".
+        seed: Makes the engine's draws repeatable, for tests and benchmarks.
+        clock: Another clock, for tests.
+
+    Raises:
+        ConfigError: A setting, a name or a key is wrong.
+        StorageError: The store cannot be opened.
+
+    Example:
+        >>> from leo_core import LEO
+        >>> from leo_core.providers.scripted import ScriptedModel
+        >>> with LEO(small=ScriptedModel("parrot", replies=lambda request: request.question)) as leo:
+        ...     leo.ask("Hello?").text
+        'Hello?'
+    """
+
+    def __init__(
+        self,
+        small: str | Model | None = None,
+        large: str | Model | None = None,
+        jury: Sequence[str | Model] = (),
+        *,
+        config: LEOConfig | None = None,
+        store: str | Path | Store = ":memory:",
+        signing_key: SigningKey | str | Path | None = None,
+        embedder: str | Embedder | None = None,
+        listeners: Sequence[Listener] = (),
+        checker: Callable[[Request, Answer], bool | None] | None = None,
+        seed: int | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self.config = config or LEOConfig()
+        small_member, large_member = pick_member(small), pick_member(large)
+        panel = pick_jury(jury, (small_member, large_member))
+        self._plan = make_plan(small_member, large_member, panel, self.config, audits=checker is not None)
+        kept, log, self._key = open_parts(store, signing_key, self.config)
+        self._world = make_world(
+            store=kept,
+            log=log,
+            embedder=pick_embedder(embedder, self.config),
+            config=self.config,
+            listeners=listeners,
+            checker=checker,
+            seed=seed,
+            clock=clock,
+        )
+        self.cache = AnswerCache(self._world, self._plan)
+        self._recent: OrderedDict[str, tuple[Request, Answer]] = OrderedDict()
+        self._lock = threading.Lock()
+        self._closed = False
+
+    def __repr__(self) -> str:
+        members = ", ".join(member.id for member in self.members)
+        return f"LEO({members})"
+
+    # ------------------------------------------------------------------------------------------------ asking
+
+    def ask(self, prompt: Prompt, **settings: Any) -> Answer:
+        """Answer a prompt.
+
+        Args:
+            prompt: A question, messages, or a :class:`~leo_core.records.Request`.
+            **settings: Constraints (``max_error``, ``max_cost_usd``, ``max_latency_s``, ``route``, ``cache``),
+                sampling (``temperature``, ``max_tokens``, …) or request fields (``tenant``, ``session``, ``tools``, …).
+
+        Raises:
+            RequestError: The prompt or a setting is unusable.
+            ProviderError: The only member that could be asked failed.
+            NoAnswerError: Every member failed, or the committee abstained and was told not to answer then.
+            BudgetExceededError: Even the first call would cost more than ``max_cost_usd``.
+        """
+        request = self._admit(prompt, settings)
+        return self._keep(request, drivers.run(answer_request(request, self._plan), self._world))
+
+    async def aask(self, prompt: Prompt, **settings: Any) -> Answer:
+        """:meth:`ask` without blocking the event loop."""
+        request = self._admit(prompt, settings)
+        return self._keep(request, await drivers.arun(answer_request(request, self._plan), self._world))
+
+    def stream(self, prompt: Prompt, **settings: Any) -> Iterator[Chunk]:
+        """Answer in pieces; the last chunk carries the ``answer``. Takes what :meth:`ask` takes.
+
+        A single member's tokens come as they are made; an answer that has to be judged first comes after its
+        verdict. A cache hit is streamed as well.
+
+        Raises:
+            StreamInterruptedError: The stream died after its first token; ``.partial`` holds what was shown.
+        """
+        request = self._admit(prompt, settings)
+        for chunk in drivers.stream(answer_request(request, self._plan), self._world):
+            if chunk.answer is not None:
+                self._keep(request, chunk.answer)
+            yield chunk
+
+    async def astream(self, prompt: Prompt, **settings: Any) -> AsyncIterator[Chunk]:
+        """:meth:`stream` without blocking the event loop."""
+        request = self._admit(prompt, settings)
+        async for chunk in drivers.astream(answer_request(request, self._plan), self._world):
+            if chunk.answer is not None:
+                self._keep(request, chunk.answer)
+            yield chunk
+
+    # ---------------------------------------------------------------------------------------- after the answer
+
+    def explain(self, answer: Answer | str | object) -> dict[str, Any]:
+        """Every compared quantity of an answer, in words and figures.
+
+        Args:
+            answer: An answer, its id, or a framework's message that carries the id in its metadata. An id is known
+                for the last 1,024 answers of this object; the receipt holds the figures for ever.
+
+        Raises:
+            RequestError: The answer is not known here.
+        """
+        return explain_answer(answer if isinstance(answer, Answer) else self._find(answer)[1])
+
+    def feedback(self, answer: Answer | str | object, *, wrong: bool) -> None:
+        """Say whether an answer was wrong: a wrong one is removed from the cache, and either way LEO learns.
+
+        Args:
+            answer: As for :meth:`explain`.
+            wrong: Whether it was wrong.
+
+        Raises:
+            RequestError: The answer is not known here.
+        """
+        request, known = self._find(answer)
+        drivers.run(take_feedback(request, known, wrong=wrong), self._world)
+
+    def warm_up(self) -> None:
+        """Load and compile what the first request would otherwise wait for."""
+        from leo_core.kernels.warm import compile_all  # noqa: PLC0415 - loads numba
+
+        compile_all()
+        self._world.embedder.embed(["warm up"])
+        self._plan.pair_model.probability_at([1.0], ["warm up"], ["warm up"])
+
+    def flush(self, timeout_s: float | None = None) -> bool:
+        """Wait until all answers are kept and everything learned is written; tells whether it was in time."""
+        return self._world.flush(timeout_s)
+
+    def close(self) -> None:
+        """Write what is left and release store, log and the members that were made here; idempotent."""
+        if self._closed:
+            return
+        self._closed = True
+        self._world.close()
+        for member in self.members:
+            member.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # ------------------------------------------------------------------------------------------------- facts
+
+    @property
+    def members(self) -> tuple[Model, ...]:
+        """Every member once: small, large, then the jury."""
+        return self._plan.members
+
+    @property
+    def store(self) -> Store:
+        """Where entries and observations are kept."""
+        return self._world.store
+
+    @property
+    def log(self) -> ReceiptLog | None:
+        """The log of receipts; ``None`` when they are switched off."""
+        return self._world.log
+
+    @property
+    def public_key(self) -> str:
+        """The public key (PEM) that the receipts are checked with.
+
+        Raises:
+            ConfigError: Receipts are switched off.
+        """
+        if self._key is None:
+            message = "receipts are switched off (config.receipts.enabled), so there is no key"
+            raise ConfigError(message)
+        return self._key.public_key.to_pem()
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Events so far, by name, such as ``cache.hit`` or ``store.failed``."""
+        return dict(self._world.counts)
+
+    # ------------------------------------------------------------------------------------------------ private
+
+    def _admit(self, prompt: Prompt, settings: dict[str, Any]) -> Request:
+        if self._closed:
+            message = "this LEO is closed"
+            raise ConfigError(message)
+        return make_request(prompt, **settings)
+
+    def _keep(self, request: Request, answer: Answer) -> Answer:
+        with self._lock:
+            self._recent[answer.id] = (request, answer)
+            while len(self._recent) > MOST_RECENT:
+                self._recent.popitem(last=False)
+        return answer
+
+    def _find(self, answer: object) -> tuple[Request, Answer]:
+        answer_id = answer.id if isinstance(answer, Answer) else answer
+        if not isinstance(answer_id, str):
+            metadata = getattr(answer, "response_metadata", None) or getattr(answer, "metadata", None) or {}
+            answer_id = metadata.get("leo", metadata).get("answer_id") if isinstance(metadata, dict) else None
+        with self._lock:
+            found = self._recent.get(str(answer_id))
+        if found is None:
+            message = f"the answer {answer_id!r} is not among the last {MOST_RECENT} of this LEO"
+            raise RequestError(message)
+        return found

@@ -1,0 +1,178 @@
+"""READ THIS FIRST: how a request becomes an answer with a receipt.
+
+The functions here decide and do no I/O: they yield effects (:mod:`leo_core.engine.effects`) and are sent the
+replies. :mod:`leo_core.engine.drivers` runs them synchronously, asynchronously and streaming.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from leo_core.engine.admission import admit
+from leo_core.engine.aftermath import settle
+from leo_core.engine.effects import (
+    Certify,
+    Draw,
+    EmbedTexts,
+    Entropy,
+    LearnNovelty,
+    Notify,
+    Now,
+    Recall,
+    Remember,
+    Show,
+)
+from leo_core.engine.lookup import consult_cache
+from leo_core.engine.routes import Trip, list_options, take_route
+from leo_core.records import Answer, Novelty, Risk, Route, RouteDecision, Usage
+from leo_core.stages.cache.identity import identify
+from leo_core.stages.consensus.trust import estimate
+from leo_core.stages.memory.policy import blend_memory
+from leo_core.stages.novelty.policy import score_novelty
+from leo_core.stages.receipt.statement import build_statement
+from leo_core.stages.risk.request import score_request
+from leo_core.stages.route.policy import choose_route
+
+if TYPE_CHECKING:
+    from leo_core.engine.effects import Instant, Pipeline
+    from leo_core.engine.knowledge import Known
+    from leo_core.engine.plan import Plan
+    from leo_core.engine.routes import Outcome
+    from leo_core.records import CacheDecision, CacheEntry, Embedding, Identity, Request, Vector
+
+__all__ = ["Sight", "answer_request"]
+
+
+def answer_request(request: Request, plan: Plan) -> Pipeline[Answer]:
+    """From a request to an answer with a receipt, by the cheapest route that can be trusted."""
+    started = yield from Now()
+    admit(request, plan)
+    known = yield from Recall(request.tenant, request.session)
+    sight = yield from look_at(request, known, plan)
+    cached, entry = yield from consult_cache(request, sight.identity, sight.embedding, sight.novelty.region, plan)
+    if cached.hit and entry is not None:
+        answer = yield from serve_entry(entry, cached, sight)
+    else:
+        answer = yield from ask_members(request, cached, sight, known, plan, started)
+    answer = yield from certify(request, answer, sight, known, plan, started)
+    yield from settle(request, answer, sight.identity, sight.embedding, entry, plan)
+    return answer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sight:
+    """What is seen of a request before anything is decided.
+
+    Attributes:
+        identity: Its keys.
+        embedding: Its embedding; ``None`` where there is nothing to embed or the embedder failed.
+        blended: The embedding with the session's memory mixed in, for novelty and routing only.
+        novelty: How unlike past traffic it is.
+    """
+
+    identity: Identity
+    embedding: Embedding | None
+    blended: Vector | None
+    novelty: Novelty
+
+
+def look_at(request: Request, known: Known, plan: Plan) -> Pipeline[Sight]:
+    """Identify the request, embed it, and compare it with past traffic."""
+    identity = identify(request, models=plan.fingerprint)
+    embedded = (yield from EmbedTexts((identity.text,))) if identity.text else None
+    if embedded is None:
+        return Sight(identity=identity, embedding=None, blended=None, novelty=Novelty(value=None))
+    vector = embedded[0].vector
+    blended = blend_memory(vector, known.memory, plan.config.memory)
+    novelty = score_novelty(blended, known.novelty, plan.config.novelty)
+    (draw,) = yield from Draw()
+    yield from LearnNovelty(request.tenant, blended, draw)
+    if request.session is not None:
+        yield from Remember(request.tenant, request.session, vector)
+    return Sight(identity=identity, embedding=embedded[0], blended=blended, novelty=novelty)
+
+
+def serve_entry(entry: CacheEntry, cached: CacheDecision, sight: Sight) -> Pipeline[Answer]:
+    """Answer from the cache."""
+    yield from Show(entry.message)
+    yield from Notify("cache.hit", {"kind": cached.kind, "entry_id": entry.id})
+    bound = cached.error_bound if cached.error_bound is not None else 0.0
+    return Answer(
+        id=(yield from Entropy(16)).hex(),
+        message=entry.message,
+        route=Route.CACHE,
+        model=entry.model,
+        members=entry.members,
+        usage=Usage(),
+        saved=entry.usage,
+        risk=Risk(value=bound, interval=(0.0, max(bound, 1.0 - (cached.trust or 0.0)))),
+        novelty=sight.novelty,
+        cache=cached,
+        decision=RouteDecision(route=Route.CACHE, why=cached.why),
+        entry=entry,
+    )
+
+
+def ask_members(
+    request: Request, cached: CacheDecision, sight: Sight, known: Known, plan: Plan, started: Instant
+) -> Pipeline[Answer]:
+    """Choose a route, take it, and describe what it brought."""
+    region = sight.novelty.region
+    risk = score_request(
+        request, vector=sight.blended, novelty=sight.novelty, state=known.risk, config=plan.config.risk
+    )
+    options = list_options(request, plan)
+    draws = yield from Draw(len(options))
+    decision = choose_route(
+        options, risk, sight.novelty, request.constraints, known.routes, plan.config.route, draws
+    )
+    yield from Notify("route.chosen", {"route": decision.route.value, "why": decision.why})
+    trip = Trip(request=request, region=region, known=known, plan=plan, started=started, drafts=[], failures=[])
+    outcome = yield from take_route(decision.route, trip)
+    yield from Show(outcome.served.message)
+    return Answer(
+        id=(yield from Entropy(16)).hex(),
+        message=outcome.served.message,
+        route=outcome.route,
+        model=outcome.served.model,
+        members=tuple(draft.member for draft in trip.drafts),
+        usage=trip.spent,
+        saved=plan.saved_against_large(outcome.served, trip.spent),
+        risk=outcome.risk,
+        novelty=sight.novelty,
+        cache=cached,
+        decision=decision,
+        request_risk=risk,
+        verdict=outcome.verdict,
+        finish_reason=outcome.served.finish_reason,
+        waited_s=trip.waited_s,
+        draft=outcome.served,
+        drafts=tuple(trip.drafts),
+        failures=tuple(trip.failures),
+    )
+
+
+def certify(
+    request: Request, answer: Answer, sight: Sight, known: Known, plan: Plan, started: Instant
+) -> Pipeline[Answer]:
+    """Sign what happened. The receipt is durable before the answer claims it."""
+    ended = yield from Now()
+    answer = replace(answer, latency_s=ended.monotonic - started.monotonic)
+    if not plan.config.receipts.enabled:
+        return answer
+    region, policy = sight.novelty.region, plan.config.consensus
+    statement, openings = build_statement(
+        request,
+        answer,
+        identity=sight.identity,
+        drafts=answer.drafts,
+        trust=tuple(estimate(known.trust, member, region, policy) for member in answer.members),
+        policy=plan.policy,
+        audit_rate=plan.config.audit_rate,
+        source_receipt=answer.entry.receipt_id if answer.entry else None,
+        entropy=(yield from Entropy(32)),
+        now=ended.epoch,
+    )
+    receipt = yield from Certify(statement, openings)
+    return replace(answer, receipt=receipt)

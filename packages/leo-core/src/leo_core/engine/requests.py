@@ -1,0 +1,103 @@
+"""From what users write to a ``Request``: a string, a list of messages in the usual form, or a ``Request``."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from leo_core.errors import RequestError
+from leo_core.records import Constraints, Message, Request, Sampling, ToolCall
+
+__all__ = ["Prompt", "make_request"]
+
+Prompt = str | Request | Sequence[Message | Mapping[str, Any]]
+
+_CONSTRAINTS = frozenset(field.name for field in dataclasses.fields(Constraints))
+_SAMPLING = frozenset(field.name for field in dataclasses.fields(Sampling))
+_REQUEST = frozenset({"tenant", "session", "tools", "tool_choice", "response_format", "model", "options", "tags"})
+_ALIASES = {"human": "user", "ai": "assistant", "developer": "system"}
+
+
+def make_request(prompt: Prompt, **settings: Any) -> Request:
+    """The request that a prompt and keyword settings amount to.
+
+    Args:
+        prompt: A question, messages (:class:`Message` or mappings with ``role`` and ``content``), or a request.
+        **settings: Fields of :class:`Constraints`, :class:`Sampling` or :class:`Request` by name;
+            ``None`` leaves what is there.
+
+    Raises:
+        RequestError: The prompt has no usable form, or a setting is unknown.
+    """
+    given = {name: value for name, value in settings.items() if value is not None}
+    unknown = sorted(set(given) - _CONSTRAINTS - _SAMPLING - _REQUEST)
+    if unknown:
+        known = ", ".join(sorted(_CONSTRAINTS | _SAMPLING | _REQUEST))
+        message = f"unknown setting {', '.join(unknown)}; known: {known}"
+        raise RequestError(message)
+    request = _from_prompt(prompt)
+    constraints = {name: value for name, value in given.items() if name in _CONSTRAINTS}
+    sampling = {name: value for name, value in given.items() if name in _SAMPLING}
+    rest = {name: value for name, value in given.items() if name in _REQUEST}
+    _check_constraints(constraints)
+    return dataclasses.replace(
+        request,
+        constraints=dataclasses.replace(request.constraints, **constraints),
+        sampling=dataclasses.replace(request.sampling, **sampling),
+        **rest,
+    )
+
+
+def _from_prompt(prompt: Prompt) -> Request:
+    if isinstance(prompt, Request):
+        return prompt
+    if isinstance(prompt, str):
+        return Request(messages=(Message(role="user", content=prompt),))
+    if isinstance(prompt, Sequence):
+        return Request(messages=tuple(_to_message(item, position) for position, item in enumerate(prompt)))
+    message = f"a prompt is a string, a list of messages or a Request, not {type(prompt).__name__}"
+    raise RequestError(message)
+
+
+def _to_message(item: Message | Mapping[str, Any], position: int) -> Message:
+    if isinstance(item, Message):
+        return item
+    if not isinstance(item, Mapping) or "role" not in item:
+        message = f"message {position} needs the form {{'role': …, 'content': …}}"
+        raise RequestError(message)
+    role = _ALIASES.get(item["role"], item["role"])
+    content = item.get("content") or ""
+    calls = tuple(_to_call(call, position) for call in item.get("tool_calls") or ())
+    return Message(
+        role=role,
+        content=content if isinstance(content, str) else tuple(content),
+        tool_calls=calls,
+        tool_call_id=item.get("tool_call_id"),
+        name=item.get("name"),
+    )
+
+
+def _to_call(call: Mapping[str, Any], position: int) -> ToolCall:
+    """A tool call in LEO's form (``name``, ``arguments``) or in OpenAI's (``function``)."""
+    body = call.get("function", call)
+    arguments = body.get("arguments", {})
+    try:
+        parsed = json.loads(arguments) if isinstance(arguments, str) else dict(arguments)
+        return ToolCall(id=str(call["id"]), name=str(body["name"]), arguments=parsed)
+    except (KeyError, TypeError, ValueError) as error:
+        message = f"message {position} has a tool call without id, name or JSON arguments"
+        raise RequestError(message) from error
+
+
+def _check_constraints(given: Mapping[str, Any]) -> None:
+    error = given.get("max_error")
+    if error is not None and not 0.0 <= error <= 1.0:
+        message = f"max_error must lie in [0, 1], got {error!r}"
+        raise RequestError(message)
+    for name in ("max_cost_usd", "max_latency_s"):
+        value = given.get(name)
+        if value is not None and not value >= 0.0:
+            message = f"{name} must not be negative, got {value!r}"
+            raise RequestError(message)

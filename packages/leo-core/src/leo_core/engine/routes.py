@@ -1,0 +1,315 @@
+"""Taking a route: which members are asked, in which order, and what is made of their drafts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from leo_core.engine.admission import find_able
+from leo_core.engine.effects import CallAll, CallMember, EmbedTexts, Notify, Now
+from leo_core.errors import AbstainedError, BudgetExceededError, NoAnswerError, StreamInterruptedError
+from leo_core.records import Draft, Failure, Risk, Route, Usage
+from leo_core.stages.consensus.equivalence import same_answer
+from leo_core.stages.consensus.vote import reach_consensus
+from leo_core.stages.risk.answer import score_answer
+from leo_core.stages.route.policy import RouteOption
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from leo_core.engine.effects import Instant, Pipeline
+    from leo_core.engine.knowledge import Known
+    from leo_core.engine.plan import Plan
+    from leo_core.errors import LEOError
+    from leo_core.ports import Model
+    from leo_core.records import Request, Verdict
+
+__all__ = ["Outcome", "Trip", "list_options", "take_route"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What a route brought.
+
+    Attributes:
+        route: The route that was really taken (a failed one falls back to another).
+        served: The draft to be served.
+        risk: P(it is wrong).
+        verdict: The committee's, where one was asked for.
+    """
+
+    route: Route
+    served: Draft
+    risk: Risk
+    verdict: Verdict | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class Trip:
+    """The state of one request under way: what was asked, what came back, what it cost so far.
+
+    Attributes:
+        request: The request.
+        region: Region of its traffic.
+        known: What was known when it came in.
+        plan: Members and policies.
+        started: When it came in.
+        drafts: Drafts so far, in the order they came.
+        failures: Failed calls so far.
+        waited_s: Time spent waiting for members.
+    """
+
+    request: Request
+    region: int
+    known: Known
+    plan: Plan
+    started: Instant
+    drafts: list[Draft]
+    failures: list[Failure]
+    waited_s: float = 0.0
+
+    @property
+    def spent(self) -> Usage:
+        """Usage of all drafts so far."""
+        return sum((draft.usage for draft in self.drafts), Usage())
+
+    def draft_of(self, member: Model | None) -> Draft | None:
+        """The draft that a member made on this trip."""
+        return next((draft for draft in self.drafts if member is not None and draft.member == member.id), None)
+
+
+# ------------------------------------------------------------------------------------------------- options
+
+
+def list_options(request: Request, plan: Plan) -> tuple[RouteOption, ...]:
+    """The routes that the members make possible, each with the cost estimated before the call."""
+    able = {member.id for member in find_able(plan.members, request)}
+    small = plan.small if plan.small is not None and plan.small.id in able else None
+    large = plan.large if plan.large is not None and plan.large.id in able else None
+    jury = tuple(member for member in plan.jury if member.id in able)
+    options = []
+    if small is not None:
+        options.append(RouteOption(route=Route.SMALL, cost_usd=_cost((small,), request), latency_s=None))
+    if small is not None and (large is not None or len(jury) > 1):
+        upper = (small, large) if large is not None else (small, *jury)
+        options.append(RouteOption(route=Route.CASCADE, cost_usd=_cost(upper, request), latency_s=None))
+    if large is not None:
+        options.append(RouteOption(route=Route.LARGE, cost_usd=_cost((large,), request), latency_s=None))
+    if len(jury) > 1 or (jury and small is None and large is None):
+        options.append(RouteOption(route=Route.CONSENSUS, cost_usd=_cost(jury, request), latency_s=None))
+    return tuple(options)
+
+
+def _cost(members: Sequence[Model], request: Request) -> float | None:
+    return sum((member.estimate(request) for member in members), Usage()).cost_usd
+
+
+# -------------------------------------------------------------------------------------------------- routes
+
+
+def take_route(route: Route, trip: Trip) -> Pipeline[Outcome]:
+    """Take the route; where it fails before anything was shown, fall back to what is left.
+
+    Raises:
+        StreamInterruptedError: A stream died after its first token.
+        BudgetExceededError: The budget ended before there was any answer.
+        AbstainedError: The members disagree and the configuration says not to answer then.
+        NoAnswerError: Every member failed. A single failed member's own error is raised instead.
+    """
+    match route:
+        case Route.SMALL:
+            return (yield from take_single(trip, trip.plan.small, Route.SMALL))
+        case Route.LARGE:
+            return (yield from take_single(trip, trip.plan.large, Route.LARGE))
+        case Route.CASCADE:
+            return (yield from take_cascade(trip))
+        case _:
+            return (yield from take_consensus(trip))
+
+
+def take_single(trip: Trip, member: Model | None, route: Route) -> Pipeline[Outcome]:
+    """One member answers; its tokens may be shown as they come."""
+    draft = yield from _call(trip, member, live=True)
+    if draft is None:
+        return (yield from fall_back(trip))
+    return Outcome(route=route, served=draft, risk=_risk(trip, draft))
+
+
+def take_cascade(trip: Trip) -> Pipeline[Outcome]:
+    """The small member first; the large one if its answer looks wrong; the jury if those two disagree."""
+    small = yield from _call(trip, trip.plan.small)
+    if small is not None:
+        risk = _risk(trip, small)
+        if risk.action == "accept":
+            return Outcome(route=Route.CASCADE, served=small, risk=risk)
+        yield from Notify("cascade.escalated", {"risk": risk.value})
+    return (yield from _climb(trip, small))
+
+
+def _climb(trip: Trip, small: Draft | None) -> Pipeline[Outcome]:
+    large = None
+    if trip.plan.large is not None:
+        large = yield from _call(trip, trip.plan.large, live=len(trip.plan.jury) < 2)  # noqa: PLR2004 - a vote needs two
+    if large is not None:
+        agreed = small is not None and same_answer(small.message, large.message, trip.request.question)
+        if agreed or len(trip.plan.jury) < 2:  # noqa: PLR2004
+            return Outcome(route=Route.CASCADE, served=large, risk=_risk(trip, large))
+    if len(trip.plan.jury) > 1:
+        outcome = yield from take_consensus(trip)
+        return replace(outcome, route=Route.CASCADE)
+    if small is not None:
+        return Outcome(route=Route.CASCADE, served=small, risk=_risk(trip, small))
+    return (yield from fall_back(trip))
+
+
+def take_consensus(trip: Trip) -> Pipeline[Outcome]:
+    """The jury answers at once, and its answers are put to the vote. Drafts already made take part."""
+    yield from _call_all(trip, tuple(member for member in trip.plan.jury if trip.draft_of(member) is None))
+    if len(trip.drafts) < 2:  # noqa: PLR2004
+        return (yield from fall_back(trip))
+    verdict = yield from _vote(trip)
+    if verdict.abstained and trip.plan.config.consensus.on_abstain == "raise":
+        message = f"the members disagree: confidence {verdict.confidence:.3f}, required {verdict.required:.3f}"
+        raise AbstainedError(message, failures=tuple(failure.error for failure in trip.failures))
+    served = trip.drafts[verdict.medoid] if verdict.medoid >= 0 else _most_trusted(trip, verdict)
+    return Outcome(route=Route.CONSENSUS, served=served, risk=_risk(trip, served, verdict), verdict=verdict)
+
+
+def fall_back(trip: Trip) -> Pipeline[Outcome]:
+    """Serve what there is, or ask the members that have not been asked yet, one after the other."""
+    if trip.drafts:
+        return _outcome_of(trip, trip.drafts[-1])
+    failed = {failure.member for failure in trip.failures}
+    for member in trip.plan.members:
+        if member.id not in failed:
+            yield from Notify("route.fell_back", {"member": member.id})
+            draft = yield from _call(trip, member, live=True)
+            if draft is not None:
+                return _outcome_of(trip, draft)
+    raise _no_answer(trip)
+
+
+def _outcome_of(trip: Trip, draft: Draft) -> Outcome:
+    plan = trip.plan
+    route = Route.SMALL if plan.small is not None and draft.member == plan.small.id else Route.LARGE
+    return Outcome(route=route, served=draft, risk=_risk(trip, draft))
+
+
+def _no_answer(trip: Trip) -> LEOError:
+    errors = tuple(failure.error for failure in trip.failures)
+    if len(errors) == 1:
+        return errors[0]
+    reasons = "; ".join(f"{failure.member}: {type(failure.error).__name__}" for failure in trip.failures)
+    return NoAnswerError(f"every member failed ({reasons or 'none could be asked'})", failures=errors)
+
+
+# ------------------------------------------------------------------------------------------- asking members
+
+
+def _call(trip: Trip, member: Model | None, *, live: bool = False) -> Pipeline[Draft | None]:
+    """Ask one member within budget and deadline; a failure is noted and gives ``None``."""
+    if member is None or member not in find_able(trip.plan.members, trip.request):
+        return None
+    if not (yield from _affordable(trip, (member,))):
+        return None
+    before = yield from Now()
+    reply = yield from CallMember(member, _within_deadline(trip, before), live)
+    after = yield from Now()
+    trip.waited_s += after.monotonic - before.monotonic
+    return (yield from _take_in(trip, reply))
+
+
+def _call_all(trip: Trip, members: tuple[Model, ...]) -> Pipeline[None]:
+    able = find_able(trip.plan.members, trip.request)
+    asked = tuple(member for member in members if member in able)
+    if not asked or not (yield from _affordable(trip, asked)):
+        return
+    before = yield from Now()
+    replies = yield from CallAll(asked, _within_deadline(trip, before))
+    after = yield from Now()
+    trip.waited_s += after.monotonic - before.monotonic
+    for reply in replies:
+        yield from _take_in(trip, reply)
+
+
+def _take_in(trip: Trip, reply: Draft | Failure) -> Pipeline[Draft | None]:
+    if isinstance(reply, Draft):
+        trip.drafts.append(reply)
+        return reply
+    trip.failures.append(reply)
+    yield from Notify("member.failed", {"member": reply.member, "error": type(reply.error).__name__})
+    if reply.shown:
+        message = f"the stream of {reply.member} died after its first token ({type(reply.error).__name__})"
+        raise StreamInterruptedError(message, partial=reply.shown) from reply.error
+    return None
+
+
+def _affordable(trip: Trip, members: tuple[Model, ...]) -> Pipeline[bool]:
+    """Whether these calls fit into what is left of ``max_cost_usd``; raises when nothing has been answered yet."""
+    limit = trip.request.constraints.max_cost_usd
+    if limit is None:
+        return True
+    spent, next_cost = trip.spent.cost_usd, _cost(members, trip.request)
+    if spent is not None and next_cost is not None and spent + next_cost <= limit:
+        return True
+    names = ", ".join(member.id for member in members)
+    cost = "an unknown price (give prices=)" if next_cost is None else f"up to ${next_cost:.6f}"
+    yield from Notify("budget.exceeded", {"members": names, "max_cost_usd": limit})
+    if trip.drafts:
+        return False
+    message = f"calling {names} costs {cost}, more than is left of max_cost_usd={limit}"
+    raise BudgetExceededError(message)
+
+
+def _within_deadline(trip: Trip, now: Instant) -> Request:
+    limit = trip.request.constraints.max_latency_s
+    if limit is None:
+        return trip.request
+    left = limit - (now.monotonic - trip.started.monotonic)
+    return trip.request.with_constraints(max_latency_s=max(left, 0.001))
+
+
+# ------------------------------------------------------------------------------------------ judging drafts
+
+
+def _vote(trip: Trip) -> Pipeline[Verdict]:
+    plan, request = trip.plan, trip.request
+    texts = tuple(draft.text for draft in trip.drafts)
+    embedded = None
+    if all(texts):
+        embedded = yield from EmbedTexts(texts)
+    required = 1.0 - request.constraints.max_error if request.constraints.max_error is not None else None
+    verdict = reach_consensus(
+        tuple(trip.drafts),
+        question=request.question,
+        trust=trip.known.trust,
+        region=trip.region,
+        families=plan.families,
+        vectors=None if embedded is None else np.stack([item.vector for item in embedded]),
+        required=plan.config.consensus.confidence if required is None else required,
+        config=plan.config.consensus,
+    )
+    facts = {"confidence": verdict.confidence, "abstained": verdict.abstained, "margin": verdict.certified_margin}
+    yield from Notify("consensus.reached", facts)
+    return verdict
+
+
+def _risk(trip: Trip, served: Draft, verdict: Verdict | None = None) -> Risk:
+    others = tuple(draft for draft in trip.drafts if draft is not served)
+    same = [same_answer(served.message, other.message, trip.request.question) for other in others]
+    return score_answer(
+        trip.request,
+        served,
+        verdict=verdict,
+        other_drafts=others,
+        other_agreement=sum(same) / len(same) if same else None,
+        config=trip.plan.config.risk,
+        max_error=trip.request.constraints.max_error,
+    )
+
+
+def _most_trusted(trip: Trip, verdict: Verdict) -> Draft:
+    best = max(range(len(trip.drafts)), key=lambda index: (verdict.votes[index].trust, -index))
+    return trip.drafts[best]

@@ -1,0 +1,286 @@
+"""The world as the pipeline meets it: what each effect means."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import time
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from leo_core.engine import effects as ask
+from leo_core.engine.background import Background
+from leo_core.engine.calls import Relay, acall, acall_all, call, call_all
+from leo_core.engine.drivers import run
+from leo_core.engine.knowledge_base import KnowledgeBase
+from leo_core.engine.store_guard import StoreGuard
+from leo_core.errors import ReceiptError, StorageError
+from leo_core.records import Embedding, Event
+
+if TYPE_CHECKING:
+    import random
+    from collections.abc import Callable, Mapping, Sequence
+
+    from leo_core.config import LEOConfig
+    from leo_core.engine.knowledge import Known
+    from leo_core.ports import Clock, Embedder, Listener, ReceiptLog, Store
+    from leo_core.records import Answer, CacheEntry, Json, Neighbour, Receipt, Request
+
+__all__ = ["SystemClock", "World"]
+
+_log = logging.getLogger("leo_core")
+REFRESH_EVERY_S = 2.0
+
+
+class SystemClock:
+    """The machine's clocks."""
+
+    def now(self) -> float:
+        """Seconds since the Unix epoch."""
+        return time.time()
+
+    def monotonic(self) -> float:
+        """Seconds on a clock that never goes back."""
+        return time.perf_counter()
+
+
+class World:
+    """Performs effects with the parts that a LEO was assembled from.
+
+    Args:
+        store: Keeps entries and observations.
+        log: Keeps receipts; ``None`` when receipts are switched off.
+        embedder: Makes vectors.
+        config: Settings.
+        clock: Tells the time.
+        chance: Source of the uniform draws.
+        listeners: Hear events.
+        checker: The user's judge of answers, for audits.
+
+    Attributes:
+        counts: Events so far, by name.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        log: ReceiptLog | None,
+        embedder: Embedder,
+        config: LEOConfig,
+        clock: Clock,
+        chance: random.Random,
+        listeners: Sequence[Listener] = (),
+        checker: Callable[[Request, Answer], bool | None] | None = None,
+    ) -> None:
+        self.store, self.log, self.embedder, self.config = store, log, embedder, config
+        self._clock, self._chance, self._listeners, self._checker = clock, chance, tuple(listeners), checker
+        self.knowledge = KnowledgeBase(store, config, embedder.fingerprint.dimension)
+        self.guard = StoreGuard(self._store_failed)
+        self.background = Background(lambda job: job(), capacity=config.background_capacity)
+        self.counts: Counter[str] = Counter()
+        self._pending: dict[tuple[str, str], CacheEntry] = {}
+        self._refreshed = clock.monotonic()
+        self._handlers: dict[type[ask.Effect[Any]], Callable[[Any], Any]] = {
+            ask.Now: self._now,
+            ask.Draw: self._draw,
+            ask.Entropy: lambda effect: secrets.token_bytes(effect.count),
+            ask.Recall: self._recall,
+            ask.Decide: self._decide,
+            ask.Learn: self._learn,
+            ask.LearnNovelty: self._learn_novelty,
+            ask.Remember: lambda effect: self.knowledge.remember(effect.tenant, effect.session, effect.vector),
+            ask.EmbedTexts: self._embed,
+            ask.FindExact: self._find_exact,
+            ask.FindNear: self._find_near,
+            ask.WriteEntry: self._write_entry,
+            ask.AddAlias: self._add_alias,
+            ask.CountHit: self._count_hit,
+            ask.RemoveEntry: self._remove_entry,
+            ask.CallMember: lambda effect: call(effect.model, effect.request),
+            ask.CallAll: lambda effect: call_all(effect.models, effect.request),
+            ask.Show: lambda _: None,
+            ask.CheckAnswer: self._check,
+            ask.Certify: self._certify,
+            ask.Notify: lambda effect: self.notify(effect.name, effect.facts),
+            ask.HandOver: self._hand_over,
+        }
+
+    def perform(self, effect: ask.Effect[Any]) -> Any:
+        """The reply to an effect."""
+        return self._handlers[type(effect)](effect)
+
+    async def aperform(self, effect: ask.Effect[Any]) -> Any:
+        """The reply to an effect, without blocking the event loop."""
+        match effect:
+            case ask.CallMember():
+                return await acall(effect.model, effect.request)
+            case ask.CallAll():
+                return await acall_all(effect.models, effect.request)
+            case ask.HandOver() if self._try_hand_over(effect):
+                return None
+        if self._may_block(effect):
+            return await asyncio.to_thread(self.perform, effect)
+        return self.perform(effect)
+
+    def open_relay(self, effect: ask.CallMember) -> Relay:
+        """A live call whose chunks go to the caller."""
+        return Relay(effect.model, effect.request)
+
+    def notify(self, name: str, facts: Mapping[str, Json]) -> None:
+        """Count an event and tell the listeners; an error in one of them is logged and goes no further."""
+        self.counts[name] += 1
+        if not self._listeners:
+            return
+        event = Event(name=name, facts=facts, at=self._clock.now())
+        for listener in self._listeners:
+            try:
+                listener.notify(event)
+            except Exception:
+                _log.exception("the listener %s failed", type(listener).__name__)
+
+    def flush(self, timeout_s: float | None = None) -> bool:
+        """Wait until everything handed over is done and written; tells whether it was in time."""
+        self.background.submit(self._write_knowledge)
+        self.background.submit(self._save_novelty)
+        return self.background.flush(timeout_s)
+
+    def close(self) -> None:
+        """Finish the background, write what was learned, close log and store; idempotent."""
+        if self.background.close():
+            self._write_knowledge()
+            self._save_novelty()
+        if self.log is not None:
+            self.log.close()
+        self.store.close()
+
+    def _may_block(self, effect: ask.Effect[Any]) -> bool:
+        match effect:
+            case ask.EmbedTexts():
+                return not self.embedder.is_local
+            case ask.Recall():
+                return not self.knowledge.is_loaded(effect.tenant)
+            case _:
+                return effect.blocking
+
+    # ------------------------------------------------------------------------------------- time and chance
+
+    def _now(self, _: ask.Now) -> ask.Instant:
+        return ask.Instant(self._clock.now(), self._clock.monotonic())
+
+    def _draw(self, effect: ask.Draw) -> tuple[float, ...]:
+        return tuple(self._chance.random() for _ in range(effect.count))
+
+    # ------------------------------------------------------------------------------------------ knowledge
+
+    def _recall(self, effect: ask.Recall) -> Known:
+        if self._clock.monotonic() - self._refreshed > REFRESH_EVERY_S:
+            self._refreshed = self._clock.monotonic()
+            self.background.try_submit(lambda: self.guard.attempt("refresh", self.knowledge.refresh, None))
+        return self.knowledge.recall(effect.tenant, effect.session)
+
+    def _decide(self, effect: ask.Decide[Any]) -> Any:
+        return self.knowledge.decide(effect.tenant, effect.choose)
+
+    def _learn(self, effect: ask.Learn) -> None:
+        self.knowledge.learn(effect.observations)
+
+    def _learn_novelty(self, effect: ask.LearnNovelty) -> None:
+        if self.knowledge.learn_novelty(effect.tenant, effect.vector, effect.draw):
+            self.background.try_submit(self._save_novelty)
+
+    def _write_knowledge(self) -> None:
+        self.guard.attempt("observe", self.knowledge.write, None)
+
+    def _save_novelty(self) -> None:
+        self.guard.attempt("save_state", self.knowledge.save_novelty, None)
+
+    # ---------------------------------------------------------------------------------- vectors and entries
+
+    def _embed(self, effect: ask.EmbedTexts) -> tuple[Embedding, ...] | None:
+        try:
+            rows = self.embedder.embed(effect.texts)
+        except Exception as error:  # noqa: BLE001 - any embedder may be plugged in; matching falls back to exact
+            _log.debug("the embedder failed", exc_info=error)
+            self.notify("embedder.failed", {"error": type(error).__name__})
+            return None
+        return tuple(Embedding(vector=row, fingerprint=self.embedder.fingerprint) for row in rows)
+
+    def _find_exact(self, effect: ask.FindExact) -> CacheEntry | None:
+        pending = self._pending.get((effect.tenant, effect.exact_key))
+        if pending is not None:
+            return pending
+        now = self._clock.now()
+        return self.guard.attempt(
+            "get_exact", lambda: self.store.get_exact(effect.tenant, effect.exact_key, now=now), None
+        )
+
+    def _find_near(self, effect: ask.FindNear) -> tuple[Neighbour, ...]:
+        now = self._clock.now()
+        return self.guard.attempt(
+            "search",
+            lambda: self.store.search(effect.tenant, effect.scope_key, effect.vector, k=effect.k, now=now),
+            (),
+        )
+
+    def _write_entry(self, effect: ask.WriteEntry) -> None:
+        self.guard.attempt("put", lambda: self.store.put(effect.entry, effect.vector), None)
+
+    def _add_alias(self, effect: ask.AddAlias) -> None:
+        self.guard.attempt(
+            "add_alias",
+            lambda: self.store.add_alias(
+                effect.tenant, effect.entry_id, effect.text, effect.vector, effect.exact_key
+            ),
+            None,
+        )
+
+    def _count_hit(self, effect: ask.CountHit) -> None:
+        self.guard.attempt("count_hit", lambda: self.store.count_hit(effect.tenant, effect.entry_id), None)
+
+    def _remove_entry(self, effect: ask.RemoveEntry) -> None:
+        self._pending = {key: entry for key, entry in self._pending.items() if entry.id != effect.entry_id}
+        self.guard.attempt("remove", lambda: self.store.remove(effect.tenant, entry_ids=[effect.entry_id]), 0)
+
+    def _store_failed(self, operation: str, error: Exception) -> None:
+        self.notify("store.failed", {"operation": operation, "error": type(error).__name__})
+
+    # --------------------------------------------------------------------------------- receipts and the rest
+
+    def _certify(self, effect: ask.Certify) -> Receipt | None:
+        if self.log is None:
+            return None
+        try:
+            receipt = self.log.append(effect.statement, effect.openings)
+        except (StorageError, ReceiptError, OSError) as error:
+            self.notify("receipt.failed", {"error": type(error).__name__})
+            _log.warning("no receipt was written (%s)", error)
+            if self.config.receipts.required:
+                raise
+            return None
+        self.notify("receipt.appended", {"receipt": receipt.id, "index": receipt.log_index})
+        return receipt
+
+    def _check(self, effect: ask.CheckAnswer) -> bool | None:
+        return None if self._checker is None else self._checker(effect.request, effect.answer)
+
+    def _hand_over(self, effect: ask.HandOver) -> None:
+        self._mark_pending(effect)
+        self.background.submit(lambda: self._settle(effect))
+
+    def _try_hand_over(self, effect: ask.HandOver) -> bool:
+        self._mark_pending(effect)
+        return self.background.try_submit(lambda: self._settle(effect))
+
+    def _mark_pending(self, effect: ask.HandOver) -> None:
+        if effect.entry is not None:
+            self._pending[effect.entry.tenant, effect.entry.exact_key] = effect.entry
+
+    def _settle(self, effect: ask.HandOver) -> None:
+        try:
+            run(effect.job(), self)
+            self._write_knowledge()
+        finally:
+            if effect.entry is not None:
+                self._pending.pop((effect.entry.tenant, effect.entry.exact_key), None)

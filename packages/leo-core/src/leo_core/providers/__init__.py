@@ -1,0 +1,1 @@
+"""Models for the world: each file holds one kind and imports its SDK only when it is used."""

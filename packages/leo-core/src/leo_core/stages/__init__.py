@@ -1,0 +1,1 @@
+"""Decisions, pure: what LEO computes at each step of a request."""

@@ -1,0 +1,75 @@
+"""Settings of the cache."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from leo_core.errors import ConfigError
+
+__all__ = ["CacheConfig"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CacheConfig:
+    """Settings of the cache.
+
+    Attributes:
+        enabled: Whether answers are kept and served at all.
+        max_wrong_hits: δ, the promise: wrong semantic hits over all requests stay at or below it; 0 turns semantic
+            hits off. In [0, 1).
+        confidence: Probability with which the promise holds at all times together, in [0.5, 1).
+        candidates: Neighbours that are looked at, in 1..64.
+        max_hit_error: Largest error bound of a single served hit, in (0, 1].
+        min_explored: Real explored outcomes in a score bin before it serves for the first time, at least 1.
+        explore_rate: Share of would-be hits that are explored all the same, so that drift is seen, in [0, 1].
+        min_margin: Least gap in probability to the best candidate with a different answer, in [0, 1].
+        min_trust: Least current trust of the members behind an entry, in [0, 1].
+        max_entry_faults: Explored outcomes "different" after which an entry is served exactly only, at least 1.
+        prior_strength: Most pseudo-observations that the shipped calibration counts for in a bin, in [1, 50].
+            It shapes the bound and cannot break it: a confidence sequence is valid under every mixing prior.
+        alarm: Evidence (e-value) against the bounds at which serving stops: under valid bounds a false alarm comes
+            at most once in so many explored outcomes on average. Greater than 1.
+        recovery: Outcomes to be explored after an alarm before anything is served again, at least 1.
+        ttl_s: Seconds that an entry lives; ``None`` for ever.
+        max_entries: Most entries per tenant; ``None`` for no limit.
+        max_bytes: Most bytes per tenant; ``None`` for no limit.
+    """
+
+    enabled: bool = True
+    max_wrong_hits: float = 0.01
+    confidence: float = 0.95
+    candidates: int = 8
+    max_hit_error: float = 0.1
+    min_explored: int = 5
+    explore_rate: float = 0.05
+    min_margin: float = 0.05
+    min_trust: float = 0.5
+    max_entry_faults: int = 2
+    prior_strength: float = 10.0
+    alarm: float = 1000.0
+    recovery: int = 20
+    ttl_s: float | None = None
+    max_entries: int | None = 100_000
+    max_bytes: int | None = None
+
+    def __post_init__(self) -> None:
+        self._check("max_wrong_hits", 0.0 <= self.max_wrong_hits < 1.0, "in [0, 1); 0 turns semantic hits off")
+        self._check("confidence", 0.5 <= self.confidence < 1.0, "in [0.5, 1)")
+        self._check("candidates", 1 <= self.candidates <= 64, "in 1..64")  # noqa: PLR2004
+        self._check("max_hit_error", 0.0 < self.max_hit_error <= 1.0, "in (0, 1]")
+        self._check("explore_rate", 0.0 <= self.explore_rate <= 1.0, "in [0, 1]")
+        self._check("min_margin", 0.0 <= self.min_margin <= 1.0, "in [0, 1]")
+        self._check("min_trust", 0.0 <= self.min_trust <= 1.0, "in [0, 1]")
+        self._check("prior_strength", 1.0 <= self.prior_strength <= 50.0, "in [1, 50]")  # noqa: PLR2004
+        self._check("alarm", 1.0 < self.alarm < math.inf, "greater than 1 and finite")
+        for name in ("min_explored", "max_entry_faults", "recovery"):
+            self._check(name, getattr(self, name) >= 1, "at least 1")
+        for name in ("ttl_s", "max_entries", "max_bytes"):
+            value = getattr(self, name)
+            self._check(name, value is None or value > 0, "greater than 0, or None for no limit")
+
+    def _check(self, name: str, holds: bool, must: str) -> None:  # noqa: FBT001
+        if not holds:
+            msg = f"CacheConfig.{name} is {getattr(self, name)!r}; it must be {must}"
+            raise ConfigError(msg)

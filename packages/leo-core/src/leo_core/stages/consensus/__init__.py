@@ -1,0 +1,1 @@
+"""Consensus: which of several answers stands, how surely, and whom to trust for it."""

@@ -1,0 +1,156 @@
+"""Exact bytes: canonical JSON (RFC 8785) and fixed-point decimals.
+
+A statement holds no JSON floats: every figure is a string with :data:`DECIMALS` decimals, so that two
+implementations cannot disagree about its bytes. Contents that are only committed to (a prompt, an answer, a
+policy) may hold anything that JSON has; :func:`content_bytes` states what becomes of what RFC 8785 cannot carry.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import math
+from collections.abc import Mapping, Sequence
+from decimal import ROUND_HALF_EVEN, Context, Decimal
+from typing import TYPE_CHECKING
+
+import rfc8785
+
+from leo_core.errors import ReceiptError
+
+if TYPE_CHECKING:
+    from leo_core.records import Json
+
+__all__ = ["DECIMALS", "LIMIT", "canonical_bytes", "content_bytes", "fixed", "fixed_or_none", "parse_canonical", "rfc3339"]
+
+DECIMALS = 9
+"""Decimals of every figure in a statement."""
+
+LIMIT = 10**15
+"""Figures of a statement lie strictly between −LIMIT and LIMIT."""
+
+_QUANTUM = Decimal(1).scaleb(-DECIMALS)
+_CONTEXT = Context(prec=60, rounding=ROUND_HALF_EVEN)
+_SAFE_INTEGER = 2**53
+
+
+def fixed(value: float | Decimal) -> str:
+    """The figure as a string with :data:`DECIMALS` decimals, rounded half to even from its exact binary value.
+
+    Args:
+        value: A finite number in (−:data:`LIMIT`, :data:`LIMIT`).
+
+    Raises:
+        ReceiptError: The value is not finite, is out of range, or is no number (``check="figure"``).
+    """
+    if isinstance(value, bool):
+        raise ReceiptError(f"{value!r} is not a figure", check="figure")  # noqa: EM102, TRY003
+    exact = value if isinstance(value, Decimal) else Decimal(float(value))
+    if not exact.is_finite() or exact.copy_abs() >= LIMIT:
+        message = f"a figure must be finite and below 1e15 in size, got {value!r}"
+        raise ReceiptError(message, check="figure")
+    rounded = exact.quantize(_QUANTUM, context=_CONTEXT)
+    return f"{rounded:f}" if rounded else f"{rounded.copy_abs():f}"
+
+
+def fixed_or_none(value: float | None) -> str | None:
+    """:func:`fixed`, with ``None`` and the infinite bound (no bound at all) left as ``None``."""
+    if value is None or value == math.inf:
+        return None
+    return fixed(value)
+
+
+def rfc3339(instant: float) -> str:
+    """The instant (seconds since the epoch) as RFC 3339 in UTC with microseconds.
+
+    Raises:
+        ReceiptError: No instant of the years 1 to 9999 (``check="figure"``).
+    """
+    try:
+        moment = datetime.datetime.fromtimestamp(instant, tz=datetime.UTC)
+    except (OverflowError, OSError, ValueError) as error:
+        message = f"{instant!r} is no instant"
+        raise ReceiptError(message, check="figure") from error
+    return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def canonical_bytes(statement: Json) -> bytes:
+    """RFC 8785 bytes of a statement.
+
+    Raises:
+        ReceiptError: The statement holds a float, an integer beyond ±(2^53 − 1), a lone surrogate or anything
+            that is not JSON (``check="canonical"``).
+    """
+    _refuse_floats(statement)
+    try:
+        return rfc8785.dumps(statement)
+    except (rfc8785.CanonicalizationError, AttributeError, TypeError) as error:
+        message = "the statement cannot be written as canonical JSON (RFC 8785)"
+        raise ReceiptError(message, check="canonical") from error
+
+
+def parse_canonical(data: bytes) -> Json:
+    """The JSON value whose canonical bytes these are.
+
+    Raises:
+        ReceiptError: They are not JSON, or not its one canonical spelling (``check="canonical"``).
+    """
+    try:
+        value = json.loads(data)
+        same = canonical_bytes(value) == data
+    except (ValueError, RecursionError) as error:
+        message = "the bytes are not JSON"
+        raise ReceiptError(message, check="canonical") from error
+    if not same:
+        message = "the bytes are JSON, but not in the canonical form of RFC 8785"
+        raise ReceiptError(message, check="canonical")
+    return value
+
+
+def content_bytes(content: Json) -> bytes:
+    """RFC 8785 bytes of something that is committed to, total over what Python's ``json`` can read.
+
+    What RFC 8785 cannot carry is written as a string: a lone surrogate as its escape (``\\ud800``), an integer
+    beyond ±(2^53 − 1) and a number that is not finite as their decimal form.
+
+    Raises:
+        ReceiptError: The content is not JSON (``check="content"``).
+    """
+    return rfc8785.dumps(_plain(content))
+
+
+def _refuse_floats(value: Json) -> None:
+    if isinstance(value, float):
+        message = "a statement holds no floats; write figures with fixed()"
+        raise ReceiptError(message, check="canonical")
+    if isinstance(value, Mapping):
+        for item in value.values():
+            _refuse_floats(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            _refuse_floats(item)
+
+
+def _plain(value: Json) -> Json:
+    """The value with only what RFC 8785 can carry."""
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, int):
+        return int(value) if abs(value) < _SAFE_INTEGER else str(int(value))
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else str(float(value))
+    if isinstance(value, Mapping):
+        return {_name(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray):
+        return [_plain(item) for item in value]
+    message = f"a {type(value).__name__} is not JSON and cannot be committed to"
+    raise ReceiptError(message, check="content")
+
+
+def _name(key: Json) -> str:
+    if not isinstance(key, str):
+        message = f"a {type(key).__name__} is not the name of a JSON member"
+        raise ReceiptError(message, check="content")
+    return key.encode("utf-8", "backslashreplace").decode()

@@ -1,0 +1,167 @@
+"""Local constraint satisfaction: what a statement promises, checkable from its own figures.
+
+The constraints are *derived*: :func:`derive_constraints` is a function of the statement's figures, the builder
+writes its result down, and the verifier derives it again. A list that differs is refused, and so is a constraint
+that does not hold. Figures are compared as exact decimals.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import ROUND_HALF_EVEN, Context, Decimal
+from typing import TYPE_CHECKING
+
+from leo_core.errors import ReceiptError
+from leo_core.records import Route
+from leo_core.stages.receipt.canonical import fixed
+from leo_core.stages.receipt.votes import TIE, recount
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from leo_core.records import Json
+
+__all__ = ["Constraint", "check_constraints", "derive_constraints", "expected_sigma", "trust_mean"]
+
+_CONTEXT = Context(prec=40, rounding=ROUND_HALF_EVEN)
+_POSTERIOR_TOLERANCE = "0.000001000"
+_TRUST_TOLERANCE = "0.000001000"
+
+
+@dataclass(frozen=True, slots=True)
+class Constraint:
+    """``value relation bound``.
+
+    Attributes:
+        name: Stable name; a failure raises ``check="lcs.<name>"``.
+        value: The figure, as in the statement or recomputed from it; ``None`` when it is unknown.
+        relation: ``"<="``, ``">="`` or ``"="``.
+        bound: What it is held against; ``None`` when it is unknown.
+    """
+
+    name: str
+    value: str | None
+    relation: str
+    bound: str | None
+
+    def to_json(self) -> dict[str, Json]:
+        """The constraint as it stands in a statement."""
+        return {"name": self.name, "value": self.value, "relation": self.relation, "bound": self.bound}
+
+    @property
+    def holds(self) -> bool:
+        """Whether it is satisfied; never when a side is unknown."""
+        if self.value is None or self.bound is None:
+            return False
+        value, bound = Decimal(self.value), Decimal(self.bound)
+        return {"<=": value <= bound, ">=": value >= bound, "=": value == bound}[self.relation]
+
+
+def check_constraints(statement: Mapping[str, Json]) -> None:
+    """Derive the constraints again and check each.
+
+    Args:
+        statement: A statement that has passed ``schema.check_statement``.
+
+    Raises:
+        ReceiptError: ``check="lcs.<name>"`` for the first that the statement lists otherwise, omits, or breaks;
+            ``check="lcs"`` when it lists one too many.
+    """
+    listed = list(statement["lcs"])
+    for position, constraint in enumerate(derive_constraints(statement)):
+        check = f"lcs.{constraint.name}"
+        if position >= len(listed) or listed[position] != constraint.to_json():
+            message = f"constraint {constraint.name!r} does not follow from the statement's own figures"
+            raise ReceiptError(message, check=check)
+        if not constraint.holds:
+            message = f"{constraint.name} is {constraint.value}, promised {constraint.relation} {constraint.bound}"
+            raise ReceiptError(message, check=check)
+        listed[position] = None
+    if any(item is not None for item in listed):
+        message = "the statement lists a constraint that does not follow from its figures"
+        raise ReceiptError(message, check="lcs")
+
+
+def derive_constraints(statement: Mapping[str, Json]) -> tuple[Constraint, ...]:
+    """The constraints of a statement, in their order: the caller's, the cache's, trust, the verdict, σ."""
+    return (
+        *_asked(statement),
+        *_cached(statement),
+        *_trusted(statement),
+        *(_decided(statement["verdict"]) if statement["verdict"] is not None else ()),
+        Constraint("sigma", statement["sigma"], "=", expected_sigma(statement)),
+    )
+
+
+def expected_sigma(statement: Mapping[str, Json]) -> str:
+    """σ: on the consensus route the posterior of the winning class, otherwise 1 − risk."""
+    verdict = statement["verdict"]
+    if statement["served"]["route"] == Route.CONSENSUS and verdict is not None and not verdict["abstained"]:
+        return str(verdict["confidence"])
+    return fixed(_CONTEXT.subtract(Decimal(1), Decimal(statement["risk"]["value"])))
+
+
+def trust_mean(alpha: str, beta: str) -> str:
+    """E[p] = alpha / (alpha + beta) of a Beta posterior, from its figures.
+
+    Raises:
+        ReceiptError: A parameter is not positive (``check="figure"``).
+    """
+    first, second = Decimal(alpha), Decimal(beta)
+    if first <= 0 or second <= 0:
+        message = f"a Beta posterior has positive parameters, got {alpha} and {beta}"
+        raise ReceiptError(message, check="figure")
+    return fixed(_CONTEXT.divide(first, _CONTEXT.add(first, second)))
+
+
+def _distance(one: Decimal, other: Decimal) -> Decimal:
+    return _CONTEXT.subtract(one, other).copy_abs()
+
+
+def _asked(statement: Mapping[str, Json]) -> Iterator[Constraint]:
+    asked = statement["constraints"]
+    figures = (
+        ("cost", statement["usage"]["cost_usd"], asked["max_cost_usd"]),
+        ("latency", statement["latency_s"], asked["max_latency_s"]),
+        ("risk", statement["risk"]["value"], asked["max_error"]),
+    )
+    for name, value, bound in figures:
+        if bound is not None:
+            yield Constraint(name, value, "<=", bound)
+
+
+def _cached(statement: Mapping[str, Json]) -> Iterator[Constraint]:
+    cache = statement["cache"]
+    if cache["action"] == "serve" and cache["kind"] == "semantic":
+        yield Constraint("cache_error", cache["error_bound"], "<=", cache["allowance"])
+
+
+def _trusted(statement: Mapping[str, Json]) -> Iterator[Constraint]:
+    """Each mean is alpha / (alpha + beta); the largest deviation is the figure."""
+    deviations = []
+    for trust in statement["trust"]:
+        expected = trust_mean(trust["alpha"], trust["beta"])
+        deviations.append(_distance(Decimal(trust["mean"]), Decimal(expected)))
+    if deviations:
+        yield Constraint("trust", fixed(max(deviations)), "<=", _TRUST_TOLERANCE)
+
+
+def _decided(verdict: Mapping[str, Json]) -> Iterator[Constraint]:
+    votes = [(vote["class"], Decimal(vote["weight"])) for vote in verdict["votes"]]
+    winner = verdict["winner"]
+    again = recount(votes, len(verdict["classes"]), winner)
+    posterior = [Decimal(share) for share in verdict["posterior"]]
+    deviation = max(_distance(mine, theirs) for mine, theirs in zip(again.posterior, posterior, strict=True))
+    yield Constraint("posterior", fixed(deviation), "<=", _POSTERIOR_TOLERANCE)
+    if verdict["abstained"]:
+        yield Constraint("confidence", verdict["confidence"], "=", fixed(max(posterior)))
+        yield Constraint("abstention", verdict["confidence"], "<=", verdict["required"])
+        return
+    rival = max((total for index, total in enumerate(again.totals) if index != winner), default=Decimal(0))
+    yield Constraint("quorum", str(len(votes)), ">=", str(verdict["quorum"]))
+    yield Constraint("winner", fixed(again.totals[winner]), ">=", fixed(_CONTEXT.subtract(rival, TIE)))
+    yield Constraint("served", str(votes[verdict["medoid"]][0]), "=", str(winner))
+    yield Constraint("confidence", verdict["confidence"], "=", verdict["posterior"][winner])
+    yield Constraint("posterior_required", verdict["confidence"], ">=", verdict["required"])
+    yield Constraint("margin_least", str(verdict["certified_margin"]), ">=", str(again.least_margin))
+    yield Constraint("margin_most", str(verdict["certified_margin"]), "<=", str(again.most_margin))

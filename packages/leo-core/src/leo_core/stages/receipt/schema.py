@@ -1,0 +1,273 @@
+"""The exact form of a statement and of a receipt document.
+
+A form is a function that raises :class:`ReceiptError` with the path of the first wrong field. Objects have
+exactly the fields that are named here: what a verifier does not understand it does not accept.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from leo_core.errors import ReceiptError
+from leo_core.records import Route
+
+if TYPE_CHECKING:
+    from leo_core.records import Json
+
+__all__ = ["ALGORITHMS", "LOG_FIELDS", "STATEMENT_VERSION", "check_statement", "check_verdict"]
+
+STATEMENT_VERSION = 1
+"""Version of the form of a statement."""
+
+ALGORITHMS: Mapping[str, str] = {
+    "canonical": "RFC8785",
+    "figures": "decimal-9-half-even",
+    "commitment": "SHA256/leo-commitment-1",
+    "envelope": "DSSEv1",
+    "signature": "Ed25519",
+    "log": "RFC6962-SHA256",
+    "vote": "sum-of-log-odds/1",
+    "posterior": "softmax/1",
+    "margin": "heaviest-supporters-switch/1",
+}
+"""Names of the algorithms that a statement of this version stands on."""
+
+Form = Callable[["Json", str], None]
+
+_FIGURE = re.compile(r"-?(?:0|[1-9][0-9]{0,14})\.[0-9]{9}")
+_HASH = re.compile(r"[0-9a-f]{64}")
+_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z")
+_MOST = 2**53 - 1
+
+
+def _refuse(path: str, expected: str) -> ReceiptError:
+    return ReceiptError(f"the statement's {path or 'top level'} is not {expected}", check="statement")
+
+
+def _matching(pattern: re.Pattern[str], expected: str) -> Form:
+    def form(value: Json, path: str) -> None:
+        if not isinstance(value, str) or not pattern.fullmatch(value):
+            raise _refuse(path, expected)
+
+    return form
+
+
+def _text(value: Json, path: str) -> None:
+    if not isinstance(value, str):
+        raise _refuse(path, "a string")
+
+
+def _flag(value: Json, path: str) -> None:
+    if not isinstance(value, bool):
+        raise _refuse(path, "true or false")
+
+
+def _integer(least: int) -> Form:
+    def form(value: Json, path: str) -> None:
+        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= _MOST:
+            raise _refuse(path, f"an integer from {least}")
+
+    return form
+
+
+def _one_of(*allowed: Json) -> Form:
+    def form(value: Json, path: str) -> None:
+        if not any(value is item or (isinstance(value, str) and value == item) for item in allowed):
+            raise _refuse(path, f"one of {', '.join(map(str, allowed))}")
+
+    return form
+
+
+def _constant(expected: Json) -> Form:
+    def form(value: Json, path: str) -> None:
+        if type(value) is not type(expected) or value != expected:
+            raise _refuse(path, repr(expected))
+
+    return form
+
+
+def _probability(value: Json, path: str) -> None:
+    _figure(value, path)
+    if value.startswith("-") or (value >= "1." and value != "1.000000000"):
+        raise _refuse(path, "a probability")
+
+
+def _optional(inner: Form) -> Form:
+    def form(value: Json, path: str) -> None:
+        if value is not None:
+            inner(value, path)
+
+    return form
+
+
+def _list(inner: Form, *, length: int | None = None) -> Form:
+    def form(value: Json, path: str) -> None:
+        if not isinstance(value, list) or (length is not None and len(value) != length):
+            raise _refuse(path, "a list" if length is None else f"a list of {length}")
+        for position, item in enumerate(value):
+            inner(item, f"{path}[{position}]")
+
+    return form
+
+
+def _object(**fields: Form) -> Form:
+    def form(value: Json, path: str) -> None:
+        if not isinstance(value, Mapping):
+            raise _refuse(path, "an object")
+        for name in sorted(fields.keys() ^ value.keys()):
+            raise _refuse(f"{path}.{name}".lstrip("."), "there" if name in fields else "known")
+        for name, inner in fields.items():
+            inner(value[name], f"{path}.{name}".lstrip("."))
+
+    return form
+
+
+_figure = _matching(_FIGURE, "a figure with 9 decimals")
+_hash = _matching(_HASH, "a SHA-256 in hex")
+_count = _integer(0)
+_maybe_figure = _optional(_figure)
+_maybe_probability = _optional(_probability)
+_route = _one_of(*(route.value for route in Route))
+_usage = _object(
+    input_tokens=_count,
+    output_tokens=_count,
+    cached_input_tokens=_count,
+    reasoning_tokens=_count,
+    calls=_count,
+    cost_usd=_maybe_figure,
+)
+_interval = _list(_probability, length=2)
+_coherence = _object(
+    value=_figure,
+    optimum=_figure,
+    iterations=_count,
+    primal_residual=_figure,
+    dual_residual=_figure,
+    converged=_flag,
+)
+
+LOG_FIELDS: Form = _object(origin=_text, previous_size=_count)
+"""Form of the part that the log fills in."""
+
+_FIELDS: dict[str, Form] = {
+    "version": _constant(STATEMENT_VERSION),
+    "algorithms": _object(**{name: _constant(value) for name, value in ALGORITHMS.items()}),
+    "answer_id": _text,
+    "tenant": _hash,
+    "commitments": _object(
+        request=_hash, question=_hash, answer=_hash, identity=_hash, route_why=_hash, cache_why=_hash
+    ),
+    "members": _list(_object(member=_text, model=_optional(_text), draft=_optional(_hash))),
+    "served": _object(route=_route, model=_text, finish_reason=_text),
+    "constraints": _object(
+        max_error=_maybe_figure,
+        max_cost_usd=_maybe_figure,
+        max_latency_s=_maybe_figure,
+        route=_optional(_route),
+        cache=_one_of(True, False, "exact"),  # noqa: FBT003
+    ),
+    "route": _object(
+        chosen=_route,
+        explored=_flag,
+        audited=_flag,
+        options=_list(
+            _object(
+                route=_route,
+                expected_cost_usd=_maybe_figure,
+                expected_error=_maybe_figure,
+                objective=_maybe_figure,
+                feasible=_flag,
+            )
+        ),
+        request_risk=_optional(
+            _object(
+                small_wrong=_probability,
+                small_wrong_interval=_interval,
+                harmful=_probability,
+                categories=_list(_object(category=_text, probability=_probability)),
+            )
+        ),
+    ),
+    "cache": _object(
+        action=_one_of("serve", "explore", "miss", "off"),
+        kind=_one_of("", "exact", "semantic"),
+        entry_id=_optional(_text),
+        cosine=_maybe_figure,
+        probability=_maybe_probability,
+        error_bound=_maybe_figure,
+        allowance=_maybe_figure,
+        trust=_maybe_probability,
+        margin=_maybe_figure,
+    ),
+    "novelty": _object(
+        value=_maybe_probability, entropy=_figure, deviation=_maybe_figure, region=_integer(-1), samples=_count
+    ),
+    "coherence": _optional(_coherence),
+    "verdict": _optional(
+        _object(
+            winner=_integer(-1),
+            classes=_list(_hash),
+            posterior=_list(_probability),
+            votes=_list(
+                _object(**{"member": _text, "class": _count, "weight": _figure, "trust": _probability, "outlier": _flag})
+            ),
+            certified_margin=_count,
+            medoid=_integer(-1),
+            abstained=_flag,
+            confidence=_probability,
+            required=_probability,
+            quorum=_count,
+        )
+    ),
+    "sigma": _probability,
+    "risk": _object(value=_probability, interval=_interval, action=_one_of("accept", "escalate", "abstain")),
+    "trust": _list(_object(member=_text, alpha=_figure, beta=_figure, mean=_probability)),
+    "audit_rate": _probability,
+    "usage": _usage,
+    "saved": _usage,
+    "latency_s": _figure,
+    "own_s": _figure,
+    "source_receipt": _optional(_text),
+    "time": _matching(_TIME, "an instant of RFC 3339 in UTC"),
+    "policy": _hash,
+    "lcs": _list(
+        _object(name=_text, value=_optional(_text), relation=_one_of("<=", ">=", "="), bound=_optional(_text))
+    ),
+    "log": LOG_FIELDS,
+}
+_STATEMENT = _object(**_FIELDS)
+
+
+def check_statement(statement: Json) -> None:
+    """Check form, ranges and references of a completed statement.
+
+    Raises:
+        ReceiptError: The first field that is wrong (``check="statement"``).
+    """
+    _STATEMENT(statement, "")
+    for position, trust in enumerate(statement["trust"]):
+        for name in ("alpha", "beta"):
+            if trust[name].startswith("-") or not trust[name].strip("0."):
+                raise _refuse(f"trust[{position}].{name}", "positive")
+    if statement["verdict"] is not None:
+        check_verdict(statement["verdict"])
+
+
+def check_verdict(verdict: Mapping[str, Json]) -> None:
+    """Check that the indices of a verdict point at something; only one that abstained may lack a winner.
+
+    Raises:
+        ReceiptError: One does not (``check="statement"``).
+    """
+    classes, votes = len(verdict["classes"]), verdict["votes"]
+    if not classes or len(verdict["posterior"]) != classes:
+        raise _refuse("verdict.posterior", "one share per class, of at least one class")
+    if any(vote["class"] >= classes for vote in votes):
+        raise _refuse("verdict.votes", "votes for classes that exist")
+    least = -1 if verdict["abstained"] else 0
+    if not least <= verdict["winner"] < classes:
+        raise _refuse("verdict.winner", "a class")
+    if not least <= verdict["medoid"] < len(votes):
+        raise _refuse("verdict.medoid", "a vote")

@@ -1,0 +1,1 @@
+"""Risk of a request before any call, and of an answer after it."""

@@ -1,0 +1,52 @@
+"""Words and numbers of a text, and a stable hash of strings."""
+
+from __future__ import annotations
+
+import re
+import zlib
+
+__all__ = ["content_words", "hash_bucket", "numbers", "sentences", "words"]
+
+_WORD = re.compile(r"[^\W_]+(?:['\u2019][^\W_]+)*")
+_NUMBER = re.compile(r"(?<![\w.])\d[\d,]*(?:\.\d+)?")
+_SENTENCE = re.compile(r"(?<=[.!?])\s+|\n+")
+_STOP = frozenset(
+    (
+        "a an the and or but of to in on at for with from by as is are was were be been being am do does did have has had "
+        "he she it they we you i his her its their our your my me him them us this that these those there here not no so "
+        "if then than too very can could will would should may might must also just about into over under out up down "
+        "what which who whom when where why how s t"
+    ).split()
+)
+
+
+def words(text: str) -> list[str]:
+    """Words in lower case, in order; a word is a run of letters or digits with inner apostrophes."""
+    return _WORD.findall(text.lower())
+
+
+def content_words(tokens: list[str]) -> list[str]:
+    """The tokens that are not function words of English."""
+    return [token for token in tokens if token not in _STOP]
+
+
+def numbers(text: str) -> list[str]:
+    """Numbers as canonical decimal strings: no separators of thousands, no trailing zeros."""
+    return [_canonical(match) for match in _NUMBER.findall(text)]
+
+
+def sentences(text: str) -> list[str]:
+    """Sentences, split at closing punctuation and at line ends; empty ones dropped."""
+    return [part for part in (piece.strip() for piece in _SENTENCE.split(text)) if part]
+
+
+def hash_bucket(feature: str, buckets: int) -> int:
+    """Bucket of a feature in ``[0, buckets)`` by CRC-32: the same on every platform and in every version."""
+    return zlib.crc32(feature.encode()) % buckets
+
+
+def _canonical(number: str) -> str:
+    plain = number.replace(",", "")
+    if "." in plain:
+        plain = plain.rstrip("0").rstrip(".")
+    return plain.lstrip("0") or "0"

@@ -1,0 +1,1 @@
+"""Where entries, observations, states and receipts are kept."""

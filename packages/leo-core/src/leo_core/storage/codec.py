@@ -1,0 +1,301 @@
+"""Records to JSON and back.
+
+Decoding admits exactly the records below and nothing else; it runs no code that the data names. A text that is not
+valid Unicode is kept as it is: JSON is written with its surrogates unescaped, and a column takes such a text as
+bytes (UTF-8 with ``surrogatepass``), every other one as text. SQLite never takes a text and a blob for equal, so that
+two different texts stay different.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar, cast, get_args
+
+from leo_core.errors import StorageError, StoreCorruptError
+from leo_core.records import (
+    CacheEntry,
+    EmbedderFingerprint,
+    Message,
+    Observation,
+    Role,
+    Route,
+    ToolCall,
+    Usage,
+)
+
+if TYPE_CHECKING:
+    from leo_core.records import Json
+
+__all__ = [
+    "decode_entry",
+    "decode_fingerprint",
+    "decode_observation",
+    "encode_entry",
+    "encode_fingerprint",
+    "encode_observation",
+    "from_column",
+    "to_column",
+]
+
+_Value = TypeVar("_Value")
+
+_ROLES: frozenset[str] = frozenset(get_args(Role))
+_KINDS: frozenset[str] = frozenset({"cache", "trust", "route", "served", "feedback"})
+_MALFORMED = (KeyError, TypeError, ValueError, RecursionError)
+
+
+# ---------------------------------------------------------------------------------------------- columns
+
+
+def to_column(text: str) -> str | bytes:
+    """The text as a value for a column: itself, or bytes when it holds an unpaired surrogate."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "surrogatepass")
+    return text
+
+
+def from_column(value: str | bytes) -> str:
+    """The text that :func:`to_column` made a value of."""
+    return value if isinstance(value, str) else value.decode("utf-8", "surrogatepass")
+
+
+# ---------------------------------------------------------------------------------------------- records
+
+
+def encode_entry(entry: CacheEntry) -> str:
+    """JSON of the entry but for ``hits``, which changes after writing.
+
+    Raises:
+        StorageError: The message or the metadata holds a value that is not JSON.
+    """
+    return _dump(
+        {
+            "id": entry.id,
+            "tenant": entry.tenant,
+            "exact_key": entry.exact_key,
+            "scope_key": entry.scope_key,
+            "text": entry.text,
+            "message": _message_body(entry.message),
+            "members": entry.members,
+            "model": entry.model,
+            "route": entry.route.value,
+            "usage": _usage_body(entry.usage),
+            "receipt_id": entry.receipt_id,
+            "created_at": entry.created_at,
+            "expires_at": entry.expires_at,
+            "tags": entry.tags,
+            "size_bytes": entry.size_bytes,
+            "metadata": entry.metadata,
+        }
+    )
+
+
+def decode_entry(text: str, *, hits: int) -> CacheEntry:
+    """The entry that :func:`encode_entry` wrote, with this count of hits. Shares nothing with other results.
+
+    Raises:
+        StoreCorruptError: The text is not an entry.
+    """
+    try:
+        body = _load(text)
+        expires_at = body["expires_at"]
+        return CacheEntry(
+            id=_take(body, "id", str),
+            tenant=_take(body, "tenant", str),
+            exact_key=_take(body, "exact_key", str),
+            scope_key=_take(body, "scope_key", str),
+            text=_take(body, "text", str),
+            message=_read_message(_take(body, "message", dict)),
+            members=_take_texts(body, "members"),
+            model=_take(body, "model", str),
+            route=Route(body["route"]),
+            usage=_read_usage(_take(body, "usage", dict)),
+            receipt_id=_take(body, "receipt_id", str),
+            created_at=_take_number(body, "created_at"),
+            expires_at=None if expires_at is None else _take_number(body, "expires_at"),
+            tags=_take_texts(body, "tags"),
+            size_bytes=_take(body, "size_bytes", int),
+            hits=hits,
+            metadata=_take(body, "metadata", dict),
+        )
+    except _MALFORMED as error:
+        raise StoreCorruptError("a stored entry cannot be read; remove it or restore a copy of the store") from error
+
+
+def encode_observation(observation: Observation) -> str:
+    """JSON of the observation.
+
+    Raises:
+        StorageError: The body holds a value that is not JSON.
+    """
+    return _dump(
+        {
+            "kind": observation.kind,
+            "tenant": observation.tenant,
+            "body": observation.body,
+            "at": observation.at,
+        }
+    )
+
+
+def decode_observation(text: str) -> Observation:
+    """The observation that :func:`encode_observation` wrote.
+
+    Raises:
+        StoreCorruptError: The text is not an observation.
+    """
+    try:
+        body = _load(text)
+        return Observation(
+            kind=cast("Any", _take_word(body, "kind", _KINDS)),
+            tenant=_take(body, "tenant", str),
+            body=_take(body, "body", dict),
+            at=_take_number(body, "at"),
+        )
+    except _MALFORMED as error:
+        raise StoreCorruptError("a stored observation cannot be read; restore a copy of the store") from error
+
+
+def encode_fingerprint(fingerprint: EmbedderFingerprint) -> str:
+    """JSON of the embedder's fingerprint."""
+    return _dump(
+        {
+            "name": fingerprint.name,
+            "version": fingerprint.version,
+            "dimension": fingerprint.dimension,
+            "table_sha256": fingerprint.table_sha256,
+        }
+    )
+
+
+def decode_fingerprint(text: str) -> EmbedderFingerprint:
+    """The fingerprint that :func:`encode_fingerprint` wrote.
+
+    Raises:
+        StoreCorruptError: The text is not a fingerprint.
+    """
+    try:
+        body = _load(text)
+        return EmbedderFingerprint(
+            name=_take(body, "name", str),
+            version=_take(body, "version", str),
+            dimension=_take(body, "dimension", int),
+            table_sha256=_take(body, "table_sha256", str),
+        )
+    except _MALFORMED as error:
+        raise StoreCorruptError("the store's note of its embedder cannot be read; restore a copy") from error
+
+
+# ------------------------------------------------------------------------------------------------ parts
+
+
+def _message_body(message: Message) -> dict[str, Json]:
+    return {
+        "role": message.role,
+        "content": message.content,
+        "tool_calls": [{"id": call.id, "name": call.name, "arguments": call.arguments} for call in message.tool_calls],
+        "tool_call_id": message.tool_call_id,
+        "tool_error": message.tool_error,
+        "name": message.name,
+    }
+
+
+def _read_message(body: dict[str, Json]) -> Message:
+    content = body["content"]
+    return Message(
+        role=cast("Role", _take_word(body, "role", _ROLES)),
+        content=content if isinstance(content, str) else tuple(_check(block, dict) for block in _check(content, list)),
+        tool_calls=tuple(_read_tool_call(_check(call, dict)) for call in _take(body, "tool_calls", list)),
+        tool_call_id=_take_optional(body, "tool_call_id", str),
+        tool_error=_take(body, "tool_error", bool),
+        name=_take_optional(body, "name", str),
+    )
+
+
+def _read_tool_call(body: dict[str, Json]) -> ToolCall:
+    return ToolCall(
+        id=_take(body, "id", str), name=_take(body, "name", str), arguments=_take(body, "arguments", dict)
+    )
+
+
+def _usage_body(usage: Usage) -> dict[str, Json]:
+    return {
+        "input_tokens": usage.input_tokens,
+        "output_tokens": usage.output_tokens,
+        "cached_input_tokens": usage.cached_input_tokens,
+        "reasoning_tokens": usage.reasoning_tokens,
+        "calls": usage.calls,
+        "cost_usd": usage.cost_usd,
+    }
+
+
+def _read_usage(body: dict[str, Json]) -> Usage:
+    return Usage(
+        input_tokens=_take(body, "input_tokens", int),
+        output_tokens=_take(body, "output_tokens", int),
+        cached_input_tokens=_take(body, "cached_input_tokens", int),
+        reasoning_tokens=_take(body, "reasoning_tokens", int),
+        calls=_take(body, "calls", int),
+        cost_usd=None if body["cost_usd"] is None else _take_number(body, "cost_usd"),
+    )
+
+
+# ------------------------------------------------------------------------------------------------- JSON
+
+
+def _dump(body: dict[str, Json]) -> str:
+    try:
+        return json.dumps(_plain(body), ensure_ascii=False, separators=(",", ":"))
+    except (ValueError, RecursionError) as error:
+        raise StorageError("a value is nested too deeply or refers to itself; only JSON can be stored") from error
+
+
+def _plain(value: Json) -> Json:
+    """The value in the types that :mod:`json` writes without loss: any mapping as dict, any sequence as list."""
+    if value is None or isinstance(value, (str, bool, int, float)):
+        return value
+    if isinstance(value, Mapping):
+        for key in value:
+            if not isinstance(key, str):
+                raise StorageError(f"a mapping has a key of type {type(key).__name__}; only JSON can be stored")
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, (bytes, bytearray, memoryview)):
+        return [_plain(item) for item in value]
+    raise StorageError(f"a value has type {type(value).__name__}; only JSON can be stored")
+
+
+def _load(text: str) -> dict[str, Json]:
+    return _check(json.loads(text), dict)
+
+
+def _check(value: Json, kind: type[_Value]) -> _Value:
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+        raise TypeError(f"expected {kind.__name__}, found {type(value).__name__}")
+    return value
+
+
+def _take(body: dict[str, Json], key: str, kind: type[_Value]) -> _Value:
+    return _check(body[key], kind)
+
+
+def _take_optional(body: dict[str, Json], key: str, kind: type[_Value]) -> _Value | None:
+    return None if body[key] is None else _check(body[key], kind)
+
+
+def _take_number(body: dict[str, Json], key: str) -> float:
+    value = body[key]
+    return cast("float", value) if isinstance(value, int) else _check(value, float)
+
+
+def _take_texts(body: dict[str, Json], key: str) -> tuple[str, ...]:
+    return tuple(_check(item, str) for item in _take(body, key, list))
+
+
+def _take_word(body: dict[str, Json], key: str, words: frozenset[str]) -> str:
+    word = _take(body, key, str)
+    if word not in words:
+        raise ValueError(f"unknown {key}")
+    return word

@@ -1,0 +1,319 @@
+"""One SQLite file, shared safely by threads, processes and forks."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+import weakref
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from leo_core.errors import ConfigError, StorageError
+from leo_core.storage.schema import ensure_schema, ensure_wal
+from leo_core.storage.sqlite_errors import translate_error
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["Database"]
+
+_MOST_IDLE = 8
+"""Connections kept open while nobody uses them."""
+
+_FORK_WAIT_S = 2.0
+"""Longest that a fork waits for transactions of other threads to end."""
+
+_STATEMENTS_CACHED = 256
+"""Prepared statements kept per connection."""
+
+
+class Database:
+    """A SQLite file in write-ahead mode, with the store's schema.
+
+    A thread at work has a connection to itself; idle ones are kept for the next. Opening creates the file with mode
+    0600 and any missing parent folder, recognises it, and applies the migrations that are due, under a lock, so that
+    of several processes exactly one does. ``":memory:"`` is one private connection that the threads take in turns.
+
+    A fork first lets running transactions end; parent and child then each go on with connections of their own (an
+    in-memory database is copied). When a transaction was still open at the fork, the child's object refuses to work.
+
+    Args:
+        path: Path of the file, or ``":memory:"``.
+        busy_timeout_s: How long to wait for another writer before ``StoreLockedError``.
+        max_bytes: Largest size of the main file, enforced per process; ``None`` for no limit.
+
+    Raises:
+        ConfigError: An argument is wrong.
+        StoreCorruptError: The file is another program's, or damaged; nothing was changed.
+        StoreMismatchError: A newer LEO wrote the file; nothing was changed.
+        StoreLockedError: Another process held the file for too long.
+        StorageError: The file cannot be opened or created.
+    """
+
+    def __init__(
+        self, path: str | os.PathLike[str], *, busy_timeout_s: float = 5.0, max_bytes: int | None = None
+    ) -> None:
+        if busy_timeout_s < 0:
+            raise ConfigError(f"busy_timeout_s is {busy_timeout_s}; give seconds, 0 or more")
+        if max_bytes is not None and max_bytes < 1:
+            raise ConfigError(f"max_bytes is {max_bytes}; give a positive number or None")
+        self._path = os.fspath(path)
+        if not self._path or "\0" in self._path:
+            raise ConfigError(f"the path of the store is {self._path!r}; give a file name or ':memory:'")
+        self._busy_timeout_s = busy_timeout_s
+        self._max_bytes = max_bytes
+        self._state = threading.Condition()
+        self._idle: list[sqlite3.Connection] = []
+        self._in_use: set[sqlite3.Connection] = set()
+        self._abandoned: list[sqlite3.Connection] = []
+        self._opening = 0
+        self._current = threading.local()
+        self._closed = False
+        self._cut_by_fork = False
+        if not self.in_memory:
+            _create_file(Path(self._path))
+        with self._translated():
+            self._idle.append(self._connect())
+        _watch_forks(self)
+
+    @property
+    def path(self) -> str:
+        """Path of the file, or ``":memory:"``."""
+        return self._path
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether nothing is written to disk."""
+        return self._path == ":memory:"
+
+    def __repr__(self) -> str:
+        return f"Database({self._path!r}{', closed' if self._closed else ''})"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @contextmanager
+    def read(self) -> Iterator[sqlite3.Connection]:
+        """A connection inside a read transaction: every query sees the same state of the database.
+
+        Inside a ``write()`` or ``read()`` of the same thread it joins that transaction. Do not keep it open while
+        calling code that is not yours.
+        """
+        joined = getattr(self._current, "connection", None)
+        if joined is not None:
+            yield joined
+            return
+        with self._transaction("BEGIN") as connection:
+            yield connection
+
+    @contextmanager
+    def write(self, *, durable: bool = True) -> Iterator[sqlite3.Connection]:
+        """A connection inside a write transaction: committed at the end, rolled back when an error leaves the block.
+
+        On return the rows are visible to other processes and survive the death of this one.
+
+        Args:
+            durable: Whether they also survive a power cut (``synchronous = FULL``). Without it they do from the next
+                durable write, checkpoint or ``close()`` on; the file stays whole in either case.
+
+        Raises:
+            StoreLockedError: Another writer held the lock for longer than the busy timeout.
+            StorageError: A transaction of this thread is already open, or the store failed.
+        """
+        if getattr(self._current, "connection", None) is not None:
+            raise StorageError("a transaction of this thread is already open; write inside that one")
+        with self._transaction("BEGIN IMMEDIATE", synchronous="FULL" if durable else "NORMAL") as connection:
+            yield connection
+
+    def close(self) -> None:
+        """Bring everything acknowledged to disk and close; idempotent. Running transactions may still end."""
+        with self._state:
+            already, self._closed = self._closed, True
+            idle, self._idle = self._idle, []
+            self._state.notify_all()
+        if already:
+            return
+        if idle and not self.in_memory:
+            self._settle(idle[0])
+        for connection in idle:
+            connection.close()
+
+    # ------------------------------------------------------------------------------------- transactions
+
+    @contextmanager
+    def _transaction(self, begin: str, *, synchronous: str | None = None) -> Iterator[sqlite3.Connection]:
+        process = os.getpid()
+        with self._translated():
+            connection = self._check_out()
+            self._current.connection = connection
+            try:
+                if synchronous is not None:
+                    connection.execute(f"PRAGMA synchronous = {synchronous}")
+                connection.execute(begin)
+                yield connection
+                if os.getpid() != process:
+                    raise StorageError("the process forked inside this transaction; its parent decides the outcome")
+                connection.execute("COMMIT")
+            finally:
+                if os.getpid() == process:
+                    self._current.connection = None
+                    self._check_in(connection)
+
+    def _check_out(self) -> sqlite3.Connection:
+        with self._state:
+            while self.in_memory and self._in_use and not self._closed:
+                self._state.wait()
+            if self._closed:
+                raise StorageError(f"store {self._path!r} is closed")
+            if self._cut_by_fork:
+                raise StorageError(
+                    f"store {self._path!r} was in use when this process was forked; start it with 'spawn' or fork earlier"
+                )
+            if self._idle:
+                connection = self._idle.pop()
+                self._in_use.add(connection)
+                return connection
+            self._opening += 1
+        try:
+            connection = self._connect()
+        except BaseException:
+            with self._state:
+                self._opening -= 1
+                self._state.notify_all()
+            raise
+        with self._state:
+            self._opening -= 1
+            self._in_use.add(connection)
+        return connection
+
+    def _check_in(self, connection: sqlite3.Connection) -> None:
+        if connection.in_transaction:
+            with suppress(sqlite3.Error):
+                connection.execute("ROLLBACK")
+        with self._state:
+            self._in_use.discard(connection)
+            keep = not self._closed and (
+                self.in_memory or (len(self._idle) < _MOST_IDLE and not connection.in_transaction)
+            )
+            if keep:
+                self._idle.append(connection)
+            self._state.notify_all()
+        if not keep:
+            if self._closed and not self.in_memory:
+                self._settle(connection)
+            connection.close()
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise translate_error(error, self._path) from error
+
+    # -------------------------------------------------------------------------------------- connections
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            self._path,
+            timeout=self._busy_timeout_s,
+            isolation_level=None,
+            check_same_thread=False,
+            cached_statements=_STATEMENTS_CACHED,
+        )
+        try:
+            self._configure(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _configure(self, connection: sqlite3.Connection) -> None:
+        connection.execute("PRAGMA trusted_schema = OFF")
+        if self._max_bytes is not None:
+            page_bytes = connection.execute("PRAGMA page_size").fetchone()[0]
+            connection.execute(f"PRAGMA max_page_count = {max(1, self._max_bytes // page_bytes)}")
+        ensure_schema(connection, self._path)
+        if not self.in_memory:
+            ensure_wal(connection, self._path, timeout_s=self._busy_timeout_s)
+        connection.execute("PRAGMA foreign_keys = ON")
+
+    def _settle(self, connection: sqlite3.Connection) -> None:
+        """Move the write-ahead log into the main file, or at least force it to disk when others are at work."""
+        with suppress(sqlite3.Error):
+            connection.execute("PRAGMA busy_timeout = 0")
+            busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            if not busy:
+                return
+        # No POSIX lock of SQLite lies on the log, so that opening and closing it here drops none.
+        with suppress(FileNotFoundError):
+            log = os.open(self._path + "-wal", os.O_RDWR)
+            try:
+                os.fsync(log)
+            finally:
+                os.close(log)
+
+    # -------------------------------------------------------------------------------------------- forks
+
+    def before_fork(self) -> None:
+        """Wait for transactions of other threads to end and let none begin; called by the interpreter."""
+        own = getattr(self._current, "connection", None)
+        self._state.acquire()
+        self._state.wait_for(lambda: not self._opening and self._in_use <= {own}, timeout=_FORK_WAIT_S)
+
+    def after_fork_in_parent(self) -> None:
+        """Go on; called by the interpreter."""
+        self._state.release()
+
+    def after_fork_in_child(self) -> None:
+        """Leave the parent's connections; called by the interpreter.
+
+        Locks are not inherited, but SQLite's note of them is, and is shared by all connections of a process to one
+        file. So every inherited connection has to be closed before another is opened (sqlite.org/howtocorrupt.html,
+        section 2.6). Closing an idle one changes nothing in the file while the parent lives.
+        """
+        self._state = threading.Condition()
+        if self._in_use or self._opening:
+            self._cut_by_fork = True
+            self._abandoned += self._idle  # kept alive, for freeing a connection closes it
+        elif self.in_memory:
+            return
+        else:
+            for connection in self._idle:
+                connection.close()
+        self._idle = []
+
+
+def _create_file(path: Path) -> None:
+    """Create the file with mode 0600, so that no moment exists in which others may read it.
+
+    An existing file is not opened: closing it again would drop the locks that other connections of this process hold.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    except FileExistsError:
+        if not path.parent.is_dir():
+            raise StorageError(f"store {str(path)!r} cannot be created: its folder is a file") from None
+    except OSError as error:
+        raise StorageError(f"store {str(path)!r} cannot be created: {error.strerror}; check folder and rights") from error
+
+
+def _watch_forks(database: Database) -> None:
+    """Have the interpreter tell the database of forks for as long as it lives."""
+    reference = weakref.ref(database)
+
+    def tell(method: str) -> None:
+        alive = reference()
+        if alive is not None:
+            getattr(alive, method)()
+
+    os.register_at_fork(
+        before=lambda: tell("before_fork"),
+        after_in_parent=lambda: tell("after_fork_in_parent"),
+        after_in_child=lambda: tell("after_fork_in_child"),
+    )

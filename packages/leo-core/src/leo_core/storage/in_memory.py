@@ -1,0 +1,294 @@
+"""The store of tests and of short-lived processes."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+
+from leo_core.errors import StorageError
+from leo_core.records import Neighbour
+from leo_core.storage.checks import check_embedder, check_entry, check_vector
+from leo_core.storage.codec import decode_entry, decode_observation, encode_entry, encode_observation
+from leo_core.storage.vector_index import ScopeIndex, find_nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from leo_core.records import CacheEntry, EmbedderFingerprint, Observation, Vector
+
+__all__ = ["InMemoryStore"]
+
+
+@dataclass(slots=True, kw_only=True)
+class _Kept:
+    """An entry as JSON, so that nobody outside holds a part of it, with the columns that are searched."""
+
+    tenant: str
+    id: str
+    model: str
+    tags: frozenset[str]
+    scope_key: str
+    expires_at: float | None
+    hits: int
+    body: str
+    questions: set[int] = field(default_factory=set)
+
+    def read(self) -> CacheEntry:
+        return decode_entry(self.body, hits=self.hits)
+
+    def is_live(self, now: float) -> bool:
+        return self.expires_at is None or self.expires_at >= now
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Question:
+    """A question that leads to an entry; ``own`` unless it is a paraphrase."""
+
+    entry: int
+    tenant: str
+    exact_key: str
+    own: bool
+    text: str
+
+
+class InMemoryStore:
+    """A :class:`leo_core.ports.Store` in the memory of one process."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._closed = False
+        self._fingerprint: EmbedderFingerprint | None = None
+        self._number = 0
+        self._entries: dict[int, _Kept] = {}
+        self._questions: dict[int, _Question] = {}
+        self._by_id: dict[tuple[str, str], int] = {}
+        self._by_key: dict[tuple[str, str], int] = {}
+        self._scopes: dict[tuple[str, str], ScopeIndex] = {}
+        self._observations: list[tuple[str, str]] = []
+        self._states: dict[tuple[str, str], bytes] = {}
+
+    def __repr__(self) -> str:
+        return f"InMemoryStore({len(self._entries)} entries)"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def open_for(self, fingerprint: EmbedderFingerprint) -> None:
+        """Declare the embedder; see :meth:`leo_core.ports.Store.open_for`."""
+        with self._opened():
+            if any(len(index) for index in self._scopes.values()):
+                check_embedder(fingerprint, self._fingerprint)
+            elif fingerprint != self._fingerprint:
+                self._scopes.clear()
+            self._fingerprint = fingerprint
+
+    # ------------------------------------------------------------------------------------------ entries
+
+    def get_exact(self, tenant: str, exact_key: str, *, now: float) -> CacheEntry | None:
+        """The live entry whose request, or verified paraphrase, had this key."""
+        with self._opened():
+            number = self._by_key.get((tenant, exact_key))
+            if number is None:
+                return None
+            kept = self._entries[self._questions[number].entry]
+            return kept.read() if kept.is_live(now) else None
+
+    def get(self, tenant: str, entry_id: str) -> CacheEntry | None:
+        """The entry with this id, live or expired."""
+        with self._opened():
+            number = self._by_id.get((tenant, entry_id))
+            return None if number is None else self._entries[number].read()
+
+    def search(self, tenant: str, scope_key: str, vector: Vector, *, k: int, now: float) -> tuple[Neighbour, ...]:
+        """The ``k`` nearest live entries in scope; among equals the older question first."""
+        with self._opened():
+            query = check_vector(vector, self._fingerprint)
+            index = self._scopes.get((tenant, scope_key))
+            if index is None:
+                return ()
+            hits = find_nearest(index.view(), query, k=k, now=now)
+            questions = [self._questions[hit.question] for hit in hits]
+            return tuple(
+                Neighbour(entry=self._entries[question.entry].read(), cosine=hit.cosine, text=question.text)
+                for question, hit in zip(questions, hits, strict=True)
+            )
+
+    def put(self, entry: CacheEntry, vector: Vector | None) -> None:
+        """Write an entry; replaces those of its tenant with the same id or the same exact key of their own."""
+        check_entry(entry)
+        body = encode_entry(entry)
+        with self._opened():
+            checked = None if vector is None else check_vector(vector, self._fingerprint)
+            self._make_room(entry)
+            number = self._next()
+            self._entries[number] = _Kept(
+                tenant=entry.tenant,
+                id=entry.id,
+                model=entry.model,
+                tags=frozenset(entry.tags),
+                scope_key=entry.scope_key,
+                expires_at=entry.expires_at,
+                hits=entry.hits,
+                body=body,
+            )
+            self._by_id[entry.tenant, entry.id] = number
+            question = _Question(
+                entry=number, tenant=entry.tenant, exact_key=entry.exact_key, own=True, text=entry.text
+            )
+            self._add_question(question, checked)
+
+    def add_alias(self, tenant: str, entry_id: str, text: str, vector: Vector, exact_key: str) -> None:
+        """Attach a verified paraphrase to an entry.
+
+        Nothing happens when the entry is gone, or when the key is some entry's own. A paraphrase of another entry
+        with this key moves here.
+        """
+        with self._opened():
+            checked = check_vector(vector, self._fingerprint)
+            number = self._by_id.get((tenant, entry_id))
+            taken = self._by_key.get((tenant, exact_key))
+            if number is None or (taken is not None and self._questions[taken].own):
+                return
+            if taken is not None:
+                self._remove_question(taken)
+            question = _Question(entry=number, tenant=tenant, exact_key=exact_key, own=False, text=text)
+            self._add_question(question, checked)
+
+    def count_hit(self, tenant: str, entry_id: str) -> None:
+        """Count one serving of the entry; nothing happens when it is gone."""
+        with self._opened():
+            number = self._by_id.get((tenant, entry_id))
+            if number is not None:
+                self._entries[number].hits += 1
+
+    def remove(
+        self, tenant: str, *, entry_ids: Sequence[str] = (), tags: Sequence[str] = (), model: str | None = None
+    ) -> int:
+        """Remove the entries that have one of the ids, one of the tags, or the model; returns how many."""
+        ids, labels = frozenset(entry_ids), frozenset(tags)
+        return self._remove_where(
+            lambda kept: kept.tenant == tenant and (kept.id in ids or bool(kept.tags & labels) or kept.model == model)
+        )
+
+    def clear(self, tenant: str | None = None) -> int:
+        """Remove all entries of a tenant, or of all tenants; returns how many. Observations and states stay."""
+        return self._remove_where(lambda kept: tenant is None or kept.tenant == tenant)
+
+    def count_entries(self, tenant: str | None = None) -> int:
+        """Entries kept, expired ones included."""
+        with self._opened():
+            return sum(tenant is None or kept.tenant == tenant for kept in self._entries.values())
+
+    # ---------------------------------------------------------------------------- observations and states
+
+    def observe(self, observations: Sequence[Observation]) -> None:
+        """Append observations, all or none."""
+        rows = [(item.tenant, encode_observation(item)) for item in observations]
+        with self._opened():
+            self._observations += rows
+
+    def observations(self, after: int = 0, *, tenant: str | None = None) -> Iterator[tuple[int, Observation]]:
+        """Observations with a number above ``after``, in order; those appended meanwhile are seen too."""
+        number = max(0, after)
+        while True:
+            with self._opened():
+                if number >= len(self._observations):
+                    return
+                owner, body = self._observations[number]
+            number += 1
+            if tenant is None or owner == tenant:
+                yield number, decode_observation(body)
+
+    def save_state(self, tenant: str, name: str, blob: bytes) -> None:
+        """Keep a stage's state under a name; the last write wins."""
+        with self._opened():
+            self._states[tenant, name] = bytes(blob)
+
+    def load_state(self, tenant: str, name: str) -> bytes | None:
+        """The state kept under a name."""
+        with self._opened():
+            return self._states.get((tenant, name))
+
+    def tenants(self) -> tuple[str, ...]:
+        """Tenants with an entry, an observation or a state, sorted."""
+        with self._opened():
+            found = {kept.tenant for kept in self._entries.values()}
+            found.update(tenant for tenant, _ in self._observations)
+            found.update(tenant for tenant, _ in self._states)
+        return tuple(sorted(found))
+
+    def close(self) -> None:
+        """Refuse further use; idempotent."""
+        with self._lock:
+            self._closed = True
+
+    # --------------------------------------------------------------------------------------------- rows
+
+    def _opened(self) -> threading.RLock:
+        """The lock, for a store that is still open."""
+        if self._closed:
+            raise StorageError("the store is closed")
+        return self._lock
+
+    def _next(self) -> int:
+        self._number += 1
+        return self._number
+
+    def _make_room(self, entry: CacheEntry) -> None:
+        same_id = self._by_id.get((entry.tenant, entry.id))
+        if same_id is not None:
+            self._remove_entry(same_id)
+        taken = self._by_key.get((entry.tenant, entry.exact_key))
+        if taken is None:
+            return
+        if self._questions[taken].own:
+            self._remove_entry(self._questions[taken].entry)
+        else:
+            self._remove_question(taken)
+
+    def _add_question(self, question: _Question, vector: Vector | None) -> None:
+        number = self._next()
+        self._questions[number] = question
+        self._by_key[question.tenant, question.exact_key] = number
+        kept = self._entries[question.entry]
+        kept.questions.add(number)
+        if vector is None:
+            return
+        index = self._scopes.setdefault((kept.tenant, kept.scope_key), ScopeIndex(len(vector)))
+        index.append(
+            np.array([number], dtype=np.int64),
+            np.array([question.entry], dtype=np.int64),
+            np.array([np.inf if kept.expires_at is None else kept.expires_at], dtype=np.float64),
+            vector[np.newaxis],
+        )
+
+    def _remove_question(self, number: int) -> None:
+        question = self._questions.pop(number)
+        del self._by_key[question.tenant, question.exact_key]
+        kept = self._entries[question.entry]
+        kept.questions.discard(number)
+        index = self._scopes.get((kept.tenant, kept.scope_key))
+        if index is not None:
+            index.remove(np.array([number], dtype=np.int64))
+            if not len(index):
+                del self._scopes[kept.tenant, kept.scope_key]
+
+    def _remove_entry(self, number: int) -> None:
+        kept = self._entries[number]
+        for question in sorted(kept.questions):
+            self._remove_question(question)
+        del self._by_id[kept.tenant, kept.id]
+        del self._entries[number]
+
+    def _remove_where(self, condition: Callable[[_Kept], bool]) -> int:
+        with self._opened():
+            numbers = [number for number, kept in self._entries.items() if condition(kept)]
+            for number in numbers:
+                self._remove_entry(number)
+        return len(numbers)

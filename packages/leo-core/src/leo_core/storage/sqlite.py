@@ -1,0 +1,308 @@
+"""The embedded store: one SQLite file."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Self
+
+from leo_core.records import Neighbour
+from leo_core.storage.checks import check_embedder, check_entry, check_vector
+from leo_core.storage.codec import (
+    decode_entry,
+    decode_fingerprint,
+    decode_observation,
+    encode_entry,
+    encode_fingerprint,
+    encode_observation,
+    from_column,
+    to_column,
+)
+from leo_core.storage.database import Database
+from leo_core.storage.vector_cache import VectorCache, forget_old_removals
+from leo_core.storage.vector_index import find_nearest
+
+if TYPE_CHECKING:
+    import os
+    import sqlite3
+    from collections.abc import Iterator, Sequence
+
+    from leo_core.records import CacheEntry, EmbedderFingerprint, Observation, Vector
+    from leo_core.storage.vector_index import Hit
+
+__all__ = ["SqliteStore"]
+
+_Column = str | bytes
+
+_OBSERVATIONS_AT_ONCE = 512
+
+_BY_KEY = """
+    SELECT e.body, e.hits FROM questions q JOIN entries e ON e.row = q.entry
+    WHERE q.tenant = ? AND q.exact_key = ? AND (e.expires_at IS NULL OR e.expires_at >= ?)
+"""
+_BY_QUESTION = """
+    SELECT e.body, e.hits, q.text FROM questions q JOIN entries e ON e.row = q.entry WHERE q.row = ?
+"""
+_TENANTS = "SELECT tenant FROM entries UNION SELECT tenant FROM observations UNION SELECT tenant FROM states"
+
+
+class SqliteStore:
+    """A :class:`leo_core.ports.Store` in one SQLite file, or in memory.
+
+    Observations survive a power cut as soon as ``observe`` returns. Entries and states survive the death of the
+    process as soon as their call returns, and a power cut from the next durable write or ``close()`` on.
+
+    Args:
+        database: The database, which stays the caller's to close, or the path of one, which this object closes.
+        vector_cache_bytes: Memory for the vectors of the scopes in use; see :class:`VectorCache`.
+    """
+
+    def __init__(
+        self, database: Database | str | os.PathLike[str], *, vector_cache_bytes: int = 512 * 1024 * 1024
+    ) -> None:
+        self._owned = not isinstance(database, Database)
+        self._database = database if isinstance(database, Database) else Database(database)
+        self._fingerprint: EmbedderFingerprint | None = None
+        self._vectors = VectorCache(max_bytes=vector_cache_bytes)
+        self._turn = threading.Lock()
+
+    @property
+    def database(self) -> Database:
+        """The database underneath."""
+        return self._database
+
+    def __repr__(self) -> str:
+        return f"SqliteStore({self._database.path!r})"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def open_for(self, fingerprint: EmbedderFingerprint) -> None:
+        """Declare the embedder; see :meth:`leo_core.ports.Store.open_for`."""
+        with self._database.write() as connection:
+            inside = _find_fingerprint(connection)
+            if inside != fingerprint:
+                if connection.execute("SELECT 1 FROM questions WHERE vector IS NOT NULL LIMIT 1").fetchone():
+                    check_embedder(fingerprint, inside)
+                connection.execute(
+                    "INSERT OR REPLACE INTO meta (name, value) VALUES ('embedder', ?)",
+                    (to_column(encode_fingerprint(fingerprint)),),
+                )
+        self._fingerprint = fingerprint
+
+    # ------------------------------------------------------------------------------------------ entries
+
+    def get_exact(self, tenant: str, exact_key: str, *, now: float) -> CacheEntry | None:
+        """The live entry whose request, or verified paraphrase, had this key."""
+        with self._database.read() as connection:
+            row = connection.execute(_BY_KEY, (to_column(tenant), to_column(exact_key), now)).fetchone()
+        return _read_entry(row)
+
+    def get(self, tenant: str, entry_id: str) -> CacheEntry | None:
+        """The entry with this id, live or expired."""
+        with self._database.read() as connection:
+            row = connection.execute(
+                "SELECT body, hits FROM entries WHERE tenant = ? AND id = ?", (to_column(tenant), to_column(entry_id))
+            ).fetchone()
+        return _read_entry(row)
+
+    def search(self, tenant: str, scope_key: str, vector: Vector, *, k: int, now: float) -> tuple[Neighbour, ...]:
+        """The ``k`` nearest live entries in scope; among equals the older question first."""
+        with self._database.read() as connection:
+            # The transaction sees the state of its first query. Taking turns here keeps the vectors from going back.
+            with self._turn:
+                inside = check_embedder(self._fingerprint, _find_fingerprint(connection))
+                query = check_vector(vector, inside)
+                view = self._vectors.view(connection, to_column(tenant), to_column(scope_key), dimension=len(query))
+            hits = find_nearest(view, query, k=k, now=now)
+            rows = [connection.execute(_BY_QUESTION, (hit.question,)).fetchone() for hit in hits]
+        return tuple(_read_neighbour(row, hit) for row, hit in zip(rows, hits, strict=True))
+
+    def put(self, entry: CacheEntry, vector: Vector | None) -> None:
+        """Write an entry; replaces those of its tenant with the same id or the same exact key of their own.
+
+        A paraphrase with this key leaves the entry that it was attached to.
+        """
+        check_entry(entry)
+        body = to_column(encode_entry(entry))
+        tenant, key = to_column(entry.tenant), to_column(entry.exact_key)
+        with self._database.write(durable=False) as connection:
+            blob = None if vector is None else self._encode_vector(connection, vector)
+            _make_room(connection, tenant, to_column(entry.id), key)
+            row = connection.execute(
+                "INSERT INTO entries (tenant, id, model, expires_at, hits, body) VALUES (?, ?, ?, ?, ?, ?)",
+                (tenant, to_column(entry.id), to_column(entry.model), entry.expires_at, entry.hits, body),
+            ).lastrowid
+            connection.execute(
+                "INSERT INTO questions (entry, tenant, exact_key, scope_key, own, text, vector)"
+                " VALUES (?, ?, ?, ?, 1, ?, ?)",
+                (row, tenant, key, to_column(entry.scope_key), to_column(entry.text), blob),
+            )
+            connection.executemany(
+                "INSERT OR IGNORE INTO tags (tenant, tag, entry) VALUES (?, ?, ?)",
+                [(tenant, to_column(tag), row) for tag in entry.tags],
+            )
+
+    def add_alias(self, tenant: str, entry_id: str, text: str, vector: Vector, exact_key: str) -> None:
+        """Attach a verified paraphrase to an entry.
+
+        Nothing happens when the entry is gone, or when the key is some entry's own: that question has its own
+        answer. A paraphrase of another entry with this key moves here.
+        """
+        owner, key = to_column(tenant), to_column(exact_key)
+        with self._database.write(durable=False) as connection:
+            blob = self._encode_vector(connection, vector)
+            found = connection.execute(
+                "SELECT e.row, q.scope_key FROM entries e JOIN questions q ON q.entry = e.row AND q.own = 1"
+                " WHERE e.tenant = ? AND e.id = ?",
+                (owner, to_column(entry_id)),
+            ).fetchone()
+            taken = connection.execute(
+                "SELECT own FROM questions WHERE tenant = ? AND exact_key = ?", (owner, key)
+            ).fetchone()
+            if found is None or (taken is not None and taken[0]):
+                return
+            if taken is not None:
+                connection.execute("DELETE FROM questions WHERE tenant = ? AND exact_key = ?", (owner, key))
+                forget_old_removals(connection)
+            connection.execute(
+                "INSERT INTO questions (entry, tenant, exact_key, scope_key, own, text, vector)"
+                " VALUES (?, ?, ?, ?, 0, ?, ?)",
+                (found[0], owner, key, found[1], to_column(text), blob),
+            )
+
+    def count_hit(self, tenant: str, entry_id: str) -> None:
+        """Count one serving of the entry; nothing happens when it is gone."""
+        with self._database.write(durable=False) as connection:
+            connection.execute(
+                "UPDATE entries SET hits = hits + 1 WHERE tenant = ? AND id = ?",
+                (to_column(tenant), to_column(entry_id)),
+            )
+
+    def remove(
+        self, tenant: str, *, entry_ids: Sequence[str] = (), tags: Sequence[str] = (), model: str | None = None
+    ) -> int:
+        """Remove the entries that have one of the ids, one of the tags, or the model; returns how many."""
+        owner = to_column(tenant)
+        with self._database.write(durable=False) as connection:
+            removed = _delete_each(connection, "id = ?", owner, entry_ids)
+            removed += _delete_each(
+                connection, "row IN (SELECT entry FROM tags WHERE tenant = entries.tenant AND tag = ?)", owner, tags
+            )
+            removed += _delete_each(connection, "model = ?", owner, () if model is None else (model,))
+            if removed:
+                forget_old_removals(connection)
+        return removed
+
+    def clear(self, tenant: str | None = None) -> int:
+        """Remove all entries of a tenant, or of all tenants; returns how many. Observations and states stay."""
+        condition, values = _restrict(tenant)
+        with self._database.write(durable=False) as connection:
+            removed = connection.execute(f"DELETE FROM entries{condition}", values).rowcount  # noqa: S608
+            forget_old_removals(connection)
+        return removed
+
+    def count_entries(self, tenant: str | None = None) -> int:
+        """Entries kept, expired ones included."""
+        condition, values = _restrict(tenant)
+        with self._database.read() as connection:
+            return int(connection.execute(f"SELECT count(*) FROM entries{condition}", values).fetchone()[0])  # noqa: S608
+
+    # ---------------------------------------------------------------------------- observations and states
+
+    def observe(self, observations: Sequence[Observation]) -> None:
+        """Append observations, all or none; on disk on return."""
+        rows = [(to_column(item.tenant), to_column(encode_observation(item))) for item in observations]
+        if not rows:
+            return
+        with self._database.write() as connection:
+            connection.executemany("INSERT INTO observations (tenant, body) VALUES (?, ?)", rows)
+
+    def observations(self, after: int = 0, *, tenant: str | None = None) -> Iterator[tuple[int, Observation]]:
+        """Observations with a number above ``after``, in order; those appended meanwhile are seen too."""
+        condition = "" if tenant is None else " AND tenant = ?"
+        values = () if tenant is None else (to_column(tenant),)
+        query = f"SELECT number, body FROM observations WHERE number > ?{condition} ORDER BY number LIMIT ?"  # noqa: S608
+        while True:
+            # A page at a time: no transaction is open while the caller works.
+            with self._database.read() as connection:
+                rows = connection.execute(query, (after, *values, _OBSERVATIONS_AT_ONCE)).fetchall()
+            for number, body in rows:
+                yield number, decode_observation(from_column(body))
+            if len(rows) < _OBSERVATIONS_AT_ONCE:
+                return
+            after = rows[-1][0]
+
+    def save_state(self, tenant: str, name: str, blob: bytes) -> None:
+        """Keep a stage's state under a name; the last write wins."""
+        with self._database.write(durable=False) as connection:
+            connection.execute(
+                "INSERT OR REPLACE INTO states (tenant, name, blob) VALUES (?, ?, ?)",
+                (to_column(tenant), to_column(name), bytes(blob)),
+            )
+
+    def load_state(self, tenant: str, name: str) -> bytes | None:
+        """The state kept under a name."""
+        with self._database.read() as connection:
+            row = connection.execute(
+                "SELECT blob FROM states WHERE tenant = ? AND name = ?", (to_column(tenant), to_column(name))
+            ).fetchone()
+        return None if row is None else bytes(row[0])
+
+    def tenants(self) -> tuple[str, ...]:
+        """Tenants with an entry, an observation or a state, sorted."""
+        with self._database.read() as connection:
+            return tuple(sorted(from_column(row[0]) for row in connection.execute(_TENANTS)))
+
+    def close(self) -> None:
+        """Close the database if this object opened it; idempotent."""
+        with self._turn:
+            self._vectors.clear()
+        if self._owned:
+            self._database.close()
+
+    def _encode_vector(self, connection: sqlite3.Connection, vector: Vector) -> bytes:
+        inside = check_embedder(self._fingerprint, _find_fingerprint(connection))
+        return check_vector(vector, inside).astype("<f4").tobytes()
+
+
+def _find_fingerprint(connection: sqlite3.Connection) -> EmbedderFingerprint | None:
+    row = connection.execute("SELECT value FROM meta WHERE name = 'embedder'").fetchone()
+    return None if row is None else decode_fingerprint(from_column(row[0]))
+
+
+def _read_entry(row: tuple[_Column, int] | None) -> CacheEntry | None:
+    return None if row is None else decode_entry(from_column(row[0]), hits=row[1])
+
+
+def _read_neighbour(row: tuple[_Column, int, _Column], hit: Hit) -> Neighbour:
+    body, hits, text = row
+    return Neighbour(entry=decode_entry(from_column(body), hits=hits), cosine=hit.cosine, text=from_column(text))
+
+
+def _make_room(connection: sqlite3.Connection, tenant: _Column, entry_id: _Column, key: _Column) -> None:
+    """Remove the entry with this id, the entry whose own key this is, and any paraphrase with this key."""
+    removed = connection.execute("DELETE FROM entries WHERE tenant = ? AND id = ?", (tenant, entry_id)).rowcount
+    removed += connection.execute(
+        "DELETE FROM entries WHERE row IN (SELECT entry FROM questions WHERE tenant = ? AND exact_key = ? AND own = 1)",
+        (tenant, key),
+    ).rowcount
+    removed += connection.execute("DELETE FROM questions WHERE tenant = ? AND exact_key = ?", (tenant, key)).rowcount
+    if removed:
+        forget_old_removals(connection)
+
+
+def _delete_each(connection: sqlite3.Connection, condition: str, tenant: _Column, values: Sequence[str]) -> int:
+    return sum(
+        connection.execute(
+            f"DELETE FROM entries WHERE tenant = ? AND {condition}",  # noqa: S608
+            (tenant, to_column(value)),
+        ).rowcount
+        for value in values
+    )
+
+
+def _restrict(tenant: str | None) -> tuple[str, tuple[_Column, ...]]:
+    return ("", ()) if tenant is None else (" WHERE tenant = ?", (to_column(tenant),))

@@ -1,0 +1,38 @@
+"""Slow twin of ``leo_core.kernels.pcs``: sets, numpy's histogram, scipy's Theil–Sen."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.stats import theilslopes
+
+
+def reduce_points(points: np.ndarray, components: int = 3) -> np.ndarray:
+    """Principal components from the covariance matrix, up to their signs, in the unit cube."""
+    centred = points - points.mean(axis=0)
+    _, vectors = np.linalg.eigh(centred.T @ centred)
+    axes = vectors[:, ::-1][:, :components].T
+    axes = np.array([axis if axis[np.argmax(np.abs(axis))] > 0 else -axis for axis in axes])
+    reduced = centred @ axes.T
+    reduced -= reduced.min(axis=0)
+    return reduced / reduced.max()
+
+
+def count_boxes(points: np.ndarray, scale: int) -> int:
+    """Size of the set of boxes."""
+    return len({tuple(np.minimum(np.floor(point * scale), scale - 1)) for point in points})
+
+
+def fit_theil_sen(x: np.ndarray, y: np.ndarray) -> float:
+    """scipy's."""
+    return float(theilslopes(y, x).slope)
+
+
+def measure_largest_share(points: np.ndarray, directions: np.ndarray, bins: int) -> float:
+    """With numpy's histogram."""
+    best = 0.0
+    for direction in directions:
+        places = points @ direction
+        if np.ptp(places) <= 1e-12:
+            return 1.0
+        best = max(best, np.histogram(places, bins=bins)[0].max() / len(points))
+    return best

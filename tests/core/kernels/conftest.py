@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from leo_core.kernels import coherence, geometric_median, hashing, kmeans, pcs
+from leo_core.kernels.warm import compile_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,6 +20,7 @@ MODULES = (coherence, geometric_median, hashing, kmeans, pcs)
 def mode(request: pytest.FixtureRequest) -> Iterator[str]:
     """Name of the mode; in ``"python"`` no kernel of these modules is compiled."""
     if request.param == "compiled":
+        compile_all()
         yield request.param
         return
     with pytest.MonkeyPatch.context() as patch, np.errstate(over="ignore"):

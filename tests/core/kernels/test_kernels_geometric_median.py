@@ -15,7 +15,7 @@ def solve(points: np.ndarray, weights: np.ndarray | None = None) -> geometric_me
     """The kernel with a tight tolerance."""
     points = np.asarray(points, dtype=np.float64)
     weights = np.ones(len(points)) if weights is None else np.asarray(weights, dtype=np.float64)
-    return geometric_median.find_geometric_median(points, weights, 1e-12, 20_000)
+    return geometric_median.find_geometric_median(points, weights, 1e-9, 20_000)
 
 
 @pytest.mark.parametrize("seed", range(60))
@@ -52,6 +52,13 @@ def test_step_away_from_a_data_point_is_damped() -> None:
     assert found.iterations > 1
     assert found.converged
     assert found.optimum <= oracle.find_geometric_median(points, weights) + 1e-7
+
+
+def test_points_equal_up_to_rounding_are_one_point() -> None:
+    points = 1.0 + np.eye(3) * 2e-15
+    found = solve(points)
+    assert found.converged
+    np.testing.assert_allclose(found.point, 1.0, atol=1e-14)
 
 
 def test_too_few_iterations_are_reported() -> None:

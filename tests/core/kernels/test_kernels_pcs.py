@@ -45,7 +45,7 @@ def test_dimension_of_filled_shapes(dimension: int) -> None:
     flat = np.random.default_rng(0).uniform(size=(6_000, dimension))
     points = np.hstack([flat, np.zeros((6_000, 8 - dimension))])
     found = pcs.estimate_dimension(points)
-    assert found.slope == pytest.approx(dimension, abs=0.15)
+    assert found.slope == pytest.approx(dimension, abs=0.3)
     assert found.enough
     assert list(found.counts) == sorted(found.counts)
 

@@ -10,25 +10,14 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
+from leo_core.engine.knowledge import Known
+from leo_core.records import CacheEntry, Draft, Embedding, Failure, Neighbour, Receipt
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from leo_core.engine.knowledge import Known
     from leo_core.ports import Model
-    from leo_core.records import (
-        Answer,
-        CacheEntry,
-        Draft,
-        Embedding,
-        Failure,
-        Json,
-        Message,
-        Neighbour,
-        Observation,
-        Receipt,
-        Request,
-        Vector,
-    )
+    from leo_core.records import Answer, Json, Message, Observation, Request, Vector
 
 __all__ = [
     "AddAlias",
@@ -110,7 +99,7 @@ class Entropy(Effect[bytes]):
 
 
 @dataclass(frozen=True, slots=True)
-class Recall(Effect["Known"]):
+class Recall(Effect[Known]):
     """What LEO knows of a tenant, and of a session."""
 
     tenant: str
@@ -157,7 +146,7 @@ class Remember(Effect[None]):
 
 
 @dataclass(frozen=True, slots=True)
-class EmbedTexts(Effect["tuple[Embedding, ...] | None"]):
+class EmbedTexts(Effect[tuple[Embedding, ...] | None]):
     """Embeddings of texts; ``None`` when the embedder failed (counted; matching is then exact only)."""
 
     texts: tuple[str, ...]
@@ -165,7 +154,7 @@ class EmbedTexts(Effect["tuple[Embedding, ...] | None"]):
 
 
 @dataclass(frozen=True, slots=True)
-class FindExact(Effect["CacheEntry | None"]):
+class FindExact(Effect[CacheEntry | None]):
     """The live entry with this exact key; ``None`` also when the store is out (counted)."""
 
     tenant: str
@@ -174,7 +163,7 @@ class FindExact(Effect["CacheEntry | None"]):
 
 
 @dataclass(frozen=True, slots=True)
-class FindNear(Effect["tuple[Neighbour, ...]"]):
+class FindNear(Effect[tuple[Neighbour, ...]]):
     """The nearest live entries in scope; empty also when the store is out (counted)."""
 
     tenant: str
@@ -227,7 +216,7 @@ class RemoveEntry(Effect[None]):
 
 
 @dataclass(frozen=True, slots=True)
-class CallMember(Effect["Draft | Failure"]):
+class CallMember(Effect[Draft | Failure]):
     """Ask one member. With ``live``, a streaming driver may show its tokens as they come."""
 
     model: Model
@@ -236,7 +225,7 @@ class CallMember(Effect["Draft | Failure"]):
 
 
 @dataclass(frozen=True, slots=True)
-class CallAll(Effect["tuple[Draft | Failure, ...]"]):
+class CallAll(Effect[tuple[Draft | Failure, ...]]):
     """Ask several members at once; replies in the order of the members."""
 
     models: tuple[Model, ...]
@@ -251,7 +240,7 @@ class Show(Effect[None]):
 
 
 @dataclass(frozen=True, slots=True)
-class CheckAnswer(Effect["bool | None"]):
+class CheckAnswer(Effect[bool | None]):
     """Ask the user's checker whether an answer is right; ``None`` when it cannot tell or there is none."""
 
     request: Request
@@ -263,7 +252,7 @@ class CheckAnswer(Effect["bool | None"]):
 
 
 @dataclass(frozen=True, slots=True)
-class Certify(Effect["Receipt | None"]):
+class Certify(Effect[Receipt | None]):
     """Sign a statement and append it to the log, durably; ``None`` when that failed (counted)."""
 
     statement: Mapping[str, Json]

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from leo_core.engine.effects import Learn, Notify, Now, RemoveEntry
-from leo_core.stages.cache.observations import observe_feedback
+from leo_core.stages.cache.observations import observe_feedback as cache_feedback
 from leo_core.stages.consensus.equivalence import same_answer
 from leo_core.stages.consensus.observations import observe_audit
+from leo_core.stages.consensus.observations import observe_feedback as members_feedback
 from leo_core.stages.route.observations import observe_route
 
 if TYPE_CHECKING:
@@ -23,18 +24,30 @@ def take_feedback(request: Request, answer: Answer, *, wrong: bool) -> Pipeline[
     entry_id = answer.entry.id if answer.entry is not None else answer.id
     if wrong:
         yield from RemoveEntry(request.tenant, entry_id)
-    observations = judge_members(request, answer, right=not wrong, at=now.epoch)
-    if answer.cache.hit:
-        hit = observe_feedback(
-            entry_id=entry_id,
-            wrong=wrong,
-            tenant=request.tenant,
-            at=now.epoch,
-            score_bin=answer.cache.score_bin,
-        )
-        observations = (*observations, hit)
-    yield from Learn(observations)
+    yield from Learn(_observations(request, answer, entry_id, wrong=wrong, at=now.epoch))
     yield from Notify("feedback.given", {"wrong": wrong, "answer_id": answer.id})
+
+
+def _observations(
+    request: Request, answer: Answer, entry_id: str, *, wrong: bool, at: float
+) -> tuple[Observation, ...]:
+    region, tenant = answer.novelty.region, request.tenant
+    if answer.entry is not None:
+        return (
+            members_feedback(members=answer.entry.members, region=region, wrong=wrong, tenant=tenant, at=at),
+            cache_feedback(
+                entry_id=entry_id, wrong=wrong, tenant=tenant, at=at, score_bin=answer.cache.score_bin
+            ),
+        )
+    supporters = [
+        draft.member
+        for draft in answer.drafts
+        if same_answer(draft.message, answer.message, request.question)
+    ]
+    return (
+        members_feedback(members=supporters, region=region, wrong=wrong, tenant=tenant, at=at),
+        observe_route(answer.route, region=region, right=not wrong, tenant=tenant, at=at),
+    )
 
 
 def judge_members(request: Request, answer: Answer, *, right: bool, at: float) -> tuple[Observation, ...]:
@@ -50,7 +63,14 @@ def judge_members(request: Request, answer: Answer, *, right: bool, at: float) -
         if same or right:
             agreement = 1.0 if same and right else 0.0
             observations.append(
-                observe_audit(draft.member, region=region, agreement=agreement, valid=True, tenant=request.tenant, at=at)
+                observe_audit(
+                    member=draft.member,
+                    region=region,
+                    agreement=agreement,
+                    valid=True,
+                    tenant=request.tenant,
+                    at=at,
+                )
             )
     if answer.draft is not None:
         observations.append(observe_route(answer.route, region=region, right=right, tenant=request.tenant, at=at))

@@ -69,8 +69,6 @@ def fold(known: Known, observation: Observation, config: LEOConfig) -> Known:
                 routes=update_routes(known.routes, observation, config.route),
             )
         case "feedback":
-            return replace(
-                known,
-                promise=update_promise(known.promise, observation, config.cache),
-                trust=update_trust(known.trust, observation, config.consensus),
-            )
+            if "entry" in observation.body:
+                return replace(known, promise=update_promise(known.promise, observation, config.cache))
+            return replace(known, trust=update_trust(known.trust, observation, config.consensus))

@@ -231,7 +231,7 @@ class LEO:
         if self._key is None:
             message = "receipts are switched off (config.receipts.enabled), so there is no key"
             raise ConfigError(message)
-        return self._key.public_key.to_pem()
+        return self._key.public.to_pem()
 
     @property
     def counts(self) -> dict[str, int]:

@@ -9,7 +9,7 @@ from leo_core.records import CacheDecision
 from leo_core.stages.cache.observations import observe_served
 from leo_core.stages.cache.policy import choose_hit
 from leo_core.stages.consensus.equivalence import same_answer
-from leo_core.stages.consensus.trust import mean_trust
+from leo_core.stages.consensus.trust import estimate
 
 if TYPE_CHECKING:
     from leo_core.engine.effects import Pipeline
@@ -18,6 +18,12 @@ if TYPE_CHECKING:
     from leo_core.records import CacheEntry, Embedding, Identity, Neighbour, Observation, Request
 
 __all__ = ["consult_cache"]
+
+def trust_in(known: Known, members: tuple[str, ...], region: int, plan: Plan) -> float:
+    """Current trust in an answer that these members stand behind: that of the most trusted of them."""
+    policy = plan.config.consensus
+    return max((estimate(known.trust, member, region, policy).mean for member in members), default=1.0)
+
 
 Choice = tuple[CacheDecision, "CacheEntry | None"]
 
@@ -49,7 +55,7 @@ def consult_cache(
             exact=exact,
             neighbours=near,
             same_answer=same_answer,
-            trust=lambda members: mean_trust(known.trust, members, region, plan.config.consensus),
+            trust=lambda members: trust_in(known, members, region, plan),
             promise=known.promise,
             config=plan.config.cache,
             pair_model=plan.pair_model,

@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from leo_core.engine.effects import Instant, Pipeline
     from leo_core.engine.knowledge import Known
     from leo_core.engine.plan import Plan
-    from leo_core.engine.routes import Outcome
     from leo_core.records import CacheDecision, CacheEntry, Embedding, Identity, Request, Vector
 
 __all__ = ["Sight", "answer_request"]
@@ -173,6 +172,7 @@ def certify(
         source_receipt=answer.entry.receipt_id if answer.entry else None,
         entropy=(yield from Entropy(32)),
         now=ended.epoch,
+        quorum=plan.config.receipts.quorum,
     )
     receipt = yield from Certify(statement, openings)
     return replace(answer, receipt=receipt)

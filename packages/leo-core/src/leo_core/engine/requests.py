@@ -7,10 +7,10 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from leo_core.errors import RequestError
-from leo_core.records import Constraints, Message, Request, Sampling, ToolCall
+from leo_core.errors import ConfigError, RequestError
+from leo_core.records import Constraints, Message, Request, Route, Sampling, ToolCall
 
-__all__ = ["Prompt", "make_request"]
+__all__ = ["Prompt", "make_request", "parse_route"]
 
 Prompt = str | Request | Sequence[Message | Mapping[str, Any]]
 
@@ -101,3 +101,18 @@ def _check_constraints(given: Mapping[str, Any]) -> None:
         if value is not None and not value >= 0.0:
             message = f"{name} must not be negative, got {value!r}"
             raise RequestError(message)
+
+
+def parse_route(name: str | None) -> Route | None:
+    """The route of that name; ``None`` for ``None``.
+
+    Raises:
+        ConfigError: There is no such route to ask for.
+    """
+    if name is None:
+        return None
+    choices = [route.value for route in Route if route is not Route.CACHE]
+    if name not in choices:
+        message = f"there is no route {name!r} to ask for; there are {', '.join(choices)}"
+        raise ConfigError(message)
+    return Route(name)

@@ -30,7 +30,7 @@ class GeometricMedian(NamedTuple):
         point: The median, shape (d,).
         optimum: Σ α_i ‖x_i - point‖₂, with the weights as given.
         iterations: Steps taken; 0 when the median is a data point.
-        converged: Whether the last step was within the tolerance.
+        converged: Whether the gradient was within the tolerance; then optimum ≤ best + tolerance·Σα·‖point - best point‖.
     """
 
     point: Floats
@@ -40,15 +40,15 @@ class GeometricMedian(NamedTuple):
 
 
 @kernel
-def _pull(points: Floats, weights: Floats, where: Floats) -> tuple[Floats, float, float]:
-    """Σ α_i (x_i - w)/‖x_i - w‖ (d,), Σ α_i/‖x_i - w‖, over points apart from w; and the weight of those at w."""
+def _pull(points: Floats, weights: Floats, where: Floats, near: float) -> tuple[Floats, float, float]:
+    """Σ α_i (x_i - w)/‖x_i - w‖ (d,) and Σ α_i/‖x_i - w‖ over points farther than ``near``; the weight of the others."""
     force = np.zeros(where.shape[0])
     stiffness = 0.0
     here = 0.0
     for row in range(points.shape[0]):
         gap = points[row] - where
         distance = math.sqrt(np.sum(gap * gap))
-        if distance > 0.0:
+        if distance > near:
             force += (weights[row] / distance) * gap
             stiffness += weights[row] / distance
         else:
@@ -72,26 +72,23 @@ def find_geometric_median(points: Floats, weights: Floats, tolerance: float, max
     Args:
         points: x_i, finite, at least one.
         weights: α_i.
-        tolerance: Stop when a step is at most this long, relative to 1 + ‖w‖.
+        tolerance: Stop when the gradient is at most this long, relative to Σ α_i; > 0, such as 1e-9.
         max_iterations: Where to stop in any case.
     """
     count, dimension = points.shape
     for row in range(count):
-        force, _, here = _pull(points, weights, points[row])
+        force, _, here = _pull(points, weights, points[row], 0.0)
         if math.sqrt(np.sum(force * force)) <= here:
             return GeometricMedian(points[row].copy(), _total(points, weights, points[row]), 0, True)  # noqa: FBT003
     where = np.zeros(dimension)
     total = np.sum(weights)
     for row in range(count):
         where += (weights[row] / total) * points[row]
+    near = 1e-13 * np.max(np.abs(points))
     for iteration in range(max_iterations):
-        force, stiffness, here = _pull(points, weights, where)
+        force, stiffness, here = _pull(points, weights, where, near)
         strength = math.sqrt(np.sum(force * force))
-        damping = 1.0
-        if here > 0.0:
-            damping = max(0.0, 1.0 - here / strength)
-        step = force * (damping / stiffness)
-        where += step
-        if math.sqrt(np.sum(step * step)) <= tolerance * (1.0 + math.sqrt(np.sum(where * where))):
-            return GeometricMedian(where, _total(points, weights, where), iteration + 1, True)  # noqa: FBT003
+        if stiffness == 0.0 or (strength <= tolerance * total and here == 0.0):
+            return GeometricMedian(where, _total(points, weights, where), iteration, True)  # noqa: FBT003
+        where += force * (max(0.0, 1.0 - here / max(strength, tolerance * total)) / stiffness)
     return GeometricMedian(where, _total(points, weights, where), max_iterations, False)  # noqa: FBT003

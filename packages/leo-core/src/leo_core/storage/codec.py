@@ -58,8 +58,17 @@ def to_column(text: str) -> str | bytes:
 
 
 def from_column(value: str | bytes) -> str:
-    """The text that :func:`to_column` made a value of."""
-    return value if isinstance(value, str) else value.decode("utf-8", "surrogatepass")
+    """The text that :func:`to_column` made a value of.
+
+    Raises:
+        StoreCorruptError: The value is none that it makes.
+    """
+    if isinstance(value, str):
+        return value
+    try:
+        return value.decode("utf-8", "surrogatepass")
+    except (AttributeError, UnicodeDecodeError) as error:
+        raise StoreCorruptError("a stored text cannot be read; restore a copy of the store") from error
 
 
 # ---------------------------------------------------------------------------------------------- records
@@ -118,7 +127,7 @@ def decode_entry(text: str, *, hits: int) -> CacheEntry:
             expires_at=None if expires_at is None else _take_number(body, "expires_at"),
             tags=_take_texts(body, "tags"),
             size_bytes=_take(body, "size_bytes", int),
-            hits=hits,
+            hits=_check(hits, int),
             metadata=_take(body, "metadata", dict),
         )
     except _MALFORMED as error:
@@ -216,9 +225,7 @@ def _read_message(body: dict[str, Json]) -> Message:
 
 
 def _read_tool_call(body: dict[str, Json]) -> ToolCall:
-    return ToolCall(
-        id=_take(body, "id", str), name=_take(body, "name", str), arguments=_take(body, "arguments", dict)
-    )
+    return ToolCall(id=_take(body, "id", str), name=_take(body, "name", str), arguments=_take(body, "arguments", dict))
 
 
 def _usage_body(usage: Usage) -> dict[str, Json]:

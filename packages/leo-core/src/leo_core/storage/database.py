@@ -172,7 +172,8 @@ class Database:
                 raise StorageError(f"store {self._path!r} is closed")
             if self._cut_by_fork:
                 raise StorageError(
-                    f"store {self._path!r} was in use when this process was forked; start it with 'spawn' or fork earlier"
+                    f"store {self._path!r} was in use when this process was forked; "
+                    "start the process with 'spawn' or fork earlier"
                 )
             if self._idle:
                 connection = self._idle.pop()
@@ -300,7 +301,9 @@ def _create_file(path: Path) -> None:
         if not path.parent.is_dir():
             raise StorageError(f"store {str(path)!r} cannot be created: its folder is a file") from None
     except OSError as error:
-        raise StorageError(f"store {str(path)!r} cannot be created: {error.strerror}; check folder and rights") from error
+        raise StorageError(
+            f"store {str(path)!r} cannot be created: {error.strerror}; check folder and rights"
+        ) from error
 
 
 def _watch_forks(database: Database) -> None:

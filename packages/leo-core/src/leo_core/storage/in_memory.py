@@ -15,7 +15,7 @@ from leo_core.storage.codec import decode_entry, decode_observation, encode_entr
 from leo_core.storage.vector_index import ScopeIndex, find_nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from leo_core.records import CacheEntry, EmbedderFingerprint, Observation, Vector
 
@@ -171,14 +171,23 @@ class InMemoryStore:
         self, tenant: str, *, entry_ids: Sequence[str] = (), tags: Sequence[str] = (), model: str | None = None
     ) -> int:
         """Remove the entries that have one of the ids, one of the tags, or the model; returns how many."""
-        ids, labels = frozenset(entry_ids), frozenset(tags)
-        return self._remove_where(
-            lambda kept: kept.tenant == tenant and (kept.id in ids or bool(kept.tags & labels) or kept.model == model)
-        )
+        with self._opened():
+            found = {number for entry_id in entry_ids if (number := self._by_id.get((tenant, entry_id))) is not None}
+            if tags or model is not None:
+                labels = frozenset(tags)
+                found.update(
+                    number
+                    for number, kept in self._entries.items()
+                    if kept.tenant == tenant and (kept.model == model or not labels.isdisjoint(kept.tags))
+                )
+            return self._remove_entries(found)
 
     def clear(self, tenant: str | None = None) -> int:
         """Remove all entries of a tenant, or of all tenants; returns how many. Observations and states stay."""
-        return self._remove_where(lambda kept: tenant is None or kept.tenant == tenant)
+        with self._opened():
+            return self._remove_entries(
+                {number for number, kept in self._entries.items() if tenant is None or kept.tenant == tenant}
+            )
 
     def count_entries(self, tenant: str | None = None) -> int:
         """Entries kept, expired ones included."""
@@ -286,9 +295,7 @@ class InMemoryStore:
         del self._by_id[kept.tenant, kept.id]
         del self._entries[number]
 
-    def _remove_where(self, condition: Callable[[_Kept], bool]) -> int:
-        with self._opened():
-            numbers = [number for number, kept in self._entries.items() if condition(kept)]
-            for number in numbers:
-                self._remove_entry(number)
+    def _remove_entries(self, numbers: set[int]) -> int:
+        for number in numbers:
+            self._remove_entry(number)
         return len(numbers)

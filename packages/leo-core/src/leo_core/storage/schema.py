@@ -105,7 +105,8 @@ def _find_version(connection: sqlite3.Connection, path: str, *, latest: int) -> 
         return 0
     if version > latest:
         raise StoreMismatchError(
-            f"store {path!r} has schema {version}, this LEO knows up to {latest}; upgrade leo-core or choose another path"
+            f"store {path!r} has schema {version}, this LEO knows up to {latest}; "
+            "upgrade leo-core or choose another path"
         )
     return version
 

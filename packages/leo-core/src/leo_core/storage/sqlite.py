@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Self
 
+from leo_core.errors import StoreCorruptError
 from leo_core.records import Neighbour
 from leo_core.storage.checks import check_embedder, check_entry, check_vector
 from leo_core.storage.codec import (
@@ -81,15 +82,10 @@ class SqliteStore:
 
     def open_for(self, fingerprint: EmbedderFingerprint) -> None:
         """Declare the embedder; see :meth:`leo_core.ports.Store.open_for`."""
-        with self._database.write() as connection:
-            inside = _find_fingerprint(connection)
-            if inside != fingerprint:
-                if connection.execute("SELECT 1 FROM questions WHERE vector IS NOT NULL LIMIT 1").fetchone():
-                    check_embedder(fingerprint, inside)
-                connection.execute(
-                    "INSERT OR REPLACE INTO meta (name, value) VALUES ('embedder', ?)",
-                    (to_column(encode_fingerprint(fingerprint)),),
-                )
+        with self._database.read() as connection:
+            known = _find_fingerprint(connection) == fingerprint
+        if not known:
+            self._note_embedder(fingerprint)
         self._fingerprint = fingerprint
 
     # ------------------------------------------------------------------------------------------ entries
@@ -118,6 +114,8 @@ class SqliteStore:
                 view = self._vectors.view(connection, to_column(tenant), to_column(scope_key), dimension=len(query))
             hits = find_nearest(view, query, k=k, now=now)
             rows = [connection.execute(_BY_QUESTION, (hit.question,)).fetchone() for hit in hits]
+            if None in rows:
+                raise StoreCorruptError("an index of the store is damaged; restore a copy of the store")
         return tuple(_read_neighbour(row, hit) for row, hit in zip(rows, hits, strict=True))
 
     def put(self, entry: CacheEntry, vector: Vector | None) -> None:
@@ -249,7 +247,9 @@ class SqliteStore:
             row = connection.execute(
                 "SELECT blob FROM states WHERE tenant = ? AND name = ?", (to_column(tenant), to_column(name))
             ).fetchone()
-        return None if row is None else bytes(row[0])
+        if row is not None and not isinstance(row[0], bytes):
+            raise StoreCorruptError("a stored state cannot be read; restore a copy of the store")
+        return None if row is None else row[0]
 
     def tenants(self) -> tuple[str, ...]:
         """Tenants with an entry, an observation or a state, sorted."""
@@ -262,6 +262,15 @@ class SqliteStore:
             self._vectors.clear()
         if self._owned:
             self._database.close()
+
+    def _note_embedder(self, fingerprint: EmbedderFingerprint) -> None:
+        with self._database.write() as connection:
+            if connection.execute("SELECT 1 FROM questions WHERE vector IS NOT NULL LIMIT 1").fetchone():
+                check_embedder(fingerprint, _find_fingerprint(connection))
+            connection.execute(
+                "INSERT OR REPLACE INTO meta (name, value) VALUES ('embedder', ?)",
+                (to_column(encode_fingerprint(fingerprint)),),
+            )
 
     def _encode_vector(self, connection: sqlite3.Connection, vector: Vector) -> bytes:
         inside = check_embedder(self._fingerprint, _find_fingerprint(connection))

@@ -43,7 +43,8 @@ def translate_error(error: sqlite3.Error, path: str) -> StorageError:
         )
     if primary == sqlite3.SQLITE_FULL or code in _FULL_EXTENDED:
         return StoreFullError(
-            f"no space left for store {path!r} ({name}); free space, raise the quota or max_bytes; nothing acknowledged is lost"
+            f"no space left for store {path!r} ({name}); free space, raise the quota or max_bytes; "
+            "nothing acknowledged is lost"
         )
     if primary in _UNREACHABLE:
         return StorageError(f"store {path!r} cannot be opened for writing ({name}); check that path, folder and rights")

@@ -7,10 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from leo_core.errors import StoreCorruptError
 from leo_core.storage.vector_index import ScopeIndex
 
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Sequence
+
+    import numpy.typing as npt
 
     from leo_core.storage.vector_index import ScopeView
 
@@ -92,20 +96,27 @@ class VectorCache:
 
 def forget_old_removals(connection: sqlite3.Connection) -> None:
     """Keep the last :data:`REMOVALS_KEPT` removals; for a write transaction that has removed something."""
-    connection.execute(
-        "DELETE FROM removals WHERE number <= (SELECT max(number) FROM removals) - ?", (REMOVALS_KEPT,)
-    )
+    connection.execute("DELETE FROM removals WHERE number <= (SELECT max(number) FROM removals) - ?", (REMOVALS_KEPT,))
 
 
-def _load_new(
-    connection: sqlite3.Connection, index: ScopeIndex, tenant: str | bytes, scope_key: str | bytes
-) -> None:
+def _load_new(connection: sqlite3.Connection, index: ScopeIndex, tenant: str | bytes, scope_key: str | bytes) -> None:
     cursor = connection.execute(_NEW_VECTORS, (tenant, scope_key, index.last_question))
     while rows := cursor.fetchmany(_ROWS_AT_ONCE):
-        questions, entries, ends, blobs = zip(*rows, strict=True)
-        index.append(
-            np.array(questions, dtype=np.int64),
-            np.array(entries, dtype=np.int64),
-            np.array([np.inf if end is None else end for end in ends], dtype=np.float64),
-            np.frombuffer(b"".join(blobs), dtype="<f4").reshape(len(rows), index.dimension),
-        )
+        try:
+            index.append(*_to_arrays(rows, index.dimension))
+        except (TypeError, ValueError) as error:
+            raise StoreCorruptError("a stored vector cannot be read; restore a copy of the store") from error
+
+
+def _to_arrays(
+    rows: Sequence[tuple[int, int, float | None, bytes]], dimension: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.float64], npt.NDArray[np.float32]]:
+    questions, entries, ends, blobs = zip(*rows, strict=True)
+    if any(len(blob) != 4 * dimension for blob in blobs):
+        raise ValueError("a vector has another length")
+    return (
+        np.array(questions, dtype=np.int64),
+        np.array(entries, dtype=np.int64),
+        np.array([np.inf if end is None else end for end in ends], dtype=np.float64),
+        np.frombuffer(b"".join(blobs), dtype="<f4").reshape(len(rows), dimension),
+    )

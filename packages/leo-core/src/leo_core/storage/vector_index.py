@@ -6,7 +6,7 @@ The seam for a faster index: anything that appends, removes and finds like :clas
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -195,7 +195,7 @@ def _best_per_entry(view: ScopeView, places: npt.NDArray[np.intp], vector: Vecto
     return tuple(hits)
 
 
-def _grown(array: npt.NDArray[np.generic], count: int, capacity: int) -> npt.NDArray:
+def _grown(array: npt.NDArray[Any], count: int, capacity: int) -> npt.NDArray[Any]:
     grown = np.empty((capacity, *array.shape[1:]), dtype=array.dtype)
     grown[:count] = array[:count]
     return grown

@@ -18,7 +18,9 @@ _MAX_ANSWER = 20_000
 
 _FENCE = re.compile(r"```[ \t]*(\w*)[^\n`]*\n(.*?)(?:```|\Z)", re.DOTALL)
 _DATA_LANGUAGES = frozenset({"", "json", "text", "txt", "plaintext", "markdown", "md"})
-_ANSWER_KEY = re.compile(r'(?:^|[{,\n])[ \t\r\n]{0,80}"(?:final[_ ]?)?answer"[ \t\r\n]{0,80}:[ \t\r\n]{0,80}', re.IGNORECASE)
+_ANSWER_KEY = re.compile(
+    r'(?:^|[{,\n])[ \t\r\n]{0,80}"(?:final[_ ]?)?answer"[ \t\r\n]{0,80}:[ \t\r\n]{0,80}', re.IGNORECASE
+)
 _HASHES = re.compile(r"^[ \t]*####[ \t]*(\S.{0,2000})$", re.MULTILINE)
 _PHRASE = re.compile(
     r"(?:\b(?:the|my|our)\s+)?(?:\bfinal\s+)?\banswer\b(?:\s+to\s+the\s+question)?\s*(?:\*{0,2}\s*(?:is|was)\b\s*:?|\*{0,2}\s*[:=])"
@@ -26,7 +28,9 @@ _PHRASE = re.compile(
     re.IGNORECASE,
 )
 _SENTENCE_END = re.compile(r"[.!?](?=\s+[A-Z\"'(]|\s*$)")
-_LETTER_NAMED = re.compile(r"\b(?:answer|option|choice)\b\W{0,6}(?:is\b\W{0,6})?(?:option\b\W{0,4})?\(?([A-J])\b(?!['’])")
+_LETTER_NAMED = re.compile(
+    r"\b(?:answer|option|choice)\b\W{0,6}(?:is\b\W{0,6})?(?:option\b\W{0,4})?\(?([A-J])\b(?!['’])"
+)
 _LETTER_FIRST = re.compile(r"[\s*_(\[]{0,8}([A-J])(?:[)\].:*_]|\s*$)")
 _LETTER_LAST = re.compile(r"(?:^|\s)[*_(\[]{1,3}([A-J])[*_)\]]{1,3}[.\s]*$")
 
@@ -47,9 +51,9 @@ class FoundAnswer:
 
 
 def extract_answer(reply: str, traits: QuestionTraits) -> FoundAnswer:
-    """Find the final answer of a reply.
+    r"""Find the final answer of a reply.
 
-    Tried in this order: an ``"answer"`` field of a JSON object, ``\\boxed{}``, ``####``, the letter of a
+    Tried in this order: an ``"answer"`` field of a JSON object, ``\boxed{}``, ``####``, the letter of a
     multiple-choice question, "the answer is", fenced code; else the whole reply. Of several the last one counts.
     A reply longer than 50,000 characters is judged by its end. Time is linear in the length.
     """

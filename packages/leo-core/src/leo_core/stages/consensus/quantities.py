@@ -27,13 +27,15 @@ _EUROPEAN = re.compile(r"(?P<whole>[0-9]{1,3}(?:\.[0-9]{3})+),(?P<part>[0-9]{1,9
 _DECIMAL_COMMA = re.compile(r"(?P<whole>[0-9]+),(?P<part>[0-9]{1,2})(?![0-9,])")
 _SPACED = re.compile(r"(?<![0-9.,])[0-9]{1,3}(?:[  ' ][0-9]{3})+(?![0-9])")
 _HEDGE = re.compile(
-    r"(?:(?:approximately|approx\.?|about|around|roughly|exactly|nearly|almost|a total of|total of|total|only|just|~|≈|≃)\s*)+"
+    r"(?:(?:approximately|approx\.?|about|around|roughly|exactly|nearly|almost|a total of|total of|total|only|just|[~≈≃])"
+    r"\s*)+"
 )
 _ASSIGNED = re.compile(r"[a-z]\w{0,20}\s*(?:=|:)\s*")
 _SCALES = {"k": 10**3, "thousand": 10**3, "million": 10**6, "mn": 10**6, "billion": 10**9, "bn": 10**9}
 _SCALES["trillion"] = 10**12
 _GLYPHS = {"−": "-", "–": "-", "—": "-", "\u00a0": " ", "\u202f": " ", "\u2009": " ", "⁄": "/"}
 _GLYPHS |= {"½": " 1/2", "¼": " 1/4", "¾": " 3/4", "⅓": " 1/3", "⅔": " 2/3", "⅛": " 1/8"}
+_MAP = {ord(glyph): plain for glyph, plain in _GLYPHS.items()}
 _LATEX = (
     (re.compile(r"\\d?frac\s*\{([0-9]{1,300})\}\s*\{([0-9]{1,300})\}"), r" \1/\2"),
     (re.compile(r"\\(?:text|mathrm|mbox|textbf|mathbf)\s*\{([^{}]*)\}"), r" \1 "),
@@ -46,17 +48,13 @@ _LATEX = (
 )
 _PAIR = re.compile(rf"({_NUMBER})\s*([a-z'\"]+)\.?(?:\s*(?:,|and)\s*|\s*)")
 _LAST = re.compile(rf"(?<![\w.])-?[$€£¥₹]?{_NUMBER}(?:/[0-9]{{1,9}})?%?(?!\w)")
-_WORDS = {
-    word: value
-    for value, word in enumerate(
-        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
-        "seventeen eighteen nineteen".split()
-    )
-}
-_WORDS |= {
-    word: 10 * value
-    for value, word in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split(), start=2)
-}
+_ONES = (
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
+    "eighteen nineteen"
+)
+_TENS = "twenty thirty forty fifty sixty seventy eighty ninety"
+_WORDS = {word: value for value, word in enumerate(_ONES.split())}
+_WORDS |= {word: 10 * value for value, word in enumerate(_TENS.split(), start=2)}
 _NEGATIONS = frozenset({"not", "no", "never", "without", "or", "to", "between"})
 
 
@@ -101,12 +99,12 @@ def read_quantity(text: str) -> Quantity | None:
 def last_quantity(text: str) -> Quantity | None:
     """The last number in a text, with the currency or per cent sign that touches it."""
     found = None
-    for found in _LAST.finditer(text[-4000:].translate(str.maketrans({"−": "-"}))):  # noqa: B007 - the last is wanted
+    for found in _LAST.finditer(text[-4000:].translate(_MAP)):  # noqa: B007 - the last is wanted
         pass
     return read_quantity(found.group()) if found else None
 
 
-def same_quantity(a: Quantity, b: Quantity, *, exact: bool, numeric: bool, percent: bool) -> bool:
+def same_quantity(a: Quantity, b: Quantity, *, numeric: bool, percent: bool) -> bool:
     """Whether two quantities are the same answer.
 
     Known units must have one dimension and are converted. A missing unit fits any; unknown units ("tiles", "pages")
@@ -117,18 +115,13 @@ def same_quantity(a: Quantity, b: Quantity, *, exact: bool, numeric: bool, perce
     Args:
         a: One.
         b: The other.
-        exact: Compare values and nothing else, without rounding.
         numeric: The question asks for a quantity.
         percent: The question speaks of per cent.
     """
-    if exact:
-        return a.value == b.value and a.unit == b.unit
     if a.dimension and b.dimension:
         if a.dimension != b.dimension:
             return False
-        if a.size != b.size:
-            return _close(a.value * a.size, b.value * b.size)
-        return _same_number(a, b)
+        return _same_number(a, b) if a.size == b.size else _close(a.value * a.size, b.value * b.size)
     if "percent" in {a.dimension, b.dimension} and not (a.unit and b.unit):
         return _same_percent(a, b, percent=percent)
     if a.unit and b.unit and not numeric and _stem(a.unit) != _stem(b.unit):
@@ -163,7 +156,7 @@ def _stem(unit: str) -> str:
 
 def _simplify(text: str) -> str:
     """Lower case, one kind of minus and space, no LaTeX, no hedges, no closing stop."""
-    plain = text.translate(str.maketrans(_GLYPHS))
+    plain = text.translate(_MAP)
     for pattern, replacement in _LATEX:
         plain = pattern.sub(replacement, plain)
     plain = plain.strip().lower().rstrip(".!;,").strip()
@@ -203,7 +196,9 @@ def _with_unit(value: Fraction, decimals: int | None, currency: str, rest: str) 
         return None
     if _NEGATIONS & set(spoken):
         return None
-    known = find_unit(currency or unit) or (find_unit(words[0]) if len(words) > 1 and words[1] in {"of", "in"} else None)
+    known = find_unit(currency or unit) or (
+        find_unit(words[0]) if len(words) > 1 and words[1] in {"of", "in"} else None
+    )
     if known is None and currency == "" and rest[:1].isalpha() and not find_unit(unit):
         return None  # "3d", "4th": no unit, and not a number either
     if known is None:

@@ -9,7 +9,9 @@ __all__ = ["QuestionTraits", "read_question"]
 
 _MAX_QUESTION = 20_000
 
-_CODE = re.compile(r"\[PYTHON\]|```|^\s*(?:async )?def \w+\(|^\s*assert |\bassert \w+\(|console\.log\(|\bprint\(", re.MULTILINE)
+_CODE = re.compile(
+    r"\[PYTHON\]|```|^\s*(?:async )?def \w+\(|^\s*assert |\bassert \w+\(|console\.log\(|\bprint\(", re.MULTILINE
+)
 _QUANTITY = re.compile(
     r"\bhow (?:many|much|old|long|far|tall|fast|big|heavy|large|wide|deep|high|often)\b"
     r"|\b(?:calculate|compute|evaluate|solve)\b"

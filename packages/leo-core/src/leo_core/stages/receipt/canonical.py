@@ -7,7 +7,7 @@ policy) may hold anything that JSON has; :func:`content_bytes` states what becom
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -21,13 +21,22 @@ from leo_core.errors import ReceiptError
 if TYPE_CHECKING:
     from leo_core.records import Json
 
-__all__ = ["DECIMALS", "LIMIT", "canonical_bytes", "content_bytes", "fixed", "fixed_or_none", "parse_canonical", "rfc3339"]
+__all__ = [
+    "DECIMALS",
+    "LIMIT",
+    "canonical_bytes",
+    "content_bytes",
+    "fixed",
+    "fixed_or_none",
+    "parse_canonical",
+    "rfc3339",
+]
 
 DECIMALS = 9
 """Decimals of every figure in a statement."""
 
 LIMIT = 10**15
-"""Figures of a statement lie strictly between −LIMIT and LIMIT."""
+"""Figures of a statement are smaller than this in size."""
 
 _QUANTUM = Decimal(1).scaleb(-DECIMALS)
 _CONTEXT = Context(prec=60, rounding=ROUND_HALF_EVEN)
@@ -44,7 +53,7 @@ def fixed(value: float | Decimal) -> str:
         ReceiptError: The value is not finite, is out of range, or is no number (``check="figure"``).
     """
     if isinstance(value, bool):
-        raise ReceiptError(f"{value!r} is not a figure", check="figure")  # noqa: EM102, TRY003
+        raise ReceiptError(f"{value!r} is not a figure", check="figure")
     exact = value if isinstance(value, Decimal) else Decimal(float(value))
     if not exact.is_finite() or exact.copy_abs() >= LIMIT:
         message = f"a figure must be finite and below 1e15 in size, got {value!r}"
@@ -67,7 +76,7 @@ def rfc3339(instant: float) -> str:
         ReceiptError: No instant of the years 1 to 9999 (``check="figure"``).
     """
     try:
-        moment = datetime.datetime.fromtimestamp(instant, tz=datetime.UTC)
+        moment = dt.datetime.fromtimestamp(instant, tz=dt.UTC)
     except (OverflowError, OSError, ValueError) as error:
         message = f"{instant!r} is no instant"
         raise ReceiptError(message, check="figure") from error
@@ -108,9 +117,9 @@ def parse_canonical(data: bytes) -> Json:
 
 
 def content_bytes(content: Json) -> bytes:
-    """RFC 8785 bytes of something that is committed to, total over what Python's ``json`` can read.
+    r"""RFC 8785 bytes of something that is committed to, total over what Python's ``json`` can read.
 
-    What RFC 8785 cannot carry is written as a string: a lone surrogate as its escape (``\\ud800``), an integer
+    What RFC 8785 cannot carry is written as a string: a lone surrogate as its escape (``\ud800``), an integer
     beyond ±(2^53 − 1) and a number that is not finite as their decimal form.
 
     Raises:

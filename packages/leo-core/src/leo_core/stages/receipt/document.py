@@ -118,7 +118,7 @@ def read_document(receipt: Receipt | Mapping[str, Json]) -> Document:
         NotAReceiptError: It does not say that it is a receipt of this format.
         ReceiptError: A field is missing, unknown or malformed (``check="schema"``).
     """
-    document = receipt.document if isinstance(receipt, Receipt) else receipt
+    document: Json = receipt.document if isinstance(receipt, Receipt) else receipt
     if not isinstance(document, Mapping) or document.get("format") != FORMAT:
         message = f"the input is not a receipt: its format is not {FORMAT!r}"
         raise NotAReceiptError(message)

@@ -95,6 +95,11 @@ class SigningKey:
         self.public = PublicKey(private.public_key().public_bytes(*_RAW))
 
     @classmethod
+    def generate(cls) -> SigningKey:
+        """A fresh key from the randomness of the operating system, kept nowhere."""
+        return cls(Ed25519PrivateKey.generate())
+
+    @classmethod
     def from_seed(cls, seed: bytes) -> SigningKey:
         """The key made from 32 secret random bytes (RFC 8032, section 5.1.5).
 
@@ -183,7 +188,7 @@ def _each_key(keys: PublicKeys) -> Iterable[PublicKey]:
     if isinstance(keys, str):
         blocks = [match.group(0) for match in _PEM_BLOCK.finditer(keys)]
         return [PublicKey.from_pem(block) for block in blocks or [keys]]
-    found = [key for item in keys for key in _each_key(item)] if isinstance(keys, Iterable) else []
+    found = [key for item in keys for key in _each_key(item)]
     if not found:
         message = "no public key was given"
         raise SigningKeyError(message)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from leo_core.errors import ReceiptError
 from leo_core.records import Route
 from leo_core.stages.receipt.canonical import fixed
-from leo_core.stages.receipt.votes import TIE, recount
+from leo_core.stages.receipt.votes import recount
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 __all__ = ["Constraint", "check_constraints", "derive_constraints", "expected_sigma", "trust_mean"]
 
 _CONTEXT = Context(prec=40, rounding=ROUND_HALF_EVEN)
-_POSTERIOR_TOLERANCE = "0.000001000"
-_TRUST_TOLERANCE = "0.000001000"
+_TOLERANCE = "0.000001000"
+"""Most that a stated posterior or mean may differ from the recomputed one: it covers rounding."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Constraint:
     Attributes:
         name: Stable name; a failure raises ``check="lcs.<name>"``.
         value: The figure, as in the statement or recomputed from it; ``None`` when it is unknown.
-        relation: ``"<="``, ``">="`` or ``"="``.
+        relation: ``"<="``, ``">="``, ``">"`` or ``"="``.
         bound: What it is held against; ``None`` when it is unknown.
     """
 
@@ -54,7 +54,7 @@ class Constraint:
         if self.value is None or self.bound is None:
             return False
         value, bound = Decimal(self.value), Decimal(self.bound)
-        return {"<=": value <= bound, ">=": value >= bound, "=": value == bound}[self.relation]
+        return {"<=": value <= bound, ">=": value >= bound, ">": value > bound, "=": value == bound}[self.relation]
 
 
 def check_constraints(statement: Mapping[str, Json]) -> None:
@@ -143,25 +143,25 @@ def _trusted(statement: Mapping[str, Json]) -> Iterator[Constraint]:
         expected = trust_mean(trust["alpha"], trust["beta"])
         deviations.append(_distance(Decimal(trust["mean"]), Decimal(expected)))
     if deviations:
-        yield Constraint("trust", fixed(max(deviations)), "<=", _TRUST_TOLERANCE)
+        yield Constraint("trust", fixed(max(deviations)), "<=", _TOLERANCE)
 
 
 def _decided(verdict: Mapping[str, Json]) -> Iterator[Constraint]:
+    """The verdict follows from its votes; it names a winner that is one, or abstained with reason."""
     votes = [(vote["class"], Decimal(vote["weight"])) for vote in verdict["votes"]]
-    winner = verdict["winner"]
-    again = recount(votes, len(verdict["classes"]), winner)
     posterior = [Decimal(share) for share in verdict["posterior"]]
+    leader = verdict["winner"] if not verdict["abstained"] else posterior.index(max(posterior))
+    again = recount(votes, len(posterior), leader)
     deviation = max(_distance(mine, theirs) for mine, theirs in zip(again.posterior, posterior, strict=True))
-    yield Constraint("posterior", fixed(deviation), "<=", _POSTERIOR_TOLERANCE)
-    if verdict["abstained"]:
-        yield Constraint("confidence", verdict["confidence"], "=", fixed(max(posterior)))
-        yield Constraint("abstention", verdict["confidence"], "<=", verdict["required"])
+    yield Constraint("posterior", fixed(deviation), "<=", _TOLERANCE)
+    yield Constraint("confidence", verdict["confidence"], "=", verdict["posterior"][leader])
+    if not verdict["abstained"]:
+        yield Constraint("quorum", str(len(votes)), ">=", str(verdict["quorum"]))
+        yield Constraint("winner", fixed(again.lead), ">", fixed(0))
+        yield Constraint("served", str(votes[verdict["medoid"]][0]), "=", str(leader))
+        yield Constraint("required", verdict["confidence"], ">=", verdict["required"])
+        yield Constraint("margin", str(verdict["certified_margin"]), "=", str(again.margin))
         return
-    rival = max((total for index, total in enumerate(again.totals) if index != winner), default=Decimal(0))
-    yield Constraint("quorum", str(len(votes)), ">=", str(verdict["quorum"]))
-    yield Constraint("winner", fixed(again.totals[winner]), ">=", fixed(_CONTEXT.subtract(rival, TIE)))
-    yield Constraint("served", str(votes[verdict["medoid"]][0]), "=", str(winner))
-    yield Constraint("confidence", verdict["confidence"], "=", verdict["posterior"][winner])
-    yield Constraint("posterior_required", verdict["confidence"], ">=", verdict["required"])
-    yield Constraint("margin_least", str(verdict["certified_margin"]), ">=", str(again.least_margin))
-    yield Constraint("margin_most", str(verdict["certified_margin"]), "<=", str(again.most_margin))
+    yield Constraint("margin", str(verdict["certified_margin"]), "=", "0")
+    if again.lead > 0:
+        yield Constraint("abstention", verdict["confidence"], "<=", verdict["required"])

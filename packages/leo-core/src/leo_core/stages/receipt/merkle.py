@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from leo_core.errors import ReceiptError
 
 __all__ = [
+    "EMPTY_RANGE",
     "EMPTY_ROOT",
     "HASH_BYTES",
     "CompactRange",
@@ -77,6 +78,10 @@ class CompactRange:
     def root(self) -> bytes:
         """Root of the tree."""
         return _fold(self.hashes)
+
+
+EMPTY_RANGE = CompactRange()
+"""The range of the tree without leaves."""
 
 
 def tree_root(size: int, read: NodeReader) -> bytes:
@@ -156,9 +161,7 @@ def verify_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[bytes],
         raise ReceiptError(message, check="inclusion")
 
 
-def verify_consistency(
-    old_size: int, old_root: bytes, new_size: int, new_root: bytes, proof: Sequence[bytes]
-) -> None:
+def verify_consistency(old_size: int, old_root: bytes, new_size: int, new_root: bytes, proof: Sequence[bytes]) -> None:
     """Check that the old tree is a prefix of the new one (RFC 9162, section 2.1.4.2).
 
     Raises:
@@ -179,9 +182,7 @@ def verify_consistency(
         raise ReceiptError(message, check="consistency")
 
 
-def _roots_from(
-    old_size: int, new_size: int, old_root: bytes, proof: Sequence[bytes]
-) -> tuple[bytes, bytes] | None:
+def _roots_from(old_size: int, new_size: int, old_root: bytes, proof: Sequence[bytes]) -> tuple[bytes, bytes] | None:
     """Old and new root that a consistency proof amounts to; ``None`` when its length is wrong."""
     path = list(proof) if old_size & (old_size - 1) else [old_root, *proof]
     if not path:

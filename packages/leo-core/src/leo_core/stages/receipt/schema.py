@@ -6,6 +6,7 @@ exactly the fields that are named here: what a verifier does not understand it d
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
@@ -92,6 +93,14 @@ def _probability(value: Json, path: str) -> None:
     _figure(value, path)
     if value.startswith("-") or (value >= "1." and value != "1.000000000"):
         raise _refuse(path, "a probability")
+
+
+def _time(value: Json, path: str) -> None:
+    _matching(_TIME, "an instant of RFC 3339 in UTC")(value, path)
+    try:
+        dt.datetime.fromisoformat(value)
+    except ValueError as error:
+        raise _refuse(path, "an instant that exists") from error
 
 
 def _optional(inner: Form) -> Form:
@@ -211,7 +220,9 @@ _FIELDS: dict[str, Form] = {
             classes=_list(_hash),
             posterior=_list(_probability),
             votes=_list(
-                _object(**{"member": _text, "class": _count, "weight": _figure, "trust": _probability, "outlier": _flag})
+                _object(
+                    **{"member": _text, "class": _count, "weight": _figure, "trust": _probability, "outlier": _flag}
+                )
             ),
             certified_margin=_count,
             medoid=_integer(-1),
@@ -230,10 +241,10 @@ _FIELDS: dict[str, Form] = {
     "latency_s": _figure,
     "own_s": _figure,
     "source_receipt": _optional(_text),
-    "time": _matching(_TIME, "an instant of RFC 3339 in UTC"),
+    "time": _time,
     "policy": _hash,
     "lcs": _list(
-        _object(name=_text, value=_optional(_text), relation=_one_of("<=", ">=", "="), bound=_optional(_text))
+        _object(name=_text, value=_optional(_text), relation=_one_of("<=", ">=", ">", "="), bound=_optional(_text))
     ),
     "log": LOG_FIELDS,
 }
@@ -256,18 +267,17 @@ def check_statement(statement: Json) -> None:
 
 
 def check_verdict(verdict: Mapping[str, Json]) -> None:
-    """Check that the indices of a verdict point at something; only one that abstained may lack a winner.
+    """Check that the indices of a verdict point at something, and that it lacks a winner only if it abstained.
 
     Raises:
-        ReceiptError: One does not (``check="statement"``).
+        ReceiptError: They do not (``check="statement"``).
     """
     classes, votes = len(verdict["classes"]), verdict["votes"]
     if not classes or len(verdict["posterior"]) != classes:
         raise _refuse("verdict.posterior", "one share per class, of at least one class")
-    if any(vote["class"] >= classes for vote in votes):
-        raise _refuse("verdict.votes", "votes for classes that exist")
-    least = -1 if verdict["abstained"] else 0
-    if not least <= verdict["winner"] < classes:
-        raise _refuse("verdict.winner", "a class")
-    if not least <= verdict["medoid"] < len(votes):
+    if any(vote["class"] >= classes or vote["weight"].startswith("-") for vote in votes):
+        raise _refuse("verdict.votes", "votes of weight 0 or more for classes that exist")
+    if verdict["abstained"] != (verdict["winner"] == -1) or verdict["winner"] >= classes:
+        raise _refuse("verdict.winner", "a class, or -1 when it abstained")
+    if not -verdict["abstained"] <= verdict["medoid"] < len(votes):
         raise _refuse("verdict.medoid", "a vote")

@@ -7,10 +7,8 @@ words that may quote one, or a secret. The log completes it with its size before
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from leo_core.records import Draft, Json
 from leo_core.stages.receipt.canonical import fixed, fixed_or_none, rfc3339
 from leo_core.stages.receipt.commitment import commit, derive_nonce, policy_digest
 from leo_core.stages.receipt.contents import identity_content, message_content, request_content
@@ -18,12 +16,16 @@ from leo_core.stages.receipt.lcs import derive_constraints, expected_sigma, trus
 from leo_core.stages.receipt.schema import ALGORITHMS, STATEMENT_VERSION, check_verdict
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     from leo_core.records import (
         Answer,
         CacheDecision,
         Coherence,
         Constraints,
+        Draft,
         Identity,
+        Json,
         Novelty,
         Request,
         RequestRisk,
@@ -48,7 +50,6 @@ def build_statement(
     entropy: bytes,
     now: float,
     drafts: tuple[Draft, ...] = (),
-    request_risk: RequestRisk | None = None,
     quorum: int = 1,
 ) -> tuple[dict[str, Json], dict[str, str]]:
     """State how the answer was found.
@@ -60,11 +61,11 @@ def build_statement(
         trust: Trust of the members before this answer.
         policy: Everything of configuration and models that decided; only its digest is stated.
         audit_rate: Share of answers that are audited, in [0, 1].
-        source_receipt: Id of the receipt of the answer that the cache served.
+        source_receipt: Id of the receipt of the answer that the cache served; ``None`` or empty without one.
         entropy: At least 32 fresh secret bytes, for this statement only; the nonces come from them.
         now: Instant of the statement.
-        drafts: What the members answered, in the order of the verdict's votes; the answer's own draft when empty.
-        request_risk: Risk known before the call, where it was scored.
+        drafts: What the members answered, in the order of the verdict's votes; by default ``answer.drafts``, or the
+            answer's own draft.
         quorum: Votes that a verdict needs.
 
     Returns:
@@ -75,17 +76,17 @@ def build_statement(
             index of the verdict points nowhere (``check="statement"``), or the entropy is too short
             (``check="entropy"``). Constraints that do not hold are stated, not raised.
     """
-    drafts = drafts or ((answer.draft,) if answer.draft is not None else ())
+    drafts = drafts or answer.drafts or ((answer.draft,) if answer.draft is not None else ())
     contents = statement_contents(request, answer, identity=identity, drafts=drafts)
     nonces = {name: derive_nonce(entropy, name) for name in contents}
     commitments = {name: commit(name, nonces[name], content) for name, content in contents.items()}
     statement = {
         **_identified(answer, commitments, policy, now),
-        **_figures(answer, trust, audit_rate, request_risk),
+        **_figures(answer, trust, audit_rate),
         "members": _members(answer, drafts, commitments),
         "constraints": _constraints(request.constraints),
         "verdict": _verdict(answer.verdict, commitments, quorum) if answer.verdict is not None else None,
-        "source_receipt": source_receipt,
+        "source_receipt": source_receipt or None,
     }
     if statement["verdict"] is not None:
         check_verdict(statement["verdict"])
@@ -140,12 +141,10 @@ def _identified(
     }
 
 
-def _figures(
-    answer: Answer, trust: tuple[TrustEstimate, ...], audit_rate: float, request_risk: RequestRisk | None
-) -> dict[str, Json]:
+def _figures(answer: Answer, trust: tuple[TrustEstimate, ...], audit_rate: float) -> dict[str, Json]:
     coherence = answer.verdict.coherence if answer.verdict is not None else None
     return {
-        "route": _route(answer.decision, request_risk),
+        "route": _route(answer.decision, answer.request_risk),
         "cache": _cache(answer.cache),
         "novelty": _novelty(answer.novelty),
         "coherence": _coherence(coherence) if coherence is not None else None,

@@ -66,6 +66,7 @@ def verify_receipt(
     check_constraints(statement)
     _check_log(document, statement, keys)
     nonces = openings if openings is not None else (receipt.openings if isinstance(receipt, Receipt) else {})
+    _check_contents(statement, document.openings)
     _check_contents(statement, _with_nonces(contents or {}, nonces, document))
 
 
@@ -137,18 +138,40 @@ def _check_log(document: Document, statement: Mapping[str, Json], keys: Keyset) 
     checkpoint.verify(keys)
 
 
+def _check_contents(statement: Mapping[str, Json], openings: Mapping[str, tuple[bytes, Json]]) -> None:
+    commitments = list_commitments(statement)
+    for name, (nonce, content) in openings.items():
+        if name not in commitments:
+            message = f"the statement commits to nothing called {name!r}"
+            raise ReceiptError(message, check=f"commitment.{name}")
+        if not opens(commitments[name], name, nonce, content):
+            message = f"this {name} is not the one that the statement commits to"
+            raise ReceiptError(message, check=f"commitment.{name}")
+
+
 def _with_nonces(
     contents: Mapping[str, Json], nonces: Mapping[str, str], document: Document
 ) -> dict[str, tuple[bytes, Json]]:
-    """Nonce and content of everything to open: what the document discloses and what the caller supplies."""
-    found = dict(document.openings)
+    """Nonce and content for everything that the caller supplies."""
+    found = {}
     for name, content in contents.items():
         if name in nonces:
             found[name] = (_nonce(name, nonces[name]), content)
         elif name in document.openings:
-            _check_same(name, document.openings[name][1], content)
             found[name] = (document.openings[name][0], content)
         else:
-            message = f"there is no nonce to open {name!r} with"
+            message = f"there is no nonce to open {name!r} with: it was not disclosed, or it was erased"
             raise ReceiptError(message, check=f"commitment.{name}")
     return found
+
+
+def _nonce(name: str, text: str) -> bytes:
+    try:
+        nonce = bytes.fromhex(text)
+    except ValueError as error:
+        message = f"the nonce of {name!r} is not hex"
+        raise ReceiptError(message, check=f"commitment.{name}") from error
+    if len(nonce) != NONCE_BYTES:
+        message = f"the nonce of {name!r} has {len(nonce)} bytes, expected {NONCE_BYTES}"
+        raise ReceiptError(message, check=f"commitment.{name}")
+    return nonce

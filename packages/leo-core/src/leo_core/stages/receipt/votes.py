@@ -6,17 +6,18 @@ machine.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Context, Decimal
+from itertools import accumulate
+from typing import TYPE_CHECKING
 
-__all__ = ["TIE", "Recount", "recount"]
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
-TIE = Decimal("0.000001")
-"""Weights closer than this count as tied: it covers the rounding of the statement's figures."""
+__all__ = ["Recount", "recount"]
 
-_CONTEXT = Context(prec=40, rounding=ROUND_HALF_EVEN, Emin=-999999, Emax=999999)
-_ZERO = Decimal(0)
+_CONTEXT = Context(prec=40, rounding=ROUND_HALF_EVEN)
+_ZERO, _TWO = Decimal(0), Decimal(2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,53 +25,45 @@ class Recount:
     """What a set of votes amounts to.
 
     Attributes:
-        totals: Sum of the weights per class.
-        posterior: softmax of ``totals``: with weights log(p/(1 − p)) the posterior of the one-coin model.
-        least_margin: f* when ties count against the winner.
-        most_margin: f* when ties count for the winner.
+        posterior: softmax of the sums of weights per class: with weights log(p/(1 − p)) the posterior of the
+            one-coin model.
+        lead: By how much the sum of the class asked about exceeds the largest of the others.
+        margin: f*: how many of its heaviest supporters can switch to the strongest rival while the lead stays
+            above 0; 0 when there is no lead. A rival always exists: the switchers may found one.
     """
 
-    totals: tuple[Decimal, ...]
     posterior: tuple[Decimal, ...]
-    least_margin: int
-    most_margin: int
+    lead: Decimal
+    margin: int
 
 
-def recount(votes: Sequence[tuple[int, Decimal]], classes: int, winner: int) -> Recount:
+def recount(votes: Sequence[tuple[int, Decimal]], classes: int, leader: int) -> Recount:
     """Count the votes again.
 
     Args:
-        votes: Class, in [0, ``classes``), and weight of each vote.
-        classes: Number of classes, at least 1.
-        winner: Class whose margin is asked for; −1 for none (margins 0).
+        votes: Class, in [0, ``classes``), and weight, at least 0, of each vote.
+        classes: Number of classes, at least 1; those that nobody voted for included.
+        leader: Class whose lead and margin are asked for.
     """
     totals = [_ZERO] * classes
     for answer_class, weight in votes:
         totals[answer_class] = _CONTEXT.add(totals[answer_class], weight)
-    least, most = _margins(votes, totals, winner) if winner >= 0 else (0, 0)
-    return Recount(tuple(totals), _softmax(totals), least, most)
+    rival = max((total for index, total in enumerate(totals) if index != leader), default=_ZERO)
+    lead = _CONTEXT.subtract(totals[leader], rival)
+    supporters = sorted((weight for answer_class, weight in votes if answer_class == leader), reverse=True)
+    return Recount(_softmax(totals), lead, _count_switchers(lead, supporters))
+
+
+def _count_switchers(lead: Decimal, supporters: Sequence[Decimal]) -> int:
+    leads = accumulate(
+        supporters, lambda left, weight: _CONTEXT.subtract(left, _CONTEXT.multiply(_TWO, weight)), initial=lead
+    )
+    return max(0, sum(left > 0 for left in leads) - 1)
 
 
 def _softmax(totals: Sequence[Decimal]) -> tuple[Decimal, ...]:
-    top = max(totals)
+    top, whole = max(totals), _ZERO
     powers = [_CONTEXT.exp(_CONTEXT.subtract(total, top)) for total in totals]
-    whole = _ZERO
     for power in powers:
         whole = _CONTEXT.add(whole, power)
     return tuple(_CONTEXT.divide(power, whole) for power in powers)
-
-
-def _margins(votes: Sequence[tuple[int, Decimal]], totals: Sequence[Decimal], winner: int) -> tuple[int, int]:
-    """f*: how many of the heaviest supporters can switch to the strongest rival, ties against and for the winner.
-
-    A rival always exists: the switchers may found one.
-    """
-    rival = max((total for index, total in enumerate(totals) if index != winner), default=_ZERO)
-    supporters = sorted((weight for answer_class, weight in votes if answer_class == winner), reverse=True)
-    lead = _CONTEXT.subtract(totals[winner], max(rival, _ZERO))
-    leads = [lead]
-    for weight in supporters:
-        leads.append(_CONTEXT.subtract(leads[-1], _CONTEXT.multiply(Decimal(2), weight)))
-    least = next((count for count, left in enumerate(leads) if left <= TIE), len(leads)) - 1
-    most = max((count for count, left in enumerate(leads) if left >= -TIE), default=0)
-    return max(least, 0), most

@@ -51,6 +51,8 @@ class LinearModel:
     Attributes:
         names: Names of the p features, in order.
         means: Their training means, shape ``(p,)``.
+        low: 1 % quantile of each feature in training, shape ``(p,)``; smaller values count as this.
+        high: 99 % quantile, likewise: the model does not extrapolate.
         weights: Coefficients, shape ``(p,)``.
         intercept: Constant term.
         covariance: Covariance of (weights, intercept), shape ``(p + 1, p + 1)``, clustered by question.
@@ -60,6 +62,8 @@ class LinearModel:
 
     names: tuple[str, ...]
     means: npt.NDArray[np.float64]
+    low: npt.NDArray[np.float64]
+    high: npt.NDArray[np.float64]
     weights: npt.NDArray[np.float64]
     intercept: float
     covariance: npt.NDArray[np.float64]
@@ -76,7 +80,8 @@ class LinearModel:
 
         For a linear model the SHAP value of feature j is w_j (x_j − E x_j) exactly (Lundberg & Lee 2017, corollary 1).
         """
-        row = np.array([features.get(name, mean) for name, mean in zip(self.names, self.means.tolist(), strict=True)])
+        given = [features.get(name, mean) for name, mean in zip(self.names, self.means.tolist(), strict=True)]
+        row = np.minimum(np.maximum(np.array(given), self.low), self.high)
         shares = self.weights * (row - self.means)
         extended = np.append(row, 1.0)
         variance = float(extended @ self.covariance @ extended) + self.model_variance
@@ -89,6 +94,8 @@ def read_linear(document: Mapping[str, Json]) -> LinearModel:
     return LinearModel(
         names=tuple(document["names"]),
         means=np.array(document["means"], dtype=np.float64),
+        low=np.array(document["low"], dtype=np.float64),
+        high=np.array(document["high"], dtype=np.float64),
         weights=np.array(document["weights"], dtype=np.float64),
         intercept=float(document["intercept"]),
         covariance=np.array(document["covariance"], dtype=np.float64),

@@ -1,0 +1,55 @@
+# Every target sets up what it needs, on a machine that has Python 3.11+ and pip.
+PYTHON ?= python3
+UV_VERSION := 0.13.8
+UV := .tools/uv/bin/uv
+DATA ?= ../shared/data
+export UV_PYTHON_DOWNLOADS := never
+export UV_PROJECT_ENVIRONMENT := .venv
+RUN := .venv/bin/python -m
+
+.PHONY: demo test check bench docs train clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make demo    set up, then run LEO's main job offline"
+	@echo "make test    set up, then run all tests"
+	@echo "make check   lint, types, import contracts, docs build"
+	@echo "make bench   the replay benchmark on recorded answers (DATA=$(DATA))"
+	@echo "make docs    build the documentation into site/"
+
+$(UV):
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --target .tools/uv "uv==$(UV_VERSION)"
+
+setup-demo: $(UV)
+	$(UV) sync --quiet --frozen --python $(PYTHON) --all-packages --no-default-groups --group demo --inexact
+
+setup-test: $(UV)
+	$(UV) sync --quiet --frozen --python $(PYTHON) --all-packages --no-default-groups --group test --inexact
+
+setup-check: $(UV)
+	$(UV) sync --quiet --frozen --python $(PYTHON) --all-packages --no-default-groups --group test --group lint --group docs --inexact
+
+demo: setup-demo
+	.venv/bin/python examples/demo/run.py
+
+test: setup-test
+	rm -f .coverage .coverage.*
+	COVERAGE_PROCESS_START=pyproject.toml $(RUN) coverage run -m pytest $(ARGS)
+	$(RUN) coverage combine --quiet
+	$(RUN) coverage report
+
+check: setup-check
+	.venv/bin/ruff format --check .
+	.venv/bin/ruff check .
+	.venv/bin/mypy packages/leo-core/src/leo_core packages/leo-langchain/src/leo_langchain packages/leo-llamaindex/src/leo_llamaindex
+	.venv/bin/lint-imports
+	.venv/bin/mkdocs build --strict --quiet
+
+docs: setup-check
+	.venv/bin/mkdocs build --strict
+
+bench: setup-demo
+	.venv/bin/leo bench replay --data $(DATA)/replay/gsm.jsonl.gz --small gpt-4o-mini-2024-07-18 --large claude-3-5-sonnet-20241022
+
+clean:
+	rm -rf .venv .tools site dist build out

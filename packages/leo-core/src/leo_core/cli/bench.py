@@ -1,0 +1,90 @@
+"""``leo bench``: measurements, each printed as a table or as one JSON object."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from leo_core.cli.output import AsJson, err, out, print_json, report_errors
+
+__all__ = ["app"]
+
+app = typer.Typer(help="Measurements.", no_args_is_help=True)
+
+
+@app.callback()
+def bench() -> None:
+    """Measurements, each on recorded data, with a seed and intervals."""
+
+
+@app.command()
+def replay(
+    data: Annotated[Path, typer.Option(help="Recorded answers (JSON Lines, gzipped or not).")],
+    small: Annotated[str | None, typer.Option(help="Model in the small role.")] = None,
+    large: Annotated[str | None, typer.Option(help="Model in the large role.")] = None,
+    jury: Annotated[str | None, typer.Option(help="Models of the jury, separated by commas.")] = None,
+    seed: Annotated[int, typer.Option(help="Order of the questions and draws of the engine.")] = 0,
+    limit: Annotated[int | None, typer.Option(help="Most questions.")] = None,
+    route: Annotated[str | None, typer.Option(help="Force a route.")] = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Also the fifth of the questions that shipped priors were trained on.")
+    ] = False,
+    plot: Annotated[Path | None, typer.Option(help="Draw cost against accuracy into this file.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run the whole engine over recorded answers of real models, beside simple rules."""
+    with report_errors(as_json=as_json):
+        from leo_core.engine.requests import parse_route  # noqa: PLC0415
+        from leo_core.evaluation.figures import draw_cost_against_accuracy  # noqa: PLC0415
+        from leo_core.evaluation.replay import ReplaySettings, run_replay  # noqa: PLC0415
+
+        settings = ReplaySettings(
+            data=data,
+            small=small,
+            large=large,
+            jury=tuple(name.strip() for name in (jury or "").split(",") if name.strip()),
+            seed=seed,
+            limit=limit,
+            everything=everything,
+            route=parse_route(route),
+        )
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=err, transient=True) as progress:
+            task = progress.add_task(data.name, total=None)
+            result = run_replay(
+                settings, progress=lambda done, total: progress.update(task, completed=done, total=total)
+            )
+        if plot is not None:
+            draw_cost_against_accuracy(result, plot)
+        if as_json:
+            print_json(result)
+        else:
+            _print_replay(result)
+
+
+def _print_replay(result: dict[str, Any]) -> None:
+    table = Table("rule", "accuracy", "95 % interval", "US$ per question", "note")
+    calls = f"{result['calls_per_question']:.2f} calls per question"
+    for rule in ({"name": "LEO", "note": calls, **result}, *result["baselines"]):
+        low, high = rule["accuracy_interval"]
+        cost = rule["cost_per_question_usd"]
+        table.add_row(
+            rule["name"],
+            f"{rule['accuracy']:.4f}",
+            f"{low:.4f} to {high:.4f}",
+            "unknown" if cost is None else f"{cost:.6f}",
+            rule["note"],
+        )
+    out.print(table)
+    shares = ", ".join(f"{route} {share:.1%}" for route, share in sorted(result["route_shares"].items()))
+    out.print(f"{result['data']}: {result['questions']} questions, seed {result['seed']}; routes: {shares}")
+    calls_per_model = ", ".join(f"{model} {count}" for model, count in result["calls_per_model"].items())
+    out.print(f"calls: {calls_per_model}")
+    out.print(
+        f"receipts verified: {result['receipts_verified']} of {result['questions']}; failures: {result['failures']}; "
+        f"LEO's own time: p50 {result['own_ms_p50']:.2f} ms, p99 {result['own_ms_p99']:.2f} ms"
+    )

@@ -1,0 +1,50 @@
+"""``leo keys``: signing keys."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from leo_core.cli.output import AsJson, print_json, report_errors
+from leo_core.cli.stores import key_path
+from leo_core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from leo_core.stages.receipt.keys import PublicKey
+
+__all__ = ["app"]
+
+app = typer.Typer(help="Signing keys.", no_args_is_help=True)
+
+
+@app.command()
+def new(path: Annotated[Path, typer.Argument(help="File to create (mode 0600).")], as_json: AsJson = False) -> None:
+    """Create a signing key."""
+    with report_errors(as_json=as_json):
+        from leo_core.storage.keyfile import load_or_create_key  # noqa: PLC0415
+
+        if path.exists():
+            message = f"{path} exists already; choose another name"
+            raise ConfigError(message)
+        _print_public(load_or_create_key(path).public, as_json=as_json)
+
+
+@app.command()
+def public(
+    path: Annotated[Path, typer.Argument(help="A key file, or a store whose key lies beside it.")], as_json: AsJson = False
+) -> None:
+    """Print the public key (PEM), for those who verify."""
+    with report_errors(as_json=as_json):
+        from leo_core.storage.keyfile import load_key  # noqa: PLC0415
+
+        beside = key_path(path)
+        _print_public(load_key(beside if beside.is_file() else path).public, as_json=as_json)
+
+
+def _print_public(key: PublicKey, *, as_json: bool) -> None:
+    if as_json:
+        print_json({"key_id": key.id, "public_key": key.to_pem()})
+    else:
+        typer.echo(key.to_pem(), nl=False)

@@ -1,0 +1,111 @@
+"""``leo log``: the receipts of a store: list, show, prove, audit."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.progress import Progress
+from rich.table import Table
+
+from leo_core.cli.output import AsJson, err, out, print_json, report_errors
+from leo_core.cli.stores import open_existing
+from leo_core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from leo_core.records import Receipt
+
+__all__ = ["app"]
+
+app = typer.Typer(help="The receipts of a store.", no_args_is_help=True)
+Store = Annotated[Path, typer.Argument(help="The store (a SQLite file).")]
+
+
+@app.command(name="list")
+def list_receipts(
+    store: Store,
+    start: Annotated[int, typer.Option(help="First position.")] = 0,
+    count: Annotated[int, typer.Option(help="Most receipts.")] = 20,
+    as_json: AsJson = False,
+) -> None:
+    """List receipts by position."""
+    with report_errors(as_json=as_json), open_existing(store) as (_, log):
+        rows = [_row(receipt) for receipt in log.receipts(start, min(start + count, log.size()))]
+        if as_json:
+            print_json({"size": log.size(), "receipts": rows})
+            return
+        table = Table("position", "receipt", "time", "route", "model")
+        for row in rows:
+            table.add_row(str(row["position"]), row["receipt"], row["time"], row["route"], row["model"])
+        out.print(table)
+
+
+@app.command()
+def show(
+    store: Store,
+    receipt: Annotated[str, typer.Argument(help="Id of the receipt.")],
+    as_json: AsJson = False,
+) -> None:
+    """Print a receipt with its proof, ready for ``leo verify``."""
+    with report_errors(as_json=as_json), open_existing(store) as (_, log):
+        found = log.get(receipt)
+        if found is None:
+            message = f"there is no receipt {receipt} in {store}"
+            raise ConfigError(message)
+        if as_json:
+            print_json(dict(found.document))
+        else:
+            typer.echo(json.dumps(dict(found.document), indent=2))
+
+
+@app.command()
+def prove(
+    store: Store,
+    old_size: Annotated[int, typer.Argument(help="Size of the log at an earlier checkpoint.")],
+    new_size: Annotated[int | None, typer.Argument(help="Size to prove it against; the whole log by default.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Prove that the log has only grown since an earlier checkpoint."""
+    with report_errors(as_json=as_json), open_existing(store) as (_, log):
+        size = log.size() if new_size is None else new_size
+        if not 0 <= old_size <= size <= log.size():
+            message = f"sizes must satisfy 0 <= {old_size} <= {size} <= {log.size()}"
+            raise ConfigError(message)
+        proof = list(log.consistency_proof(old_size, size))
+        facts = {"old_size": old_size, "new_size": size, "proof": proof, "checkpoint": log.checkpoint()}
+        if as_json:
+            print_json(facts)
+        else:
+            typer.echo(json.dumps(facts, indent=2))
+
+
+@app.command()
+def audit(
+    store: Store,
+    key: Annotated[Path | None, typer.Option(help="Public key (PEM) that you trust; by default the store's own.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Replay the whole log; exits with 1 and names the first failed check if there is one."""
+    with report_errors(as_json=as_json), open_existing(store, key) as (_, log):
+        with Progress(console=err, transient=True, disable=as_json) as progress:
+            task = progress.add_task("auditing", total=None)
+            size = log.audit(lambda done, total: progress.update(task, completed=done, total=total))
+        if as_json:
+            print_json({"valid": True, "size": size, "checkpoint": log.checkpoint()})
+        else:
+            out.print(f"valid: {size} receipts", style="green")
+
+
+def _row(receipt: Receipt) -> dict[str, Any]:
+    from leo_core.stages.receipt.document import read_statement  # noqa: PLC0415
+
+    statement = read_statement(receipt)
+    return {
+        "position": receipt.log_index,
+        "receipt": receipt.id,
+        "time": statement["time"],
+        "route": statement["served"]["route"],
+        "model": statement["served"]["model"],
+    }

@@ -1,0 +1,50 @@
+"""How commands speak: one JSON object on stdout with ``--json``, tables and words otherwise; errors on stderr.
+
+Exit codes: 0 done (``verify``: valid); 1 refused or failed; 2 wrong use (``verify``: not a receipt).
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+
+from leo_core.errors import ConfigError, LEOError, NotAReceiptError, ReceiptError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["FAILED", "WRONG_USE", "AsJson", "err", "out", "print_json", "report_errors"]
+
+FAILED = 1
+WRONG_USE = 2
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else.")]
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+
+def print_json(value: dict[str, Any]) -> None:
+    """Print one JSON object on stdout."""
+    typer.echo(json.dumps(value, ensure_ascii=False, default=str))
+
+
+@contextmanager
+def report_errors(*, as_json: bool) -> Iterator[None]:
+    """Turn LEO's errors into a message and an exit code."""
+    try:
+        yield
+    except LEOError as error:
+        facts = {"error": type(error).__name__, "message": str(error)}
+        if isinstance(error, ReceiptError):
+            facts["check"] = error.check
+        if as_json:
+            print_json(facts)
+        else:
+            err.print(f"{facts['error']}: {error}", style="red", markup=False)
+        wrong_use = isinstance(error, ConfigError | NotAReceiptError)
+        raise typer.Exit(WRONG_USE if wrong_use else FAILED) from error

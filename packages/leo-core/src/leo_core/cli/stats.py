@@ -1,0 +1,49 @@
+"""``leo stats``: what a store says about spending, hits, the promise, routes and trust."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from leo_core.cli.output import AsJson, out, print_json, report_errors
+from leo_core.cli.stores import open_existing
+
+__all__ = ["stats"]
+
+
+def stats(
+    store: Annotated[Path, typer.Argument(help="The store (a SQLite file).")],
+    tenant: Annotated[str | None, typer.Option(help="Only this tenant.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Spent, saved, hits, wrong hits and their bound, routes, trust."""
+    with report_errors(as_json=as_json), open_existing(store) as (kept, log):
+        from leo_core.evaluation.stats import collect_stats  # noqa: PLC0415
+
+        found = collect_stats(kept, log, tenant)
+        if as_json:
+            print_json(found)
+            return
+        for name, facts in {"all (receipts)": found["traffic"], **found["tenants"]}.items():
+            out.print(_table(name, facts))
+        out.print(f"{found['receipts']} receipts")
+
+
+def _table(name: str, facts: dict[str, Any]) -> Table:
+    table = Table("figure", "value", title=name)
+    for figure, value in facts.items():
+        if isinstance(value, dict):
+            for key, item in value.items():
+                table.add_row(f"{figure}: {key}", _show(item))
+        else:
+            table.add_row(figure, _show(value))
+    return table
+
+
+def _show(value: object) -> str:
+    if value is None:
+        return "unknown"
+    return f"{value:.6g}" if isinstance(value, float) else str(value)

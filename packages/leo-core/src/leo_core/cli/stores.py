@@ -1,0 +1,68 @@
+"""Opening an existing store for a command that must not create one."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from leo_core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from leo_core.storage.receipt_log import SqliteReceiptLog
+    from leo_core.storage.sqlite import SqliteStore
+
+__all__ = ["key_path", "open_existing", "read_text"]
+
+
+def key_path(store: Path) -> Path:
+    """Where the signing key of a store is kept."""
+    return store.with_name(store.name + ".key")
+
+
+def read_text(path: Path) -> str:
+    """The text of a file.
+
+    Raises:
+        ConfigError: It cannot be read as text.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        message = f"cannot read {path}: {error}"
+        raise ConfigError(message) from error
+
+
+@contextmanager
+def open_existing(store: Path, public_key: Path | None = None) -> Iterator[tuple[SqliteStore, SqliteReceiptLog]]:
+    """The store and the receipt log in a file.
+
+    Args:
+        store: The SQLite file.
+        public_key: Key (PEM) that the log is checked against; by default that of the key file beside the store.
+
+    Raises:
+        ConfigError: There is no such file.
+        SigningKeyError: The key is missing or unreadable.
+    """
+    if not store.is_file():
+        message = f"there is no store {store}"
+        raise ConfigError(message)
+    from leo_core.stages.receipt.config import ReceiptConfig  # noqa: PLC0415
+    from leo_core.storage.database import Database  # noqa: PLC0415
+    from leo_core.stages.receipt.keys import PublicKey  # noqa: PLC0415
+    from leo_core.storage.keyfile import load_key  # noqa: PLC0415
+    from leo_core.storage.receipt_log import SqliteReceiptLog  # noqa: PLC0415
+    from leo_core.storage.sqlite import SqliteStore  # noqa: PLC0415
+
+    if public_key is not None:
+        key = PublicKey.from_pem(read_text(public_key))
+    else:
+        key = load_key(key_path(store)).public
+    database = Database(store)
+    try:
+        yield SqliteStore(database), SqliteReceiptLog(database, key, ReceiptConfig().origin)
+    finally:
+        database.close()

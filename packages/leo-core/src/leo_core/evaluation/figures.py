@@ -1,0 +1,50 @@
+"""Figures, drawn from results only."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from leo_core.errors import MissingExtraError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+__all__ = ["draw_cost_against_accuracy"]
+
+
+def draw_cost_against_accuracy(result: Mapping[str, Any], path: Path) -> None:
+    """Cost per question against accuracy with 95 % intervals, LEO beside the baselines.
+
+    Args:
+        result: What :func:`leo_core.evaluation.replay.run_replay` returned.
+        path: File to write; its ending says the format (``.svg``, ``.png``, ``.pdf``).
+
+    Raises:
+        MissingExtraError: matplotlib is not installed.
+    """
+    try:
+        from matplotlib.figure import Figure  # noqa: PLC0415 - heavy and optional
+    except ImportError as error:
+        raise MissingExtraError("bench", "drawing figures") from error
+    figure = Figure(figsize=(7.0, 4.5), layout="constrained")
+    axes = figure.subplots()
+    rules = [{"name": "LEO", **result}, *result["baselines"]]
+    for rule in rules:
+        if rule["cost_per_question_usd"] is None:
+            continue
+        low, high = rule["accuracy_interval"]
+        axes.errorbar(
+            rule["cost_per_question_usd"],
+            rule["accuracy"],
+            yerr=[[rule["accuracy"] - low], [high - rule["accuracy"]]],
+            fmt="D" if rule["name"] == "LEO" else "o",
+            capsize=3,
+            label=rule["name"],
+        )
+    axes.set_xlabel("cost per question (US$)")
+    axes.set_ylabel("accuracy")
+    axes.set_title(f"{result['data']}, {result['questions']} questions, seed {result['seed']}")
+    axes.grid(visible=True, alpha=0.3)
+    axes.legend()
+    figure.savefig(path)

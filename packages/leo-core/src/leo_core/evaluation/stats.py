@@ -1,0 +1,81 @@
+"""What a store says about its traffic, read from receipts and observations alone."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from leo_core.config import LEOConfig
+from leo_core.engine.knowledge import Known, fold
+from leo_core.stages.consensus.trust import estimate
+from leo_core.stages.receipt.document import read_statement
+
+if TYPE_CHECKING:
+    from leo_core.ports import ReceiptLog, Store
+
+__all__ = ["collect_stats"]
+
+
+def collect_stats(store: Store, log: ReceiptLog, tenant: str | None = None) -> dict[str, Any]:
+    """Spent, saved, routes, hits, the promise and trust.
+
+    Money, routes and models come from the receipts, whose tenants are pseudonyms, so they are of all tenants
+    together; hits, the promise and trust come from each tenant's observations.
+
+    Args:
+        store: The store.
+        log: Its receipt log.
+        tenant: Only this tenant's observations; ``None`` for all.
+    """
+    names = store.tenants() if tenant is None else (tenant,)
+    return {
+        "receipts": log.size(),
+        "traffic": _traffic(log),
+        "tenants": {name: _tenant(store, name) for name in names},
+    }
+
+
+def _traffic(log: ReceiptLog) -> dict[str, Any]:
+    routes: Counter[str] = Counter()
+    models: Counter[str] = Counter()
+    spent, saved, unknown = 0.0, 0.0, 0
+    for receipt in log.receipts():
+        statement = read_statement(receipt)
+        routes[statement["served"]["route"]] += 1
+        models[statement["served"]["model"]] += 1
+        cost = statement["usage"]["cost_usd"]
+        unknown += cost is None
+        spent += float(cost or 0)
+        saved += float(statement["saved"]["cost_usd"] or 0)
+    return {
+        "spent_usd": spent,
+        "saved_usd": saved,
+        "unknown_prices": unknown,
+        "routes": dict(routes),
+        "models": dict(models),
+    }
+
+
+def _tenant(store: Store, tenant: str) -> dict[str, Any]:
+    config = LEOConfig()
+    known = Known.fresh(1)
+    kinds: Counter[str] = Counter()
+    members: set[str] = set()
+    for _, observation in store.observations(tenant=tenant):
+        known = fold(known, observation, config)
+        if observation.kind == "served":
+            kinds[observation.body["kind"]] += 1
+        if observation.kind == "cache":
+            kinds["explored_same" if observation.body["same"] else "explored_different"] += 1
+        members |= {observation.body["member"]} if "member" in observation.body else set()
+        members |= set(observation.body.get("members", ()))
+    promise = known.promise
+    return {
+        "entries": store.count_entries(tenant),
+        "requests": promise.requests,
+        "hits": {"exact": kinds["exact"], "semantic": kinds["semantic"]},
+        "explored": {"same": kinds["explored_same"], "different": kinds["explored_different"]},
+        "wrong_hits_bound": promise.spent / promise.requests if promise.requests else None,
+        "max_wrong_hits": config.cache.max_wrong_hits,
+        "trust": {member: estimate(known.trust, member, -1, config.consensus).mean for member in sorted(members)},
+    }

@@ -1,0 +1,94 @@
+"""Models by name."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+from leo_core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from leo_core.ports import Model
+
+__all__ = ["family_of", "resolve_model"]
+
+_FORMS: Final = '"openai:<model>", "anthropic:<model>", "replay:<path>#<model>" or "extractive"'
+
+_FAMILIES: Final = (
+    ("claude", "claude"),
+    ("gemini", "gemini"),
+    ("gemma", "gemma"),
+    ("mixtral", "mistral"),
+    ("ministral", "mistral"),
+    ("magistral", "mistral"),
+    ("codestral", "mistral"),
+    ("mistral", "mistral"),
+    ("llama", "llama"),
+    ("qwen", "qwen"),
+    ("qwq", "qwen"),
+    ("deepseek", "deepseek"),
+    ("command", "command"),
+    ("grok", "grok"),
+    ("phi", "phi"),
+    ("nova", "nova"),
+    ("glm", "glm"),
+    ("kimi", "kimi"),
+    ("gpt", "gpt"),
+    ("o1", "gpt"),
+    ("o3", "gpt"),
+    ("o4", "gpt"),
+)
+
+
+def family_of(model: str) -> str:
+    """Family of a model, read from its name: ``gpt``, ``claude``, ``gemini``, ``gemma``, ``llama``, ``mistral`` ….
+
+    Models of one family are presumed to err together. A name without a known family is its own, in lower case.
+    """
+    name = model.lower()
+    words = re.split(r"[^a-z0-9]+", name)
+    for mark, family in _FAMILIES:
+        if any(re.fullmatch(rf"(?:chat|meta)?{mark}\d*[a-z]?", word) for word in words):
+            return family
+    return name
+
+
+def resolve_model(name: str, **options: Any) -> Model:
+    """The model that a name stands for.
+
+    Args:
+        name: ``"openai:gpt-5-mini"``, ``"anthropic:claude-haiku-4-5"``, ``"replay:answers.jsonl.gz#gpt-4o"`` or
+            ``"extractive"``.
+        **options: Further arguments of the model's class, such as ``api_key`` or ``base_url``.
+
+    Raises:
+        ConfigError: The name has none of these forms.
+        MissingExtraError: The provider's package is not installed.
+    """
+    kind, _, rest = name.partition(":")
+    if kind == "openai" and rest:
+        from leo_core.providers.openai import OpenAIModel  # noqa: PLC0415 - only what is asked for is loaded
+
+        return OpenAIModel(rest, **options)
+    if kind == "anthropic" and rest:
+        from leo_core.providers.anthropic import AnthropicModel  # noqa: PLC0415
+
+        return AnthropicModel(rest, **options)
+    if kind == "replay":
+        return _replay(name, rest, options)
+    if name == "extractive":
+        from leo_core.providers.extractive import ExtractiveModel  # noqa: PLC0415
+
+        return ExtractiveModel(**options)
+    message = f"no model is called {name!r}; write {_FORMS}"
+    raise ConfigError(message)
+
+
+def _replay(name: str, rest: str, options: dict[str, Any]) -> Model:
+    from leo_core.providers.replay import ReplayModel  # noqa: PLC0415
+
+    path, _, model = rest.rpartition("#")
+    if not path or not model:
+        message = f"{name!r} names no file or no model; write {_FORMS}"
+        raise ConfigError(message)
+    return ReplayModel(path, model, **options)

@@ -1,0 +1,76 @@
+"""Words of which a question can mean one only: quantifiers, colours, directions, languages, what is asked for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from leo_core.stages.cache.guards.words import Words
+
+__all__ = ["find_group_conflict", "read_groups"]
+
+_GROUPS: dict[str, str] = {
+    "quantifiers": "all=all,every,everyone,everybody,everything,entire,whole some=some,several,few "
+    "none=none,nobody,nothing",
+    "colours": "red=red blue=blue green=green yellow=yellow black=black white=white orange=orange purple=purple "
+    "pink=pink brown=brown grey=grey,gray",
+    "directions": "north=north,northern south=south,southern east=east,eastern west=west,western",
+    "programming languages": "python=python java=java javascript=javascript,js typescript=typescript,ts rust=rust "
+    "golang=golang ruby=ruby php=php kotlin=kotlin swift=swift scala=scala perl=perl haskell=haskell matlab=matlab "
+    "sql=sql",
+    "operating systems": "windows=windows linux=linux,ubuntu macos=macos android=android ios=ios",
+    "languages": "english=english french=french german=german spanish=spanish italian=italian russian=russian "
+    "chinese=chinese,mandarin japanese=japanese hindi=hindi arabic=arabic korean=korean portuguese=portuguese",
+    "meals": "breakfast=breakfast lunch=lunch dinner=dinner,supper",
+    "relatives": "mother=mother,mom,mum father=father,dad brother=brother sister=sister son=son daughter=daughter "
+    "wife=wife husband=husband",
+    "sexes": "male=male,man,men,boy,boys,guy,guys female=female,woman,women,girl,girls,lady,ladies",
+    "planets": "mercury=mercury venus=venus earth=earth mars=mars jupiter=jupiter saturn=saturn uranus=uranus "
+    "neptune=neptune pluto=pluto",
+    "animals": "dog=dog,dogs,puppy cat=cat,cats,kitten horse=horse,horses cow=cow,cows bird=bird,birds",
+    "statistics": "average=average median=median sum=sum variance=variance",
+}
+_MEMBERS: dict[str, tuple[str, str]] = {
+    word: (group, member.split("=")[0])
+    for group, members in _GROUPS.items()
+    for member in members.split()
+    for word in member.split("=")[1].split(",")
+}
+_ASKED = frozenset({"who", "whom", "whose", "when", "where", "why"})
+_HOW = frozenset({"many", "much", "long", "far", "old", "often", "tall", "fast", "big", "deep", "heavy", "high", "large"})
+_ALL_TIME = frozenset({"all", "time"})
+_OVERLAP_AGREES = frozenset({"quantifiers", "sexes"})
+
+
+def read_groups(words: Words) -> dict[str, set[str]]:
+    """Members of exclusive groups in a text, and what is asked for."""
+    found: dict[str, set[str]] = {}
+    if not words.bag.isdisjoint(_MEMBERS):
+        for token in words.bag & _MEMBERS.keys():
+            if token != "all" or not _ALL_TIME <= words.bag:
+                group, member = _MEMBERS[token]
+                found.setdefault(group, set()).add(member)
+    asked = _read_asked(words.lower)
+    if asked:
+        found["asked"] = {asked}
+    return found
+
+
+def find_group_conflict(a: dict[str, set[str]], b: dict[str, set[str]]) -> str | None:
+    """Reason in words when both texts name members of one group and not the same ones."""
+    for group in sorted(a.keys() & b.keys()):
+        if a[group].isdisjoint(b[group]) if group in _OVERLAP_AGREES else a[group] != b[group]:
+            return f"{group} differ: {' and '.join(sorted(a[group]))}, {' and '.join(sorted(b[group]))}"
+    return None
+
+
+def _read_asked(tokens: tuple[str, ...]) -> str:
+    """What the first question word asks for: a person, a time, a place, a reason, or an amount of some kind."""
+    if not tokens:
+        return ""
+    first = tokens[0]
+    if first in _ASKED:
+        return "who" if first in {"whom", "whose"} else first
+    if first == "how" and len(tokens) > 1 and tokens[1] in _HOW:
+        return f"how {tokens[1]}"
+    return ""

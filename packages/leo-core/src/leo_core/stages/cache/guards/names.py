@@ -1,0 +1,142 @@
+"""Named entities, code identifiers and quoted strings must agree."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from leo_core.stages.cache.guards.words import FUNCTION_WORDS, stem
+
+if TYPE_CHECKING:
+    from leo_core.stages.cache.guards.words import Words
+
+__all__ = [
+    "find_code_conflict",
+    "find_name_conflict",
+    "find_quote_conflict",
+    "read_code",
+    "read_names",
+    "read_quotes",
+]
+
+_CODE = re.compile(
+    r"`([^`]+)`"
+    r"|((?<![\w-])--?[A-Za-z][\w-]*)"
+    r"|(\b[A-Za-z]\w*(?:\.[A-Za-z_]\w*)+(?:\(\))?)"
+    r"|(\b[A-Za-z]\w*\(\))"
+    r"|(\b[A-Za-z0-9]*_\w+)"
+    r"|(\b[a-z]+[A-Z]\w*)"
+    r"|(\b[A-Z][a-z0-9]+[A-Z][a-z]\w*)"
+    r"|([A-Za-z]?\+\+|\b[A-Z]#)"
+    r"|(\bv\d+(?:\.\d+)*\b)"
+)
+_MAYBE_CODE = re.compile(r"[`_#]|\+\+|\(\)|[a-z][A-Z]|\w\.\w|(?<![\w-])--?[A-Za-z]|\bv\d")
+_PARTS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|\d+")
+_QUOTED = re.compile(r"[\"“”«]([^\"“”«»]+)[\"“”»]|(?:^|(?<=[\s(]))['‘]([^'‘’]+)['’](?=$|[\s.,;:!?)])")
+_ABBREVIATIONS = frozenset({"e.g", "i.e", "a.m", "p.m", "u.s", "u.k", "u.s.a", "vs.the"})
+_SAME_NAMES = {
+    "usa": "us", "america": "us", "states": "us", "united": "us", "u.s": "us", "britain": "uk", "england": "uk",
+    "kingdom": "uk", "american": "us", "americans": "us", "indians": "indian",
+}  # fmt: skip
+_ENDINGS = ("", "'s", "s", "n", "an", "ian", "ese", "ish")
+_TITLE_SHARE = 0.7
+
+
+def read_names(words: Words) -> frozenset[str]:
+    """Capitalised words that do not start a sentence, and acronyms, in lower case.
+
+    A text mostly in title case, or all in capitals, names nothing reliably and gives only acronyms or nothing.
+    """
+    if words.text[1:].islower():
+        return frozenset()
+    cased, lower = words.cased, words.lower
+    alphabetic = [token for token in cased if token[0].isalpha() and len(token) > 1]
+    capital = sum(token[0].isupper() for token in alphabetic)
+    if not capital:
+        return frozenset()
+    all_capitals = all(token.isupper() for token in alphabetic)
+    title = len(alphabetic) > 3 and capital >= _TITLE_SHARE * len(alphabetic)  # noqa: PLR2004
+    found = set()
+    for at, token in enumerate(cased):
+        if not token[0].isupper() or lower[at] in FUNCTION_WORDS or lower[at] == "i" or all_capitals:
+            continue
+        acronym = len(token) > 1 and token[:-1].isupper()
+        inside = at not in words.starts or (at + 1 < len(cased) and cased[at + 1][0].isupper())
+        if acronym or (inside and not title):
+            name = lower[at].removesuffix("'s")
+            found.add(_SAME_NAMES.get(name, name))
+    return frozenset(found)
+
+
+def find_name_conflict(a: frozenset[str], b: frozenset[str], words_a: Words, words_b: Words) -> str | None:
+    """Reason in words when each text names something that the other does not mention at all."""
+    only_a = {name for name in a - b if not _mentions(words_b, name)}
+    if not only_a:
+        return None
+    only_b = {name for name in b - a if not _mentions(words_a, name)}
+    if not only_b or _abbreviates(only_a, words_b) or _abbreviates(only_b, words_a):
+        return None
+    return f"names differ: {' and '.join(sorted(only_a))}, {' and '.join(sorted(only_b))}"
+
+
+def read_code(text: str) -> frozenset[str]:
+    """Code identifiers: in backticks, snake_case, camelCase, dotted, calls, flags, versions."""
+    if _MAYBE_CODE.search(text) is None:
+        return frozenset()
+    found = (next(group for group in match.groups() if group) for match in _CODE.finditer(text))
+    return frozenset(each for each in found if each.lower().rstrip(".") not in _ABBREVIATIONS)
+
+
+def find_code_conflict(a: frozenset[str], b: frozenset[str], words_a: Words, words_b: Words) -> str | None:
+    """Reason in words when an identifier of one text is missing from the other, also in words."""
+    only_a = {each for each in a - b if not _spelled_out(each, words_b)}
+    only_b = {each for each in b - a if not _spelled_out(each, words_a)}
+    if not only_a and not only_b:
+        return None
+    shown = (" and ".join(sorted(each)) if each else "none" for each in (only_a, only_b))
+    return f"code differs: {', '.join(shown)}"
+
+
+def read_quotes(text: str) -> frozenset[str]:
+    """Quoted strings, in lower case without outer spaces and punctuation."""
+    if not any(sign in text for sign in "\"“”«'‘"):
+        return frozenset()
+    found = ((one or two).strip(" .,;:!?").casefold() for one, two in _QUOTED.findall(text))
+    return frozenset(each for each in found if each)
+
+
+def find_quote_conflict(a: frozenset[str], b: frozenset[str], text_a: str, text_b: str) -> str | None:
+    """Reason in words when a quoted string of one text does not occur in the other at all."""
+    if a == b:
+        return None
+    low_a, low_b = text_a.casefold(), text_b.casefold()
+    only_a = {each for each in a - b if each not in low_b}
+    only_b = {each for each in b - a if each not in low_a}
+    if not only_a and not only_b:
+        return None
+    shown = (" and ".join(repr(each) for each in sorted(side)) if side else "none" for side in (only_a, only_b))
+    return f"quoted strings differ: {', '.join(shown)}"
+
+
+def _mentions(words: Words, name: str) -> bool:
+    """Whether the word, its plural, or the people of the place so named occur: "Japan" and "Japanese"."""
+    if any(name + ending in words.bag for ending in _ENDINGS):
+        return True
+    return any(name.removesuffix(ending) in words.bag for ending in _ENDINGS[1:] if len(name) > len(ending) + 3)
+
+
+def _abbreviates(names: set[str], words: Words) -> bool:
+    """Whether one of the names is the initials of neighbouring words of the other text."""
+    initials = "".join(token[0] for token in words.lower if token[0].isalpha())
+    capitals = "".join(token[0].lower() for token in words.cased if token[0].isupper())
+    return any(len(name) > 1 and (name in capitals or (len(name) > 2 and name in initials)) for name in names)  # noqa: PLR2004
+
+
+def _spelled_out(identifier: str, words: Words) -> bool:
+    low = identifier.lower()
+    if low in words.bag or low in words.text.lower():
+        return True
+    if identifier[-1] in "+#" or identifier[0] == "v":
+        return False
+    parts = [part.lower() for part in _PARTS.findall(identifier)]
+    return bool(parts) and all(part in words.bag or stem(part) in words.stems for part in parts)

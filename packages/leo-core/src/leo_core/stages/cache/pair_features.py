@@ -1,0 +1,151 @@
+"""Cheap features of a pair of questions, for P(same answer)."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from leo_core.stages.cache.guards import find_conflict_between, read_profile
+from leo_core.stages.cache.guards.words import FUNCTION_WORDS, stem
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from leo_core.stages.cache.guards import Profile
+
+__all__ = ["FEATURES", "Traits", "compare_traits", "read_traits"]
+
+FEATURES = (
+    "cosine",
+    "overlap",
+    "overlap_idf",
+    "containment_idf",
+    "missing_idf",
+    "missing_idf_other",
+    "rarest_missing",
+    "rarest_shared",
+    "pairs",
+    "letters",
+    "letters_content",
+    "content_equal",
+    "length_ratio",
+    "length_least",
+    "length_gap",
+    "first_equal",
+    "question_equal",
+    "question_how_what",
+    "last_equal",
+    "order",
+    "conflict",
+    "negation_differs",
+    "numbers_differ",
+    "numbers_any",
+    "names_shared",
+    "names_missing",
+    "soft_missing",
+    "sentences_gap",
+)
+"""Names of the features, in the order of the vector; all finite."""
+
+_QUESTIONS = frozenset(
+    "what how why when where who which can is are do does did should could would will has have if was were".split()
+)
+_GRAM = 3
+
+
+class Traits:
+    """What is read once from a text and compared with many."""
+
+    __slots__ = ("content", "function", "grams", "grams_content", "idf", "pairs", "profile", "question", "sequence", "weight")
+
+    def __init__(self, text: str, idf: Mapping[str, float], default_idf: float) -> None:
+        self.profile: Profile = read_profile(text)
+        tokens = [token for token in self.profile.words.lower if token[0].isalnum()]
+        self.sequence = [stem(token) for token in tokens if token not in FUNCTION_WORDS]
+        self.content = frozenset(self.sequence)
+        self.function = frozenset(tokens) & FUNCTION_WORDS
+        self.idf = {word: idf.get(word, default_idf) for word in self.content}
+        self.weight = sum(self.idf.values())
+        stems = [stem(token) for token in tokens]
+        self.pairs = frozenset(zip(stems, stems[1:], strict=False))
+        self.grams = _grams(" ".join(tokens))
+        self.grams_content = _grams(" ".join(sorted(self.content)))
+        self.question = next((token for token in tokens if token in _QUESTIONS), "")
+
+
+def read_traits(text: str, idf: Mapping[str, float], default_idf: float) -> Traits:
+    """Read a text; ``idf`` weighs stems, unknown ones weigh ``default_idf``."""
+    return Traits(text, idf, default_idf)
+
+
+def compare_traits(a: Traits, b: Traits, cosine: float) -> list[float]:
+    """The feature vector of a pair, in the order of :data:`FEATURES`; symmetric in ``a`` and ``b``."""
+    shared = a.content & b.content
+    only_a, only_b = a.content - b.content, b.content - a.content
+    weight_shared = sum(a.idf[word] for word in shared)
+    weight_a, weight_b = a.weight - weight_shared, b.weight - weight_shared
+    less, more = sorted((weight_a, weight_b))
+    union = weight_shared + weight_a + weight_b
+    size_a, size_b = len(a.sequence), len(b.sequence)
+    longest = max(size_a, size_b, 1)
+    return [
+        cosine,
+        _share(len(shared), len(a.content | b.content)),
+        _share(weight_shared, union),
+        _share(weight_shared, min(a.weight, b.weight)),
+        less,
+        more,
+        max((a.idf.get(word) or b.idf[word] for word in only_a | only_b), default=0.0),
+        max((a.idf[word] for word in shared), default=0.0),
+        _share(len(a.pairs & b.pairs), len(a.pairs | b.pairs)),
+        _dice(a.grams, b.grams),
+        _dice(a.grams_content, b.grams_content),
+        float(a.content == b.content),
+        min(size_a, size_b) / longest,
+        float(min(size_a, size_b)),
+        float(abs(size_a - size_b)),
+        float(a.profile.words.lower[:1] == b.profile.words.lower[:1]),
+        float(a.question == b.question),
+        float({a.question, b.question} == {"how", "what"}),
+        float(a.sequence[-1:] == b.sequence[-1:]),
+        _order(a, b, shared),
+        float(find_conflict_between(a.profile, b.profile) is not None),
+        float(a.profile.negated != b.profile.negated),
+        float(a.profile.quantities.values != b.profile.quantities.values),
+        float(bool(a.profile.quantities.values or b.profile.quantities.values)),
+        float(len(a.profile.names & b.profile.names)),
+        float(len(a.profile.names ^ b.profile.names)),
+        _soft_missing(only_a, only_b, a, b),
+        float(abs(len(a.profile.words.starts) - len(b.profile.words.starts))),
+    ]
+
+
+def _grams(text: str) -> frozenset[str]:
+    padded = f" {text} "
+    return frozenset([padded[at : at + _GRAM] for at in range(len(padded) - _GRAM + 1)])
+
+
+def _share(part: float, whole: float) -> float:
+    return part / whole if whole > 0.0 else 0.0
+
+
+def _dice(a: frozenset[str], b: frozenset[str]) -> float:
+    return _share(2.0 * len(a & b), len(a) + len(b))
+
+
+def _order(a: Traits, b: Traits, shared: frozenset[str]) -> float:
+    """Share of neighbouring shared words of ``a`` that stand in the same order in ``b``."""
+    first = [word for word in a.sequence if word in shared]
+    place = {word: at for at, word in enumerate(b.sequence)}
+    steps = list(zip(first, first[1:], strict=False))
+    return _share(sum(place[one] <= place[two] for one, two in steps), len(steps)) if steps else 1.0
+
+
+def _soft_missing(only_a: frozenset[str], only_b: frozenset[str], a: Traits, b: Traits) -> float:
+    """IDF of missing words that have no look-alike (first four letters) on the other side."""
+    if not only_a and not only_b:
+        return 0.0
+    starts_a, starts_b = {word[:4] for word in only_a}, {word[:4] for word in only_b}
+    left = sum(a.idf[word] for word in only_a if word[:4] not in starts_b)
+    right = sum(b.idf[word] for word in only_b if word[:4] not in starts_a)
+    return math.sqrt(left * right)

@@ -1,0 +1,57 @@
+"""The observations that trust folds, so that nobody else has to know their bodies."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from leo_core.errors import RequestError
+from leo_core.records import Observation
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["observe_audit", "observe_feedback"]
+
+
+def observe_audit(
+    *, member: str, region: int, agreement: float, valid: bool, tenant: str, at: float, weight: float = 1.0
+) -> Observation:
+    """A member's answer was audited.
+
+    Args:
+        member: Who.
+        region: Region of the request; −1 when it has none.
+        agreement: σ in [0, 1]: how surely the answer is the right one; 1 for right, 0 for wrong.
+        valid: Whether the receipt of the answer checks.
+        tenant: Whose.
+        at: Instant.
+        weight: How much the audit counts, in [0, 1].
+
+    Raises:
+        RequestError: A figure is out of its range.
+    """
+    for name, value in (("agreement", agreement), ("weight", weight)):
+        _check_share(name, value)
+    body = {"member": member, "region": region, "agreement": agreement, "valid": valid, "weight": weight}
+    return Observation(kind="trust", tenant=tenant, body=body, at=at)
+
+
+def observe_feedback(*, members: Sequence[str], region: int, wrong: bool, tenant: str, at: float) -> Observation:
+    """The caller says whether an answer was wrong; it is held for or against the members whose answer it was.
+
+    Args:
+        members: Ids of the members that stand behind the answer served.
+        region: Region of the request; −1 when it has none.
+        wrong: What the caller says.
+        tenant: Whose.
+        at: Instant.
+    """
+    body = {"members": list(members), "region": region, "wrong": wrong}
+    return Observation(kind="feedback", tenant=tenant, body=body, at=at)
+
+
+def _check_share(name: str, value: float) -> None:
+    if not (math.isfinite(value) and 0 <= value <= 1):
+        message = f"{name} is {value!r}; it must be in [0, 1]"
+        raise RequestError(message)

@@ -1,0 +1,156 @@
+"""The committee's verdict: classes of the same answer, counted by trust."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from leo_core.errors import RequestError
+from leo_core.records import Verdict, Vote
+from leo_core.stages.consensus.equivalence import classify
+from leo_core.stages.consensus.tally import WEIGHT_DECIMALS, count_unseen, recompute, share_weights, weigh_vote
+from leo_core.stages.consensus.trust import estimate
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import numpy as np
+    import numpy.typing as npt
+
+    from leo_core.records import Coherence, Draft
+    from leo_core.stages.consensus.config import ConsensusConfig
+    from leo_core.stages.consensus.equivalence import Judge
+    from leo_core.stages.consensus.trust import TrustState
+
+__all__ = ["UNSEEN", "reach_consensus"]
+
+UNSEEN = "(unseen)"
+"""Canonical form of a class that no draft belongs to: the right answer may be one that nobody gave."""
+
+_LEAST_FOR_COHERENCE = 2
+
+
+def reach_consensus(
+    drafts: tuple[Draft, ...],
+    *,
+    question: str,
+    trust: TrustState,
+    region: int,
+    families: Mapping[str, str],
+    vectors: npt.NDArray[np.float32] | None,
+    required: float,
+    config: ConsensusConfig,
+    judge: Judge | None = None,
+) -> Verdict:
+    """Decide which of the drafts stands; the formulas are in :mod:`leo_core.stages.consensus.tally`.
+
+    Every class of the same answer gets the weights of its drafts. A draft without an answer weighs nothing. The
+    verdict's last classes, named :data:`UNSEEN`, hold the probability that nobody is right. It abstains when the
+    leading class ties, or when its posterior is below ``required``; it names the medoid of the leading class even
+    then, for a caller that wants the best guess.
+
+    Args:
+        drafts: The members' drafts, one per member.
+        question: What was asked.
+        trust: What is known of the members.
+        region: Region of the request; −1 for none.
+        families: Family of each member by id; a member without one is its own.
+        vectors: Unit row per draft, shape (m, d); ``None`` when there are no embeddings.
+        required: Posterior that the winner needs, in [0, 1].
+        config: Settings.
+        judge: Decides which answers are the same where the rules cannot tell.
+
+    Raises:
+        RequestError: There is no draft, a member has two, ``required`` is no probability, or the vectors do not fit.
+    """
+    _check(drafts, vectors, required)
+    classes, forms = classify([draft.message for draft in drafts], question, judge=judge)
+    trusts = [_read_trust(trust, draft.member, region, config) for draft in drafts]
+    weights = _weigh(drafts, trusts, [bool(forms[index]) for index in classes], families, config)
+    forms += (UNSEEN,) * count_unseen(len(forms), config.alternatives)
+    tally = recompute(tuple(zip(classes, weights, strict=True)), classes=len(forms), required=required)
+    coherence, outliers = _compare_vectors(vectors, weights, config)
+    votes = tuple(
+        Vote(member=draft.member, answer_class=index, weight=weight, trust=share, outlier=outlier)
+        for draft, index, weight, share, outlier in zip(drafts, classes, weights, trusts, outliers, strict=True)
+    )
+    return Verdict(
+        winner=tally.winner,
+        classes=forms,
+        posterior=tally.posterior,
+        votes=votes,
+        certified_margin=tally.certified_margin,
+        medoid=_find_medoid([place for place, index in enumerate(classes) if index == tally.leader], trusts, vectors),
+        abstained=tally.winner < 0,
+        confidence=tally.confidence,
+        required=required,
+        coherence=coherence,
+    )
+
+
+def _check(drafts: tuple[Draft, ...], vectors: npt.NDArray[np.float32] | None, required: float) -> None:
+    if not drafts:
+        message = "there is no draft to decide between"
+        raise RequestError(message)
+    members = [draft.member for draft in drafts]
+    double = next((member for member in members if members.count(member) > 1), None)
+    if double is not None:
+        message = f"member {double!r} has more than one draft; every member has one vote"
+        raise RequestError(message)
+    if not (math.isfinite(required) and 0 <= required <= 1):
+        message = f"required is {required!r}; it must be in [0, 1]"
+        raise RequestError(message)
+    if vectors is not None and len(vectors) != len(drafts):
+        message = f"there are {len(vectors)} vectors for {len(drafts)} drafts"
+        raise RequestError(message)
+
+
+def _read_trust(trust: TrustState, member: str, region: int, config: ConsensusConfig) -> float:
+    """Trust as it counts in a vote: held between floor and ceiling, with as many decimals as a weight."""
+    mean = estimate(trust, member, region, config).mean
+    return round(min(max(mean, config.trust_floor), config.trust_ceiling), WEIGHT_DECIMALS)
+
+
+def _weigh(
+    drafts: tuple[Draft, ...],
+    trusts: Sequence[float],
+    answered: Sequence[bool],
+    families: Mapping[str, str],
+    config: ConsensusConfig,
+) -> tuple[float, ...]:
+    """Shared weight of each draft. Members without an answer keep their place in the family, but count 0."""
+    alone = [weigh_vote(share, config.alternatives) for share in trusts]
+    names = [f"family:{families[d.member]}" if d.member in families else f"member:{d.member}" for d in drafts]
+    shared = share_weights(alone, names, config.family_share)
+    return tuple(weight if spoke else 0.0 for weight, spoke in zip(shared, answered, strict=True))
+
+
+def _compare_vectors(
+    vectors: npt.NDArray[np.float32] | None, weights: Sequence[float], config: ConsensusConfig
+) -> tuple[Coherence | None, tuple[bool, ...]]:
+    """Coherence and outliers; nothing for fewer than two vectors."""
+    if vectors is None or len(vectors) < _LEAST_FOR_COHERENCE:
+        return None, (False,) * len(weights)
+    from leo_core.stages.consensus.coherence import find_outliers, measure_agreement  # noqa: PLC0415 - loads numba
+
+    coherence = measure_agreement(vectors, weights, config.kappa)
+    return coherence, find_outliers(coherence.distances, config.outlier_cutoff)
+
+
+def _find_medoid(places: Sequence[int], trusts: Sequence[float], vectors: npt.NDArray[np.float32] | None) -> int:
+    """The draft closest to the others of its class; of equals the most trusted, then the first.
+
+    Args:
+        places: Drafts of the class, in order.
+        trusts: Trust per draft.
+        vectors: Unit row per draft, shape (m, d); without them trust decides.
+    """
+
+    def rank(place: int) -> tuple[float, float]:
+        apart = 0.0
+        if vectors is not None:
+            gaps = (vectors[place].astype("float64") - vectors[other].astype("float64") for other in places)
+            apart = math.fsum(math.sqrt(float(gap @ gap)) for gap in gaps)
+        return round(apart, WEIGHT_DECIMALS), -trusts[place]
+
+    return min(places, key=rank)

@@ -1,0 +1,1 @@
+"""Texts to unit vectors. See ``load.load_embedder``."""

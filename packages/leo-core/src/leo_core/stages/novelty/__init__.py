@@ -1,0 +1,1 @@
+"""How unlike past traffic a request is."""

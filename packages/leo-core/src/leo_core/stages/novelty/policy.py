@@ -1,0 +1,186 @@
+"""Novelty: how unlike past traffic a request is, as a conformal p-value.
+
+A request is described by two figures: how undecided it is between the regions of past traffic (entropy of a
+softmax over its distances to the centres), and how far it lies from the nearest one in units of that cluster's
+own radius. Their sum has no scale of its own, so it is ranked among the sums of past requests: novelty is
+1 - p, with p the conformal p-value (V. Vovk, A. Gammerman and G. Shafer, "Algorithmic learning in a random
+world", 2005, ch. 2). On exchangeable traffic ``novelty > 0.95`` fires for about 5 % of the requests.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from leo_core.kernels import kmeans
+from leo_core.records import Novelty
+from leo_core.stages.novelty.state import NoveltyState
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from leo_core.records import Vector
+    from leo_core.stages.novelty.config import NoveltyConfig
+
+__all__ = ["NoveltyState", "learn_novelty", "score_novelty"]
+
+MIN_CLUSTER = 8
+FIRST_RADIUS = 1.0
+MIN_RADIUS = 1e-3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Place:
+    """Where a vector lies among the centres."""
+
+    region: int
+    distance: float
+    entropy: float
+    deviation: float
+    score: float
+
+
+def score_novelty(vector: Vector, state: NoveltyState, config: NoveltyConfig) -> Novelty:
+    """Novelty of a request, before it is learned.
+
+    Args:
+        vector: Its unit vector, shape (d,).
+        state: What was learned of earlier requests; must not include this one.
+        config: Settings; the same as those that ``state`` was learned with.
+
+    Returns:
+        The novelty; its ``value`` is ``None`` while fewer than ``config.min_samples`` past scores are known.
+        Requests with equal scores, such as repetitions, are counted against novelty.
+    """
+    if not len(state.centres):
+        return Novelty(value=None)
+    place = _locate(vector, state, config)
+    samples = len(state.scores)
+    value = None
+    if samples >= config.min_samples:
+        at_least = int(np.count_nonzero(state.scores >= place.score))
+        value = 1.0 - (1 + at_least) / (samples + 1)
+    return Novelty(
+        value=value, entropy=place.entropy, deviation=place.deviation, region=place.region, samples=samples
+    )
+
+
+def learn_novelty(vector: Vector, state: NoveltyState, config: NoveltyConfig, draw: float) -> NoveltyState:
+    """The state after a request; ``state`` itself is left as it is.
+
+    Args:
+        vector: The request's unit vector, shape (d,).
+        state: The state before it.
+        config: Settings.
+        draw: Uniform in [0, 1); chooses which past score makes room, so older ones fade away.
+    """
+    if not len(state.centres):
+        return _open_centre(vector, state, FIRST_RADIUS)
+    place = _locate(vector, state, config)
+    state = _keep_score(place, state, config, draw)
+    if _may_open(place, state, config):
+        return _open_centre(vector, state, _global_radius(state, config))
+    return _move_centre(vector, place.region, state, config)
+
+
+def _locate(vector: Vector, state: NoveltyState, config: NoveltyConfig) -> _Place:
+    """Nearest centre, entropy H/ln k in [0, 1] (0 for one centre), deviation and their weighted sum."""
+    distances = kmeans.measure_distances(state.centres, vector)
+    region = int(distances.argmin())
+    distance = float(distances[region])
+    entropy = 0.0
+    if len(distances) > 1:
+        shares = np.exp((distance - distances) / config.temperature)
+        total = float(shares.sum())
+        # H = ln Σ e^z - Σ z e^z / Σ e^z, with z = -(d - d_min)/τ
+        mean = float(shares @ (distance - distances)) / (config.temperature * total)
+        entropy = min(1.0, max(0.0, (math.log(total) - mean) / math.log(len(distances))))
+    deviation = distance / float(state.radii[region])
+    score = entropy + config.deviation_weight * deviation
+    return _Place(region=region, distance=distance, entropy=entropy, deviation=deviation, score=score)
+
+
+def _keep_score(place: _Place, state: NoveltyState, config: NoveltyConfig, draw: float) -> NoveltyState:
+    """Put the score into the reservoir.
+
+    The reservoir holds at most half of what was seen (but never less than ``min_samples``), so scores of the
+    first requests, made while there was little to compare with, do not stay.
+    """
+    count = len(state.scores)
+    room = max(config.min_samples, min(config.reservoir, state.seen // 2))
+    if count < room:
+        slot, length = count, count + 1
+    else:
+        slot, length = min(count - 1, int(draw * count)), count
+    return NoveltyState(
+        centres=state.centres,
+        counts=state.counts,
+        radii=state.radii,
+        scores=_with(state.scores, slot, length, place.score),
+        distances=_with(state.distances, slot, length, place.distance),
+        regions=_with(state.regions, slot, length, place.region),
+        seen=state.seen,
+    )
+
+
+def _with(array: npt.NDArray[T], slot: int, length: int, value: float) -> npt.NDArray[T]:
+    """A copy with this length and this value in its slot."""
+    copy = np.empty(length, dtype=array.dtype)
+    copy[: len(array)] = array
+    copy[slot] = value
+    return copy
+
+
+def _may_open(place: _Place, state: NoveltyState, config: NoveltyConfig) -> bool:
+    """Whether the request is outside of every cluster while there is room for another."""
+    count = len(state.centres)
+    return count < config.centres and state.seen >= config.growth * count and place.deviation > 1.0
+
+
+def _open_centre(vector: Vector, state: NoveltyState, radius: float) -> NoveltyState:
+    """Make the request a centre."""
+    return NoveltyState(
+        centres=np.vstack([state.centres, vector]).astype(np.float32),
+        counts=np.append(state.counts, 1),
+        radii=np.append(state.radii, radius),
+        scores=state.scores,
+        distances=state.distances,
+        regions=state.regions,
+        seen=state.seen + 1,
+    )
+
+
+def _move_centre(vector: Vector, region: int, state: NoveltyState, config: NoveltyConfig) -> NoveltyState:
+    """Move the nearest centre towards the request, and measure its radius again."""
+    centres, counts, radii = state.centres.copy(), state.counts.copy(), state.radii.copy()
+    counts[region] += 1
+    rate = 1.0 / min(int(counts[region]), config.window)
+    centres[region] = kmeans.move_centre(centres[region], vector, rate)
+    own = state.distances[state.regions == region]
+    if len(own) >= MIN_CLUSTER:
+        radii[region] = _quantile(own, config.radius_quantile)
+    else:
+        radii[region] = _global_radius(state, config)
+    return NoveltyState(
+        centres=centres,
+        counts=counts,
+        radii=radii,
+        scores=state.scores,
+        distances=state.distances,
+        regions=state.regions,
+        seen=state.seen + 1,
+    )
+
+
+def _global_radius(state: NoveltyState, config: NoveltyConfig) -> float:
+    """Quantile of the distances of all kept requests."""
+    return _quantile(state.distances, config.radius_quantile)
+
+
+def _quantile(values: npt.NDArray[np.float64], share: float) -> float:
+    """The smallest value that at least ``share`` of ``values`` do not exceed; never 0, so it can divide."""
+    rank = max(0, math.ceil(share * len(values)) - 1)
+    return max(MIN_RADIUS, float(np.partition(values, rank)[rank]))

@@ -1,0 +1,129 @@
+"""Re-check the equations that an answer writes down."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+__all__ = ["Equation", "evaluate", "find_equations"]
+
+_LONGEST = 40
+_READ = 6000
+_MOST = 60
+_BREAK = re.compile(r"[\n;:=<>≈]|\.\s|,\s|\\n")
+_TOKEN = re.compile(r"\d+(?:\.\d+)?|\.\d+|[-+*/()%]|[^\W\d_]+")
+_RESULT = re.compile(r"\s*\(?\s*(-?(?:\d+(?:\.\d+)?|\.\d+))")
+_THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
+_TIMES = re.compile(r"(?<=[\d\s)])[x×·](?=[\s\d(])|\\times|\\cdot|(?<=\d)\*\*?(?=\d)")
+_NOISE = re.compile(r"[$€£\\]|\*\*|_{2,}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Equation:
+    """One checked equation: what the left side comes to, what the answer says, and whether they agree."""
+
+    computed: float
+    stated: float
+    right: bool
+
+
+def find_equations(text: str) -> tuple[Equation, ...]:
+    """Equations ``expression = number`` of a text, in order.
+
+    The expression is made of numbers and ``+ - * / × ÷ %`` and parentheses; words between them (units) are skipped.
+    Left sides without an operator are no equations. A stated result may be rounded to the decimals it shows.
+    """
+    clean = _NOISE.sub("", _TIMES.sub("*", _THOUSANDS.sub("", text[:_READ]))).replace("÷", "/")
+    found = []
+    for position in [match.start() for match in re.finditer("=", clean)][:_MOST]:
+        equation = _equation_at(clean, position)
+        if equation is not None:
+            found.append(equation)
+    return tuple(found)
+
+
+def evaluate(tokens: list[str]) -> float | None:
+    """Value of an arithmetic expression; ``None`` when it is malformed or divides by zero."""
+    rest = list(reversed(tokens))
+    value = _sum(rest)
+    return None if rest else value
+
+
+def _equation_at(text: str, position: int) -> Equation | None:
+    before = text[max(0, position - 3 * _LONGEST) : position]
+    left = _BREAK.split(before)[-1]
+    result = _RESULT.match(text, position + 1)
+    tokens = _expression(left)
+    if result is None or not any(token in "+-*/" for token in tokens[1:]):
+        return None
+    computed = evaluate(tokens)
+    if computed is None:
+        return None
+    stated = float(result[1])
+    decimals = len(result[1].partition(".")[2])
+    tolerance = 0.51 * 10.0**-decimals if decimals else 1e-6 * max(1.0, abs(stated))
+    percent = text[result.end() : result.end() + 1] == "%"
+    return Equation(
+        computed=computed,
+        stated=stated,
+        right=abs(computed - stated) <= tolerance or (percent and abs(100.0 * computed - stated) <= max(tolerance, 0.51)),
+    )
+
+
+def _expression(left: str) -> list[str]:
+    """The arithmetic tokens at the end of the left side; a run of more than two words begins a new expression."""
+    tokens: list[str] = []
+    skipped = 0
+    for token in _TOKEN.findall(left):
+        if token[0].isalpha():
+            skipped += 1
+            if token == "of" and tokens and tokens[-1] == "%":
+                tokens.append("*")
+            elif skipped > 2:  # noqa: PLR2004 a unit has one or two words
+                tokens = []
+            continue
+        if tokens and token[0].isdigit() and (tokens[-1][0].isdigit() or tokens[-1] in ")%"):
+            tokens = []
+        skipped = 0
+        tokens.append(token)
+    return tokens[-_LONGEST:]
+
+
+def _sum(rest: list[str]) -> float | None:
+    value = _product(rest)
+    while value is not None and rest and rest[-1] in "+-":
+        sign = 1.0 if rest.pop() == "+" else -1.0
+        term = _product(rest)
+        value = None if term is None else value + sign * term
+    return value
+
+
+def _product(rest: list[str]) -> float | None:
+    value = _atom(rest)
+    while value is not None and rest and rest[-1] in "*/":
+        operator, factor = rest.pop(), _atom(rest)
+        if factor is None or (operator == "/" and factor == 0.0):
+            return None
+        value = value * factor if operator == "*" else value / factor
+    return value
+
+
+def _atom(rest: list[str]) -> float | None:
+    if not rest:
+        return None
+    token = rest.pop()
+    if token in "+-":
+        inner = _atom(rest)
+        return None if inner is None else (inner if token == "+" else -inner)
+    if token == "(":
+        inner = _sum(rest)
+        if not rest or rest.pop() != ")":
+            return None
+        return inner
+    if not token[0].isdigit() and token[0] != ".":
+        return None
+    value = float(token)
+    while rest and rest[-1] == "%":
+        rest.pop()
+        value /= 100.0
+    return value

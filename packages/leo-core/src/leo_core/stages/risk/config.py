@@ -1,0 +1,61 @@
+"""Settings of the risk stage."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from leo_core.errors import ConfigError
+
+__all__ = ["RiskConfig"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RiskConfig:
+    """How risk is judged, before and after the call.
+
+    Attributes:
+        prior_strength: What the shipped prior is worth, in observed outcomes, against a region's own record; > 0.
+        novel_strength: The same for a request that is novel or of unknown novelty: it is pulled to the prior; > 0.
+        novel_above: Novelty above which a request counts as novel, in [0, 1].
+        novel_variance: Variance added to the log-odds of a novel request; ≥ 0.
+        forgetting: Factor on a region's record at each outcome of that region, in (0, 1]; 0.998 remembers some 500.
+        accept_below: Error accepted when the request sets no ``max_error``, in [0, 1].
+        accept_on: What is compared with it: the ``"value"``, or its ``"upper"`` 95 % bound (strict).
+        abstain_above: An answer is unfit to serve, whatever the route, when the lower 95 % bound reaches this; in [0, 1].
+        unfamiliar_shrinkage: Share of the score that remains for a question without numbers, code or context, which the
+            training did not hold; in [0, 1].
+        unfamiliar_variance: Variance added to the log-odds of such an answer; ≥ 0.
+    """
+
+    prior_strength: float = 12.0
+    novel_strength: float = 40.0
+    novel_above: float = 0.95
+    novel_variance: float = 0.5
+    forgetting: float = 0.998
+    accept_below: float = 0.25
+    accept_on: Literal["value", "upper"] = "value"
+    abstain_above: float = 0.8
+    unfamiliar_shrinkage: float = 0.6
+    unfamiliar_variance: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Refuse settings outside their range.
+
+        Raises:
+            ConfigError: Names the setting, its value and its range.
+        """
+        for name in ("novel_above", "accept_below", "abstain_above", "unfamiliar_shrinkage"):
+            _check(name, getattr(self, name), low=0.0, high=1.0)
+        for name in ("novel_variance", "unfamiliar_variance"):
+            _check(name, getattr(self, name), low=0.0, high=100.0)
+        for name in ("prior_strength", "novel_strength"):
+            _check(name, getattr(self, name), low=1e-9, high=1e9)
+        _check("forgetting", self.forgetting, low=1e-9, high=1.0)
+        if self.accept_on not in ("value", "upper"):
+            raise ConfigError(f"RiskConfig.accept_on is {self.accept_on!r}; it must be 'value' or 'upper'")
+
+
+def _check(name: str, value: float, *, low: float, high: float) -> None:
+    if not low <= value <= high:
+        raise ConfigError(f"RiskConfig.{name} is {value!r}; it must lie in [{low:g}, {high:g}]")

@@ -1,0 +1,106 @@
+"""How likely is the small model to be wrong on this request, and would that do harm?
+
+The prior is a logistic model on counted features and words, trained by ``train/request_risk.py`` on the fifth of the
+routing questions with sha256(question) % 5 == 0 (Mixtral-8x7B-Instruct as the small model); no other question of those
+sets was used. Outcomes that LEO observes correct it: per region of the novelty stage by a Beta record, and along the
+embedding by a Bayesian logistic correction where outcomes carry the vector.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import cache
+from typing import TYPE_CHECKING
+
+from leo_core.records import RequestRisk
+from leo_core.stages.risk.categories import score_categories
+from leo_core.stages.risk.forest import Forest, read_forest
+from leo_core.stages.risk.linear import logit, sigmoid
+from leo_core.stages.risk.request_features import request_features
+from leo_core.stages.risk.shipped import read_document, shipped_linear
+from leo_core.stages.risk.state import RegionRecord
+
+if TYPE_CHECKING:
+    from leo_core.records import Novelty, Request, Vector
+    from leo_core.stages.risk.config import RiskConfig
+    from leo_core.stages.risk.state import RiskState
+
+__all__ = ["score_request"]
+
+_Z95 = 1.959963984540054
+
+
+def score_request(
+    request: Request, *, vector: Vector | None, novelty: Novelty, state: RiskState, config: RiskConfig
+) -> RequestRisk:
+    """Risk before any call.
+
+    The log-odds of an error are those of the prior, shifted by what the region's Beta record and the embedding say.
+    With n outcomes in the region, of which w wrong where e were predicted, and a prior worth s outcomes, the record is
+    Beta(s·e/n + w, s·(1 − e/n) + n − w) and the shift is the log-odds of its mean minus those of e/n, so that a record
+    that confirms its predictions changes nothing. A novel request, or one of unknown novelty, takes ``novel_strength``
+    as s, is not corrected along the embedding, and has a wider interval. The variance of the prior's log-odds shrinks by
+    s / (s + n).
+
+    Args:
+        request: The request; its question is read.
+        vector: Its embedding, unit, shape ``(d,)``, or ``None``.
+        novelty: Its novelty and region.
+        state: What was observed.
+        config: Settings.
+
+    Returns:
+        P(small wrong) with its 95 % credible interval (normal in log-odds), the categories, and
+        ``harmful`` = 1 − Π(1 − p_c). ``features`` holds the compared figures: each request feature; ``large_wrong``,
+        the prior P(the large model is wrong); ``prior``; ``region_shift``; ``vector_shift``; ``novel`` (0 or 1).
+    """
+    question = request.question
+    features = request_features(question)
+    prior = shipped_linear("request", "small_wrong").score(features)
+    novel = novelty.value is None or novelty.value > config.novel_above
+    strength = config.novel_strength if novel else config.prior_strength
+    record = state.regions.get(novelty.region, RegionRecord())
+    region_shift = _region_shift(record, strength)
+    vector_shift, vector_variance = (0.0, 0.0) if novel or vector is None else _vector_shift(vector, state)
+    score = prior.logit + region_shift + vector_shift
+    learned = prior.variance * strength / (strength + record.total)
+    spread = math.sqrt(learned + vector_variance + (config.novel_variance if novel else 0.0))
+    small_wrong = sigmoid(score)
+    categories = score_categories(question)
+    compared = {
+        "large_wrong": _large_wrong(sigmoid(prior.logit), _forest().predict(features)),
+        "prior": sigmoid(prior.logit),
+        "region_shift": region_shift,
+        "vector_shift": vector_shift,
+        "novel": float(novel),
+    }
+    return RequestRisk(
+        small_wrong=small_wrong,
+        small_wrong_interval=(sigmoid(score - _Z95 * spread), sigmoid(score + _Z95 * spread)),
+        categories=categories,
+        harmful=1.0 - math.prod(1.0 - risk.probability for risk in categories),
+        features=features | compared,
+    )
+
+
+def _large_wrong(small_wrong: float, gain: float) -> float:
+    """P(large wrong) from P(small wrong) and the gain in P(right), kept within [a quarter, one and a half] of the former."""
+    return min(max(small_wrong - gain, small_wrong / 4.0), 1.5 * small_wrong, 0.999)
+
+
+def _region_shift(record: RegionRecord, strength: float) -> float:
+    expected = record.expected / record.total if record.total else sigmoid(shipped_linear("request", "small_wrong").base)
+    wrong, right = strength * expected + record.wrong, strength * (1.0 - expected) + record.right
+    return logit(wrong / (wrong + right)) - logit(expected)
+
+
+def _vector_shift(vector: Vector, state: RiskState) -> tuple[float, float]:
+    known = state.correction
+    if known is None or known.mean.shape != vector.shape:
+        return 0.0, 0.0
+    return known.shift(vector)
+
+
+@cache
+def _forest() -> Forest:
+    return read_forest(read_document("request")["gain"])

@@ -1,0 +1,87 @@
+"""The file that holds the signing key."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import stat
+from pathlib import Path
+
+from leo_core.errors import SigningKeyError
+from leo_core.stages.receipt.keys import SEED_BYTES, SigningKey
+
+__all__ = ["load_key", "load_or_create_key"]
+
+_OTHERS = stat.S_IRWXG | stat.S_IRWXO
+_MOST_BYTES = 64 * 1024
+
+
+def load_or_create_key(path: str | os.PathLike[str]) -> SigningKey:
+    """The signing key in this file; a fresh one, in a new file with mode 0600, when there is no such file.
+
+    Of several processes that do this at once, all end with the same key.
+
+    Raises:
+        SigningKeyError: The file is readable by others, holds no Ed25519 private key, or cannot be read or created.
+    """
+    file = Path(path)
+    try:
+        if not file.exists():
+            _create(file)
+    except OSError as error:
+        message = f"signing key {str(file)!r} cannot be created: {error.strerror}; check folder and rights"
+        raise SigningKeyError(message) from error
+    return load_key(file)
+
+
+def load_key(path: str | os.PathLike[str]) -> SigningKey:
+    """The signing key in this file.
+
+    Raises:
+        SigningKeyError: There is no such file, it is readable by others, or it holds no Ed25519 private key.
+    """
+    file = Path(path)
+    try:
+        with file.open("rb") as stream:
+            status = os.fstat(stream.fileno())
+            pem = stream.read(_MOST_BYTES)
+    except OSError as error:
+        message = f"signing key {str(file)!r} cannot be read: {error.strerror}"
+        raise SigningKeyError(message) from error
+    if os.name == "posix" and status.st_mode & _OTHERS:
+        message = f"signing key {str(file)!r} can be read by others (mode {status.st_mode & 0o777:o}): chmod 600 it"
+        raise SigningKeyError(message)
+    try:
+        return SigningKey.from_pem(pem)
+    except SigningKeyError as error:
+        message = f"{str(file)!r}: {error}"
+        raise SigningKeyError(message) from error
+
+
+def _create(file: Path) -> None:
+    """Write a fresh key beside the file and link it there: whole or not at all, and never over another."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    draft = file.with_name(f".{file.name}.{secrets.token_hex(8)}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(SigningKey.from_seed(secrets.token_bytes(SEED_BYTES)).to_pem().encode())
+            stream.flush()
+            os.fsync(stream.fileno())
+        try:
+            os.link(draft, file)
+        except FileExistsError:
+            return
+    finally:
+        draft.unlink()
+    _sync_folder(file.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Bring a folder's entries to disk, where the system can."""
+    if os.name == "posix":
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

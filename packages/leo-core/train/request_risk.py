@@ -1,0 +1,137 @@
+"""Train the priors of P(the small model is wrong | request) and of what the large model gains, and report it on held-out questions.
+
+    python packages/leo-core/train/request_risk.py [--data PATH] [--write]
+
+Trains on the questions of the routing sets with sha256(question) % 5 == 0 (Mixtral-8x7B-Instruct is the small model,
+GPT-4-1106 the large one); everything else is evaluation. Figures: AUROC of "the small model is wrong", calibration
+error, and APGR of the gain, the average performance gap recovered over the share of strong calls (random 0.5), beside the length.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+from fitting import auroc, calibration_error, document_of, fit_linear, read_rows, trains
+from scipy.sparse import csr_matrix
+from sklearn.ensemble import GradientBoostingRegressor
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.model_selection import KFold
+
+from leo_core.stages.risk.request_features import text_features, vocabulary_buckets
+from leo_core.stages.risk.tokens import words
+
+HERE = Path(__file__).parent
+TARGET = HERE.parent / "src/leo_core/stages/risk/models/request.json"
+BUCKETS = 8192
+VOCABULARY_STRENGTH = 3.0
+
+
+def vocabulary_matrix(texts: list[str]) -> csr_matrix:
+    """Hashed words and pairs as unit rows, shape ``(n, BUCKETS)``."""
+    found = [vocabulary_buckets(words(text[:4000]), BUCKETS) for text in texts]
+    values = np.concatenate([np.full(len(row), 1 / math.sqrt(max(len(row), 1))) for row in found])
+    pointers = np.concatenate([[0], np.cumsum([len(row) for row in found])])
+    return csr_matrix((values, np.concatenate(found), pointers), shape=(len(texts), BUCKETS))
+
+
+def apgr(score: np.ndarray, small: np.ndarray, large: np.ndarray) -> float:
+    """Average performance gap recovered when the riskiest questions go to the large model first."""
+    order = np.argsort(-score, kind="stable")
+    quality = small.mean() + np.concatenate([[0], np.cumsum((large - small)[order])]) / len(score)
+    recovered = (quality - small.mean()) / (large.mean() - small.mean())
+    return float(np.trapezoid(recovered, np.linspace(0, 1, len(recovered))))
+
+
+def cpt(score: np.ndarray, small: np.ndarray, large: np.ndarray, share: float) -> float:
+    """Share of large calls that first recovers ``share`` of the gap."""
+    order = np.argsort(-score, kind="stable")
+    gained = np.concatenate([[0], np.cumsum((large - small)[order])]) / len(score)
+    return float(np.argmax(gained >= share * (large.mean() - small.mean())) / len(score))
+
+
+def cross_fitted(hashed: csr_matrix, part: np.ndarray, fit: object) -> tuple[np.ndarray, np.ndarray]:
+    """Vocabulary scores ``(n,)``, out of fold inside the training part, and the weights in hundredths."""
+    inside, scores = np.flatnonzero(part), np.zeros(len(part))
+    for train, held in KFold(10, shuffle=True, random_state=0).split(inside):
+        scores[inside[held]] = hashed[inside[held]] @ fit(inside[train])
+    weights = np.round(fit(inside) * 100)
+    scores[~part] = hashed[~part] @ weights / 100
+    return scores, weights
+
+
+def forest_of(model: GradientBoostingRegressor, names: list[str]) -> dict:
+    """A fitted boosting model in the JSON form that ``forest.read_forest`` reads."""
+    trees = []
+    for fitted in model.estimators_[:, 0]:
+        tree, leaf = fitted.tree_, fitted.tree_.feature < 0
+        value = np.where(leaf, model.learning_rate * tree.value[:, 0, 0], tree.threshold)
+        nodes = {"feature": np.where(leaf, -1, tree.feature), "left": tree.children_left, "right": tree.children_right}
+        trees.append({key: column.tolist() for key, column in nodes.items()} | {"threshold": np.round(value, 6).tolist()})
+    return {"names": names, "start": float(model.init_.constant_[0, 0]), "trees": trees}
+
+
+def main() -> None:
+    """Train, report, and with ``--write`` store the model."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, default=HERE.parents[2].parent / "shared/data")
+    parser.add_argument("--write", action="store_true")
+    arguments = parser.parse_args()
+    sets = {name: read_rows(arguments.data / f"routing/{name}_mixtral_gpt4.jsonl.gz") for name in ("mmlu", "gsm8k")}
+    rows = [row | {"set": name} for name, listed in sets.items() for row in listed]
+    texts = [row["question"] for row in rows]
+    part = np.array([trains(text) for text in texts])
+    wrong = np.array([not row["small_correct"] for row in rows], dtype=int)
+    large = np.array([row["large_correct"] for row in rows], dtype=float)
+    counted = [text_features(text[:4000], words(text[:4000])) for text in texts]
+    names = [*counted[0], "vocabulary"]
+    dense = np.array([list(row.values()) for row in counted])
+    hashed = vocabulary_matrix(texts)
+    vocabulary, hundredths = cross_fitted(
+        hashed,
+        part,
+        lambda rows: LogisticRegression(C=VOCABULARY_STRENGTH, max_iter=2000).fit(hashed[rows], wrong[rows]).coef_[0],
+    )
+    gained = large - (1 - wrong)
+    gain_vocabulary, gain_hundredths = cross_fitted(
+        hashed, part, lambda rows: Ridge(alpha=3.0).fit(hashed[rows], gained[rows]).coef_
+    )
+    x = np.column_stack([dense, vocabulary])
+    wide = np.column_stack([dense, gain_vocabulary])
+    forest = GradientBoostingRegressor(
+        max_depth=3, n_estimators=100, learning_rate=0.04, subsample=0.5, min_samples_leaf=20, random_state=0
+    ).fit(wide[part], gained[part], sample_weight=np.where([row["set"] == "gsm8k" for row in rows], 3.0, 1.0)[part])
+    gain = forest.predict(wide)
+    groups = np.arange(len(rows))
+    fitted = fit_linear(x[part], wrong[part], groups[part], strength=0.3)
+    bounded = np.clip(x, np.quantile(x[part], 0.01, axis=0), np.quantile(x[part], 0.99, axis=0))
+    score = bounded @ fitted[0] + fitted[1]
+    for name in sets:
+        held = ~part & np.array([row["set"] == name for row in rows])
+        y, p = wrong[held], 1 / (1 + np.exp(-score[held]))
+        gap = (1.0 - wrong[held], large[held])
+        print(f"{name} held out {held.sum()}, wrong {y.mean():.3f}")
+        print(f"  AUROC {auroc(y, p, groups[held])}  ECE {calibration_error(y, p, groups[held])}")
+        for label, ranked in (("risk", p), ("gain", gain[held])):
+            points = [f"CPT{share:.0%} {cpt(ranked, *gap, share):.3f}" for share in (0.5, 0.8)]
+            print(f"  {label}: APGR {apgr(ranked, *gap):.3f}", *points)
+        length = np.array([len(text) for text in texts], dtype=float)[held]
+        print(f"  length only: AUROC {auroc(y, length, groups[held])}  APGR {apgr(length, *gap):.3f}")
+    if arguments.write:
+        head = document_of(
+            names, x[part], fitted, 0.25, rows=int(part.sum()), trained_on="routing sets, sha256(question) % 5 == 0"
+        )
+        document = {
+            "heads": {"small_wrong": head},
+            "vocabulary": {"hundredths": hundredths.astype(int).tolist()},
+            "gain": forest_of(forest, [*names[:-1], "gain_vocabulary"]),
+            "gain_vocabulary": {"hundredths": gain_hundredths.astype(int).tolist()},
+        }
+        TARGET.write_text(json.dumps(document, separators=(",", ":")) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,242 @@
+"""Answers, drafts and chunks of the core as LangChain's messages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, cast
+
+from langchain_core.load import dumps, loads
+from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage, SystemMessage, ToolMessage
+from langchain_core.messages.ai import UsageMetadata
+from langchain_core.messages.tool import tool_call_chunk
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, Generation
+
+from leo_core.engine.explain import summarise_answer
+from leo_core.records import Answer, Chunk, Json, Message, Usage
+from leo_langchain._convert import without_ids
+
+__all__ = [
+    "ChunkWriter",
+    "dump_message",
+    "dump_generations",
+    "load_generations",
+    "load_message",
+    "make_message",
+    "to_native",
+    "to_usage_metadata",
+]
+
+NATIVE = "langchain"
+"""Key in the metadata of a draft or cache entry under which LangChain's own message is kept."""
+
+_ALLOWED: list[Any] = [ChatGeneration, Generation, ChatGenerationChunk, AIMessage, AIMessageChunk]
+_PASSED_ON = frozenset({"model_provider", "output_version"})
+_NOT_REPLAYED = frozenset({"id", "token_usage", "usage"})
+
+
+# ---------------------------------------------------------------------------------------- keeping messages
+
+
+def dump_generations(generations: list[Generation]) -> str:
+    """Generations as JSON, without ids, with LangChain's own serialisation."""
+    return dumps([_without_message_ids(generation) for generation in generations])
+
+
+def load_generations(text: str) -> list[Generation]:
+    """Generations from JSON; nothing but generations and AI messages is ever built.
+
+    Raises:
+        ValueError: The text is no JSON, or holds another class.
+    """
+    loaded = loads(text, allowed_objects=_ALLOWED)
+    if not isinstance(loaded, list) or not all(isinstance(item, Generation) for item in loaded):
+        message = "the entry does not hold a list of generations"
+        raise ValueError(message)
+    return loaded
+
+
+def dump_message(message: AIMessage) -> str:
+    """A message as JSON, without ids."""
+    return dumps(_strip(message))
+
+
+def load_message(text: str) -> AIMessage:
+    """A message from JSON; nothing but AI messages is ever built.
+
+    Raises:
+        ValueError: The text is no JSON, or holds another class.
+    """
+    loaded = loads(text, allowed_objects=[AIMessage, AIMessageChunk])
+    if not isinstance(loaded, AIMessage):
+        message = "the entry does not hold an AI message"
+        raise ValueError(message)  # noqa: TRY004 - the text is wrong, not an argument's type
+    return loaded
+
+
+def _without_message_ids(generation: Generation) -> Generation:
+    if isinstance(generation, ChatGeneration) and isinstance(generation.message, AIMessage):
+        return generation.model_copy(update={"message": _strip(generation.message)})
+    return generation
+
+
+def _strip(message: AIMessage) -> AIMessage:
+    return message.model_copy(update={"id": None, "content": without_ids(message.content)})
+
+
+# --------------------------------------------------------------------------------------- records to messages
+
+
+def to_native(messages: tuple[Message, ...]) -> list[Any]:
+    """Records as LangChain messages, for members of LangChain that a request of the core reaches."""
+    return [_to_native(message) for message in messages]
+
+
+def _to_native(message: Message) -> Any:
+    content: Any = message.content if isinstance(message.content, str) else [dict(block) for block in message.content]
+    match message.role:
+        case "system":
+            return SystemMessage(content, name=message.name)
+        case "user":
+            return HumanMessage(content, name=message.name)
+        case "tool":
+            status = "error" if message.tool_error else "success"
+            return ToolMessage(content, tool_call_id=message.tool_call_id or "", name=message.name, status=status)
+        case _:
+            return _to_reply(message)
+
+
+def _to_reply(message: Message) -> AIMessage:
+    calls = [
+        {"name": call.name, "args": dict(call.arguments), "id": call.id, "type": "tool_call"}
+        for call in message.tool_calls
+    ]
+    content: Any = message.content if isinstance(message.content, str) else [dict(block) for block in message.content]
+    return AIMessage(content, tool_calls=calls, name=message.name)
+
+
+def to_usage_metadata(usage: Usage) -> UsageMetadata:
+    """Tokens in LangChain's form."""
+    metadata: dict[str, Any] = {
+        "input_tokens": usage.input_tokens,
+        "output_tokens": usage.output_tokens,
+        "total_tokens": usage.input_tokens + usage.output_tokens,
+    }
+    if usage.cached_input_tokens:
+        metadata["input_token_details"] = {"cache_read": usage.cached_input_tokens}
+    if usage.reasoning_tokens:
+        metadata["output_token_details"] = {"reasoning": usage.reasoning_tokens}
+    return cast("UsageMetadata", metadata)
+
+
+# --------------------------------------------------------------------------------------- answers to messages
+
+
+def make_message(answer: Answer) -> AIMessage:
+    """The answer as a message: the member's own where it is one of LangChain, with a fresh id left to the caller."""
+    message = _native_of(answer) or _to_reply(answer.message)
+    return message.model_copy(
+        update={
+            "id": None,
+            "usage_metadata": to_usage_metadata(answer.usage),
+            "response_metadata": _metadata(answer, message.response_metadata),
+        }
+    )
+
+
+def _native_of(answer: Answer) -> AIMessage | None:
+    """LangChain's own message of an answer: a new object each time, or ``None`` where there is none."""
+    if answer.draft is not None and isinstance(answer.draft.native, AIMessage):
+        return answer.draft.native.model_copy(deep=True)
+    kept = answer.entry.metadata.get(NATIVE) if answer.entry is not None else None
+    if not isinstance(kept, str):
+        return None
+    try:
+        message = load_message(kept)
+    except Exception:  # noqa: BLE001 - what cannot be read is rebuilt from the record
+        return None
+    return message.model_copy(update={"response_metadata": _replayed(message.response_metadata)})
+
+
+def _replayed(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in metadata.items() if name not in _NOT_REPLAYED}
+
+
+def _metadata(answer: Answer, native: Mapping[str, Any]) -> dict[str, Any]:
+    facts = {**native, "model_name": answer.model, "leo": _facts(answer)}
+    facts.setdefault("finish_reason", answer.finish_reason)
+    return facts
+
+
+def _facts(answer: Answer) -> dict[str, Json]:
+    facts = summarise_answer(answer)
+    if answer.entry is not None:
+        facts["saved_usage"] = {**to_usage_metadata(answer.entry.usage), "cost_usd": answer.entry.usage.cost_usd}
+    return facts
+
+
+# ------------------------------------------------------------------------------------------ chunks to chunks
+
+
+class ChunkWriter:
+    """Turns the chunks of one answer into LangChain's.
+
+    A member's own chunks are passed on as they are, without usage and metadata: these come once, in the last chunk,
+    for all members that were asked. Pieces of a settled answer are written in the standard form.
+    """
+
+    def __init__(self) -> None:
+        self._index = -1
+        self._in_text = False
+        self._passed_on = False
+
+    def write(self, chunk: Chunk) -> Iterator[ChatGenerationChunk]:
+        """LangChain's chunks for a chunk of the core."""
+        if isinstance(chunk.native, AIMessageChunk):
+            self._passed_on = True
+            yield ChatGenerationChunk(message=_bare(chunk.native))
+        elif chunk.text or chunk.blocks or chunk.tool_calls:
+            yield ChatGenerationChunk(message=self._written(chunk))
+        if chunk.answer is not None:
+            yield ChatGenerationChunk(message=self._last(chunk.answer))
+
+    def _written(self, chunk: Chunk) -> AIMessageChunk:
+        pieces = [
+            tool_call_chunk(name=piece.name, args=piece.arguments, id=piece.id, index=piece.index)
+            for piece in chunk.tool_calls
+        ]
+        return AIMessageChunk(content=self._content(chunk), tool_call_chunks=pieces)
+
+    def _content(self, chunk: Chunk) -> Any:
+        """Text as a string until there is another block; then blocks with running indices."""
+        if not chunk.blocks and self._index < 0:
+            return chunk.text
+        content: list[dict[str, Any]] = []
+        for block in chunk.blocks:
+            self._index += 1
+            self._in_text = False
+            content.append({**block, "index": self._index})
+        if chunk.text:
+            self._index += not self._in_text
+            self._in_text = True
+            content.append({"type": "text", "text": chunk.text, "index": self._index})
+        return content
+
+    def _last(self, answer: Answer) -> AIMessageChunk:
+        native = _native_of(answer)
+        metadata = _metadata(answer, native.response_metadata if native is not None else {})
+        if not self._passed_on:
+            metadata = {name: value for name, value in metadata.items() if name not in _PASSED_ON}
+        return AIMessageChunk(
+            content="",
+            usage_metadata=to_usage_metadata(answer.usage),
+            response_metadata=metadata,
+            chunk_position="last",
+        )
+
+
+def _bare(native: AIMessageChunk) -> AIMessageChunk:
+    """A member's chunk without usage, id and metadata."""
+    metadata = {name: value for name, value in native.response_metadata.items() if name in _PASSED_ON}
+    return native.model_copy(
+        update={"id": None, "usage_metadata": None, "response_metadata": metadata, "chunk_position": None}
+    )

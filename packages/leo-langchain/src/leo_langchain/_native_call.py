@@ -1,0 +1,155 @@
+"""What a member of LangChain is called with: its own messages, and keywords in its own format.
+
+A chat model knows how to bring tools and schemas into its provider's form: ``bind_tools`` and
+``with_structured_output`` return a binding whose keywords are exactly what its private methods take.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage, BaseMessage, SystemMessage
+from langchain_core.runnables import RunnableBinding
+
+from leo_core.errors import CapabilityError
+from leo_core.records import Json, Request
+from leo_langchain._answers import to_native
+
+__all__ = ["NativeCall", "prepare_call"]
+
+_JSON_ONLY = "Reply with one JSON object and with nothing else: no explanation, no code fence."
+_TRACING_ONLY = frozenset({"ls_structured_output_format", "structured_output_format"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NativeCall:
+    """A call of a member.
+
+    Attributes:
+        messages: LangChain messages.
+        stop: Stop sequences.
+        kwargs: Keywords of ``_generate`` and ``_stream``.
+        unwraps: Whether the schema was asked for as a tool call, whose arguments are to become the text.
+    """
+
+    messages: list[BaseMessage]
+    stop: list[str] | None
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+    unwraps: bool = False
+
+    def finish(self, message: AIMessage) -> AIMessage:
+        """The reply as it was asked for."""
+        if not self.unwraps or not message.tool_calls:
+            return message
+        text = json.dumps(message.tool_calls[0]["args"], ensure_ascii=False)
+        return message.model_copy(update={"content": text, "tool_calls": [], "additional_kwargs": {}})
+
+
+def prepare_call(model: BaseChatModel, request: Request) -> NativeCall:
+    """The call of a member that a request amounts to.
+
+    Raises:
+        CapabilityError: The member can bind neither tools nor a schema, and the request needs it.
+    """
+    messages = list(request.native) if _is_native(request.native) else to_native(request.messages)
+    kwargs: dict[str, Any] = {**_sampling(request), **request.options}
+    format_kwargs, unwraps = _format_kwargs(model, request)
+    if request.response_format is not None and format_kwargs is None:
+        messages = [SystemMessage(_JSON_ONLY), *messages]
+    if request.tools:
+        kwargs = {**kwargs, **_tool_kwargs(model, request, kwargs)}
+    if format_kwargs:
+        kwargs = {**kwargs, **format_kwargs}
+    stop = list(request.sampling.stop) or None
+    return NativeCall(messages=messages, stop=stop, kwargs=kwargs, unwraps=unwraps)
+
+
+def _is_native(native: object) -> bool:
+    return isinstance(native, Sequence) and bool(native) and all(isinstance(item, BaseMessage) for item in native)
+
+
+def _sampling(request: Request) -> dict[str, Any]:
+    sampling = request.sampling
+    named = {
+        "temperature": sampling.temperature,
+        "top_p": sampling.top_p,
+        "max_tokens": sampling.max_tokens,
+        "seed": sampling.seed,
+        "model": request.model,
+    }
+    return {name: value for name, value in named.items() if value is not None}
+
+
+# ---------------------------------------------------------------------------------------------------- tools
+
+
+def _tool_kwargs(model: BaseChatModel, request: Request, options: dict[str, Any]) -> dict[str, Any]:
+    _need(model, "bind_tools")
+    choice = {} if request.tool_choice in (None, "none") else {"tool_choice": request.tool_choice}
+    names = ("parallel_tool_calls",)
+    extra = {name: options.pop(name) for name in names if name in options}
+    bound = model.bind_tools([_as_openai(tool) for tool in request.tools], **choice, **extra)
+    kwargs = _bound_kwargs(bound)
+    if request.tool_choice == "none":
+        kwargs["tool_choice"] = _forbid(kwargs)
+    return kwargs
+
+
+def _as_openai(tool: Mapping[str, Json]) -> dict[str, Any]:
+    """A neutral tool in the form that every ``bind_tools`` takes; a built-in one as it is."""
+    return {"type": "function", "function": dict(tool)} if "parameters" in tool else dict(tool)
+
+
+def _forbid(kwargs: Mapping[str, Any]) -> Any:
+    """``tool_choice="none"`` in the provider's form, which ``bind_tools`` may take for a tool's name."""
+    is_anthropic = any(isinstance(tool, Mapping) and "input_schema" in tool for tool in kwargs.get("tools") or ())
+    return {"type": "none"} if is_anthropic else "none"
+
+
+def _bound_kwargs(bound: object) -> dict[str, Any]:
+    """The keywords of a binding, or of the first binding in a chain."""
+    first = bound if isinstance(bound, RunnableBinding) else getattr(bound, "first", None)
+    kwargs: dict[str, Any] = dict(getattr(first, "kwargs", {}))
+    return {name: value for name, value in kwargs.items() if name not in _TRACING_ONLY}
+
+
+def _need(model: BaseChatModel, method: str) -> None:
+    if getattr(type(model), method) is getattr(BaseChatModel, method):
+        message = f"{type(model).__name__} has no {method}, which this request needs"
+        raise CapabilityError(message)
+
+
+# --------------------------------------------------------------------------------------------------- schemas
+
+
+def _format_kwargs(model: BaseChatModel, request: Request) -> tuple[dict[str, Any] | None, bool]:
+    """Keywords for the response format, and whether its text will come as a tool call.
+
+    ``None`` when the member has no way of its own, so that it has to be told in words.
+    """
+    wanted = request.response_format
+    if wanted is None:
+        return {}, False
+    methods = str(inspect.signature(type(model).with_structured_output).parameters.get("method", ""))
+    if wanted["type"] == "json_object":
+        return ({"response_format": {"type": "json_object"}}, False) if "json_mode" in methods else (None, False)
+    schema = _titled(wanted)
+    if "json_schema" in methods:
+        strict = {} if wanted.get("strict") is None else {"strict": wanted["strict"]}
+        return _bound_kwargs(model.with_structured_output(schema, method="json_schema", **strict)), False
+    _need(model, "bind_tools")
+    if request.tools:
+        return None, False
+    return _bound_kwargs(model.with_structured_output(schema)), True
+
+
+def _titled(wanted: Mapping[str, Json]) -> dict[str, Any]:
+    schema = dict(wanted["schema"])
+    schema.setdefault("title", wanted["name"])
+    schema.setdefault("description", str(schema["title"]))
+    return schema

@@ -1,0 +1,328 @@
+"""Any LangChain chat model as a member of a LEO.
+
+A member is called through its own ``_generate``, ``_agenerate``, ``_stream`` and ``_astream``. Its public
+``invoke`` would start a second run: callbacks would fire twice, usage would be counted twice, and the global cache
+would be consulted and written for each member.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import aclosing
+from typing import Any
+
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage, AIMessageChunk, message_chunk_to_message
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
+
+from leo_core.errors import MalformedReplyError
+from leo_core.providers.tokens import estimate_input_tokens
+from leo_core.records import Capabilities, Chunk, Draft, Json, Request, ToolCallDelta, Usage
+from leo_core.telemetry.cost import cost_of
+from leo_core.telemetry.prices import Price, PriceTable, load_prices
+from leo_langchain._answers import NATIVE, dump_message
+from leo_langchain._convert import to_message, to_usage
+from leo_langchain._errors import translate_error
+from leo_langchain._fingerprint import fingerprint_model, name_model
+from leo_langchain._native_call import NativeCall, prepare_call
+
+__all__ = ["LangChainModel"]
+
+_FINISH = {
+    "stop": "stop",
+    "end_turn": "stop",
+    "stop_sequence": "stop",
+    "completed": "stop",
+    "eos": "stop",
+    "length": "length",
+    "max_tokens": "length",
+    "model_length": "length",
+    "tool_calls": "tool_calls",
+    "tool_use": "tool_calls",
+    "function_call": "tool_calls",
+    "content_filter": "content_filter",
+    "refusal": "content_filter",
+    "safety": "content_filter",
+}
+_FAMILIES = {"o1": "gpt", "o3": "gpt", "o4": "gpt", "chatgpt": "gpt"}
+_SHOWN = frozenset({"reasoning", "thinking", "image", "audio", "video", "file"})
+_DEFAULT_OUTPUT_TOKENS = 1024
+
+
+class LangChainModel:
+    """A LangChain chat model as a member (``leo_core.ports.Model``).
+
+    Args:
+        model: The chat model. It is used as it is, whatever its ``cache`` and ``callbacks``, and it is not closed.
+        id: Id of the member; by default its provider and model name, like ``"openai:gpt-5-mini"``.
+        family: Models of one family are presumed to err together; by default the stem of the model's name.
+        prices: Prices by model name, in US dollars per million tokens, on top of the shipped table.
+    """
+
+    def __init__(
+        self,
+        model: BaseChatModel,
+        *,
+        id: str | None = None,  # noqa: A002 - the word that the port uses
+        family: str | None = None,
+        prices: Mapping[str, Price | Mapping[str, float]] | None = None,
+    ) -> None:
+        self.model = model
+        self._provider, self._name = name_model(model)
+        self._id = id or f"{self._provider}:{self._name}"
+        self._family = family or _family_of(self._name)
+        self._prices: PriceTable = load_prices().with_prices(prices or {})
+        self._fingerprint = fingerprint_model(model)
+        self._capabilities = _capabilities_of(model)
+
+    def __repr__(self) -> str:
+        return f"LangChainModel({self._id!r})"
+
+    @property
+    def id(self) -> str:
+        """Id of the member."""
+        return self._id
+
+    @property
+    def family(self) -> str:
+        """Family of the model."""
+        return self._family
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the model's profile says that it can do; everything where there is no profile."""
+        return self._capabilities
+
+    @property
+    def fingerprint(self) -> Mapping[str, Json]:
+        """Class and parameters of the model, without secrets."""
+        return self._fingerprint
+
+    def estimate(self, request: Request) -> Usage:
+        """Upper estimate of the usage: a token per 3.5 characters, and as many reply tokens as are allowed."""
+        allowed = request.sampling.max_tokens or getattr(self.model, "max_tokens", None)
+        output = allowed if isinstance(allowed, int) else _DEFAULT_OUTPUT_TOKENS
+        usage = Usage(input_tokens=estimate_input_tokens(request), output_tokens=output, calls=1)
+        return _priced(usage, self.price(usage))
+
+    def price(self, usage: Usage) -> float | None:
+        """What these tokens would cost; ``None`` when the model's price is unknown."""
+        return cost_of(usage, self._name, self._prices)
+
+    def close(self) -> None:
+        """Nothing to release: the model belongs to the caller."""
+
+    # -------------------------------------------------------------------------------------------------- calls
+
+    def generate(self, request: Request) -> Draft:
+        """Answer the request."""
+        started = time.perf_counter()
+        try:
+            call = prepare_call(self.model, request)
+            if self.model.rate_limiter:
+                self.model.rate_limiter.acquire(blocking=True)
+            result = self.model._generate(call.messages, stop=call.stop, **call.kwargs)
+        except Exception as error:
+            raise translate_error(error, provider=self._provider, model=self._name) from error
+        return self._draft(_reply_of(result, self), call, started)
+
+    async def agenerate(self, request: Request) -> Draft:
+        """Answer the request, without blocking the loop."""
+        started = time.perf_counter()
+        try:
+            call = prepare_call(self.model, request)
+            if self.model.rate_limiter:
+                await self.model.rate_limiter.aacquire(blocking=True)
+            result = await self.model._agenerate(call.messages, stop=call.stop, **call.kwargs)
+        except Exception as error:
+            raise translate_error(error, provider=self._provider, model=self._name) from error
+        return self._draft(_reply_of(result, self), call, started)
+
+    def stream(self, request: Request) -> Iterator[Chunk]:
+        """Answer in pieces; the member's own chunks are in ``native``, the last chunk carries the draft."""
+        started = time.perf_counter()
+        try:
+            call = prepare_call(self.model, request)
+            if call.unwraps or not _streams(self.model):
+                yield _whole(self.generate(request))
+                return
+            if self.model.rate_limiter:
+                self.model.rate_limiter.acquire(blocking=True)
+            full: AIMessageChunk | None = None
+            for piece in self.model._stream(call.messages, stop=call.stop, **call.kwargs):
+                chunk = _chunk_message(piece)
+                full = chunk if full is None else full + chunk
+                yield _piece(chunk)
+        except Exception as error:
+            raise translate_error(error, provider=self._provider, model=self._name) from error
+        yield Chunk(draft=self._draft(self._complete(full), call, started))
+
+    async def astream(self, request: Request) -> AsyncIterator[Chunk]:
+        """Answer in pieces, without blocking the loop."""
+        started = time.perf_counter()
+        try:
+            call = prepare_call(self.model, request)
+            if call.unwraps or not (_streams(self.model) or _streams(self.model, "_astream")):
+                yield _whole(await self.agenerate(request))
+                return
+            if self.model.rate_limiter:
+                await self.model.rate_limiter.aacquire(blocking=True)
+            full: AIMessageChunk | None = None
+            async with aclosing(self.model._astream(call.messages, stop=call.stop, **call.kwargs)) as pieces:  # type: ignore[type-var] - it is a generator
+                async for piece in pieces:
+                    chunk = _chunk_message(piece)
+                    full = chunk if full is None else full + chunk
+                    yield _piece(chunk)
+        except Exception as error:
+            raise translate_error(error, provider=self._provider, model=self._name) from error
+        yield Chunk(draft=self._draft(self._complete(full), call, started))
+
+    # ------------------------------------------------------------------------------------------------- replies
+
+    def _complete(self, full: AIMessageChunk | None) -> AIMessage:
+        if full is None:
+            message = f"{self._id} streamed nothing"
+            raise MalformedReplyError(message, provider=self._provider, model=self._name)
+        whole = message_chunk_to_message(full)
+        return _in_its_version(whole, self.model) if isinstance(whole, AIMessage) else AIMessage(full.content)
+
+    def _draft(self, reply: AIMessage, call: NativeCall, started: float) -> Draft:
+        reply = call.finish(reply).model_copy(update={"id": None})
+        facts = reply.response_metadata
+        name = str(facts.get("model_name") or facts.get("model") or call.kwargs.get("model") or self._name)
+        usage = to_usage(reply)
+        cost = cost_of(usage, name, self._prices) if reply.usage_metadata else None
+        return Draft(
+            member=self._id,
+            model=name,
+            message=to_message(reply),
+            usage=_priced(usage, self.price(usage) if cost is None and reply.usage_metadata else cost),
+            finish_reason=_finish_of(reply),
+            latency_s=time.perf_counter() - started,
+            logprobs=_logprobs_of(facts),
+            metadata={NATIVE: dump_message(reply)},
+            native=reply,
+        )
+
+
+def _priced(usage: Usage, cost_usd: float | None) -> Usage:
+    return Usage(
+        input_tokens=usage.input_tokens,
+        output_tokens=usage.output_tokens,
+        cached_input_tokens=usage.cached_input_tokens,
+        reasoning_tokens=usage.reasoning_tokens,
+        calls=usage.calls,
+        cost_usd=cost_usd,
+    )
+
+
+# -------------------------------------------------------------------------------------------- what comes back
+
+
+def _reply_of(result: ChatResult, member: LangChainModel) -> AIMessage:
+    """The first generation's message, with the metadata where LangChain puts it after ``_generate``."""
+    if not result.generations or not isinstance(result.generations[0].message, AIMessage):
+        message = f"{member.id} returned no message"
+        raise MalformedReplyError(message, provider=member.id.partition(":")[0], model=member.id)
+    generation = result.generations[0]
+    metadata = {**(result.llm_output or {}), **_metadata_of(generation)}
+    reply = generation.message.model_copy(update={"response_metadata": metadata})
+    return _in_its_version(reply, member.model)
+
+
+def _metadata_of(generation: ChatGeneration) -> dict[str, Any]:
+    return {**(generation.generation_info or {}), **generation.message.response_metadata}
+
+
+def _in_its_version(reply: AIMessage, model: BaseChatModel) -> AIMessage:
+    """The reply as ``invoke`` would return it when the member is set to LangChain's v1 output."""
+    if model.output_version != "v1":
+        return reply
+    metadata = {**reply.response_metadata, "output_version": "v1"}
+    return reply.model_copy(update={"content": reply.content_blocks, "response_metadata": metadata})
+
+
+def _chunk_message(piece: ChatGenerationChunk) -> AIMessageChunk:
+    message = piece.message
+    if not isinstance(message, AIMessageChunk):
+        return AIMessageChunk(content=message.content)
+    message.response_metadata = _metadata_of(piece)
+    return message
+
+
+def _piece(message: AIMessageChunk) -> Chunk:
+    calls = tuple(
+        ToolCallDelta(
+            index=index if isinstance(index := call.get("index"), int) else position,
+            id=call.get("id"),
+            name=call.get("name"),
+            arguments=call.get("args") or "",
+        )
+        for position, call in enumerate(message.tool_call_chunks)
+    )
+    blocks = () if isinstance(message.content, str) else tuple(message.content)
+    other = tuple(block for block in blocks if isinstance(block, dict) and block.get("type") in _SHOWN)
+    return Chunk(text=str(message.text), tool_calls=calls, blocks=other, native=message)
+
+
+
+
+
+def _whole(draft: Draft) -> Chunk:
+    """A reply that came at once, as the only chunk of its stream."""
+    calls = tuple(draft.message.tool_calls)
+    native = draft.native
+    chunk = AIMessageChunk(
+        content=native.content,
+        additional_kwargs=native.additional_kwargs,
+        response_metadata=native.response_metadata,
+        tool_calls=native.tool_calls,
+        invalid_tool_calls=native.invalid_tool_calls,
+    )
+    deltas = tuple(ToolCallDelta(index=index, id=call.id, name=call.name) for index, call in enumerate(calls))
+    return Chunk(text=draft.text, tool_calls=deltas, native=chunk, draft=draft)
+
+
+def _finish_of(reply: AIMessage) -> str:
+    facts = reply.response_metadata
+    word = facts.get("finish_reason") or facts.get("stop_reason") or facts.get("status") or facts.get("done_reason")
+    if not isinstance(word, str):
+        return "tool_calls" if reply.tool_calls else "stop"
+    return _FINISH.get(word.lower(), word.lower())
+
+
+def _logprobs_of(facts: Mapping[str, Any]) -> tuple[float, ...] | None:
+    rows = (facts.get("logprobs") or {}).get("content") if isinstance(facts.get("logprobs"), dict) else None
+    if not isinstance(rows, list):
+        return None
+    return tuple(float(row["logprob"]) for row in rows if isinstance(row, dict) and "logprob" in row)
+
+
+# ------------------------------------------------------------------------------------------ what the member is
+
+
+def _streams(model: BaseChatModel, method: str = "_stream") -> bool:
+    return getattr(type(model), method) is not getattr(BaseChatModel, method) and model.disable_streaming is not True
+
+
+def _family_of(name: str) -> str:
+    stem = re.split(r"[/:]", name.lower())[-1]
+    head = re.match(r"[a-z]+\d?|.+", stem)
+    word = head.group() if head else stem
+    return _FAMILIES.get(word, word.rstrip("0123456789") or word)
+
+
+def _capabilities_of(model: BaseChatModel) -> Capabilities:
+    profile: Mapping[str, Any] = model.profile or {}
+    binds = type(model).bind_tools is not BaseChatModel.bind_tools
+    return Capabilities(
+        tools=binds and bool(profile.get("tool_calling", True)),
+        structured_output=binds or type(model).with_structured_output is not BaseChatModel.with_structured_output,
+        images=bool(profile.get("image_inputs", True)),
+        audio=bool(profile.get("audio_inputs", True)),
+        files=bool(profile.get("pdf_inputs", True)),
+        max_input_tokens=profile.get("max_input_tokens"),
+        max_output_tokens=profile.get("max_output_tokens"),
+    )

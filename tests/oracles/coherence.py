@@ -38,7 +38,12 @@ def solve_by_scipy(points: np.ndarray, weights: np.ndarray, kappa: float) -> flo
 
     start = np.average(points, axis=0, weights=weights)
     found = minimize(
-        cost, start, args=(points, weights, kappa), jac=lambda w, *_: gradient(w), method="BFGS", options={"gtol": 1e-10}
+        cost,
+        start,
+        args=(points, weights, kappa),
+        jac=lambda w, *_: gradient(w),
+        method="BFGS",
+        options={"gtol": 1e-10},
     )
     return float(found.fun)
 

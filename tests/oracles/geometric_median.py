@@ -20,7 +20,5 @@ def find_geometric_median(points: np.ndarray, weights: np.ndarray) -> float:
 
     w = np.average(points, axis=0, weights=weights)
     for smoothing in (1e-1, 1e-2, 1e-3, 1e-4, 1e-6):
-        w = minimize(
-            cost, w, args=(points, weights, smoothing), jac=gradient, method="BFGS", options={"gtol": 1e-11}
-        ).x
+        w = minimize(cost, w, args=(points, weights, smoothing), jac=gradient, method="BFGS", options={"gtol": 1e-11}).x
     return min(cost(candidate, points, weights) for candidate in (w, *points))

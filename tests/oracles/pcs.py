@@ -7,13 +7,12 @@ from scipy.stats import theilslopes
 
 
 def reduce_points(points: np.ndarray, components: int = 3) -> np.ndarray:
-    """Principal components from the covariance matrix, up to their signs, in the unit cube."""
+    """Principal components from the singular value decomposition, in the unit cube."""
     centred = points - points.mean(axis=0)
-    _, vectors = np.linalg.eigh(centred.T @ centred)
-    axes = vectors[:, ::-1][:, :components].T
-    axes = np.array([axis if axis[np.argmax(np.abs(axis))] > 0 else -axis for axis in axes])
-    reduced = centred @ axes.T
-    reduced -= reduced.min(axis=0)
+    _, _, axes = np.linalg.svd(centred, full_matrices=False)
+    columns = [centred @ axis for axis in axes[:components]]
+    columns = [column if column[np.argmax(np.abs(column))] > 0 else -column for column in columns]
+    reduced = np.array([column - column.min() for column in columns]).T
     return reduced / reduced.max()
 
 

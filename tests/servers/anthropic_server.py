@@ -42,8 +42,8 @@ class AnthropicServer(LoopbackServer):
     """``POST /v1/messages`` (with and without streaming) and ``GET /v1/models``."""
 
     def key_of(self, headers: Mapping[str, str]) -> str:
-        """The value of ``x-api-key``."""
-        return headers.get("x-api-key", "")
+        """The value of ``x-api-key`` or, as newer SDKs send it, the bearer token."""
+        return headers.get("x-api-key", "") or headers.get("authorization", "").removeprefix("Bearer ")
 
     def error_body(self, status: int, message: str) -> Mapping[str, Any]:
         """Anthropic's error body."""

@@ -28,7 +28,7 @@ def test_optimum_is_that_of_irls_and_bfgs(block: int, mode: str) -> None:
         points, weights, kappa = draw(seed)
         found = coherence.solve_consensus(points, weights, kappa, *TIGHT)
         scale = weights.sum()
-        w, irls = oracle.solve_by_irls(points, weights, kappa)
+        _, irls = oracle.solve_by_irls(points, weights, kappa)
         best = min(irls, oracle.solve_by_scipy(points, weights, kappa))
         assert found.converged, seed
         assert abs(found.optimum - best) <= 1e-6 * scale * max(1, kappa), seed
@@ -59,9 +59,7 @@ def test_huber_per_coordinate_is_the_closed_form_of_each(seed: int) -> None:
     """Far-apart coordinates: with one informative axis per problem, each axis is its own Huber problem."""
     rng = np.random.default_rng(seed)
     points, weights = rng.normal(size=(6, 3)), rng.uniform(0.1, 2, size=6)
-    total = sum(
-        coherence.solve_consensus(points[:, [axis]], weights, 0.4, *TIGHT).optimum for axis in range(3)
-    )
+    total = sum(coherence.solve_consensus(points[:, [axis]], weights, 0.4, *TIGHT).optimum for axis in range(3))
     closed = sum(oracle.solve_in_one_dimension(points[:, axis], weights, 0.4) for axis in range(3))
     assert abs(total - closed) <= 1e-6 * weights.sum()
 

@@ -31,13 +31,14 @@ def test_theil_sen_of_one_point_is_nan() -> None:
 
 
 @settings(max_examples=30, deadline=None)
-@given(st.integers(0, 2**32), st.integers(5, 40))
+@given(st.integers(0, 2**32), st.integers(3, 40))
 def test_reduced_points_are_those_of_the_twin(seed: int, count: int) -> None:
     points = np.random.default_rng(seed).normal(size=(count, 6)) * np.array([9, 5, 3, 1, 0.5, 0.2])
     reduced = pcs.reduce_points(points)
     np.testing.assert_allclose(reduced, oracle.reduce_points(points), atol=1e-7)
     assert reduced.min() >= 0
     assert reduced.max() == pytest.approx(1)
+    assert reduced.shape == (count, 3)
 
 
 @pytest.mark.parametrize("dimension", [1, 2])

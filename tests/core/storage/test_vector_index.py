@@ -29,7 +29,7 @@ def test_finds_what_a_plain_search_finds(seed: int, batches: list[int], copies: 
     last = 0
     for size in batches:
         # Few different directions, so that there are ties.
-        vectors = np.eye(8, dtype=np.float32)[random.integers(0, 8 // copies + 1, size)]
+        vectors = np.eye(8, dtype=np.float32)[random.integers(0, max(1, 8 // copies), size)]
         questions = [last + 1 + 3 * step for step in range(size)]
         entries = [int(entry) for entry in random.integers(0, 10, size)]
         fill(index, questions, entries, vectors)

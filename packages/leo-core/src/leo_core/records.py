@@ -464,6 +464,7 @@ class CacheDecision:
         allowance: What the promise left for this request.
         trust: Current trust of the members behind it, in [0, 1].
         margin: Gap in probability to the best candidate with a different answer.
+        score: Probability after the candidates with other answers have competed, in [0, 1]; it chooses the bin.
         score_bin: Bin of the pooled record that the outcome is counted in; −1 for none.
     """
 
@@ -477,6 +478,7 @@ class CacheDecision:
     allowance: float | None = None
     trust: float | None = None
     margin: float | None = None
+    score: float | None = None
     score_bin: int = -1
 
     @property

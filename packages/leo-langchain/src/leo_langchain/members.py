@@ -7,7 +7,6 @@ would be consulted and written for each member.
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import aclosing
@@ -18,6 +17,7 @@ from langchain_core.messages import AIMessage, AIMessageChunk, message_chunk_to_
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 
 from leo_core.errors import MalformedReplyError
+from leo_core.providers.names import family_of
 from leo_core.providers.tokens import estimate_input_tokens
 from leo_core.records import Capabilities, Chunk, Draft, Json, Request, ToolCallDelta, Usage
 from leo_core.telemetry.cost import cost_of
@@ -46,7 +46,6 @@ _FINISH = {
     "refusal": "content_filter",
     "safety": "content_filter",
 }
-_FAMILIES = {"o1": "gpt", "o3": "gpt", "o4": "gpt", "chatgpt": "gpt"}
 _SHOWN = frozenset({"reasoning", "thinking", "image", "audio", "video", "file"})
 _DEFAULT_OUTPUT_TOKENS = 1024
 
@@ -57,7 +56,7 @@ class LangChainModel:
     Args:
         model: The chat model. It is used as it is, whatever its ``cache`` and ``callbacks``, and it is not closed.
         id: Id of the member; by default its provider and model name, like ``"openai:gpt-5-mini"``.
-        family: Models of one family are presumed to err together; by default the stem of the model's name.
+        family: Models of one family are presumed to err together; by default read from the model's name.
         prices: Prices by model name, in US dollars per million tokens, on top of the shipped table.
     """
 
@@ -72,7 +71,7 @@ class LangChainModel:
         self.model = model
         self._provider, self._name = name_model(model)
         self._id = id or f"{self._provider}:{self._name}"
-        self._family = family or _family_of(self._name)
+        self._family = family or family_of(self._name)
         self._prices: PriceTable = load_prices().with_prices(prices or {})
         self._fingerprint = fingerprint_model(model)
         self._capabilities = _capabilities_of(model)
@@ -305,13 +304,6 @@ def _logprobs_of(facts: Mapping[str, Any]) -> tuple[float, ...] | None:
 
 def _streams(model: BaseChatModel, method: str = "_stream") -> bool:
     return getattr(type(model), method) is not getattr(BaseChatModel, method) and model.disable_streaming is not True
-
-
-def _family_of(name: str) -> str:
-    stem = re.split(r"[/:]", name.lower())[-1]
-    head = re.match(r"[a-z]+\d?|.+", stem)
-    word = head.group() if head else stem
-    return _FAMILIES.get(word, word.rstrip("0123456789") or word)
 
 
 def _capabilities_of(model: BaseChatModel) -> Capabilities:

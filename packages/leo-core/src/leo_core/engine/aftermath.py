@@ -63,7 +63,7 @@ def _aftermath(
             entry, decision=answer.cache, candidate=candidate, identity=identity, embedding=embedding
         )
     if answer.draft is not None:
-        yield from learn_outcome(request, answer)
+        yield from learn_outcome(request, answer, plan)
     yield from audit(request, answer, plan)
 
 
@@ -138,15 +138,18 @@ def keep(
 # ------------------------------------------------------------------------------------------------ learning
 
 
-def learn_outcome(request: Request, answer: Answer) -> Pipeline[None]:
+def learn_outcome(request: Request, answer: Answer, plan: Plan) -> Pipeline[None]:
     """Count the route's cost and latency, and what a verdict says of the members that answered alone before."""
     now = yield from Now()
     yield from Learn(
         (
             observe_route(
-                answer.route,
+                route=answer.route,
                 region=answer.novelty.region,
                 right=None,
+                small_right=_small_right(answer, plan),
+                predicted=None if answer.request_risk is None else answer.request_risk.features.get("prior"),
+                weight=1.0 if answer.verdict is None else answer.verdict.confidence,
                 cost_usd=answer.usage.cost_usd,
                 latency_s=answer.latency_s,
                 tenant=request.tenant,
@@ -154,6 +157,15 @@ def learn_outcome(request: Request, answer: Answer) -> Pipeline[None]:
             ),
         )
     )
+
+
+def _small_right(answer: Answer, plan: Plan) -> bool | None:
+    """Whether the small member's own answer won the vote; ``None`` when there was no vote on it, or no winner."""
+    verdict = answer.verdict
+    if verdict is None or verdict.abstained or plan.small is None:
+        return None
+    votes = {vote.member: vote.answer_class for vote in verdict.votes}
+    return None if plan.small.id not in votes else votes[plan.small.id] == verdict.winner
 
 
 def audit(request: Request, answer: Answer, plan: Plan) -> Pipeline[None]:
@@ -178,7 +190,7 @@ def audit(request: Request, answer: Answer, plan: Plan) -> Pipeline[None]:
         yield from Learn(judge_members(request, answer, right=right, at=now.epoch))
     else:
         route = observe_route(
-            answer.route, region=answer.novelty.region, right=right, tenant=request.tenant, at=now.epoch
+            route=answer.route, region=answer.novelty.region, right=right, tenant=request.tenant, at=now.epoch
         )
         yield from Learn((route,))
 

@@ -46,7 +46,7 @@ def _observations(
     ]
     return (
         members_feedback(members=supporters, region=region, wrong=wrong, tenant=tenant, at=at),
-        observe_route(answer.route, region=region, right=not wrong, tenant=tenant, at=at),
+        observe_route(route=answer.route, region=region, right=not wrong, tenant=tenant, at=at),
     )
 
 
@@ -73,5 +73,5 @@ def judge_members(request: Request, answer: Answer, *, right: bool, at: float) -
                 )
             )
     if answer.draft is not None:
-        observations.append(observe_route(answer.route, region=region, right=right, tenant=request.tenant, at=at))
+        observations.append(observe_route(route=answer.route, region=region, right=right, tenant=request.tenant, at=at))
     return tuple(observations)

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 from leo_core.stages.cache.promise import PromiseState, update_promise
 from leo_core.stages.consensus.trust import TrustState, update_trust
 from leo_core.stages.memory.policy import MemoryState
-from leo_core.stages.novelty.policy import NoveltyState
-from leo_core.stages.risk.request import RiskState, update_risk
-from leo_core.stages.route.policy import RouteState, update_routes
+from leo_core.stages.novelty.state import NoveltyState
+from leo_core.stages.risk.state import RiskState, update_risk
+from leo_core.stages.route.state import RouteState, update_routes
 
 if TYPE_CHECKING:
     from leo_core.config import LEOConfig

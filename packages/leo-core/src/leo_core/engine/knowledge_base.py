@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from leo_core.engine.knowledge import Known, fold
 from leo_core.stages.memory.policy import MemoryState, remember
-from leo_core.stages.novelty.policy import NoveltyState, learn_novelty
+from leo_core.stages.novelty.policy import learn_novelty
+from leo_core.stages.novelty.state import NoveltyState
 
 if TYPE_CHECKING:
     from collections.abc import Callable

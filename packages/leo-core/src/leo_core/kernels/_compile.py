@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ParamSpec, TypeVar, cast
 
-import numba  # type: ignore[import-untyped]
+import numba
 
 if TYPE_CHECKING:
     from collections.abc import Callable

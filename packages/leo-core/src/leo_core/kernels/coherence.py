@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from leo_core.kernels._compile import kernel
+from leo_core.kernels._vectors import measure_distance
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -111,11 +112,35 @@ def _find_start(points: Floats, weights: Floats, kappa: float) -> Floats:
     for candidate in range(points.shape[0]):
         cost = 0.0
         for row in range(points.shape[0]):
-            cost += weights[row] * _huber(math.sqrt(np.sum((points[row] - points[candidate]) ** 2)), kappa)
+            cost += weights[row] * _huber(measure_distance(points, row, points[candidate]), kappa)
         if cost < lowest:
             lowest = cost
             best = candidate
-    return points[best].copy()
+    chosen: Floats = points[best].copy()
+    return chosen
+
+
+@kernel
+def _share(points: Floats, weights: Floats) -> tuple[Floats, float]:
+    """Weights (m,) scaled to sum 1, and the root mean square length of the points under them."""
+    total = 0.0
+    for row in range(weights.shape[0]):
+        total += weights[row]
+    shares = np.empty(weights.shape[0])
+    size = 0.0
+    for row in range(weights.shape[0]):
+        shares[row] = weights[row] / total
+        for place in range(points.shape[1]):
+            size += shares[row] * points[row, place] ** 2
+    return shares, math.sqrt(size)
+
+
+@kernel
+def _rescale(duals: Floats, factor: float) -> None:
+    """Multiply the scaled duals in place: they are the prices over ρ, and ρ has changed."""
+    for row in range(duals.shape[0]):
+        for place in range(duals.shape[1]):
+            duals[row, place] *= factor
 
 
 @kernel
@@ -132,7 +157,7 @@ def _finish(
     distances = np.empty(points.shape[0])
     optimum = 0.0
     for row in range(points.shape[0]):
-        distances[row] = math.sqrt(np.sum((points[row] - centre) ** 2))
+        distances[row] = measure_distance(points, row, centre)
         optimum += weights[row] * _huber(distances[row], kappa)
     return Consensus(centre, optimum, iterations, residuals[0], residuals[1], converged, distances)
 
@@ -149,18 +174,15 @@ def solve_consensus(points: Floats, weights: Floats, kappa: float, tolerance: fl
         max_iterations: Where to stop in any case; ``converged`` says which.
     """
     count, dimension = points.shape
-    shares = weights / np.sum(weights)
+    shares, size = _share(points, weights)
     centre = _find_start(points, shares, kappa)
     copies = points.copy()
     duals = np.zeros((count, dimension))
     rho = 1.0
     primal = 0.0
     dual = 0.0
-    size = 0.0
-    for row in range(count):
-        size += shares[row] * np.sum(points[row] ** 2)
     floor = tolerance * math.sqrt(dimension)
-    limit = floor + tolerance * math.sqrt(size)
+    limit = floor + tolerance * size
     for iteration in range(max_iterations):
         apart, moved, price = _iterate(points, shares, kappa, rho, copies, duals, centre)
         primal = math.sqrt(apart)
@@ -169,10 +191,10 @@ def solve_consensus(points: Floats, weights: Floats, kappa: float, tolerance: fl
             return _finish(points, weights, kappa, centre, (primal, dual), iteration + 1, True)  # noqa: FBT003
         if iteration < ADAPTATIONS and primal > BALANCE * dual:
             rho *= 2.0
-            duals *= 0.5
+            _rescale(duals, 0.5)
         elif iteration < ADAPTATIONS and dual > BALANCE * primal:
             rho *= 0.5
-            duals *= 2.0
+            _rescale(duals, 2.0)
     return _finish(points, weights, kappa, centre, (primal, dual), max_iterations, False)  # noqa: FBT003
 
 

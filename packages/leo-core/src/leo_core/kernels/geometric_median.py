@@ -8,12 +8,12 @@ breakdown point is 1/2 of the weight.
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from leo_core.kernels._compile import kernel
+from leo_core.kernels._vectors import measure_distance, measure_norm
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -30,7 +30,8 @@ class GeometricMedian(NamedTuple):
         point: The median, shape (d,).
         optimum: Σ α_i ‖x_i - point‖₂, with the weights as given.
         iterations: Steps taken; 0 when the median is a data point.
-        converged: Whether the gradient was within the tolerance; then optimum ≤ best + tolerance·Σα·‖point - best point‖.
+        converged: Whether the gradient met the tolerance; then the optimum is at most tolerance·Σα·‖point - w*‖ too
+            high, with w* the exact median.
     """
 
     point: Floats
@@ -41,15 +42,15 @@ class GeometricMedian(NamedTuple):
 
 @kernel
 def _pull(points: Floats, weights: Floats, where: Floats, near: float) -> tuple[Floats, float, float]:
-    """Σ α_i (x_i - w)/‖x_i - w‖ (d,) and Σ α_i/‖x_i - w‖ over points farther than ``near``; the weight of the others."""
+    """Σ α_i (x_i - w)/‖x_i - w‖ (d,) and Σ α_i/‖x_i - w‖ of the points farther than ``near``; weight of the rest."""
     force = np.zeros(where.shape[0])
     stiffness = 0.0
     here = 0.0
     for row in range(points.shape[0]):
-        gap = points[row] - where
-        distance = math.sqrt(np.sum(gap * gap))
+        distance = measure_distance(points, row, where)
         if distance > near:
-            force += (weights[row] / distance) * gap
+            for place in range(where.shape[0]):
+                force[place] += weights[row] / distance * (points[row, place] - where[place])
             stiffness += weights[row] / distance
         else:
             here += weights[row]
@@ -61,8 +62,25 @@ def _total(points: Floats, weights: Floats, where: Floats) -> float:
     """Σ α_i ‖x_i - w‖₂."""
     total = 0.0
     for row in range(points.shape[0]):
-        total += weights[row] * math.sqrt(np.sum((points[row] - where) ** 2))
+        total += weights[row] * measure_distance(points, row, where)
     return total
+
+
+@kernel
+def _find_mean(points: Floats, weights: Floats) -> tuple[Floats, float, float]:
+    """The weighted mean (d,), Σ α_i, and the largest coordinate in size."""
+    count, dimension = points.shape
+    mean = np.zeros(dimension)
+    total = 0.0
+    largest = 0.0
+    for row in range(count):
+        total += weights[row]
+        for place in range(dimension):
+            mean[place] += weights[row] * points[row, place]
+            largest = max(largest, abs(points[row, place]))
+    for place in range(dimension):
+        mean[place] /= total
+    return mean, total, largest
 
 
 @kernel
@@ -75,20 +93,18 @@ def find_geometric_median(points: Floats, weights: Floats, tolerance: float, max
         tolerance: Stop when the gradient is at most this long, relative to Σ α_i; > 0, such as 1e-9.
         max_iterations: Where to stop in any case.
     """
-    count, dimension = points.shape
-    for row in range(count):
+    for row in range(points.shape[0]):
         force, _, here = _pull(points, weights, points[row], 0.0)
-        if math.sqrt(np.sum(force * force)) <= here:
+        if measure_norm(force) <= here:
             return GeometricMedian(points[row].copy(), _total(points, weights, points[row]), 0, True)  # noqa: FBT003
-    where = np.zeros(dimension)
-    total = np.sum(weights)
-    for row in range(count):
-        where += (weights[row] / total) * points[row]
-    near = 1e-13 * np.max(np.abs(points))
+    where, total, largest = _find_mean(points, weights)
+    near = 1e-13 * largest
     for iteration in range(max_iterations):
         force, stiffness, here = _pull(points, weights, where, near)
-        strength = math.sqrt(np.sum(force * force))
+        strength = measure_norm(force)
         if stiffness == 0.0 or (strength <= tolerance * total and here == 0.0):
             return GeometricMedian(where, _total(points, weights, where), iteration, True)  # noqa: FBT003
-        where += force * (max(0.0, 1.0 - here / max(strength, tolerance * total)) / stiffness)
+        length = max(0.0, 1.0 - here / max(strength, tolerance * total)) / stiffness
+        for place in range(where.shape[0]):
+            where[place] += length * force[place]
     return GeometricMedian(where, _total(points, weights, where), max_iterations, False)  # noqa: FBT003

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from leo_core.kernels._compile import kernel
+from leo_core.kernels._vectors import measure_norm
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -36,6 +37,31 @@ END = np.uint64(3)
 SEPARATOR = 0
 LETTER = 1
 SYMBOL = 2
+
+_LATIN_LETTERS = 0xC0
+_RANGES = (
+    (0x61, 0x7A, LETTER),  # a to z
+    (0x30, 0x39, LETTER),  # 0 to 9
+    (0x41, 0x5A, LETTER),  # A to Z
+    (0x5F, 0x5F, LETTER),  # _
+    (0x23, 0x26, SYMBOL),  # # $ % &
+    (0x2A, 0x2B, SYMBOL),  # * +
+    (0x2F, 0x2F, SYMBOL),  # /
+    (0x3C, 0x3E, SYMBOL),  # < = >
+    (0x40, 0x40, SYMBOL),  # @
+    (0x5E, 0x5E, SYMBOL),  # ^
+    (0x7C, 0x7C, SYMBOL),  # |
+    (0x7E, 0x7E, SYMBOL),  # ~
+    (0xAA, 0xAA, LETTER),  # feminine ordinal
+    (0xB5, 0xB5, LETTER),  # micro
+    (0xBA, 0xBA, LETTER),  # masculine ordinal
+    (0x2000, 0x206F, SEPARATOR),  # general punctuation
+    (0x20A0, 0x20CF, SYMBOL),  # currencies
+    (0x2190, 0x23FF, SYMBOL),  # arrows, mathematical operators, technical signs
+    (0x3000, 0x3004, SEPARATOR),  # CJK punctuation
+    (0x3008, 0x3020, SEPARATOR),  # CJK brackets and marks
+)
+"""First code point, last code point, class; what is in none is a letter from À on, else a separator."""
 
 _OFFSET = np.uint64(0xCBF29CE484222325)
 _PRIME = np.uint64(0x100000001B3)
@@ -64,20 +90,10 @@ def _mix(value: np.uint64) -> np.uint64:
 @kernel
 def classify_code(code: int) -> int:
     """0 for a code point that separates words, 1 for one inside words, 2 for a symbol that is a word by itself."""
-    if code < 128:  # noqa: PLR2004
-        if 97 <= code <= 122 or 48 <= code <= 57 or 65 <= code <= 90 or code == 95:  # noqa: PLR2004
-            return LETTER
-        # # $ % & * + / < = > @ ^ | ~
-        if 35 <= code <= 38 or code in (42, 43, 47, 60, 61, 62, 64, 94, 124, 126):  # noqa: PLR2004
-            return SYMBOL
-        return SEPARATOR
-    if code < 0xC0:
-        return LETTER if code in (0xAA, 0xB5, 0xBA) else SEPARATOR
-    if 0x2000 <= code <= 0x206F or 0x3000 <= code <= 0x3004 or 0x3008 <= code <= 0x3020:
-        return SEPARATOR
-    if 0x20A0 <= code <= 0x20CF or 0x2190 <= code <= 0x23FF:
-        return SYMBOL
-    return LETTER
+    for first, last, kind in _RANGES:
+        if first <= code <= last:
+            return kind
+    return SEPARATOR if code < _LATIN_LETTERS else LETTER
 
 
 @kernel
@@ -162,7 +178,7 @@ def _find_weight(key: np.uint64, common: Keys, weights: Floats) -> float:
         else:
             high = middle
     if low < common.shape[0] and common[low] == key:
-        return weights[low]
+        return float(weights[low])
     return 1.0
 
 
@@ -215,9 +231,7 @@ def _project(keys: Keys, energies: Floats, row: Floats) -> None:
 
 
 @kernel
-def embed_codes(
-    codes: Codes, offsets: Offsets, common: Keys, weights: Floats, gains: Floats, dimension: int
-) -> Rows:
+def embed_codes(codes: Codes, offsets: Offsets, common: Keys, weights: Floats, gains: Floats, dimension: int) -> Rows:
     """Unit rows (n, dimension), float32, of n texts.
 
     Args:
@@ -246,9 +260,10 @@ def embed_codes(
         _gather(codes, starts, stops, words, common, weights, gains, keys, energies)
         row = np.zeros(dimension, dtype=np.float64)
         _project(keys, energies, row)
-        norm = math.sqrt(np.sum(row * row))
-        if norm > 0.0:
-            rows[text] = row / norm
-        else:
-            rows[text, 0] = 1.0
+        norm = measure_norm(row)
+        if norm == 0.0:
+            row[0] = 1.0
+            norm = 1.0
+        for place in range(dimension):
+            rows[text, place] = row[place] / norm
     return rows

@@ -64,15 +64,19 @@ class Concentration(NamedTuple):
 def reduce_points(points: Floats, components: int = COMPONENTS) -> Floats:
     """Principal components of ``points`` (n, d), scaled together into the unit cube: (n, min(components, d, n)).
 
-    The largest range becomes 1, so proportions are kept; points that coincide all go to the origin. The sign of
-    each component is such that its largest loading is positive.
+    The largest range becomes 1, so proportions are kept; points that coincide all go to the origin. Each
+    component is turned such that its coordinate of largest size is positive.
     """
     centred = points - points.mean(axis=0)
-    _, _, axes = np.linalg.svd(centred, full_matrices=False)
-    axes = axes[:components]
-    largest = np.argmax(np.abs(axes), axis=1)
-    axes = axes * np.sign(axes[np.arange(len(axes)), largest])[:, None]
-    reduced = centred @ axes.T
+    count, dimension = centred.shape
+    if count <= dimension:  # the Gram matrix and the covariance matrix have the same spectrum: take the smaller
+        values, vectors = np.linalg.eigh(centred @ centred.T)
+        reduced = (vectors * np.sqrt(np.maximum(values, 0.0)))[:, ::-1][:, :components]
+    else:
+        _, vectors = np.linalg.eigh(centred.T @ centred)
+        reduced = centred @ vectors[:, ::-1][:, :components]
+    largest = np.argmax(np.abs(reduced), axis=0)
+    reduced = reduced * np.where(reduced[largest, np.arange(reduced.shape[1])] < 0.0, -1.0, 1.0)
     reduced -= reduced.min(axis=0)
     extent = float(reduced.max())
     if extent <= 1e-12 * (1.0 + float(np.abs(points).max())):
@@ -80,35 +84,18 @@ def reduce_points(points: Floats, components: int = COMPONENTS) -> Floats:
     return np.asarray(reduced / extent, dtype=np.float64)
 
 
-@kernel
 def count_boxes(points: Floats, scale: int) -> int:
     """Occupied boxes of side 1/``scale`` among ``points`` (n, p) in [0, 1]^p; the face at 1 belongs to the last box."""
-    count, dimension = points.shape
-    taken = np.zeros(scale**dimension, dtype=np.bool_)
-    boxes = 0
-    for row in range(count):
-        box = 0
-        for place in range(dimension):
-            box = box * scale + min(scale - 1, int(points[row, place] * scale))
-        if not taken[box]:
-            taken[box] = True
-            boxes += 1
-    return boxes
+    boxes = np.minimum(scale - 1, (points * scale).astype(np.int64))
+    return len(np.unique(boxes @ (scale ** np.arange(points.shape[1]))))
 
 
-@kernel
 def fit_theil_sen(x: Floats, y: Floats) -> float:
     """Median of the slopes of all pairs of points (x (n,) with distinct values, y (n,)); NaN for n < 2."""
-    count = x.shape[0]
-    if count < 2:  # noqa: PLR2004
+    first, second = np.triu_indices(len(x), 1)
+    if len(first) == 0:
         return math.nan
-    slopes = np.empty(count * (count - 1) // 2)
-    pair = 0
-    for first in range(count):
-        for second in range(first + 1, count):
-            slopes[pair] = (y[second] - y[first]) / (x[second] - x[first])
-            pair += 1
-    return float(np.median(slopes))
+    return float(np.median((y[second] - y[first]) / (x[second] - x[first])))
 
 
 def estimate_dimension(points: Floats) -> BoxDimension:
@@ -127,21 +114,28 @@ def measure_largest_share(points: Floats, directions: Floats, bins: int) -> floa
 
     A direction along which all points coincide gives 1.
     """
-    count = points.shape[0]
+    count, dimension = points.shape
+    places = np.empty(count)
+    histogram = np.empty(bins, dtype=np.int64)
     best = 0
     for way in range(directions.shape[0]):
-        places = np.empty(count)
+        low = math.inf
+        high = -math.inf
         for row in range(count):
-            places[row] = np.sum(points[row] * directions[way])
-        low = np.min(places)
-        width = np.max(places) - low
-        if width <= 1e-12:  # noqa: PLR2004
+            place = 0.0
+            for axis in range(dimension):
+                place += points[row, axis] * directions[way, axis]
+            places[row] = place
+            low = min(low, place)
+            high = max(high, place)
+        if high - low <= 1e-12:  # noqa: PLR2004
             return 1.0
-        histogram = np.zeros(bins, dtype=np.int64)
+        histogram[:] = 0
         for row in range(count):
-            histogram[min(bins - 1, int((places[row] - low) / width * bins))] += 1
-        best = max(best, np.max(histogram))
-    return best / count
+            box = min(bins - 1, int((places[row] - low) / (high - low) * bins))
+            histogram[box] += 1
+            best = max(best, int(histogram[box]))
+    return float(best / count)
 
 
 def measure_concentration(points: Floats, directions: Floats, null: Floats, bins: int = BINS) -> Concentration:

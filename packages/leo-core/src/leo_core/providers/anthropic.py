@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from leo_core.errors import ConfigError
 from leo_core.providers.anthropic_reply import AnthropicStream, read_anthropic_reply
 from leo_core.providers.anthropic_request import StructuredOutput, build_anthropic_payload
 from leo_core.providers.remote import Call, RemoteModel
-from leo_core.providers.reply import Reply
 from leo_core.records import Capabilities, Json, Request
-from leo_core.telemetry.prices import Price, PriceTable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from leo_core.providers.reply import Reply
+    from leo_core.telemetry.prices import Price, PriceTable
 
 __all__ = ["AnthropicModel"]
 
@@ -62,12 +65,15 @@ class AnthropicModel(RemoteModel):
         structured_output: StructuredOutput = "native",
         capabilities: Capabilities | None = None,
         prices: PriceTable | Mapping[str, Price | Mapping[str, float]] | None = None,
-        id: str | None = None,  # noqa: A002 - the port's own word
+        id: str | None = None,
         family: str | None = None,
         **client_options: Any,
     ) -> None:
+        """See the class."""
         if max_tokens < 1 or structured_output not in ("native", "tool"):
-            message = f"max_tokens={max_tokens!r}, structured_output={structured_output!r}: need >= 1, 'native' or 'tool'"
+            message = (
+                f"max_tokens={max_tokens!r}, structured_output={structured_output!r}: need >= 1, 'native' or 'tool'"
+            )
             raise ConfigError(message)
         self._max_tokens, self._structured_output = max_tokens, structured_output
         super().__init__(

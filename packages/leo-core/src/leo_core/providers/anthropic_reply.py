@@ -7,14 +7,16 @@ carried out, and another attempt or another member can do better.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from leo_core.errors import MalformedReplyError, ProviderUnavailableError
 from leo_core.providers.anthropic_request import ANSWER_TOOL
 from leo_core.providers.payload import parse_arguments
 from leo_core.providers.reply import Reply
 from leo_core.records import Chunk, Json, ToolCall, ToolCallDelta, Usage
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = ["AnthropicStream", "read_anthropic_reply"]
 
@@ -57,6 +59,7 @@ class _Block:
     """A content block that is being put together."""
 
     def __init__(self, block: Mapping[str, Json], call_index: int) -> None:
+        """See the class."""
         self.block = dict(block)
         self.type = str(block.get("type"))
         self.call_index = call_index
@@ -82,6 +85,7 @@ class AnthropicStream:
     """Folds the events of a streamed reply into chunks and, at the end, the reply."""
 
     def __init__(self, *, provider: str, model: str, answer_tool: bool = False) -> None:
+        """See the class."""
         self._provider, self._model, self._answer_tool = provider, model, answer_tool
         self._blocks: dict[int, _Block] = {}
         self._facts: dict[str, Json] = {}

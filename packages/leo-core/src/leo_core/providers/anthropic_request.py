@@ -9,13 +9,15 @@ it; so is reasoning without the provider's signature. ``json_object`` has no for
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from leo_core.errors import RequestError
 from leo_core.providers.blocks import Part, read_parts
 from leo_core.providers.json_schema import close_objects
 from leo_core.providers.payload import cannot_carry, check_encodable, check_messages, named_tool, split_options
-from leo_core.records import Json, Message, Request, ToolCall
+
+if TYPE_CHECKING:
+    from leo_core.records import Json, Message, Request, ToolCall
 
 __all__ = ["ANSWER_TOOL", "StructuredOutput", "build_anthropic_payload"]
 
@@ -68,7 +70,11 @@ def build_anthropic_payload(
 
 def _sampling(request: Request) -> dict[str, Any]:
     sampling = request.sampling
-    values = {"temperature": sampling.temperature, "top_p": sampling.top_p, "stop_sequences": list(sampling.stop) or None}
+    values = {
+        "temperature": sampling.temperature,
+        "top_p": sampling.top_p,
+        "stop_sequences": list(sampling.stop) or None,
+    }
     return {name: value for name, value in values.items() if value is not None}
 
 
@@ -81,7 +87,7 @@ def _system(request: Request) -> dict[str, Any]:
             blocks += _text(part)
     if (request.response_format or {}).get("type") == "json_object":
         blocks.append({"type": "text", "text": _JSON_INSTRUCTION})
-    if len(blocks) == 1 and len(blocks[0]) == 2:  # noqa: PLR2004 - nothing but type and text
+    if len(blocks) == 1 and len(blocks[0]) == 2:
         return {"system": blocks[0]["text"]}
     return {"system": blocks} if blocks else {}
 
@@ -119,14 +125,20 @@ def _structured(request: Request, how: StructuredOutput) -> dict[str, Any]:
     if wanted.get("type") == "json_object":
         return {}
     if wanted.get("type") != "json_schema" or not isinstance(wanted.get("schema"), Mapping):
-        message = f"unknown response_format type {wanted.get('type')!r}; use 'json_object' or 'json_schema' with a schema"
+        message = (
+            f"unknown response_format type {wanted.get('type')!r}; use 'json_object' or 'json_schema' with a schema"
+        )
         raise RequestError(message)
     if how == "native":
         return {"output_config": {"format": {"type": "json_schema", "schema": close_objects(wanted["schema"])}}}
     if request.tools:
         message = "structured output through a forced tool cannot be combined with bound tools; use structured_output='native'"
         raise RequestError(message)
-    tool = {"name": ANSWER_TOOL, "description": "Give the answer.", "input_schema": {"type": "object", **wanted["schema"]}}
+    tool = {
+        "name": ANSWER_TOOL,
+        "description": "Give the answer.",
+        "input_schema": {"type": "object", **wanted["schema"]},
+    }
     return {"tools": [tool], "tool_choice": {"type": "tool", "name": ANSWER_TOOL}}
 
 
@@ -237,7 +249,11 @@ def _document(part: Part) -> dict[str, Any]:
     kept = {name: part.block[name] for name in ("context", "citations", "cache_control") if part.block.get(name)}
     title = {"title": part.filename} if part.filename else {}
     if part.text:
-        return {"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": part.text}} | title | kept
+        return (
+            {"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": part.text}}
+            | title
+            | kept
+        )
     if part.base64 is not None and part.mime_type not in ("application/pdf", ""):
         raise cannot_carry(part, "Anthropic", f"a document must be a PDF or text, not {part.mime_type}")
     return {"type": "document", "source": _source(part, "application/pdf")} | title | kept

@@ -125,7 +125,7 @@ def _filename(block: Mapping[str, Json]) -> str:
     return next((str(name) for name in names if name), "")
 
 
-def _located(  # noqa: PLR0913 - the ways in which media may be given
+def _located(
     kind: Kind,
     *,
     url: Json = None,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from leo_core.records import Json
+if TYPE_CHECKING:
+    from leo_core.records import Json
 
 __all__ = ["close_objects"]
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
 
 from leo_core.errors import ConfigError
 from leo_core.providers.openai_reply import OpenAIStream, read_openai_reply
 from leo_core.providers.openai_request import build_openai_payload
 from leo_core.providers.remote import Call, RemoteModel
-from leo_core.providers.reply import Reply
 from leo_core.records import Capabilities, Json, Request
-from leo_core.telemetry.prices import Price, PriceTable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from leo_core.providers.reply import Reply
+    from leo_core.telemetry.prices import Price, PriceTable
 
 __all__ = ["OpenAIModel"]
 
@@ -58,11 +61,12 @@ class OpenAIModel(RemoteModel):
         max_retries: int = 2,
         capabilities: Capabilities | None = None,
         prices: PriceTable | Mapping[str, Price | Mapping[str, float]] | None = None,
-        id: str | None = None,  # noqa: A002 - the port's own word
+        id: str | None = None,
         family: str | None = None,
         stream_usage: bool = True,
         **client_options: Any,
     ) -> None:
+        """See the class."""
         self._stream_usage = stream_usage
         self._is_openai = base_url is None or (urlsplit(base_url).hostname or "").endswith("openai.com")
         super().__init__(
@@ -103,7 +107,7 @@ class OpenAIModel(RemoteModel):
     def _open(self, kind: str, http_client: Any) -> Any:
         options = {name: value for name, value in self._client_options.items() if not name.startswith("http_")}
         options |= {"api_key": self._api_key, "base_url": self._base_url, "max_retries": self._max_retries}
-        import openai  # noqa: PLC0415 - the SDK is loaded when it is used
+        import openai
 
         try:
             return self._make_client(kind, options | ({"http_client": http_client} if http_client else {}))

@@ -36,7 +36,9 @@ def read_openai_reply(body: Mapping[str, Json], *, provider: str, model: str) ->
         message = "the reply has no choices"
         raise MalformedReplyError(message, provider=provider, model=model)
     fold = OpenAIStream(provider=provider, model=model)
-    deltas = [{"index": choice.get("index") or 0, **choice, "delta": _numbered(choice["message"])} for choice in choices]
+    deltas = [
+        {"index": choice.get("index") or 0, **choice, "delta": _numbered(choice["message"])} for choice in choices
+    ]
     fold.push({**body, "choices": deltas})
     return fold.finish()
 
@@ -50,6 +52,7 @@ class _Call:
     """A tool call that is being put together."""
 
     def __init__(self, index: int) -> None:
+        """See the class."""
         self.index = index
         self.id = ""
         self.name = ""
@@ -60,6 +63,7 @@ class OpenAIStream:
     """Folds the events of a streamed reply into chunks and, at the end, the reply."""
 
     def __init__(self, *, provider: str, model: str) -> None:
+        """See the class."""
         self._provider, self._model = provider, model
         self._text: list[str] = []
         self._others: dict[int, list[str]] = {}

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from leo_core.errors import RequestError
 from leo_core.providers.blocks import Part, read_parts
@@ -22,7 +22,9 @@ from leo_core.providers.payload import (
     named_tool,
     split_options,
 )
-from leo_core.records import Json, Message, Request, ToolCall
+
+if TYPE_CHECKING:
+    from leo_core.records import Json, Message, Request, ToolCall
 
 __all__ = ["build_openai_payload"]
 
@@ -90,7 +92,9 @@ def _tool(tool: Mapping[str, Json]) -> dict[str, Any]:
     if not tool.get("name") or "parameters" not in tool:
         message = f"a tool needs 'name' and 'parameters'; this one has {', '.join(sorted(tool)) or 'nothing'}"
         raise RequestError(message)
-    function = {name: tool[name] for name in ("name", "description", "parameters", "strict") if tool.get(name) is not None}
+    function = {
+        name: tool[name] for name in ("name", "description", "parameters", "strict") if tool.get(name) is not None
+    }
     return {"type": "function", "function": function}
 
 
@@ -101,7 +105,9 @@ def _response_format(request: Request) -> dict[str, Any]:
     if wanted.get("type") == "json_object":
         return {"response_format": {"type": "json_object"}}
     if wanted.get("type") == "json_schema" and isinstance(wanted.get("schema"), Mapping):
-        inner = {name: wanted[name] for name in ("name", "description", "schema", "strict") if wanted.get(name) is not None}
+        inner = {
+            name: wanted[name] for name in ("name", "description", "schema", "strict") if wanted.get(name) is not None
+        }
         return {"response_format": {"type": "json_schema", "json_schema": {"name": "answer", **inner}}}
     message = f"unknown response_format type {wanted.get('type')!r}; use 'json_object' or 'json_schema' with a schema"
     raise RequestError(message)

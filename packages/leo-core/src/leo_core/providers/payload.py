@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from leo_core.errors import CapabilityError, RequestError
-from leo_core.providers.blocks import Part
 from leo_core.records import Json, Request, ToolCall
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from leo_core.providers.blocks import Part
 
 __all__ = [
     "cannot_carry",
@@ -121,5 +124,5 @@ def parse_arguments(identity: str, name: str, raw: str) -> ToolCall:
         value = {}
     if not isinstance(value, dict):
         message = f"arguments are a JSON {type(value).__name__}, not an object"
-        raise ValueError(message)  # noqa: TRY004 - one kind of error for one kind of defect
+        raise ValueError(message)
     return ToolCall(id=identity, name=name, arguments=value)

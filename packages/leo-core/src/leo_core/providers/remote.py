@@ -10,21 +10,24 @@ import asyncio
 import importlib
 import importlib.util
 import time
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Final, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 from urllib.parse import urlsplit
 
 from leo_core.errors import ConfigError, MalformedReplyError, MissingExtraError, ProviderTimeoutError
 from leo_core.providers.connections import Connections
 from leo_core.providers.names import family_of
-from leo_core.providers.reply import Reply, StreamFold
 from leo_core.providers.sdk_errors import sdk_errors
 from leo_core.providers.tokens import estimate_input_tokens, estimate_text_tokens
 from leo_core.records import Capabilities, Chunk, Draft, Json, Message, Request, Usage
 from leo_core.telemetry.cost import cost_of
 from leo_core.telemetry.prices import Price, PriceTable, load_prices
+
+if TYPE_CHECKING:
+    from leo_core.providers.reply import Reply, StreamFold
 
 __all__ = ["DEFAULT_OUTPUT_TOKENS", "Call", "RemoteModel"]
 
@@ -64,7 +67,7 @@ class Call:
         return nullcontext() if self.deadline is None else asyncio.timeout(self.remaining_s)
 
 
-class RemoteModel:
+class RemoteModel(ABC):
     """A :class:`leo_core.ports.Model` over an SDK; see :class:`OpenAIModel` and :class:`AnthropicModel`."""
 
     provider: ClassVar[str]
@@ -80,12 +83,15 @@ class RemoteModel:
         max_retries: int,
         capabilities: Capabilities,
         prices: PriceTable | Mapping[str, Price | Mapping[str, float]] | None,
-        id: str | None,  # noqa: A002 - the port's own word
+        id: str | None,
         family: str | None,
         client_options: Mapping[str, Any],
     ) -> None:
+        """See the class."""
         if not model or timeout_s <= 0 or max_retries < 0:
-            message = f"model={model!r}, timeout_s={timeout_s!r}, max_retries={max_retries!r}: need a name, > 0 and >= 0"
+            message = (
+                f"model={model!r}, timeout_s={timeout_s!r}, max_retries={max_retries!r}: need a name, > 0 and >= 0"
+            )
             raise ConfigError(message)
         if importlib.util.find_spec(self.sdk) is None:
             raise MissingExtraError(self.sdk, type(self).__name__)
@@ -100,35 +106,37 @@ class RemoteModel:
 
     # ------------------------------------------------------------------- what a provider decides
 
+    @abstractmethod
     def _payload(self, request: Request) -> tuple[dict[str, Any], dict[str, Any]]:
         """The body of the call, and arguments that the SDK itself takes."""
-        raise ConfigError(type(self).__name__)
 
+    @abstractmethod
     def _read(self, body: Mapping[str, Json], call: Call) -> Reply:
         """Read a whole reply."""
-        raise ConfigError(type(self).__name__)
 
+    @abstractmethod
     def _fold(self, call: Call) -> StreamFold:
         """Begin to fold a streamed reply."""
-        raise ConfigError(type(self).__name__)
 
+    @abstractmethod
     def _create(self, client: Any) -> Any:
         """The SDK's ``create``."""
-        raise ConfigError(type(self).__name__)
 
     def _stream_options(self) -> Mapping[str, Any]:
         """What the body of a streamed call says besides."""
         return {}
 
     def _make_client(self, kind: str, options: Mapping[str, Any]) -> Any:
-        """Make the SDK's client; raises ``ConfigError`` without a key."""
+        """Make a client of the SDK."""
         return getattr(importlib.import_module(self.sdk), kind)(**options)
 
+    @abstractmethod
     def _open_client(self) -> Any:
-        raise ConfigError(type(self).__name__)
+        """Open the client for threads; raises ``ConfigError`` without a key."""
 
+    @abstractmethod
     def _open_async_client(self) -> Any:
-        raise ConfigError(type(self).__name__)
+        """Open a client for one event loop; raises ``ConfigError`` without a key."""
 
     # ------------------------------------------------------------------------------- what it is
 
@@ -158,6 +166,7 @@ class RemoteModel:
         return {"provider": self.provider, "model": self._model, "base_url": _public_url(self._base_url)}
 
     def __repr__(self) -> str:
+        """What matters, and no secret."""
         where = f", base_url={_public_url(self._base_url)!r}" if self._base_url else ""
         return f"{type(self).__name__}({self._model!r}{where})"
 
@@ -231,15 +240,19 @@ class RemoteModel:
         await self._connections.aclose()
 
     def __enter__(self) -> Self:
+        """The model itself."""
         return self
 
     def __exit__(self, *_: object) -> None:
+        """Close the model."""
         self.close()
 
     def __getstate__(self) -> dict[str, Any]:
+        """Without what cannot be pickled."""
         return {name: value for name, value in self.__dict__.items() if name != "_connections"}
 
     def __setstate__(self, state: Mapping[str, Any]) -> None:
+        """As it was, with everything closed."""
         self.__dict__.update(state)
         self._connections = Connections(self._open_client, self._open_async_client)
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from leo_core.records import Chunk, Json, ToolCall, Usage
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from leo_core.records import Chunk, Json, ToolCall, Usage
 
 __all__ = ["Reply", "StreamFold"]
 

@@ -72,7 +72,7 @@ def translate_sdk_error(error: Exception, *, provider: str, model: str) -> Provi
 
 def _classify(error: Exception, names: set[str]) -> tuple[type[ProviderError], str]:
     status = getattr(error, "status_code", None)
-    if isinstance(status, int) and status >= 400:  # noqa: PLR2004 - HTTP's own border
+    if isinstance(status, int) and status >= 400:
         return _by_status(status), f"answered with status {status}"
     if names & {"APITimeoutError", "TimeoutException"} or isinstance(error, TimeoutError):
         return ProviderTimeoutError, "no answer within the time allowed"
@@ -89,7 +89,7 @@ def _classify(error: Exception, names: set[str]) -> tuple[type[ProviderError], s
 
 
 def _by_status(status: int) -> type[ProviderError]:
-    if status >= 500:  # noqa: PLR2004 - HTTP's own border
+    if status >= 500:
         return ProviderUnavailableError
     return _BY_STATUS.get(status, InvalidRequestError)
 

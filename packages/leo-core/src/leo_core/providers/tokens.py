@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from leo_core.records import Json, Message, Request
+if TYPE_CHECKING:
+    from leo_core.records import Json, Message, Request
 
 __all__ = ["estimate_input_tokens", "estimate_text_tokens"]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from leo_core.errors import ConfigError, StorageError
-from leo_core.storage.schema import ensure_schema, ensure_wal
+from leo_core.storage.schema import check_whole, ensure_schema, ensure_wal
 from leo_core.storage.sqlite_errors import translate_error
 
 if TYPE_CHECKING:
@@ -27,6 +27,9 @@ _FORK_WAIT_S = 2.0
 
 _STATEMENTS_CACHED = 256
 """Prepared statements kept per connection."""
+
+_PAGE_CACHE_KIB = 16 * 1024
+"""Most memory for pages per connection, in KiB."""
 
 
 class Database:
@@ -75,7 +78,10 @@ class Database:
         if not self.in_memory:
             _create_file(Path(self._path))
         with self._translated():
-            self._idle.append(self._connect())
+            connection = self._connect()
+            self._idle.append(connection)
+            if not self.in_memory:
+                self._check_first(connection)
         _watch_forks(self)
 
     @property
@@ -241,7 +247,15 @@ class Database:
         ensure_schema(connection, self._path)
         if not self.in_memory:
             ensure_wal(connection, self._path, timeout_s=self._busy_timeout_s)
+        connection.execute(f"PRAGMA cache_size = -{_PAGE_CACHE_KIB}")
         connection.execute("PRAGMA foreign_keys = ON")
+
+    def _check_first(self, connection: sqlite3.Connection) -> None:
+        try:
+            check_whole(connection, self._path)
+        except BaseException:
+            self.close()
+            raise
 
     def _settle(self, connection: sqlite3.Connection) -> None:
         """Move the write-ahead log into the main file, or at least force it to disk when others are at work."""
@@ -278,6 +292,7 @@ class Database:
         section 2.6). Closing an idle one changes nothing in the file while the parent lives.
         """
         self._state = threading.Condition()
+        self._current = threading.local()
         if self._in_use or self._opening:
             self._cut_by_fork = True
             self._abandoned += self._idle  # kept alive, for freeing a connection closes it

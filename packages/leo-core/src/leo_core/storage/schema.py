@@ -12,16 +12,18 @@ import sqlite3
 import time
 from functools import lru_cache
 from importlib.resources import files
+from pathlib import Path
 
 from leo_core.errors import StorageError, StoreCorruptError, StoreMismatchError
 
-__all__ = ["APPLICATION_ID", "ensure_schema", "ensure_wal", "read_migrations"]
+__all__ = ["APPLICATION_ID", "check_whole", "ensure_schema", "ensure_wal", "read_migrations"]
 
 APPLICATION_ID = 0x4C454F31
 """Marks a SQLite file as a LEO store: ``LEO1`` in ASCII."""
 
 _MIGRATION_NAME = re.compile(r"(\d{4})_\w+\.sql")
 _WAL_RETRY_S = 0.01
+_LOOKS = 5
 
 
 @lru_cache(maxsize=1)
@@ -93,6 +95,34 @@ def ensure_wal(connection: sqlite3.Connection, path: str, *, timeout_s: float) -
         if mode != "wal":
             raise StorageError(f"store {path!r} lies on a file system without write-ahead logging; choose a local disk")
         return
+
+
+def check_whole(connection: sqlite3.Connection, path: str) -> None:
+    """Refuse a file that ends in the middle of a page, as an interrupted copy does.
+
+    A crash may leave such an end, but then the log still holds the page; and a page that is being written is whole a
+    moment later. SQLite itself would take the missing part for zeros.
+
+    Args:
+        connection: To the file, for its page size.
+        path: Path of the file.
+
+    Raises:
+        StoreCorruptError: A part of the last page is missing.
+    """
+    page_bytes = connection.execute("PRAGMA page_size").fetchone()[0]
+    for _ in range(_LOOKS):
+        if _find_size(path + "-wal") or not _find_size(path) % page_bytes:
+            return
+        time.sleep(_WAL_RETRY_S)
+    raise StoreCorruptError(f"store {path!r} is damaged (its end is missing); restore a copy or choose another path")
+
+
+def _find_size(path: str) -> int:
+    try:
+        return Path(path).stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def _find_version(connection: sqlite3.Connection, path: str, *, latest: int) -> int:

@@ -35,6 +35,7 @@ __all__ = ["SqliteStore"]
 _Column = str | bytes
 
 _OBSERVATIONS_AT_ONCE = 512
+_CLEARED_AT_ONCE = 5000
 
 _BY_KEY = """
     SELECT e.body, e.hits FROM questions q JOIN entries e ON e.row = q.entry
@@ -195,11 +196,25 @@ class SqliteStore:
         return removed
 
     def clear(self, tenant: str | None = None) -> int:
-        """Remove all entries of a tenant, or of all tenants; returns how many. Observations and states stay."""
+        """Remove all entries of a tenant, or of all tenants; returns how many. Observations and states stay.
+
+        Large stores are cleared in several steps, so that other writers get their turn. Entries that are written
+        meanwhile may stay.
+        """
         condition, values = _restrict(tenant)
-        with self._database.write(durable=False) as connection:
-            removed = connection.execute(f"DELETE FROM entries{condition}", values).rowcount  # noqa: S608
-            forget_old_removals(connection)
+        query = f"SELECT row FROM entries{condition} ORDER BY row LIMIT ?"  # noqa: S608
+        left = self.count_entries(tenant)
+        removed = 0
+        while removed < left:
+            with self._database.write(durable=False) as connection:
+                step = connection.execute(
+                    f"DELETE FROM entries WHERE row IN ({query})",  # noqa: S608
+                    (*values, _CLEARED_AT_ONCE),
+                ).rowcount
+                forget_old_removals(connection)
+            if not step:
+                break
+            removed += step
         return removed
 
     def count_entries(self, tenant: str | None = None) -> int:

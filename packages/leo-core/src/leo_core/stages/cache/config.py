@@ -25,7 +25,7 @@ class CacheConfig:
         explore_rate: Share of would-be hits that are explored all the same, so that drift is seen, in [0, 1].
         min_margin: Least gap in probability to the best candidate with a different answer, in [0, 1].
         min_trust: Least current trust of the members behind an entry, in [0, 1].
-        max_entry_faults: Explored outcomes "different" after which an entry is served exactly only, at least 1.
+        max_entry_faults: Explored outcomes "different" at a high score after which an entry is served exactly only, at least 1.
         prior_strength: Most pseudo-observations that the shipped calibration counts for in a bin, in [1, 50].
             It shapes the bound and cannot break it: a confidence sequence is valid under every mixing prior.
         alarm: Evidence (e-value) against the bounds at which serving stops: under valid bounds a false alarm comes

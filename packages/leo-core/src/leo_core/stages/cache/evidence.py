@@ -80,6 +80,8 @@ def error_bound(counts: Counts, *, confidence: float) -> float:
             high = middle
         else:
             low = middle
+        if high - low < 1e-4 * high:
+            break
     return high
 
 
@@ -128,7 +130,7 @@ def _constant(counts: Counts) -> float:
 
 
 def _least_evidence(active: tuple[Counts, ...], wrong: float) -> float:
-    """min over the rates of log G(W, S(p)) − Σ_b log-likelihood_b(p_b).
+    """Min over the rates of log G(W, S(p)) − Σ_b log-likelihood_b(p_b).
 
     With c = −∂ log G/∂S = (α + W)/(β + S) − 1 each rate is the root of a quadratic (``_rate``); S(c) grows in c and c
     falls in S, so the fixed point is found by bisection on S.
@@ -140,7 +142,7 @@ def _least_evidence(active: tuple[Counts, ...], wrong: float) -> float:
             low = middle
         else:
             high = middle
-        if high - low < 1e-6 * (1.0 + high):
+        if high - low < 1e-4 * high:
             break
     expected = 0.5 * (low + high)
     slope = _slope(wrong, expected)

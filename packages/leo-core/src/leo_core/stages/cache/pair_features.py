@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from leo_core.stages.cache.guards import find_conflict_between, read_profile
@@ -13,7 +15,7 @@ if TYPE_CHECKING:
 
     from leo_core.stages.cache.guards import Profile
 
-__all__ = ["FEATURES", "Traits", "compare_traits", "read_traits"]
+__all__ = ["FEATURES", "Traits", "WordTable", "compare_traits", "read_traits", "score_words"]
 
 FEATURES = (
     "cosine",
@@ -44,41 +46,93 @@ FEATURES = (
     "names_missing",
     "soft_missing",
     "sentences_gap",
+    "learned_words",
 )
 """Names of the features, in the order of the vector; all finite."""
 
 _QUESTIONS = frozenset(
-    "what how why when where who which can is are do does did should could would will has have if was were".split()
+    [
+        "what",
+        "how",
+        "why",
+        "when",
+        "where",
+        "who",
+        "which",
+        "can",
+        "is",
+        "are",
+        "do",
+        "does",
+        "did",
+        "should",
+        "could",
+        "would",
+        "will",
+        "has",
+        "have",
+        "if",
+        "was",
+        "were",
+    ]
 )
 _GRAM = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WordTable:
+    """What was learned about words, by stem.
+
+    Attributes:
+        idf: Inverse document frequency.
+        default_idf: That of a word never seen.
+        shared: Log-odds weight of a word that both texts have.
+        missing: Log-odds weight of a word that one text lacks.
+    """
+
+    idf: Mapping[str, float]
+    default_idf: float
+    shared: Mapping[str, float]
+    missing: Mapping[str, float]
 
 
 class Traits:
     """What is read once from a text and compared with many."""
 
-    __slots__ = ("content", "function", "grams", "grams_content", "idf", "pairs", "profile", "question", "sequence", "weight")
+    __slots__ = (
+        "bag",
+        "content",
+        "grams",
+        "grams_content",
+        "idf",
+        "pairs",
+        "profile",
+        "question",
+        "sequence",
+        "weight",
+    )
 
-    def __init__(self, text: str, idf: Mapping[str, float], default_idf: float) -> None:
+    def __init__(self, text: str, table: WordTable) -> None:
         self.profile: Profile = read_profile(text)
         tokens = [token for token in self.profile.words.lower if token[0].isalnum()]
         self.sequence = [stem(token) for token in tokens if token not in FUNCTION_WORDS]
         self.content = frozenset(self.sequence)
-        self.function = frozenset(tokens) & FUNCTION_WORDS
-        self.idf = {word: idf.get(word, default_idf) for word in self.content}
+        self.idf = {word: table.idf.get(word, table.default_idf) for word in self.content}
         self.weight = sum(self.idf.values())
         stems = [stem(token) for token in tokens]
-        self.pairs = frozenset(zip(stems, stems[1:], strict=False))
+        self.bag = frozenset(stems)
+        self.pairs = frozenset(pairwise(stems))
         self.grams = _grams(" ".join(tokens))
         self.grams_content = _grams(" ".join(sorted(self.content)))
         self.question = next((token for token in tokens if token in _QUESTIONS), "")
 
 
-def read_traits(text: str, idf: Mapping[str, float], default_idf: float) -> Traits:
-    """Read a text; ``idf`` weighs stems, unknown ones weigh ``default_idf``."""
-    return Traits(text, idf, default_idf)
+def read_traits(text: str, table: WordTable) -> Traits:
+    """Read a text."""
+    return Traits(text, table)
 
 
-def compare_traits(a: Traits, b: Traits, cosine: float) -> list[float]:
+def compare_traits(a: Traits, b: Traits, cosine: float, table: WordTable) -> list[float]:
     """The feature vector of a pair, in the order of :data:`FEATURES`; symmetric in ``a`` and ``b``."""
     shared = a.content & b.content
     only_a, only_b = a.content - b.content, b.content - a.content
@@ -108,7 +162,7 @@ def compare_traits(a: Traits, b: Traits, cosine: float) -> list[float]:
         float(a.question == b.question),
         float({a.question, b.question} == {"how", "what"}),
         float(a.sequence[-1:] == b.sequence[-1:]),
-        _order(a, b, shared),
+        0.5 * (_order(a, b, shared) + _order(b, a, shared)),
         float(find_conflict_between(a.profile, b.profile) is not None),
         float(a.profile.negated != b.profile.negated),
         float(a.profile.quantities.values != b.profile.quantities.values),
@@ -117,7 +171,15 @@ def compare_traits(a: Traits, b: Traits, cosine: float) -> list[float]:
         float(len(a.profile.names ^ b.profile.names)),
         _soft_missing(only_a, only_b, a, b),
         float(abs(len(a.profile.words.starts) - len(b.profile.words.starts))),
+        score_words(a, b, table),
     ]
+
+
+def score_words(a: Traits, b: Traits, table: WordTable) -> float:
+    """Sum of the learned weights of words that both have and that one of them lacks, damped by √count."""
+    shared, missing = a.bag & b.bag, a.bag ^ b.bag
+    total = sum([table.missing.get(word, 0.0) for word in missing]) / math.sqrt(max(len(missing), 1))
+    return total + sum([table.shared.get(word, 0.0) for word in shared]) / math.sqrt(max(len(shared), 1))
 
 
 def _grams(text: str) -> frozenset[str]:
@@ -137,7 +199,7 @@ def _order(a: Traits, b: Traits, shared: frozenset[str]) -> float:
     """Share of neighbouring shared words of ``a`` that stand in the same order in ``b``."""
     first = [word for word in a.sequence if word in shared]
     place = {word: at for at, word in enumerate(b.sequence)}
-    steps = list(zip(first, first[1:], strict=False))
+    steps = tuple(pairwise(first))
     return _share(sum(place[one] <= place[two] for one, two in steps), len(steps)) if steps else 1.0
 
 

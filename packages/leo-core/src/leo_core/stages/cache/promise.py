@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 
 __all__ = ["PromiseState", "Terms", "faults_of", "judge_hit", "update_promise"]
 
+LEAST_BLAMED = 0.6
+"""Score from which "different" is held against the entry: below it, "different" is what was expected."""
 _VERSION = 1
 _MOST_FAULTY_ENTRIES = 4096
 _ZEROS = (0,) * len(BINS)
@@ -61,7 +63,7 @@ class PromiseState:
         suspects: Semantic hits served while suspicion was above 0.
         recovering: Outcomes still to be explored before anything is served again.
         why_halted: Reason in words while serving is stopped; empty otherwise.
-        faults: Explored outcomes "different" per entry, for the latest entries that had any.
+        faults: Explored outcomes "different" at a high score per entry, for the latest entries that had any.
     """
 
     requests: int = 0
@@ -151,7 +153,7 @@ def faults_of(state: PromiseState, entry_id: str) -> int:
 def update_promise(state: PromiseState, observation: Observation, config: CacheConfig) -> PromiseState:
     """Fold one observation; kinds that are not the cache's are ignored.
 
-    ``cache``: an outcome of its bin, a fault of the entry when "different", a bet of the drift detector.
+    ``cache``: an outcome of its bin, a fault of the entry when "different" at a high score, a bet of the drift detector.
     ``served``: counts a request, and a hit when it was a semantic one.
     ``feedback`` with ``wrong``: the entry is served exactly only from now on, and the bin (where named) counts a
     wrong outcome more, which errs on the safe side.
@@ -172,10 +174,10 @@ def update_promise(state: PromiseState, observation: Observation, config: CacheC
 
 def _fold_outcome(state: PromiseState, body: Mapping[str, Json], config: CacheConfig) -> PromiseState:
     at, same = _bin_in(body), bool(body["same"])
-    if not same and body.get("entry"):
-        state = _blame(state, str(body["entry"]), 1)
     if at < 0:
         return state
+    if not same and body.get("entry") and BINS[at].low >= LEAST_BLAMED:
+        state = _blame(state, str(body["entry"]), 1)
     state = _bet(state, at, same=same, config=config)
     recovering = max(state.recovering - 1, 0)
     state = replace(
@@ -310,4 +312,3 @@ def _bin_in(body: Mapping[str, Json]) -> int:
 
 def _plus(counts: tuple[int, ...], at: int) -> tuple[int, ...]:
     return (*counts[:at], counts[at] + 1, *counts[at + 1 :])
-

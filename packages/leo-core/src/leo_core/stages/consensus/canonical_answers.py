@@ -33,7 +33,7 @@ _WRAPPERS = (
     ("\\(", "\\)"),
     ("\\[", "\\]"),
 )
-_QUOTES = (('"', '"'), ("'", "'"), ("“", "”"), ("‘", "’"))
+_QUOTES = (('"', '"'), ("'", "'"), ("\u201c", "\u201d"), ("\u2018", "\u2019"))
 _TEXT_BLOCKS = frozenset({"text", "reasoning", "thinking"})
 _ASSERTION = re.compile(r"assert\s+[^\n]{1,2000}?==\s*")
 _MAX_TEXT = 20_000

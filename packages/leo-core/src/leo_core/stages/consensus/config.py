@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 from leo_core.errors import ConfigError
 
@@ -28,6 +29,8 @@ class ConsensusConfig:
         feedback_weight: Weight of a caller's feedback, where an audit weighs 1.
         kappa: Distance between unit vectors from which the coherence problem counts linearly, in (0, 2].
         outlier_cutoff: Robust standard deviations beyond which a draft's distance makes it an outlier.
+        on_abstain: What a request gets when the committee abstains: the most trusted member's ``answer``, marked as
+            abstained on and never kept, or an error (``raise``).
     """
 
     confidence: float = 0.8
@@ -42,8 +45,12 @@ class ConsensusConfig:
     feedback_weight: float = 0.5
     kappa: float = 0.5
     outlier_cutoff: float = 3.5
+    on_abstain: Literal["answer", "raise"] = "answer"
 
     def __post_init__(self) -> None:
+        if self.on_abstain not in ("answer", "raise"):
+            message = f"consensus.on_abstain is {self.on_abstain!r}; it must be 'answer' or 'raise'"
+            raise ConfigError(message)
         _check("confidence", self.confidence, 0 <= self.confidence <= 1, "in [0, 1]")
         _check("alternatives", self.alternatives, self.alternatives >= 1, "at least 1")
         _check("family_share", self.family_share, 0 <= self.family_share < 1, "in [0, 1)")

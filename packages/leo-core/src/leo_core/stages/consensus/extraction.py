@@ -16,20 +16,21 @@ __all__ = ["FoundAnswer", "extract_answer"]
 _MAX_REPLY = 50_000
 _MAX_ANSWER = 20_000
 
-_FENCE = re.compile(r"```[ \t]*(\w*)[^\n`]*\n(.*?)(?:```|\Z)", re.DOTALL)
+_FENCE = re.compile(r"```[ \t]{0,8}(\w{0,20})[^\n`]*\n(.*?)(?:```|\Z)", re.DOTALL)
 _DATA_LANGUAGES = frozenset({"", "json", "text", "txt", "plaintext", "markdown", "md"})
 _ANSWER_KEY = re.compile(
     r'(?:^|[{,\n])[ \t\r\n]{0,80}"(?:final[_ ]?)?answer"[ \t\r\n]{0,80}:[ \t\r\n]{0,80}', re.IGNORECASE
 )
+_VALUE_END = re.compile(r'"[ \t\r\n]{0,80}\}[ \t\r\n]{0,80}(?:```|\Z)')
 _HASHES = re.compile(r"^[ \t]*####[ \t]*(\S.{0,2000})$", re.MULTILINE)
 _PHRASE = re.compile(
-    r"(?:\b(?:the|my|our)\s+)?(?:\bfinal\s+)?\banswer\b(?:\s+to\s+the\s+question)?\s*(?:\*{0,2}\s*(?:is|was)\b\s*:?|\*{0,2}\s*[:=])"
-    r"\s*\*{0,2}[ \t]*(\S[^\n]{0,2000})",
+    r"\banswer\b(?:[ \t]{1,8}to[ \t]{1,8}the[ \t]{1,8}question)?\s{0,8}\*{0,2}\s{0,8}(?:(?:is|was)\b\s{0,8}:?|[:=])"
+    r"\s{0,8}\*{0,2}[ \t]{0,8}(\S[^\n]{0,2000})",
     re.IGNORECASE,
 )
 _SENTENCE_END = re.compile(r"[.!?](?=\s+[A-Z\"'(]|\s*$)")
 _LETTER_NAMED = re.compile(
-    r"\b(?:answer|option|choice)\b\W{0,6}(?:is\b\W{0,6})?(?:option\b\W{0,4})?\(?([A-J])\b(?!['’])"
+    r"\b(?:answer|option|choice)\b\W{0,6}(?:is\b\W{0,6})?(?:option\b\W{0,4})?\(?([A-J])\b(?!['\u2019])"
 )
 _LETTER_FIRST = re.compile(r"[\s*_(\[]{0,8}([A-J])(?:[)\].:*_]|\s*$)")
 _LETTER_LAST = re.compile(r"(?:^|\s)[*_(\[]{1,3}([A-J])[*_)\]]{1,3}[.\s]*$")
@@ -82,9 +83,11 @@ def _from_field(text: str) -> str | None:
         return None
     tail = text[last.end() :]
     try:
-        value, _ = json.JSONDecoder(strict=False).raw_decode(tail)
+        value, end = json.JSONDecoder(strict=False).raw_decode(tail)
     except (ValueError, RecursionError):
         return _raw_value(tail)
+    if isinstance(value, str) and tail[end : end + 1].strip().strip(",}`"):
+        return _raw_value(tail)  # a quote inside the string was not escaped
     return _as_text(value, tail)
 
 
@@ -102,7 +105,9 @@ def _as_text(value: Json, source: str) -> str:
 
 def _raw_value(tail: str) -> str | None:
     """The rest after the key when it is no JSON: up to its closing brace, without fence and outer quotes."""
-    value = tail.strip().removesuffix("```").strip().removesuffix("}").strip().rstrip(",").strip()
+    close = _VALUE_END.search(tail) if tail.startswith('"') else None
+    value = tail[: close.start() + 1] if close else tail.strip().removesuffix("```").strip()
+    value = value.removesuffix("}").strip().rstrip(",").strip()
     if value.startswith('"'):
         value = value[1:].removesuffix('"')
     return value or None

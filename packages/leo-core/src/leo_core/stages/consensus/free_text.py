@@ -6,8 +6,9 @@ import re
 import unicodedata
 from collections import Counter
 from dataclasses import dataclass
+from itertools import pairwise
 
-__all__ = ["Wording", "read_wording", "same_wording"]
+__all__ = ["Wording", "normalise", "read_wording", "same_wording"]
 
 _MAX_LENGTH = 20_000
 _SHORT = 6
@@ -15,7 +16,9 @@ _OVERLAP = 0.9
 _PAIR_OVERLAP = 0.75
 
 _MARKUP = re.compile(r"[*_`#>]+|\\(?:text|textbf|mathrm)\s*")
-_TOKEN = re.compile(r"[0-9]+(?:[.,:][0-9]+)*|[^\W\d_]+(?:['’][^\W\d_]+)*")
+_TOKEN = re.compile(r"[0-9]+(?:[.,:][0-9]+)*|[^\W\d_]+(?:['\u2019][^\W\d_]+)*")
+_SHORTENED = re.compile(r"[^\W\d_]{2,}n't\b|\bcannot\b", re.IGNORECASE)
+_FULL = {"can't": "can", "cannot": "can", "won't": "will", "shan't": "shall"}
 _SPLIT = re.compile(r"[.!?:\n]\s*$")
 _FILLER_WORDS = (
     "a an the is are was were be been it its this that these those of to in on at for by and as with i you we he she "
@@ -24,9 +27,7 @@ _FILLER_WORDS = (
 )
 _FILLERS = frozenset(_FILLER_WORDS.split())
 _NEGATION_WORDS = (
-    "not no never none nobody nothing neither nor without cannot can't won't isn't aren't wasn't weren't don't doesn't "
-    "didn't hasn't haven't hadn't shouldn't wouldn't couldn't mustn't unlikely unable false incorrect fails failed "
-    "except unless"
+    "not no never none nobody nothing neither nor without unlikely unable false incorrect fails failed except unless"
 )
 _NEGATIONS = frozenset(_NEGATION_WORDS.split())
 _PAIRS = (
@@ -37,10 +38,7 @@ _PAIRS = (
     "positive|negative even|odd up|down enable/enabled|disable/disabled allow/allowed|forbid/forbidden/denied "
     "inside|outside early|late"
 )
-_OPPOSITES = tuple(
-    tuple(frozenset(side.split("/")) for side in pair.split("|"))
-    for pair in _PAIRS.split()
-)
+_OPPOSITES = tuple(tuple(frozenset(side.split("/")) for side in pair.split("|")) for pair in _PAIRS.split())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,13 +60,13 @@ class Wording:
 
 def normalise(text: str) -> str:
     """Compatibility forms, case, markup and white space made alike; at most 20,000 characters."""
-    plain = unicodedata.normalize("NFKC", text[:_MAX_LENGTH]).replace("’", "'")
+    plain = unicodedata.normalize("NFKC", text[:_MAX_LENGTH]).replace("\u2019", "'")
     return " ".join(_MARKUP.sub(" ", plain).split())
 
 
 def read_wording(text: str) -> Wording:
     """Split a text into what is compared."""
-    plain = normalise(text)
+    plain = _SHORTENED.sub(lambda match: _FULL.get(match.group().lower(), match.group()[:-3]) + " not", normalise(text))
     words: list[str] = []
     names: set[str] = set()
     end = 0
@@ -91,8 +89,8 @@ def same_wording(a: Wording, b: Wording, asked: frozenset[str]) -> bool | None:
     """Whether two texts say the same.
 
     Yes only if their numbers, their negations and their names agree and no word of one has its opposite in the
-    other, and either their words are the same in the same order, or the same in the same order once the words of
-    the question are left out, or nearly all words and pairs of neighbours are shared. No if the words agree so far
+    other, and either their words are the same in the same order, or so once words of the question that only one
+    of them repeats are left out, or one text has a few words more than the other. No if the words agree so far
     but numbers, negations, names or opposites do not, or if both are short.
 
     Args:
@@ -106,16 +104,20 @@ def same_wording(a: Wording, b: Wording, asked: frozenset[str]) -> bool | None:
     conflict = _conflicts(a, b, asked)
     if a.tokens == b.tokens and a.tokens:
         return not conflict
-    left = tuple(token for token in a.tokens if token not in asked)
-    right = tuple(token for token in b.tokens if token not in asked)
-    if left == right and left:
+    if _same_answering_words(a, b, asked):
         return not conflict
-    if _overlap(a.tokens, b.tokens) >= _OVERLAP and len(a.tokens) > _SHORT:
-        near = _overlap(
-            tuple(zip(a.tokens, a.tokens[1:], strict=False)), tuple(zip(b.tokens, b.tokens[1:], strict=False))
-        )
-        return False if conflict else (True if near >= _PAIR_OVERLAP else None)
+    if min(len(a.tokens), len(b.tokens)) > _SHORT and _overlap(a.tokens, b.tokens) >= _OVERLAP:
+        return False if conflict else (True if _only_adds(a, b) else None)
     return False if max(len(a.tokens), len(b.tokens)) <= _SHORT else None
+
+
+def _same_answering_words(a: Wording, b: Wording, asked: frozenset[str]) -> bool:
+    """Whether the words that are not the question's agree, and those that are agree too or stand in one text only."""
+    mine, theirs = (tuple(token for token in wording.tokens if token not in asked) for wording in (a, b))
+    if mine != theirs or not mine:
+        return False
+    repeated = [tuple(token for token in wording.tokens if token in asked) for wording in (a, b)]
+    return () in repeated or repeated[0] == repeated[1]
 
 
 def _conflicts(a: Wording, b: Wording, asked: frozenset[str]) -> bool:
@@ -128,6 +130,13 @@ def _conflicts(a: Wording, b: Wording, asked: frozenset[str]) -> bool:
         return True
     mine, theirs = set(a.tokens) - set(b.tokens), set(b.tokens) - set(a.tokens)
     return any((mine & one and theirs & two) or (mine & two and theirs & one) for one, two in _OPPOSITES)
+
+
+def _only_adds(a: Wording, b: Wording) -> bool:
+    """Whether one text has the other's words and a few more, most neighbours still beside each other."""
+    mine, theirs = Counter(a.tokens), Counter(b.tokens)
+    pairs = [tuple(pairwise(wording.tokens)) for wording in (a, b)]
+    return not (mine - theirs and theirs - mine) and _overlap(pairs[0], pairs[1]) >= _PAIR_OVERLAP
 
 
 def _overlap(a: tuple[object, ...], b: tuple[object, ...]) -> float:

@@ -10,14 +10,14 @@ import math
 import re
 from collections.abc import Mapping
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from leo_core.records import Json
 
-__all__ = ["Literal", "read_literal", "spell_json", "spell_literal"]
+__all__ = ["Literal", "read_literal", "spell_json", "spell_literal", "spell_number"]
 
-Literal = tuple[str, object]
+Literal = tuple[str, Any]
 """A value: its type (``str``, ``number``, ``name``, ``list``, ``tuple``, ``set`` or ``dict``) and its content."""
 
 _MAX_LENGTH = 20_000
@@ -188,13 +188,11 @@ def spell_literal(value: Literal, *, typed: bool) -> str:
     """
     kind, content = value
     if kind == "number":
-        assert isinstance(content, Fraction)
         return spell_number(content)
     if kind == "str":
         return repr(content if typed else " ".join(str(content).split()).casefold())
     if kind == "name":
         return str(content)
-    assert isinstance(content, tuple)
     if kind == "dict":
         pairs = {spell_literal(key, typed=typed): spell_literal(item, typed=typed) for key, item in content}
         return "{" + ", ".join(f"{key}: {pairs[key]}" for key in sorted(pairs)) + "}"

@@ -10,7 +10,7 @@ __all__ = ["spell_program"]
 _MAX_LENGTH = 20_000
 _MAX_DEPTH = 80
 _WARNS = re.compile(r"\\[^\n\\'\"abfnrtv0-7xNuU]|[0-9](?:and|else|for|if|in|is|not|or)\b|\\[4-7][0-7]{2}")
-_COMMENT = re.compile(r"^\s*(?:#|//).*$", re.MULTILINE)
+_COMMENT = re.compile(r"^[ \t]*(?:#|//).*$", re.MULTILINE)
 
 
 def spell_program(source: str) -> str:

@@ -18,7 +18,7 @@ _TOLERANCE = Fraction(1, 10**9)
 _NUMBER = r"(?:[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]+)?|[0-9]+(?:\.[0-9]+)?|\.[0-9]+)"
 _QUANTITY = re.compile(
     rf"(?P<sign>[-+]?)\s*(?P<currency>us\$|\$|€|£|¥|₹|usd|eur|gbp|rs\.?)?\s*(?P<inner>[-+]?)"
-    rf"(?P<number>{_NUMBER})(?:e(?P<exponent>[-+]?[0-9]{{1,4}})|\s*[x×*]\s*10\s*\^\s*(?P<power>-?[0-9]{{1,4}}))?"
+    rf"(?P<number>{_NUMBER})(?:e(?P<exponent>[-+]?[0-9]{{1,4}})|\s*[x\u00d7*]\s*10\s*\^\s*(?P<power>-?[0-9]{{1,4}}))?"
     rf"(?:(?P<slash>\s*/\s*)(?P<denominator>[0-9]{{1,300}})(?![0-9.])"
     rf"|\s+(?P<over>[0-9]{{1,300}})\s*/\s*(?P<under>[0-9]{{1,300}})(?![0-9.]))?"
     r"(?P<scale>k\b|\s*(?:thousand|million|billion|trillion|mn|bn)\b)?(?P<unit>.*)"
@@ -27,13 +27,13 @@ _EUROPEAN = re.compile(r"(?P<whole>[0-9]{1,3}(?:\.[0-9]{3})+),(?P<part>[0-9]{1,9
 _DECIMAL_COMMA = re.compile(r"(?P<whole>[0-9]+),(?P<part>[0-9]{1,2})(?![0-9,])")
 _SPACED = re.compile(r"(?<![0-9.,])[0-9]{1,3}(?:[  ' ][0-9]{3})+(?![0-9])")
 _HEDGE = re.compile(
-    r"(?:(?:approximately|approx\.?|about|around|roughly|exactly|nearly|almost|a total of|total of|total|only|just|[~≈≃])"
-    r"\s*)+"
+    r"(?:(?:approximately|approx\.?|about|around|roughly|exactly|nearly|almost|a total of|total of|total|only|just"
+    r"|[~≈≃])\s*)+"
 )
 _ASSIGNED = re.compile(r"[a-z]\w{0,20}\s*(?:=|:)\s*")
 _SCALES = {"k": 10**3, "thousand": 10**3, "million": 10**6, "mn": 10**6, "billion": 10**9, "bn": 10**9}
 _SCALES["trillion"] = 10**12
-_GLYPHS = {"−": "-", "–": "-", "—": "-", "\u00a0": " ", "\u202f": " ", "\u2009": " ", "⁄": "/"}
+_GLYPHS = {"\u2212": "-", "\u2013": "-", "\u2014": "-", "\u00a0": " ", "\u202f": " ", "\u2009": " ", "\u2044": "/"}
 _GLYPHS |= {"½": " 1/2", "¼": " 1/4", "¾": " 3/4", "⅓": " 1/3", "⅔": " 2/3", "⅛": " 1/8"}
 _MAP = {ord(glyph): plain for glyph, plain in _GLYPHS.items()}
 _LATEX = (
@@ -42,7 +42,7 @@ _LATEX = (
     (re.compile(r"\\[,;!: ]|\\left|\\right|\{,\}(?=$)"), ""),
     (re.compile(r"\{,\}"), ","),
     (re.compile(r"\^\s*\{?\\circ\}?"), "°"),
-    (re.compile(r"\\times|\\cdot"), "×"),
+    (re.compile(r"\\times|\\cdot"), "\u00d7"),
     (re.compile(r"\\([$%#&_])"), r"\1"),
     (re.compile(r"\^\{(-?[0-9]{1,4})\}"), r"^\1"),
 )
@@ -118,6 +118,8 @@ def same_quantity(a: Quantity, b: Quantity, *, numeric: bool, percent: bool) -> 
         numeric: The question asks for a quantity.
         percent: The question speaks of per cent.
     """
+    if _are_pounds(a, b) or _are_pounds(b, a):
+        return _same_number(a, b)
     if a.dimension and b.dimension:
         if a.dimension != b.dimension:
             return False
@@ -127,6 +129,11 @@ def same_quantity(a: Quantity, b: Quantity, *, numeric: bool, percent: bool) -> 
     if a.unit and b.unit and not numeric and _stem(a.unit) != _stem(b.unit):
         return False
     return _same_number(a, b)
+
+
+def _are_pounds(a: Quantity, b: Quantity) -> bool:
+    """Whether one says "pounds", which may be money or mass, and the other says which."""
+    return a.unit in {"pound", "pounds"} and (b.dimension == "gbp" or b.unit in {"lb", "lbs"})
 
 
 def _same_percent(a: Quantity, b: Quantity, *, percent: bool) -> bool:
@@ -161,7 +168,7 @@ def _simplify(text: str) -> str:
         plain = pattern.sub(replacement, plain)
     plain = plain.strip().lower().rstrip(".!;,").strip()
     hedge = _HEDGE.match(plain)
-    plain = plain[hedge.end() :] if hedge else plain
+    plain = plain[hedge.end() :].lstrip(": ") if hedge else plain
     assigned = _ASSIGNED.match(plain)
     plain = plain[assigned.end() :] if assigned else plain
     plain = re.sub(r"^(?:minus|negative)\s+", "-", plain)

@@ -10,7 +10,7 @@ __all__ = ["QuestionTraits", "read_question"]
 _MAX_QUESTION = 20_000
 
 _CODE = re.compile(
-    r"\[PYTHON\]|```|^\s*(?:async )?def \w+\(|^\s*assert |\bassert \w+\(|console\.log\(|\bprint\(", re.MULTILINE
+    r"\[PYTHON\]|```|^[ \t]*(?:async )?def \w+\(|^[ \t]*assert |\bassert \w+\(|console\.log\(|\bprint\(", re.MULTILINE
 )
 _QUANTITY = re.compile(
     r"\bhow (?:many|much|old|long|far|tall|fast|big|heavy|large|wide|deep|high|often)\b"

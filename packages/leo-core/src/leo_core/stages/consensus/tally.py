@@ -5,8 +5,8 @@ The one place of the formulas; standard library only. With K wrong answers that 
 
 **Weight** of a vote (:func:`weigh_vote`): w = max(0, log(p / (1 − p)) + log K), the log-likelihood ratio of the
 one-coin model (Dawid and Skene, 1979, with one parameter per member) for "its answer is the right one" against
-"another one is". A member worse than chance, p ≤ 1/(K + 1), counts nothing; it never counts against its answer, or it could
-help an answer by denying it.
+"another one is". A member worse than chance, p ≤ 1/(K + 1), counts nothing; it never counts against its answer, or it
+could help an answer by denying it.
 
 **Family** (:func:`share_weights`): members of a family err together. With their weights in falling order
 w₁ ≥ w₂ ≥ …, each is multiplied by (w₁ + ρ w₂ + ρ² w₃ + …) / (w₁ + w₂ + w₃ + …), ρ being ``family_share``. So the whole

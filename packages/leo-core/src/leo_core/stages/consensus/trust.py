@@ -7,9 +7,9 @@ Per member, everywhere and in each region, two discounted counts: right answers 
     receipt invalid:  S' = λ S,           F' = max(F, λ F + w)
 
 Everywhere, the posterior is Beta(a + S, b + F) with the prior Beta(a, b). In a region, it is
-Beta(s m + S_r, s (1 − m) + F_r), where m is the mean everywhere and s the strength with which a region shrinks to it. S' grows and F' falls with σ and
-with validity, and the mean grows with S and falls with F: so the update is monotone in both whatever came before, and
-an invalid receipt, which never lowers F and never raises S, never raises trust.
+Beta(s m + S_r, s (1 − m) + F_r), where m is the mean everywhere and s the strength with which a region shrinks to it.
+S' grows and F' falls with σ and with validity, and the mean grows with S and falls with F: so the update is monotone in
+both whatever came before, and an invalid receipt, which never lowers F and never raises S, never raises trust.
 """
 
 from __future__ import annotations

@@ -79,8 +79,6 @@ def _hash_common_words() -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.float64
     weights = dict.fromkeys(FUNCTION_WORDS, FUNCTION_WEIGHT) | dict.fromkeys(QUESTION_WORDS, QUESTION_WEIGHT)
     words = sorted(weights)
     codes, offsets = _pack(words)
-    keys = np.array(
-        [hashing.hash_word(codes, offsets[i], offsets[i + 1]) for i in range(len(words))], dtype=np.uint64
-    )
+    keys = np.array([hashing.hash_word(codes, offsets[i], offsets[i + 1]) for i in range(len(words))], dtype=np.uint64)
     order = np.argsort(keys)
     return keys[order], np.array([weights[word] for word in words], dtype=np.float64)[order]

@@ -47,12 +47,12 @@ class JLProjector:
 
     @property
     def input_dimension(self) -> int:
-        """D."""
+        """Length of the rows to project, D."""
         return int(self._matrix.shape[0])
 
     @property
     def dimension(self) -> int:
-        """d."""
+        """Length of the result, d."""
         return int(self._matrix.shape[1])
 
     def bound_distortion(self, failure: float, pairs: int = 1) -> float:

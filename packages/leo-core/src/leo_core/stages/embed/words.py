@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["FUNCTION_WORDS", "FUNCTION_WEIGHT", "QUESTION_WEIGHT", "QUESTION_WORDS"]
+__all__ = ["FUNCTION_WEIGHT", "FUNCTION_WORDS", "QUESTION_WEIGHT", "QUESTION_WORDS"]
 
 FUNCTION_WEIGHT = 0.2
 QUESTION_WEIGHT = 0.5
@@ -18,9 +18,11 @@ FUNCTION_WORDS = frozenset(
     up down out off over under again and or but if because as until while than then so too very just also
     only there here way more most much many best good
     s t d m ll re ve don doesn didn isn aren wasn weren won wouldn couldn shouldn
-    """.split()
+    """.split()  # noqa: SIM905
 )
 """Articles, pronouns, auxiliaries, prepositions, conjunctions, light verbs and adverbs, and what contractions leave."""
 
-QUESTION_WORDS = frozenset("what which who whom whose when where why how no not nor neither never without".split())
+QUESTION_WORDS = frozenset(
+    "what which who whom whose when where why how no not nor neither never without".split()  # noqa: SIM905
+)
 """Words that ask or deny: as frequent as function words, but they turn the meaning."""

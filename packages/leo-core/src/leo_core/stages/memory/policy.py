@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from leo_core.stages.memory.config import MemoryConfig
-
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     from leo_core.records import Vector
+    from leo_core.stages.memory.config import MemoryConfig
 
 __all__ = ["MemoryState", "blend_memory", "remember"]
 

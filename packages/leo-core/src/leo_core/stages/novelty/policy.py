@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -29,7 +29,9 @@ __all__ = ["NoveltyState", "learn_novelty", "score_novelty"]
 
 MIN_CLUSTER = 8
 FIRST_RADIUS = 1.0
-MIN_RADIUS = 1e-3
+MIN_RADIUS = 0.05
+
+T = TypeVar("T", bound=np.generic)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,9 +65,7 @@ def score_novelty(vector: Vector, state: NoveltyState, config: NoveltyConfig) ->
     if samples >= config.min_samples:
         at_least = int(np.count_nonzero(state.scores >= place.score))
         value = 1.0 - (1 + at_least) / (samples + 1)
-    return Novelty(
-        value=value, entropy=place.entropy, deviation=place.deviation, region=place.region, samples=samples
-    )
+    return Novelty(value=value, entropy=place.entropy, deviation=place.deviation, region=place.region, samples=samples)
 
 
 def learn_novelty(vector: Vector, state: NoveltyState, config: NoveltyConfig, draw: float) -> NoveltyState:
@@ -181,6 +181,6 @@ def _global_radius(state: NoveltyState, config: NoveltyConfig) -> float:
 
 
 def _quantile(values: npt.NDArray[np.float64], share: float) -> float:
-    """The smallest value that at least ``share`` of ``values`` do not exceed; never 0, so it can divide."""
+    """The smallest value that at least ``share`` of ``values`` do not exceed; never below 0.05 (cosine 0.999)."""
     rank = max(0, math.ceil(share * len(values)) - 1)
     return max(MIN_RADIUS, float(np.partition(values, rank)[rank]))

@@ -120,7 +120,10 @@ def _check_ranges(state: NoveltyState) -> None:
     sound = (
         np.all(np.abs(norms - 1.0) < UNIT_TOLERANCE)
         and np.all(state.counts >= 1)
-        and all(np.isfinite(array).all() and np.all(array >= 0) for array in (state.radii, state.scores, state.distances))
+        and np.all(state.radii > 0)
+        and all(
+            np.isfinite(array).all() and np.all(array >= 0) for array in (state.radii, state.scores, state.distances)
+        )
         and np.all((state.regions >= 0) & (state.regions < max(1, len(state.centres))))
         and (len(state.centres) > 0 or len(state.scores) == 0)
     )

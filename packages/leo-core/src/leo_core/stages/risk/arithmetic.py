@@ -15,7 +15,8 @@ _TOKEN = re.compile(r"\d+(?:\.\d+)?|\.\d+|[-+*/()%]|[^\W\d_]+")
 _RESULT = re.compile(r"\s*\(?\s*(-?(?:\d+(?:\.\d+)?|\.\d+))")
 _THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
 _TIMES = re.compile(r"(?<=[\d\s)])[x×·](?=[\s\d(])|\\times|\\cdot|(?<=\d)\*\*?(?=\d)")
-_NOISE = re.compile(r"[$€£\\]|\*\*|_{2,}")
+_MONEY = re.compile(r"[$€£]|\*\*(?!\d)")
+_NOISE = re.compile(r"\\|_{2,}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +34,8 @@ def find_equations(text: str) -> tuple[Equation, ...]:
     The expression is made of numbers and ``+ - * / × ÷ %`` and parentheses; words between them (units) are skipped.
     Left sides without an operator are no equations. A stated result may be rounded to the decimals it shows.
     """
-    clean = _NOISE.sub("", _TIMES.sub("*", _THOUSANDS.sub("", text[:_READ]))).replace("÷", "/")
+    plain = _THOUSANDS.sub("", _MONEY.sub("", text[:_READ]))
+    clean = _NOISE.sub("", _TIMES.sub("*", plain)).replace("÷", "/")
     found = []
     for position in [match.start() for match in re.finditer("=", clean)][:_MOST]:
         equation = _equation_at(clean, position)
@@ -77,6 +79,8 @@ def _expression(left: str) -> list[str]:
     for token in _TOKEN.findall(left):
         if token[0].isalpha():
             skipped += 1
+            if tokens and tokens[-1] == "/":
+                tokens.pop()
             if token == "of" and tokens and tokens[-1] == "%":
                 tokens.append("*")
             elif skipped > 2:  # noqa: PLR2004 a unit has one or two words

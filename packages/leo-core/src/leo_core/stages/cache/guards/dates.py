@@ -28,7 +28,9 @@ _KINDS = {word: kind for kind, words in _FULL.items() for word in words.split()}
 _KINDS |= {"weekday": "week part", "weekend": "week part"}
 _AMBIGUOUS = frozenset({"may", "march", "mar", "fall", "spring", "am", "pm", "mon", "wed", "dec", "jan"})
 _TELLING = frozenset({*_KINDS, *_SHORT, *(f"{word}s" for word in _KINDS)})
-_MONTH_SIGNS = frozenset({"in", "of", "since", "until", "till", "by", "during", "this", "next", "last", "early", "late"})
+_MONTH_SIGNS = frozenset(
+    {"in", "of", "since", "until", "till", "by", "during", "this", "next", "last", "early", "late"}
+)
 
 
 def read_dates(words: Words) -> dict[str, set[str]]:

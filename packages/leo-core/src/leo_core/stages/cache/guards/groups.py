@@ -37,7 +37,9 @@ _MEMBERS: dict[str, tuple[str, str]] = {
     for word in member.split("=")[1].split(",")
 }
 _ASKED = frozenset({"who", "whom", "whose", "when", "where", "why"})
-_HOW = frozenset({"many", "much", "long", "far", "old", "often", "tall", "fast", "big", "deep", "heavy", "high", "large"})
+_HOW = frozenset(
+    {"many", "much", "long", "far", "old", "often", "tall", "fast", "big", "deep", "heavy", "high", "large"}
+)
 _ALL_TIME = frozenset({"all", "time"})
 _OVERLAP_AGREES = frozenset({"quantifiers", "sexes"})
 
@@ -47,7 +49,7 @@ def read_groups(words: Words) -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     if not words.bag.isdisjoint(_MEMBERS):
         for token in words.bag & _MEMBERS.keys():
-            if token != "all" or not _ALL_TIME <= words.bag:
+            if token != "all" or not words.bag >= _ALL_TIME:
                 group, member = _MEMBERS[token]
                 found.setdefault(group, set()).add(member)
     asked = _read_asked(words.lower)

@@ -13,13 +13,33 @@ __all__ = ["Quantities", "find_number_conflict", "read_quantities"]
 _SMALL = {
     word: value
     for value, word in enumerate(
-        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
-        "seventeen eighteen nineteen".split()
+        [
+            "zero",
+            "one",
+            "two",
+            "three",
+            "four",
+            "five",
+            "six",
+            "seven",
+            "eight",
+            "nine",
+            "ten",
+            "eleven",
+            "twelve",
+            "thirteen",
+            "fourteen",
+            "fifteen",
+            "sixteen",
+            "seventeen",
+            "eighteen",
+            "nineteen",
+        ]
     )
 }
 _TENS = {
     word: 10 * (at + 2)
-    for at, word in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split())
+    for at, word in enumerate(["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"])
 }
 _SCALES = {"hundred": 100, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
 _SUFFIXES = {"k": 10**3, "m": 10**6, "mm": 10**6, "bn": 10**9, "b": 10**9}
@@ -27,7 +47,7 @@ _WORDS = {"dozen": 12, "half": 0.5, "quarter": 0.25, "twice": 2, "double": 2, "t
 _ORDINALS = {
     word: at + 2
     for at, word in enumerate(
-        "second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth".split()
+        ["second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth", "eleventh", "twelfth"]
     )
 }
 _ROMAN = {"ii": "2", "iii": "3", "iv": "4", "vi": "6", "vii": "7", "viii": "8", "ix": "9", "xi": "11", "xii": "12"}
@@ -116,7 +136,7 @@ def find_number_conflict(a: Quantities, b: Quantities) -> str | None:
     left, right = a.values, b.values
     if left != right:
         extra, missing = left - right, right - left
-        spare = {"1"} if not missing and b.has_one or not extra and a.has_one else set()
+        spare = {"1"} if (not missing and b.has_one) or (not extra and a.has_one) else set()
         if (extra | missing) - spare:
             return f"numbers differ: {_show(left)}, {_show(right)}"
     for value, units in a.measured.items():

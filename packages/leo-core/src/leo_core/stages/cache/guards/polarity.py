@@ -12,53 +12,89 @@ if TYPE_CHECKING:
 __all__ = ["find_antonyms", "find_negation_conflict", "is_negated"]
 
 _NEGATORS = frozenset(
-    """not no never without none nobody nothing nowhere neither nor cannot cant dont wont doesnt didnt isnt arent wasnt
-    werent shouldnt couldnt wouldnt havent hasnt hadnt aint non hardly barely""".split()
+    [
+        "not",
+        "no",
+        "never",
+        "without",
+        "none",
+        "nobody",
+        "nothing",
+        "nowhere",
+        "neither",
+        "nor",
+        "cannot",
+        "cant",
+        "dont",
+        "wont",
+        "doesnt",
+        "didnt",
+        "isnt",
+        "arent",
+        "wasnt",
+        "werent",
+        "shouldnt",
+        "couldnt",
+        "wouldnt",
+        "havent",
+        "hasnt",
+        "hadnt",
+        "aint",
+        "non",
+        "hardly",
+        "barely",
+    ]
 )
 _IDIOMS = (("or", "not"), ("not", "only"), ("no", "matter"), ("why", "not"), ("no", "doubt"), ("not", "just"))
 
 _PAIRS = """
-safe:unsafe,dangerous,hazardous,risky legal:illegal,unlawful possible:impossible allow:forbid,ban,prohibit,deny,block,prevent
-enable:disable,deactivate activate:deactivate,disable open:close,shut,closed start:stop,end,finish,quit begin:end,finish,stop
-increase:decrease,reduce,lower,shrink,cut raise:lower,reduce,decrease grow:shrink,decline rise:fall,drop,decline gain:lose,loss
-win:lose,loss buy:sell purchase:sell borrow:lend hire:fire import:export upload:download send:receive push:pull accept:reject,decline,refuse
-approve:reject,decline,deny,refuse love:hate like:dislike,hate good:bad,evil,poor best:worst better:worse positive:negative advantage:disadvantage,drawback
-pro:con pros:cons benefit:drawback,harm,risk strength:weakness strong:weak hot:cold warm:cool,cold fast:slow quick:slow early:late old:young,new
-new:old,used ancient:modern rich:poor cheap:expensive,costly cheapest:dearest easy:hard,difficult simple:complex,complicated light:heavy,dark
-bright:dark,dim big:small,little,tiny large:small,little,tiny long:short tall:short wide:narrow thick:thin deep:shallow high:low full:empty
-hard:soft wet:dry clean:dirty loud:quiet happy:sad,unhappy healthy:sick,unhealthy,ill alive:dead live:die birth:death born:die,died
-love:hate friend:enemy true:false right:wrong,left correct:wrong,incorrect left:right top:bottom up:down upper:lower inside:outside
-indoor:outdoor internal:external inner:outer public:private front:back,rear north:south east:west northern:southern eastern:western
-male:female man:woman men:women boy:girl husband:wife father:mother son:daughter brother:sister uncle:aunt king:queen
-add:remove,subtract,delete insert:remove,delete include:exclude,omit attach:detach install:uninstall,remove connect:disconnect lock:unlock
-encrypt:decrypt encode:decode compress:decompress,extract load:unload pack:unpack zip:unzip mount:unmount subscribe:unsubscribe follow:unfollow
-login:logout sign-in:sign-out create:delete,destroy,remove build:destroy,demolish save:spend,delete,waste earn:spend deposit:withdraw,withdrawal
-credit:debit income:expense asset:liability profit:loss supply:demand optimist:pessimist win:defeat victory:defeat attack:defend,defense
-war:peace hope:despair success:failure succeed:fail pass:fail appear:disappear,vanish arrive:depart,leave enter:exit,leave come:go
-remember:forget teach:learn question:answer ask:answer show:hide visible:invisible,hidden present:absent,past presence:absence
-future:past permanent:temporary always:never,sometimes everyone:nobody everything:nothing everywhere:nowhere all:none
-major:minor majority:minority senior:junior superior:inferior maximum:minimum max:min maximize:minimize maximise:minimise
-minimum:maximum most:least,fewest more:less,fewer greater:less,lesser,smaller higher:lower bigger:smaller larger:smaller longer:shorter
-older:younger,newer faster:slower better:worse stronger:weaker taller:shorter richer:poorer cheaper:dearer,pricier easier:harder earlier:later
-highest:lowest biggest:smallest largest:smallest longest:shortest oldest:youngest,newest fastest:slowest tallest:shortest richest:poorest
-strongest:weakest easiest:hardest earliest:latest greatest:least above:below,under,beneath over:under before:after prior:after,following
-since:until first:last,final next:previous,last,prior former:latter upstairs:downstairs forward:backward,back forwards:backwards
-ascending:descending clockwise:counterclockwise,anticlockwise even:odd prime:composite vertical:horizontal concave:convex
-acid:alkaline,base,basic acute:chronic,obtuse benign:malignant hyper:hypo hypertension:hypotension hyperglycemia:hypoglycemia
-arteries:veins artery:vein inhale:exhale expand:contract,shrink freeze:melt,thaw,unfreeze boil:freeze absorb:emit attract:repel
-input:output read:write client:server frontend:backend synchronous:asynchronous sync:async static:dynamic mutable:immutable
-abstract:concrete virtual:physical online:offline wired:wireless manual:automatic front-end:back-end serial:parallel
+safe:unsafe,dangerous,hazardous,risky legal:illegal,unlawful possible:impossible
+allow:forbid,ban,prohibit,deny,block,prevent enable:disable,deactivate activate:deactivate,disable
+open:close,shut,closed start:stop,end,finish,quit begin:end,finish,stop increase:decrease,reduce,lower,shrink,cut
+raise:lower,reduce,decrease grow:shrink,decline rise:fall,drop,decline gain:lose,loss win:lose,loss buy:sell
+purchase:sell borrow:lend hire:fire import:export upload:download send:receive push:pull accept:reject,decline,refuse
+approve:reject,decline,deny,refuse love:hate like:dislike,hate good:bad,evil,poor best:worst better:worse
+positive:negative advantage:disadvantage,drawback pro:con pros:cons benefit:drawback,harm,risk strength:weakness
+strong:weak hot:cold warm:cool,cold fast:slow quick:slow early:late old:young,new new:old,used ancient:modern
+rich:poor cheap:expensive,costly cheapest:dearest easy:hard,difficult simple:complex,complicated light:heavy,dark
+bright:dark,dim big:small,little,tiny large:small,little,tiny long:short tall:short wide:narrow thick:thin
+deep:shallow high:low full:empty hard:soft wet:dry clean:dirty loud:quiet happy:sad,unhappy healthy:sick,unhealthy,ill
+alive:dead live:die birth:death born:die,died friend:enemy true:false right:wrong,left correct:wrong,incorrect
+left:right top:bottom up:down upper:lower inside:outside indoor:outdoor internal:external inner:outer public:private
+front:back,rear north:south east:west northern:southern eastern:western male:female man:woman men:women boy:girl
+husband:wife father:mother son:daughter brother:sister uncle:aunt king:queen add:remove,subtract,delete
+insert:remove,delete include:exclude,omit attach:detach install:uninstall,remove connect:disconnect lock:unlock
+encrypt:decrypt encode:decode compress:decompress,extract load:unload pack:unpack zip:unzip mount:unmount
+subscribe:unsubscribe follow:unfollow login:logout sign-in:sign-out create:delete,destroy,remove
+build:destroy,demolish save:spend,delete,waste earn:spend deposit:withdraw,withdrawal credit:debit income:expense
+asset:liability profit:loss supply:demand optimist:pessimist win:defeat victory:defeat attack:defend,defense war:peace
+hope:despair success:failure succeed:fail pass:fail appear:disappear,vanish arrive:depart,leave enter:exit,leave
+come:go remember:forget teach:learn question:answer ask:answer show:hide visible:invisible,hidden present:absent,past
+presence:absence future:past permanent:temporary always:never,sometimes everyone:nobody everything:nothing
+everywhere:nowhere all:none major:minor majority:minority senior:junior superior:inferior maximum:minimum max:min
+maximize:minimize maximise:minimise minimum:maximum most:least,fewest more:less,fewer greater:less,lesser,smaller
+higher:lower bigger:smaller larger:smaller longer:shorter older:younger,newer faster:slower stronger:weaker
+taller:shorter richer:poorer cheaper:dearer,pricier easier:harder earlier:later highest:lowest biggest:smallest
+largest:smallest longest:shortest oldest:youngest,newest fastest:slowest tallest:shortest richest:poorest
+strongest:weakest easiest:hardest earliest:latest greatest:least above:below,under,beneath over:under before:after
+prior:after,following since:until first:last,final next:previous,last,prior former:latter upstairs:downstairs
+forward:backward,back forwards:backwards ascending:descending clockwise:counterclockwise,anticlockwise even:odd
+prime:composite vertical:horizontal concave:convex acid:alkaline,base,basic acute:chronic,obtuse benign:malignant
+hyper:hypo hypertension:hypotension hyperglycemia:hypoglycemia arteries:veins artery:vein inhale:exhale
+expand:contract,shrink freeze:melt,thaw,unfreeze boil:freeze absorb:emit attract:repel input:output read:write
+client:server frontend:backend synchronous:asynchronous sync:async static:dynamic mutable:immutable abstract:concrete
+virtual:physical online:offline wired:wireless manual:automatic front-end:back-end serial:parallel
 domestic:foreign,international local:global,remote urban:rural liberal:conservative guilty:innocent innocence:guilt
 plaintiff:defendant employer:employee teacher:student doctor:patient landlord:tenant buyer:seller lender:borrower
-host:guest parent:child predator:prey vegetarian:meat employed:unemployed married:single,divorced,unmarried marry:divorce
-with:without including:excluding,except include:except minimum:maximum sunrise:sunset dawn:dusk ceiling:floor
-import:export immigrant:emigrant immigration:emigration introvert:extrovert theist:atheist quantity:quality
-opaque:transparent fake:real,genuine artificial:natural natural:artificial,synthetic raw:cooked fresh:stale,rotten
-sweet:bitter,sour tight:loose rough:smooth sharp:blunt,dull brave:cowardly generous:selfish,stingy polite:rude
-lend:borrow give:take,receive win:lose gained:lost optional:mandatory,required,compulsory voluntary:mandatory,compulsory
-free:paid prepaid:postpaid fixed:variable,floating long-term:short-term active:inactive,passive passive:active
-bull:bear bullish:bearish hot:cold sell:buy dry:wet cause:cure,prevent treat:cause encourage:discourage
-agree:disagree trust:distrust respect:disrespect agree:refuse proceed:cancel continue:stop,cancel confirm:cancel
+host:guest parent:child predator:prey vegetarian:meat employed:unemployed married:single,divorced,unmarried
+marry:divorce with:without including:excluding,except include:except sunrise:sunset dawn:dusk ceiling:floor
+immigrant:emigrant immigration:emigration introvert:extrovert theist:atheist quantity:quality opaque:transparent
+fake:real,genuine artificial:natural natural:artificial,synthetic raw:cooked fresh:stale,rotten sweet:bitter,sour
+tight:loose rough:smooth sharp:blunt,dull brave:cowardly generous:selfish,stingy polite:rude lend:borrow
+give:take,receive win:lose gained:lost optional:mandatory,required,compulsory voluntary:mandatory,compulsory free:paid
+prepaid:postpaid fixed:variable,floating long-term:short-term active:inactive,passive passive:active bull:bear
+bullish:bearish sell:buy dry:wet cause:cure,prevent treat:cause encourage:discourage agree:disagree trust:distrust
+respect:disrespect agree:refuse proceed:cancel continue:stop,cancel confirm:cancel
 """
 _EXCEPTIONS = frozenset({"able", "side", "form", "vest", "come", "tend", "press", "port", "pose", "valuable", "less"})
 _NEGATIVE_PREFIXES = ("un", "in", "im", "il", "ir", "dis", "non", "de", "anti", "mis")

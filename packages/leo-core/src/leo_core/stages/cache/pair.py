@@ -1,0 +1,129 @@
+"""P(same answer | two questions): a small calibrated gradient-boosted model, shipped as numbers.
+
+The model is trained by ``packages/leo-core/train/pair_model.py``; its evaluation is a walk through all trees at once
+and the calibrated logistic of their sum (Friedman 2001, *Greedy function approximation*; Platt 1999).
+"""
+
+from __future__ import annotations
+
+import json
+from functools import lru_cache
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from leo_core.errors import ConfigError
+from leo_core.stages.cache.pair_features import FEATURES, Traits, WordTable, compare_traits, read_traits
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    import numpy.typing as npt
+
+    from leo_core.records import Json
+    from leo_core.stages.cache.guards import Profile
+
+    Floats = npt.NDArray[np.float64]
+
+__all__ = ["PairModel", "load_pair_model"]
+
+_FILE = "pair_model.json"
+_CLIP = 30.0
+_TEXTS_KEPT = 4096
+
+
+class PairModel:
+    """P(same answer) of pairs of questions.
+
+    The seam for a kernel is :meth:`score_rows`: a feature matrix in, probabilities out.
+
+    Args:
+        weights: What the training script wrote.
+        embed: Turns texts into unit rows; needed by :meth:`probability` only.
+
+    Raises:
+        ConfigError: When the weights were trained for other features.
+    """
+
+    def __init__(
+        self, weights: Mapping[str, Json], *, embed: Callable[[Sequence[str]], npt.NDArray[np.float32]] | None = None
+    ) -> None:
+        if tuple(weights["features"]) != FEATURES:
+            msg = "the pair model's weights were trained for other features; run packages/leo-core/train/pair_model.py"
+            raise ConfigError(msg)
+        words: Mapping[str, list[float]] = weights["words"]
+        self.table = WordTable(
+            idf={word: row[0] for word, row in words.items()},
+            default_idf=float(weights["default_idf"]),
+            shared={word: row[1] for word, row in words.items() if row[1]},
+            missing={word: row[2] for word, row in words.items() if row[2]},
+        )
+        self.embedder: str = weights["embedder"]
+        self._embed = embed
+        self._read = lru_cache(maxsize=_TEXTS_KEPT)(self._read_traits)
+        self._feature = np.array(weights["feature"], dtype=np.intp)
+        self._threshold = np.array(weights["threshold"], dtype=np.float64)
+        self._left = np.array(weights["left"], dtype=np.intp)
+        self._right = np.array(weights["right"], dtype=np.intp)
+        self._value = np.array(weights["value"], dtype=np.float64)
+        self._roots = np.array(weights["roots"], dtype=np.intp)
+        self._depth = int(weights["depth"])
+        self._slope, self._intercept = (float(each) for each in weights["calibration"])
+
+    def probability(self, a: Sequence[str], b: Sequence[str]) -> Floats:
+        """P(same answer) of ``a[i]`` and ``b[i]``, float64 ``(n,)``, with the cosines of the embedder given.
+
+        Raises:
+            ConfigError: When the model was built without ``embed``.
+        """
+        if self._embed is None:
+            msg = "this pair model has no embedder; pass cosines to probability_at, or build it with embed=..."
+            raise ConfigError(msg)
+        if not a:
+            return np.empty(0)
+        rows = self._embed([*a, *b]).astype(np.float64)
+        return self.probability_at(np.einsum("ij,ij->i", rows[: len(a)], rows[len(a) :]), a, b)
+
+    def probability_at(self, cosines: Sequence[float] | Floats, a: Sequence[str], b: Sequence[str]) -> Floats:
+        """P(same answer) of ``a[i]`` and ``b[i]`` at their cosines, float64 ``(n,)``, in (0, 1)."""
+        if not len(a) == len(b) == len(cosines):
+            msg = f"{len(cosines)} cosines for {len(a)} and {len(b)} texts; the lengths must be equal"
+            raise ConfigError(msg)
+        if not a:
+            return np.empty(0)
+        rows = [
+            compare_traits(self._read(one), self._read(two), float(cosine), self.table)
+            for one, two, cosine in zip(a, b, cosines, strict=True)
+        ]
+        return self.score_rows(np.array(rows, dtype=np.float64))
+
+    def profile(self, text: str) -> Profile:
+        """What the guards compare of a text; texts seen lately are not read again."""
+        return self._read(text).profile
+
+    def _read_traits(self, text: str) -> Traits:
+        return read_traits(text, self.table)
+
+    def score_rows(self, rows: Floats) -> Floats:
+        """Calibrated probabilities, float64 ``(n,)``, of feature rows ``(n, len(FEATURES))``."""
+        nodes = np.broadcast_to(self._roots, (len(rows), len(self._roots)))
+        lines = np.arange(len(rows))[:, None]
+        for _ in range(self._depth):
+            goes_left = rows[lines, self._feature[nodes]] <= self._threshold[nodes]
+            nodes = np.where(goes_left, self._left[nodes], self._right[nodes])
+        raw = self._value[nodes].sum(axis=1)
+        logit = np.clip(self._slope * raw + self._intercept, -_CLIP, _CLIP)
+        probabilities: Floats = 1.0 / (1.0 + np.exp(-logit))
+        return probabilities
+
+
+def load_pair_model(*, embed: Callable[[Sequence[str]], npt.NDArray[np.float32]] | None = None) -> PairModel:
+    """The shipped pair model; reads one file of the package.
+
+    Args:
+        embed: Turns texts into unit rows, such as ``load_embedder("hashed").embed``; without it only
+            :meth:`PairModel.probability_at` works.
+    """
+    text = (files("leo_core.stages.cache") / _FILE).read_text(encoding="utf-8")
+    return PairModel(json.loads(text), embed=embed)

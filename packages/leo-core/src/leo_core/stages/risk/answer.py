@@ -1,0 +1,123 @@
+"""How likely is this answer to be wrong, or not to stand on its context?
+
+Two logistic heads, trained by ``train/answer_risk.py``: ``reasoning`` for answers without a context and ``grounded`` for
+answers to a prompt that supplies one. Both are calibrated on out-of-fold scores. Attributions are exact: they add up to
+the log-odds of ``value``.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Literal
+
+from leo_core.records import Risk
+from leo_core.stages.risk.answer_features import agreement_of, evidence_features, reasoning_features
+from leo_core.stages.risk.context import find_context
+from leo_core.stages.risk.grounding import grounding_features
+from leo_core.stages.risk.linear import Score, sigmoid
+from leo_core.stages.risk.shipped import shipped_linear
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from leo_core.records import Draft, Request, Verdict
+    from leo_core.stages.risk.config import RiskConfig
+
+__all__ = ["answer_features", "score_answer"]
+
+_Z95 = 1.959963984540054
+_EVIDENCE = ("agreed", "disagreed", "compared", "record", "token_surprise", "worst_token", "cut_off", "format_missed", "refusal")
+
+
+def score_answer(
+    request: Request,
+    draft: Draft,
+    *,
+    verdict: Verdict | None = None,
+    other_drafts: tuple[Draft, ...] = (),
+    config: RiskConfig,
+    max_error: float | None = None,
+    other_agreement: float | None = None,
+    trust: float | None = None,
+) -> Risk:
+    """Risk of an answer, with a 95 % interval and an action.
+
+    The interval is normal in log-odds. Its variance is that of the fitted score (coefficients, clustered by question)
+    plus the variance between models, measured by leaving one model out at a time; for a question with neither numbers,
+    code nor context, which the training did not hold, the parts of the score that the answer's form contributes are
+    shrunk by ``config.unfamiliar_shrinkage`` and ``config.unfamiliar_variance`` is added.
+
+    Args:
+        request: The request; a supplied context is found in its messages.
+        draft: The answer to judge.
+        verdict: The committee's verdict, where there is one; its votes say who agrees.
+        other_drafts: The other answers to the same request.
+        config: Settings.
+        max_error: Largest acceptable P(wrong), in [0, 1]; ``None`` takes ``config.accept_below``.
+        other_agreement: Share of ``other_drafts`` that give the same answer, in [0, 1]; believed before the verdict.
+        trust: The member's current rate of right answers, in (0, 1), where LEO has learned one.
+
+    Returns:
+        The risk. ``action``: ``accept`` when the compared figure (``config.accept_on``) is at most ``max_error``;
+        ``abstain`` when the lower 95 % bound is at least ``config.abstain_above`` and above ``max_error``;
+        ``escalate`` otherwise.
+    """
+    head, features = answer_features(
+        request, draft, verdict=verdict, other_drafts=other_drafts, other_agreement=other_agreement, trust=trust
+    )
+    model = shipped_linear("answer", head)
+    score = model.score(features)
+    unfamiliar = head == "reasoning" and not _is_familiar(features)
+    if unfamiliar:
+        score = _shrink(score, config)
+    half = _Z95 * math.sqrt(score.variance)
+    value = sigmoid(score.logit)
+    interval = (sigmoid(score.logit - half), sigmoid(score.logit + half))
+    return Risk(
+        value=value,
+        interval=interval,
+        attributions=score.attributions,
+        action=_choose_action(value, interval, config.accept_below if max_error is None else max_error, config),
+    )
+
+
+def answer_features(
+    request: Request,
+    draft: Draft,
+    *,
+    verdict: Verdict | None = None,
+    other_drafts: tuple[Draft, ...] = (),
+    other_agreement: float | None = None,
+    trust: float | None = None,
+) -> tuple[Literal["reasoning", "grounded"], dict[str, float]]:
+    """The head that judges the answer, and its features by name."""
+    agreed, disagreed = agreement_of(draft, verdict, other_drafts, other_agreement)
+    base = 1.0 - sigmoid(shipped_linear("answer", "reasoning").base)
+    evidence = evidence_features(request, draft, agreed=agreed, disagreed=disagreed, record=trust, base=base)
+    context = find_context(request)
+    if context:
+        return "grounded", evidence | grounding_features(draft.text, context, request.question)
+    return "reasoning", evidence | reasoning_features(request.question, draft.text)
+
+
+def _is_familiar(features: Mapping[str, float]) -> bool:
+    """Whether the question holds at least two numbers, or code; ``question_numbers`` is log(1 + n) − 1."""
+    return features["question_numbers"] > math.log1p(1.5) - 1.0 or features["question_code"] > 0.0
+
+
+def _shrink(score: Score, config: RiskConfig) -> Score:
+    factor = config.unfamiliar_shrinkage
+    shrunk = {
+        name: share if name == "base" or name in _EVIDENCE else factor * share for name, share in score.attributions.items()
+    }
+    return Score(
+        logit=sum(shrunk.values()), variance=score.variance + config.unfamiliar_variance, attributions=shrunk
+    )
+
+
+def _choose_action(
+    value: float, interval: tuple[float, float], max_error: float, config: RiskConfig
+) -> Literal["accept", "escalate", "abstain"]:
+    if (value if config.accept_on == "value" else interval[1]) <= max_error:
+        return "accept"
+    return "abstain" if interval[0] >= max(config.abstain_above, max_error) else "escalate"

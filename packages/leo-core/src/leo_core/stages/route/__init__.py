@@ -1,0 +1,1 @@
+"""Choose the way on which a request is answered."""

@@ -1,0 +1,87 @@
+"""Settings of the route stage."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from leo_core.errors import ConfigError
+from leo_core.records import Route
+
+__all__ = ["RouteConfig"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RouteConfig:
+    """What an answer, a second and an error are worth.
+
+    ``loss_usd`` is the one setting to think about: what a wrong answer costs you. At the default of five cents, a route
+    that is right one time in a hundred more often may cost 0.05 cents more. Raise it where errors are dear, lower it
+    where answers are cheap; a request's ``max_error`` replaces it by a bound.
+
+    Attributes:
+        loss_usd: Loss of a wrong answer, in US dollars; ≥ 0.
+        latency_usd_per_s: Price of a second of waiting; ≥ 0.
+        harm_weight: The loss is multiplied by 1 + ``harm_weight`` · P(high-risk category); ≥ 0.
+        harm_above: From this P(high-risk category) on, the request goes to the consensus route where there is one, else to
+            large; in [0, 1]. Held-out recall at the default is reported by ``train/category_risk.py``.
+        novel_above: Novelty above which a request counts as novel, in [0, 1]; unknown novelty always does.
+        small_when_novel: Whether ``small`` alone may answer a novel request although a better route is there.
+        explore: Whether success rates are drawn (Thompson sampling) or taken at their means.
+        forgetting: Factor on a (region, route) record at each of its outcomes, in (0, 1].
+        prior_weight: What the prior success rates are worth, in observed outcomes; > 0.
+        prior_small: Prior success rate of ``small``; these four lie in (0, 1) and yield to outcomes.
+        prior_cascade: … of ``cascade``.
+        prior_large: … of ``large``.
+        prior_consensus: … of ``consensus``.
+        estimate_weight: What an option's own estimate of cost and latency is worth, in observed outcomes; > 0.
+        unknown_cost_usd: Cost that is assumed for one call of unknown price, at least; > 0. Unknown is never free.
+        unknown_latency_s: Latency that is assumed where it is unknown; > 0.
+        difficulty_slope: How far the errors of the other routes follow the request's difficulty for ``small``; in [0, 2].
+    """
+
+    loss_usd: float = 0.05
+    latency_usd_per_s: float = 0.0002
+    harm_weight: float = 4.0
+    harm_above: float = 0.25
+    novel_above: float = 0.95
+    small_when_novel: bool = False
+    explore: bool = True
+    forgetting: float = 0.998
+    prior_weight: float = 6.0
+    prior_small: float = 0.75
+    prior_cascade: float = 0.85
+    prior_large: float = 0.90
+    prior_consensus: float = 0.92
+    estimate_weight: float = 5.0
+    unknown_cost_usd: float = 0.01
+    unknown_latency_s: float = 5.0
+    difficulty_slope: float = 0.8
+
+    def __post_init__(self) -> None:
+        """Refuse settings outside their range.
+
+        Raises:
+            ConfigError: Names the setting, its value and its range.
+        """
+        tiny, huge = 1e-12, 1e9
+        for name in ("loss_usd", "latency_usd_per_s", "harm_weight"):
+            self._check(name, 0.0, huge)
+        for name in ("harm_above", "novel_above"):
+            self._check(name, 0.0, 1.0)
+        for name in ("prior_weight", "estimate_weight", "unknown_cost_usd", "unknown_latency_s"):
+            self._check(name, tiny, huge)
+        for name in ("prior_small", "prior_cascade", "prior_large", "prior_consensus"):
+            self._check(name, 1e-6, 1.0 - 1e-6)
+        self._check("forgetting", tiny, 1.0)
+        self._check("difficulty_slope", 0.0, 2.0)
+
+    def prior_success(self, route: Route) -> float:
+        """Prior success rate of a route that calls models."""
+        rates = {Route.SMALL: self.prior_small, Route.CASCADE: self.prior_cascade, Route.LARGE: self.prior_large}
+        return rates.get(route, self.prior_consensus)
+
+    def _check(self, name: str, low: float, high: float) -> None:
+        value = getattr(self, name)
+        if not (math.isfinite(value) and low <= value <= high):
+            raise ConfigError(f"RouteConfig.{name} is {value!r}; it must lie in [{low:g}, {high:g}]")

@@ -1,0 +1,476 @@
+"""LEO as a chat model of LangChain."""
+
+from __future__ import annotations
+
+import asyncio
+import difflib
+import hashlib
+import json
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import aclosing, closing
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+from langchain_core.caches import BaseCache
+from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
+from langchain_core.language_models import BaseChatModel, LangSmithParams, LanguageModelInput, ModelProfile
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
+from langchain_core.runnables import Runnable, RunnableConfig
+from langchain_core.tools import BaseTool
+from langchain_core.utils import from_env, secret_from_env
+from langchain_core.utils.function_calling import convert_to_openai_tool
+from pydantic import Field, PrivateAttr, SecretStr, model_validator
+
+from leo_core.config import LEOConfig
+from leo_core.errors import ConfigError
+from leo_langchain._answers import ChunkWriter, make_message
+from leo_langchain._engine import LazyEngine, Members, configure, name_member
+from leo_langchain._fingerprint import fingerprint_model, plain
+from leo_langchain._profile import intersect_profiles
+from leo_langchain._request import build_request
+from leo_langchain._structured import bind_schema
+from leo_langchain._version import __version__
+from leo_langchain.tenancy import current_session, current_tenant
+
+if TYPE_CHECKING:
+    from leo_core import LEO
+    from leo_core.records import Request
+
+__all__ = ["ChatLEO", "LEOChatModel"]
+
+_ENGINE_FIELDS = frozenset({
+    "small", "large", "jury", "max_wrong_hits", "store", "signing_key", "config", "embedder", "listeners", "checker",
+    "seed", "prices", "api_key", "base_url", "timeout", "max_retries",
+})  # fmt: skip
+_DEFAULTS = ("temperature", "top_p", "max_tokens", "seed", "stop", "tenant", "max_error", "max_cost_usd", "route")
+
+
+class LEOChatModel(BaseChatModel):
+    """One chat model made of several: answered by the cheapest route that can be trusted, with a receipt.
+
+    ??? info "Setup"
+
+        ```bash
+        pip install leo-langchain "leo-core[openai]"
+        ```
+
+    ??? info "Key init args: members and policy"
+
+        small: Asked where that is enough: a name like ``"openai:gpt-5-mini"``, a chat model, or a leo_core model.
+        large: Asked where the small one is not enough.
+        jury: Asked when a verdict is needed; ``small`` and ``large`` may sit in it.
+        max_wrong_hits: The cache's promise: the share of wrong answers among those served from it stays below.
+            0 turns semantic hits off.
+        max_error, max_cost_usd: Per request.
+        store: A path, ``":memory:"``, or a store of leo_core.
+        tenant: Whose requests these are, where neither the call nor a ``tenant(...)`` block says so.
+        config: Every other setting (``LEOConfig``).
+
+    ??? info "Key init args: completion params"
+
+        model: The one member, where there is neither ``small`` nor ``large``.
+        temperature, top_p, max_tokens, stop: Handed to every member.
+        api_key, base_url: For members given by name; a mapping by provider where they differ. Without a key each
+            provider's SDK reads its own variable (``OPENAI_API_KEY``, ``ANTHROPIC_API_KEY``).
+        timeout, max_retries: For members given by name.
+
+    ??? info "Instantiate"
+
+        ```python
+        from leo_langchain import LEOChatModel
+
+        model = LEOChatModel(small="openai:gpt-5-mini", large="anthropic:claude-sonnet-4-5", store="leo.db")
+        ```
+
+    ??? info "Invoke"
+
+        ```python
+        message = model.invoke("How many days has February in 2028?")
+        message.response_metadata["leo"]  # route, risk, cost, receipt, …
+        ```
+
+    ??? info "Response metadata"
+
+        ``response_metadata["leo"]`` holds plain values: ``route``, ``model``, ``risk``, ``risk_interval``, ``novelty``,
+        ``coherence``, ``cost_usd``, ``saved_usd``, ``cache`` (``hit``, ``why``), ``receipt``, ``answer_id``; on a hit
+        also ``saved_usage``. ``usage_metadata`` holds what was spent: nothing on a hit.
+
+    The cache is inside: ``stream`` and ``stream_events`` are served from it as well, and LangChain's global cache is
+    not consulted. ``cache=False`` turns it off; ``invoke(..., cache="exact")`` matches exactly only.
+    """
+
+    small: Any = None
+    large: Any = None
+    jury: tuple[Any, ...] = ()
+    max_wrong_hits: float | None = Field(default=None, ge=0.0, lt=1.0)
+    max_error: float | None = Field(default=None, ge=0.0, le=1.0)
+    max_cost_usd: float | None = Field(default=None, ge=0.0)
+    route: str | None = None
+    store: Any = ":memory:"
+    signing_key: Any = Field(default=None, exclude=True, repr=False)
+    tenant: str | None = None
+    config: LEOConfig | None = None
+    embedder: Any = None
+    listeners: tuple[Any, ...] = Field(default=(), exclude=True)
+    checker: Callable[..., bool | None] | None = Field(default=None, exclude=True)
+    seed: int | None = None
+    prices: Mapping[str, Any] = Field(default_factory=dict)
+
+    model: str | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    max_tokens: int | None = None
+    stop: list[str] | str | None = None
+    timeout: float | None = None
+    max_retries: int | None = None
+    api_key: SecretStr | dict[str, SecretStr] | None = Field(default_factory=secret_from_env("LEO_API_KEY", default=None))
+    base_url: str | dict[str, str] | None = Field(default_factory=from_env("LEO_BASE_URL", default=None))
+    streaming: bool = False
+    cache: BaseCache | bool | None = Field(default=False, exclude=True)
+
+    _engine: LazyEngine = PrivateAttr(default_factory=LazyEngine)
+
+    # --------------------------------------------------------------------------------------------- construction
+
+    @classmethod
+    def from_preset(cls, preset: Literal["economy", "balanced", "verified", "private"], **settings: Any) -> Self:
+        """A model with a named set of settings.
+
+        Args:
+            preset: ``economy``, ``balanced``, ``verified`` or ``private``.
+            **settings: As for the constructor, without ``config``.
+        """
+        return cls(config=LEOConfig.preset(preset), **settings)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_unknown(cls, given: Any) -> Any:
+        """A misspelt argument is an error, not silently nothing."""
+        if not isinstance(given, Mapping):
+            return given
+        known = {*cls.model_fields, *(field.alias for field in cls.model_fields.values() if field.alias)}
+        for name in given:
+            if name not in known:
+                near = difflib.get_close_matches(str(name), sorted(known), n=1)
+                hint = f"; did you mean {near[0]!r}?" if near else ""
+                message = f"LEOChatModel has no argument {name!r}{hint}"
+                raise ConfigError(message)
+        return given
+
+    @model_validator(mode="after")
+    def _check_members(self) -> Self:
+        if self.model and self.small is None and self.large is None and not self.jury:
+            self.__dict__["small"] = self.model
+        if self.small is None and self.large is None and not self.jury:
+            message = "LEOChatModel needs a member: give small=, large=, jury= or model="
+            raise ConfigError(message)
+        return self
+
+    @model_validator(mode="after")
+    def _set_leo_langchain_version(self) -> Self:
+        self._add_version("leo-langchain", __version__)
+        return self
+
+    def _resolve_model_profile(self) -> ModelProfile | None:
+        return intersect_profiles(self._given_members)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        private = getattr(self, "__pydantic_private__", None)
+        if name in _ENGINE_FIELDS and private and private["_engine"].built is not None:
+            message = f"{name} cannot be changed after the first request: make another LEOChatModel"
+            raise ConfigError(message)
+        super().__setattr__(name, value)
+
+    def __copy__(self) -> Self:
+        """A copy builds its own engine, so that changed settings take effect."""
+        copied = super().__copy__()
+        copied._engine = LazyEngine()  # noqa: SLF001 - a copy of this class
+        return copied
+
+    def __repr_args__(self) -> Any:
+        yield from ((name, getattr(self, name)) for name in ("small", "large") if getattr(self, name) is not None)
+        if self.jury:
+            yield "jury", list(self.jury)
+        yield "store", self.store
+
+    # ------------------------------------------------------------------------------------------------ the engine
+
+    @property
+    def leo(self) -> LEO:
+        """The core's engine: ``explain``, ``feedback``, ``public_key``, ``log`` and the rest."""
+        return self._engine.get(self._build)
+
+    def _build(self) -> LEO:
+        from leo_core import LEO  # noqa: PLC0415 - the engine loads numba
+
+        members = Members(options=self._member_options, prices=self.prices)
+        return LEO(
+            small=members.pick(self.small),
+            large=members.pick(self.large),
+            jury=members.pick_all(self.jury),
+            config=configure(self.config, self.max_wrong_hits),
+            store=self.store,
+            signing_key=self.signing_key,
+            embedder=self.embedder,
+            listeners=self.listeners,
+            checker=self.checker,
+            seed=self.seed,
+        )
+
+    async def _aleo(self) -> LEO:
+        """The engine, built off the event loop: opening a store touches the disk."""
+        return self._engine.built or await asyncio.to_thread(lambda: self.leo)
+
+    @property
+    def _member_options(self) -> dict[str, Any]:
+        return {
+            "api_key": _revealed(self.api_key),
+            "base_url": self.base_url,
+            "timeout_s": self.timeout,
+            "max_retries": self.max_retries,
+        }
+
+    @property
+    def _given_members(self) -> tuple[Any, ...]:
+        return tuple(member for member in (self.small, self.large, *self.jury) if member is not None)
+
+    def close(self) -> None:
+        """Write what is left and release the store; idempotent. A later request opens it again."""
+        self._engine.close()
+
+    async def aclose(self) -> None:
+        """:meth:`close` without blocking the event loop."""
+        await asyncio.to_thread(self.close)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    # -------------------------------------------------------------------------------------------------- identity
+
+    @property
+    def _llm_type(self) -> str:
+        return "leo"
+
+    @property
+    def _identifying_params(self) -> Mapping[str, Any]:
+        """Everything that can change an answer, without secrets."""
+        config = configure(self.config, self.max_wrong_hits)
+        return {
+            "model": self.model,
+            "small": _identify(self.small),
+            "large": _identify(self.large),
+            "jury": [_identify(member) for member in self.jury],
+            "policy_sha256": hashlib.sha256(json.dumps(plain(config.to_dict())).encode()).hexdigest(),
+            "tenant": self._tenant_of(None),
+            **{name: getattr(self, name) for name in _DEFAULTS if name != "tenant"},
+            "base_url": plain(self.base_url),
+            "cache": not self._cache_is_off,
+        }
+
+    @classmethod
+    def is_lc_serializable(cls) -> bool:
+        """LangChain loads only classes of its own list, so a serialised LEO could not be read back."""
+        return False
+
+    def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
+        names = "+".join(dict.fromkeys(name_member(member) for member in self._given_members))
+        params = LangSmithParams(
+            ls_provider="leo", ls_model_name=kwargs.get("model") or self.model or names, ls_model_type="chat"
+        )
+        temperature = kwargs.get("temperature", self.temperature)
+        if temperature is not None:
+            params["ls_temperature"] = temperature
+        max_tokens = kwargs.get("max_tokens", self.max_tokens)
+        if max_tokens is not None:
+            params["ls_max_tokens"] = max_tokens
+        stops = stop or kwargs.get("stop") or self.stop
+        if stops:
+            params["ls_stop"] = [stops] if isinstance(stops, str) else list(stops)
+        return params
+
+    # ---------------------------------------------------------------------------------------------------- tenancy
+
+    def invoke(
+        self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Any  # noqa: A002
+    ) -> AIMessage:
+        """Answer; takes ``tenant``, ``session``, constraints and sampling as keywords."""
+        return super().invoke(input, config, **_scoped(config, kwargs))
+
+    async def ainvoke(
+        self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Any  # noqa: A002
+    ) -> AIMessage:
+        """:meth:`invoke` without blocking the event loop."""
+        return await super().ainvoke(input, config, **_scoped(config, kwargs))
+
+    def stream(
+        self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Any  # noqa: A002
+    ) -> Iterator[AIMessageChunk]:
+        """Answer in pieces; hits of the cache too."""
+        yield from super().stream(input, config, **_scoped(config, kwargs))
+
+    async def astream(
+        self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Any  # noqa: A002
+    ) -> AsyncIterator[AIMessageChunk]:
+        """:meth:`stream` without blocking the event loop."""
+        async with aclosing(super().astream(input, config, **_scoped(config, kwargs))) as chunks:  # type: ignore[type-var] - it is a generator
+            async for chunk in chunks:
+                yield chunk
+
+    def stream_events(self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Any) -> Any:  # type: ignore[override]  # noqa: A002
+        """Answer as events; ``version="v3"`` gives a ``ChatModelStream``."""
+        return super().stream_events(input, config, **_scoped(config, kwargs))
+
+    def astream_events(self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Any) -> Any:  # type: ignore[override]  # noqa: A002
+        """:meth:`stream_events` without blocking the event loop."""
+        return super().astream_events(input, config, **_scoped(config, kwargs))
+
+    def _tenant_of(self, given: str | None) -> str:
+        return given or current_tenant() or self.tenant or "default"
+
+    @property
+    def _cache_is_off(self) -> bool:
+        return self.cache is False and "cache" in self.model_fields_set
+
+    def _request(self, messages: list[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any]) -> Request:
+        defaults = {name: getattr(self, name) for name in _DEFAULTS}
+        defaults["tenant"] = self._tenant_of(kwargs.get("tenant"))
+        defaults["session"] = current_session()
+        if self._cache_is_off:
+            defaults["cache"] = False
+        return build_request(messages, stop, kwargs, defaults=defaults)
+
+    # ---------------------------------------------------------------------------------------------------- answers
+
+    def _generate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,  # noqa: ARG002 - the base class reports to it
+        **kwargs: Any,
+    ) -> ChatResult:
+        answer = self.leo.ask(self._request(messages, stop, kwargs))
+        return ChatResult(generations=[ChatGeneration(message=make_message(answer))])
+
+    async def _agenerate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,  # noqa: ARG002 - as above
+        **kwargs: Any,
+    ) -> ChatResult:
+        leo = await self._aleo()
+        answer = await leo.aask(self._request(messages, stop, kwargs))
+        return ChatResult(generations=[ChatGeneration(message=make_message(answer))])
+
+    def _stream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,  # noqa: ARG002 - as above
+        **kwargs: Any,
+    ) -> Iterator[ChatGenerationChunk]:
+        writer = ChunkWriter()
+        with closing(self.leo.stream(self._request(messages, stop, kwargs))) as chunks:  # type: ignore[type-var] - it is a generator
+            for chunk in chunks:
+                yield from writer.write(chunk)
+
+    async def _astream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,  # noqa: ARG002 - as above
+        **kwargs: Any,
+    ) -> AsyncIterator[ChatGenerationChunk]:
+        leo = await self._aleo()
+        writer = ChunkWriter()
+        async with aclosing(leo.astream(self._request(messages, stop, kwargs))) as chunks:  # type: ignore[type-var] - it is a generator
+            async for chunk in chunks:
+                for piece in writer.write(chunk):
+                    yield piece
+
+    # -------------------------------------------------------------------------------------------- tools, schemas
+
+    def bind_tools(
+        self,
+        tools: Sequence[dict[str, Any] | type | Callable[..., Any] | BaseTool],
+        *,
+        tool_choice: Any = None,
+        strict: bool | None = None,
+        **kwargs: Any,
+    ) -> Runnable[LanguageModelInput, AIMessage]:
+        """Bind tools; every member gets them in its own format.
+
+        Args:
+            tools: Tools, functions, pydantic classes, or schemas in OpenAI's, Anthropic's or JSON Schema's form.
+            tool_choice: ``None``, ``"auto"``, ``"any"``, ``"none"``, or the name of a tool.
+            strict: Whether arguments must follow the schema, where a provider can promise that.
+            **kwargs: Further keywords of the call, such as ``response_format`` or ``parallel_tool_calls``.
+        """
+        bound = {"tools": [_openai_tool(tool, strict) for tool in tools], **kwargs}
+        if tool_choice is not None:
+            bound["tool_choice"] = tool_choice
+        return self.bind(**bound)
+
+    def with_structured_output(
+        self,
+        schema: dict[str, Any] | type,
+        *,
+        include_raw: bool = False,
+        method: Literal["function_calling", "json_schema", "json_mode"] = "function_calling",
+        strict: bool | None = None,
+        **kwargs: Any,
+    ) -> Runnable[LanguageModelInput, Any]:
+        """Answers in the form of a schema.
+
+        Args:
+            schema: A pydantic class, a ``TypedDict``, or a JSON schema.
+            include_raw: Whether to return ``{"raw", "parsed", "parsing_error"}``.
+            method: ``function_calling`` works with every member; ``json_schema`` uses the provider's structured
+                output where there is one; ``json_mode`` asks for any JSON object, whose form the prompt must say.
+            strict: Whether the reply must follow the schema, where a provider can promise that.
+            **kwargs: None are taken.
+
+        Raises:
+            ConfigError: The method or a keyword is unknown, or ``strict`` is given with ``json_mode``.
+        """
+        if kwargs:
+            message = f"with_structured_output does not take {', '.join(sorted(kwargs))}"
+            raise ConfigError(message)
+        return bind_schema(self, schema, method=method, strict=strict, include_raw=include_raw)
+
+
+ChatLEO = LEOChatModel
+"""The same under the name that LangChain's convention suggests."""
+
+
+def _revealed(key: SecretStr | dict[str, SecretStr] | None) -> str | dict[str, str] | None:
+    if isinstance(key, dict):
+        return {provider: secret.get_secret_value() for provider, secret in key.items()}
+    return None if key is None else key.get_secret_value()
+
+
+def _scoped(config: RunnableConfig | None, kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Keywords with the tenant and the session that the configuration names."""
+    named = {"tenant": current_tenant(config), "session": current_session(config)}
+    return {**{name: value for name, value in named.items() if value is not None}, **kwargs}
+
+
+def _identify(member: Any) -> Any:
+    if isinstance(member, BaseChatModel):
+        return fingerprint_model(member)
+    return member if member is None or isinstance(member, str) else plain(getattr(member, "fingerprint", repr(member)))
+
+
+def _openai_tool(tool: Any, strict: bool | None) -> dict[str, Any]:  # noqa: FBT001 - as LangChain names it
+    """A tool in OpenAI's form; a provider's built-in one (a mapping with another type) as it is."""
+    is_builtin = isinstance(tool, Mapping) and tool.get("type", "function") not in ("function", "object", "custom")
+    return dict(tool) if is_builtin else convert_to_openai_tool(tool, strict=strict)

@@ -1,0 +1,210 @@
+"""LangChain's own suites for chat models, under every way to set up a LEO."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from langchain_tests.integration_tests import ChatModelIntegrationTests
+from langchain_tests.unit_tests import ChatModelUnitTests
+
+from leo_langchain import LEOChatModel
+from tests.adapters.langchain.langchain_servers import anthropic_url, chat_anthropic, chat_openai, openai_url
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.*is in beta.*:langchain_core._api.beta_decorator.LangChainBetaWarning"),
+    pytest.mark.filterwarnings("ignore:Support for class-based `config` is deprecated"),
+]
+
+SHARED_STORE = Path(tempfile.mkdtemp(prefix="leo-langchain-")) / "shared.db"
+
+
+def urls() -> dict[str, str]:
+    """Addresses of the members given by name."""
+    return {"openai": openai_url(), "anthropic": anthropic_url()}
+
+
+class Unit(ChatModelUnitTests):
+    """What all unit suites here have in common."""
+
+    @property
+    def chat_model_class(self) -> type[LEOChatModel]:
+        return LEOChatModel
+
+    @property
+    def init_from_env_params(self) -> tuple[dict[str, str], dict[str, Any], dict[str, Any]]:
+        env = {"LEO_API_KEY": "sk-env", "LEO_BASE_URL": "http://127.0.0.1:9/v1"}
+        return env, {"small": "openai:gpt-5-mini"}, {"api_key": "sk-env", "base_url": "http://127.0.0.1:9/v1"}
+
+
+class Integration(ChatModelIntegrationTests):
+    """What all integration suites here have in common: every flag on."""
+
+    @property
+    def chat_model_class(self) -> type[LEOChatModel]:
+        return LEOChatModel
+
+    @property
+    def model_override_value(self) -> str:
+        return "another-model"
+
+    supports_json_mode = True
+    supports_image_inputs = True
+    supports_image_urls = True
+    supports_image_tool_message = True
+    supports_pdf_inputs = True
+    supports_pdf_tool_message = True
+    supports_anthropic_inputs = True
+    supports_audio_inputs = True
+
+
+class OneOpenAI:
+    """One member of the core, by name."""
+
+    @property
+    def chat_model_params(self) -> dict[str, Any]:
+        return {"small": "openai:gpt-loopback", "base_url": urls(), "api_key": "sk-test"}
+
+
+class OneAnthropic:
+    """One member of the core that speaks Anthropic's protocol."""
+
+    @property
+    def chat_model_params(self) -> dict[str, Any]:
+        return {"small": "anthropic:claude-loopback", "base_url": urls(), "api_key": "sk-ant-test"}
+
+
+class Router:
+    """A small and a large member of two providers."""
+
+    @property
+    def chat_model_params(self) -> dict[str, Any]:
+        return {
+            "small": "openai:gpt-loopback",
+            "large": "anthropic:claude-loopback",
+            "base_url": urls(),
+            "api_key": "sk-test",
+        }
+
+
+class Consensus:
+    """Three members, of two providers, and a forced vote."""
+
+    @property
+    def chat_model_params(self) -> dict[str, Any]:
+        jury = ["openai:gpt-loopback", "openai:llama-loopback", "anthropic:claude-loopback"]
+        return {"jury": jury, "route": "consensus", "base_url": urls(), "api_key": "sk-test"}
+
+
+class SharedStore:
+    """One SQLite store for all tests of both classes: in the second, what was asked before comes from the cache."""
+
+    @property
+    def chat_model_params(self) -> dict[str, Any]:
+        return {"small": "openai:gpt-loopback", "base_url": urls(), "api_key": "sk-test", "store": str(SHARED_STORE)}
+
+
+class ChatOpenAIMember:
+    """A ChatOpenAI instance."""
+
+    @property
+    def chat_model_params(self) -> dict[str, Any]:
+        return {"small": chat_openai()}
+
+
+class ChatAnthropicMember:
+    """A ChatAnthropic instance."""
+
+    @property
+    def chat_model_params(self) -> dict[str, Any]:
+        return {"small": chat_anthropic()}
+
+
+class InstanceRouter:
+    """Two instances and a name."""
+
+    @property
+    def chat_model_params(self) -> dict[str, Any]:
+        return {
+            "small": chat_openai(),
+            "large": chat_anthropic(),
+            "jury": [chat_openai(model="llama-loopback"), "openai:gpt-named"],
+            "base_url": urls(),
+            "api_key": "sk-test",
+        }
+
+
+class JsonSchema:
+    """Structured output by the provider's own means."""
+
+    @property
+    def structured_output_kwargs(self) -> dict[str, Any]:
+        return {"method": "json_schema"}
+
+
+class NoAudio:
+    """Anthropic's protocol has no audio."""
+
+    supports_audio_inputs = False
+
+
+class TestOneOpenAIUnit(OneOpenAI, Unit): ...
+
+
+class TestOneOpenAI(OneOpenAI, Integration): ...
+
+
+class TestOneOpenAIJsonSchema(JsonSchema, OneOpenAI, Integration): ...
+
+
+class TestOneAnthropicUnit(OneAnthropic, Unit): ...
+
+
+class TestOneAnthropic(NoAudio, OneAnthropic, Integration): ...
+
+
+class TestOneAnthropicJsonSchema(NoAudio, JsonSchema, OneAnthropic, Integration): ...
+
+
+class TestRouterUnit(Router, Unit): ...
+
+
+class TestRouter(Router, Integration): ...
+
+
+class TestConsensusUnit(Consensus, Unit): ...
+
+
+class TestConsensus(Consensus, Integration): ...
+
+
+class TestSharedStoreFirst(SharedStore, Integration): ...
+
+
+class TestSharedStoreSecond(SharedStore, Integration): ...
+
+
+class TestChatOpenAIMemberUnit(ChatOpenAIMember, Unit): ...
+
+
+class TestChatOpenAIMember(ChatOpenAIMember, Integration): ...
+
+
+class TestChatOpenAIMemberJsonSchema(JsonSchema, ChatOpenAIMember, Integration): ...
+
+
+class TestChatAnthropicMemberUnit(ChatAnthropicMember, Unit): ...
+
+
+class TestChatAnthropicMember(NoAudio, ChatAnthropicMember, Integration): ...
+
+
+class TestChatAnthropicMemberJsonSchema(NoAudio, JsonSchema, ChatAnthropicMember, Integration): ...
+
+
+class TestInstanceRouterUnit(InstanceRouter, Unit): ...
+
+
+class TestInstanceRouter(InstanceRouter, Integration): ...

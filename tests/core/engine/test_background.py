@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import logging
+import threading
+
+import pytest
+
+from leo_core.engine.background import Background, _close_if_alive
+
+
+def call(job):
+    return job()
+
+
+def test_jobs_run_in_order_and_flush_waits_for_them():
+    done = []
+    background = Background(call)
+    for number in range(100):
+        background.submit(lambda number=number: done.append(number))
+    assert background.flush(10)
+    assert done == list(range(100))
+    background.close()
+
+
+def test_no_thread_before_the_first_job():
+    background = Background(call)
+    assert background._thread is None
+    assert background.flush(0.1)
+    assert background.close()
+
+
+def test_a_full_queue_refuses_and_then_makes_the_submitter_wait():
+    gate, started, done = threading.Event(), threading.Event(), []
+    background = Background(call, capacity=1)
+    background.submit(lambda: (started.set(), gate.wait(10)))
+    assert started.wait(10)
+    assert background.try_submit(lambda: done.append(1))
+    assert not background.try_submit(lambda: done.append(2))
+    waiter = threading.Thread(target=lambda: background.submit(lambda: done.append(3)))
+    waiter.start()
+    waiter.join(0.05)
+    assert waiter.is_alive()
+    gate.set()
+    waiter.join(10)
+    assert background.flush(10)
+    assert done == [1, 3]
+    background.close()
+
+
+def test_a_job_may_submit_another_even_when_the_queue_is_full():
+    done = []
+    background = Background(call, capacity=1)
+
+    def outer():
+        background.submit(lambda: done.append("a"))
+        background.submit(lambda: done.append("b"))
+
+    background.submit(outer)
+    assert background.flush(10)
+    assert done == ["a", "b"]
+    background.close()
+
+
+def test_a_failing_job_is_logged_and_counted_and_the_next_goes_on(caplog):
+    done = []
+    background = Background(call)
+    with caplog.at_level(logging.ERROR, logger="leo_core"):
+        background.submit(lambda: 1 / 0)
+        background.submit(lambda: done.append(1))
+        assert background.flush(10)
+    assert done == [1]
+    assert background.failures == 1
+    assert "background job" in caplog.text
+    background.close()
+
+
+def test_close_finishes_what_is_queued_and_is_idempotent():
+    done = []
+    background = Background(call)
+    for number in range(50):
+        background.submit(lambda number=number: done.append(number))
+    assert background.close(10)
+    assert background.close(10)
+    assert done == list(range(50))
+    with pytest.raises(RuntimeError, match="closed"):
+        background.submit(lambda: None)
+
+
+def test_the_exit_hook_closes_a_living_background_and_ignores_a_dead_one():
+    import weakref
+
+    background = Background(call)
+    done = []
+    background.submit(lambda: done.append(1))
+    reference = weakref.ref(background)
+    _close_if_alive(reference)
+    assert done == [1]
+    _close_if_alive(lambda: None)

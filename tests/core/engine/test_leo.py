@@ -1,0 +1,468 @@
+"""LEO as its users meet it, on scripted members and real parts for everything else."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+
+import pytest
+from blockbuster import blockbuster_ctx
+
+from leo_core import LEO, LEOConfig, Message, Request, Route, verify_receipt
+from leo_core.errors import (
+    AbstainedError,
+    BudgetExceededError,
+    CapabilityError,
+    ConfigError,
+    NoAnswerError,
+    ProviderUnavailableError,
+    RateLimitError,
+    ReceiptError,
+    RequestError,
+    StreamInterruptedError,
+    TenantRequiredError,
+)
+from leo_core.providers.scripted import ScriptedModel
+from leo_core.records import Capabilities, ToolCall, Usage
+from leo_core.stages.consensus.config import ConsensusConfig
+from leo_core.stages.receipt.config import ReceiptConfig
+
+QUESTION = "How many days does February have in 2028?"
+
+
+def model(name="parrot", reply="The answer is 29.", **settings):
+    return ScriptedModel(name, replies=reply, **settings)
+
+
+def down(name="broken"):
+    return model(name, fail=ProviderUnavailableError("connection refused", provider="scripted", model=name))
+
+
+def test_ask_answers_with_a_receipt_that_verifies():
+    with LEO(small=model(cost=0.002)) as leo:
+        answer = leo.ask(QUESTION)
+        verify_receipt(answer.receipt, public_key=leo.public_key)
+        assert (answer.text, answer.route, answer.usage.cost_usd) == ("The answer is 29.", Route.SMALL, 0.002)
+        with LEO(small=model()) as other, pytest.raises(ReceiptError):
+            verify_receipt(answer.receipt, public_key=other.public_key)
+
+
+def test_asking_twice_hits_at_once_and_calls_once():
+    member = model(cost=0.002)
+    with LEO(small=member) as leo:
+        first, second = leo.ask(QUESTION), leo.ask(QUESTION)
+        assert member.calls == 1
+        assert (second.route, second.text, second.usage, second.saved.cost_usd) == (
+            Route.CACHE,
+            first.text,
+            Usage(),
+            0.002,
+        )
+        assert second.id != first.id
+        verify_receipt(second.receipt, public_key=leo.public_key)
+        leo.flush()
+        assert leo.ask(QUESTION).cache.hit
+        assert member.calls == 1
+
+
+def test_a_store_on_disk_is_found_again(tmp_path):
+    path = tmp_path / "leo.db"
+    with LEO(small=model(), store=path) as leo:
+        leo.ask(QUESTION)
+        key = leo.public_key
+    member = model()
+    with LEO(small=member, store=path) as leo:
+        assert leo.ask(QUESTION).cache.hit
+        assert leo.public_key == key
+        assert leo.log.audit() == 2
+    assert member.calls == 0
+    assert (tmp_path / "leo.db.key").stat().st_mode & 0o777 == 0o600
+
+
+def test_another_member_or_setting_is_another_key(tmp_path):
+    path = tmp_path / "leo.db"
+    with LEO(small=model("one"), store=path) as leo:
+        leo.ask(QUESTION, temperature=0.0)
+        assert not leo.ask(QUESTION, temperature=1.0).cache.hit
+    with LEO(small=model("two"), store=path) as leo:
+        assert not leo.ask(QUESTION, temperature=0.0).cache.hit
+
+
+def test_tenants_share_nothing():
+    member = model()
+    with LEO(small=member) as leo:
+        leo.ask(QUESTION, tenant="acme")
+        assert not leo.ask(QUESTION, tenant="other").cache.hit
+        assert leo.ask(QUESTION, tenant="acme").cache.hit
+    assert member.calls == 2
+
+
+def test_a_policy_may_require_a_tenant():
+    with LEO(small=model(), config=LEOConfig(require_tenant=True)) as leo:
+        with pytest.raises(TenantRequiredError):
+            leo.ask(QUESTION)
+        assert leo.ask(QUESTION, tenant="acme").text
+
+
+def test_streams_put_together_are_the_answer_and_end_with_it():
+    with LEO(small=model(reply="one two  three\n")) as leo:
+        for _ in range(2):  # live, then from the cache
+            chunks = list(leo.stream(QUESTION))
+            assert "".join(chunk.text for chunk in chunks) == "one two  three\n"
+            assert chunks[-1].answer.text == "one two  three\n"
+            assert all(chunk.answer is None for chunk in chunks[:-1])
+            assert len(chunks) > 2
+        assert chunks[-1].answer.cache.hit
+
+
+async def test_async_twins_never_block_the_loop(tmp_path):
+    members = [model(name, delay_s=0.01) for name in "abc"]
+    with LEO(small=members[0], large=members[1], jury=members, store=tmp_path / "leo.db") as leo:
+        await leo.aask("warm up the kernels please")
+        with blockbuster_ctx():
+            for route in (Route.SMALL, Route.LARGE, Route.CASCADE, Route.CONSENSUS):
+                answer = await leo.aask(f"{route} {QUESTION}", route=route)
+                verify_receipt(answer.receipt, public_key=leo.public_key)
+                chunks = [chunk async for chunk in leo.astream(f"{route} {QUESTION} again", route=route)]
+                assert "".join(chunk.text for chunk in chunks) == chunks[-1].answer.text
+            again = await asyncio.gather(*(leo.aask(f"{Route.SMALL} {QUESTION}", route=Route.SMALL) for _ in range(20)))
+        assert all(answer.cache.hit for answer in again)
+        await asyncio.to_thread(leo.flush)
+
+
+def test_streamed_tool_calls_put_together_are_the_message():
+    call = ToolCall(id="c1", name="add", arguments={"a": 2, "b": [1, "x"]})
+    reply = Message(role="assistant", content="Let me see", tool_calls=(call,))
+    with LEO(small=model(reply=reply)) as leo:
+        tools = ({"name": "add", "description": "", "parameters": {"type": "object"}},)
+        for _ in range(2):
+            chunks = list(leo.stream(QUESTION, tools=tools))
+            deltas = [delta for chunk in chunks for delta in chunk.tool_calls]
+            assert json.loads("".join(delta.arguments for delta in deltas)) == call.arguments
+            assert chunks[-1].answer.message == reply
+
+
+def test_consensus_outvotes_a_faulty_member():
+    jury = [model("a"), model("b", "It is 29"), model("liar", "The answer is 30.")]
+    with LEO(jury=jury) as leo:
+        answer = leo.ask(QUESTION)
+        assert answer.route is Route.CONSENSUS
+        assert "29" in answer.text
+        assert {vote.member: vote.answer_class for vote in answer.verdict.votes}["liar"] != answer.verdict.winner
+        verify_receipt(answer.receipt, public_key=leo.public_key)
+
+
+def test_a_hung_jury_abstains_and_its_answer_is_not_kept():
+    jury = [model(name, f"The answer is {number}.") for number, name in enumerate("abc")]
+    with LEO(jury=jury) as leo:
+        answer = leo.ask(QUESTION)
+        assert answer.verdict.abstained
+        verify_receipt(answer.receipt, public_key=leo.public_key)
+        leo.flush()
+        assert not leo.ask(QUESTION).cache.hit
+    config = LEOConfig(consensus=ConsensusConfig(on_abstain="raise"))
+    with LEO(jury=jury, config=config) as leo, pytest.raises(AbstainedError):
+        leo.ask(QUESTION)
+
+
+def test_a_cascade_escalates_when_the_small_answer_looks_wrong():
+    unsure = model("small", "I am not sure, I cannot answer this.")
+    with LEO(small=unsure, large=model("large")) as leo:
+        answer = leo.ask(QUESTION, route=Route.CASCADE, max_error=0.05)
+        assert answer.members == ("small", "large")
+        assert answer.text == "The answer is 29."
+
+
+def test_a_cascade_asks_the_jury_when_small_and_large_disagree():
+    jury = [model("third"), model("fourth")]
+    small, large = model("small", "I don't know. Perhaps 12?"), model("large")
+    with LEO(small=small, large=large, jury=[small, large, *jury]) as leo:
+        answer = leo.ask(QUESTION, route=Route.CASCADE, max_error=0.01)
+        assert set(answer.members) == {"small", "large", "third", "fourth"}
+        assert answer.route is Route.CASCADE
+        assert "29" in answer.text
+
+
+@pytest.mark.parametrize("route", [Route.SMALL, Route.LARGE, Route.CASCADE, Route.CONSENSUS])
+def test_a_failed_member_is_replaced_and_named(route):
+    good = model("good")
+    roles = {
+        Route.SMALL: {"small": down(), "large": good},
+        Route.LARGE: {"small": good, "large": down()},
+        Route.CASCADE: {"small": down(), "large": good},
+        Route.CONSENSUS: {"jury": [down(), good, model("third")]},
+    }[route]
+    with LEO(**roles) as leo:
+        answer = leo.ask(QUESTION, route=route)
+        assert answer.text == "The answer is 29."
+        assert [failure.member for failure in answer.failures] == ["broken"]
+        assert leo.counts["member.failed"] == 1
+        verify_receipt(answer.receipt, public_key=leo.public_key)
+
+
+def test_one_failed_member_raises_its_own_error_and_several_raise_all():
+    error = RateLimitError("slow down", provider="scripted", model="m", retry_after_s=3.0)
+    with LEO(small=model(fail=error)) as leo, pytest.raises(RateLimitError) as caught:
+        leo.ask(QUESTION)
+    assert caught.value.retry_after_s == 3.0
+    with LEO(small=down("a"), large=down("b")) as leo, pytest.raises(NoAnswerError) as all_failed:
+        leo.ask(QUESTION)
+    assert len(all_failed.value.failures) == 2
+    assert QUESTION not in str(all_failed.value)
+
+
+def test_any_exception_of_a_member_is_its_failure():
+    def explode(request):
+        raise KeyError("boom")
+
+    with LEO(small=ScriptedModel("odd", replies=explode), large=model("good")) as leo:
+        answer = leo.ask(QUESTION, route=Route.SMALL)
+        assert answer.model == "good"
+        assert isinstance(answer.failures[0].error.__cause__, KeyError)
+
+
+def test_a_stream_that_dies_is_an_error_with_what_was_shown_and_keeps_nothing():
+    dying = model(reply="one two three four five", fail_after_chunks=2)
+    with LEO(small=dying, large=model("large")) as leo:
+        shown = []
+        with pytest.raises(StreamInterruptedError) as caught:
+            for chunk in leo.stream(QUESTION, route=Route.SMALL):
+                shown.append(chunk.text)
+        assert caught.value.partial == "".join(shown)
+        assert shown
+        leo.flush()
+        assert leo.store.count_entries() == 0
+
+
+def test_closing_a_stream_early_keeps_nothing():
+    with LEO(small=model(reply="one two three")) as leo:
+        stream = leo.stream(QUESTION)
+        next(stream)
+        stream.close()
+        leo.flush()
+        assert leo.store.count_entries() == 0
+        assert leo.log.size() == 0
+
+
+def test_the_cost_limit_is_checked_before_the_call():
+    small, large = model("small", cost=0.01), model("large", cost=1.0)
+    with LEO(small=small, large=large) as leo:
+        answer = leo.ask(QUESTION, max_cost_usd=0.05)
+        assert answer.members == ("small",)
+        with pytest.raises(BudgetExceededError):
+            leo.ask(QUESTION + " again", max_cost_usd=0.001)
+        assert large.calls == 0
+
+
+def test_an_unknown_price_does_not_pass_a_cost_limit():
+    with LEO(small=model(cost=None)) as leo:
+        assert leo.ask(QUESTION).usage.cost_usd is None
+        with pytest.raises(BudgetExceededError, match="unknown price"):
+            leo.ask(QUESTION + " again", max_cost_usd=1.0)
+
+
+def test_a_member_that_cannot_do_what_is_needed_is_not_asked():
+    blind = model("blind", capabilities=Capabilities(images=False, tools=False))
+    seeing = model("seeing")
+    image = Message(
+        role="user", content=({"type": "text", "text": "What is it?"}, {"type": "image", "url": "https://x/y.png"})
+    )
+    with LEO(small=blind, large=seeing) as leo:
+        assert leo.ask([image]).model == "seeing"
+        assert blind.calls == 0
+    with LEO(small=blind) as leo, pytest.raises(CapabilityError, match="images"):
+        leo.ask([image])
+
+
+def test_feedback_removes_the_answer_and_lowers_trust():
+    member = model()
+    with LEO(small=member) as leo:
+        answer = leo.ask(QUESTION)
+        leo.flush()
+        leo.feedback(answer, wrong=True)
+        leo.flush()
+        assert not leo.ask(QUESTION).cache.hit
+        leo.flush()
+        kinds = [observation.kind for _, observation in leo.store.observations()]
+        assert "feedback" in kinds
+        with pytest.raises(RequestError, match="not among"):
+            leo.feedback("unknown", wrong=True)
+
+
+def test_feedback_on_a_hit_removes_its_source():
+    with LEO(small=model()) as leo:
+        leo.ask(QUESTION)
+        hit = leo.ask(QUESTION)
+        leo.flush()
+        leo.feedback(hit, wrong=True)
+        assert not leo.ask(QUESTION).cache.hit
+
+
+def test_explain_gives_figures_and_words_for_hits_misses_and_messages():
+    class Framework:
+        def __init__(self, answer):
+            self.response_metadata = {"leo": {"answer_id": answer.id}}
+
+    with LEO(small=model(), large=model("large")) as leo:
+        miss, hit = leo.ask(QUESTION), leo.ask(QUESTION)
+        for answer in (miss, miss.id, Framework(miss)):
+            told = leo.explain(answer)
+            assert told["answer_id"] == miss.id
+            assert any(line.startswith("route: ") for line in told["words"])
+            json.dumps(told, default=str)
+        assert leo.explain(hit)["cache"]["action"] == "serve"
+        with pytest.raises(RequestError):
+            leo.explain("nobody")
+
+
+def test_audits_by_a_checker_teach_trust_and_none_means_cannot_tell():
+    verdicts = iter([True, False, None])
+    jury = [model("a"), model("b"), model("liar", "The answer is 30.")]
+    config = LEOConfig(audit_rate=1.0)
+    with LEO(jury=jury, checker=lambda request, answer: next(verdicts), config=config) as leo:
+        for number in range(3):
+            leo.ask(f"{QUESTION} ({number})")
+            leo.flush()
+        trust = [item.body for _, item in leo.store.observations() if item.kind == "trust"]
+    right = [(body["member"], body["agreement"]) for body in trust[:3]]
+    assert right == [("a", 1.0), ("b", 1.0), ("liar", 0.0)]
+    assert [(body["member"], body["agreement"]) for body in trust[3:]] == [("a", 0.0), ("b", 0.0)]
+
+
+def test_audits_without_a_checker_never_teach_trust():
+    config = LEOConfig(audit_rate=1.0)
+    with LEO(small=model("small"), large=model("large"), config=config) as leo:
+        leo.ask(QUESTION, route=Route.SMALL)
+        leo.flush()
+        kinds = {item.kind for _, item in leo.store.observations()}
+        audited = [item.body for _, item in leo.store.observations() if item.kind == "route" and item.body["right"]]
+    assert "trust" not in kinds
+    assert audited
+
+
+def test_a_listener_hears_events_without_texts_and_cannot_break_anything(caplog):
+    heard = []
+
+    class Good:
+        def notify(self, event):
+            heard.append(event)
+
+    class Bad:
+        def notify(self, event):
+            raise RuntimeError("listener bug")
+
+    with LEO(small=model(), listeners=[Bad(), Good()]) as leo:
+        leo.ask(QUESTION)
+        leo.ask(QUESTION)
+    names = [event.name for event in heard]
+    assert {"route.chosen", "receipt.appended", "cache.hit"} <= set(names)
+    assert not any("February" in json.dumps(dict(event.facts), default=str) for event in heard)
+    assert "listener" in caplog.text
+
+
+def test_sessions_steer_novelty_and_never_hits():
+    with LEO(small=model()) as leo:
+        leo.ask(QUESTION, session="a")
+        assert leo.ask(QUESTION, session="b").cache.hit
+
+
+def test_a_closed_leo_says_so_and_closing_twice_is_fine():
+    leo = LEO(small=model())
+    leo.close()
+    leo.close()
+    with pytest.raises(ConfigError, match="closed"):
+        leo.ask(QUESTION)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({}, "at least one member"),
+        ({"small": 42}, "not int"),
+        ({"jury": [None]}, "None"),
+        ({"small": ScriptedModel("x", replies="a"), "large": ScriptedModel("x", replies="b")}, "share the id 'x'"),
+    ],
+)
+def test_wrong_members_are_refused_with_what_to_do(given, message):
+    with pytest.raises(ConfigError, match=message):
+        LEO(**given).ask(QUESTION)
+
+
+def test_a_jury_name_that_small_has_is_the_same_member():
+    with LEO(small="extractive", jury=["extractive"]) as leo:
+        assert len(leo.members) == 1
+
+
+def test_receipts_switched_off_means_no_key_and_no_claim():
+    with LEO(small=model(), config=LEOConfig(receipts=ReceiptConfig(enabled=False))) as leo:
+        assert leo.ask(QUESTION).receipt is None
+        assert leo.log is None
+        with pytest.raises(ConfigError, match="switched off"):
+            _ = leo.public_key
+
+
+def test_warm_up_makes_the_first_answer_find_everything_loaded():
+    with LEO(small=model()) as leo:
+        leo.warm_up()
+        assert leo.ask(QUESTION).text
+
+
+def test_many_threads_share_one_leo():
+    member = model()
+    with LEO(small=member) as leo:
+        answers = []
+        threads = [
+            threading.Thread(target=lambda number=number: answers.append(leo.ask(f"{QUESTION} {number % 5}")))
+            for number in range(40)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        leo.flush()
+        assert len(answers) == 40
+        assert leo.log.audit() == 40
+        assert leo.store.count_entries() == 5
+
+
+def test_two_leos_on_one_file_see_each_others_answers(tmp_path):
+    path = tmp_path / "leo.db"
+    member = model()
+    with LEO(small=member, store=path) as one, LEO(small=member, store=path) as two:
+        one.ask(QUESTION)
+        one.flush()
+        assert two.ask(QUESTION).cache.hit
+        assert two.log.audit() == 2
+    assert member.calls == 1
+
+
+def test_members_and_key_do_not_show_in_repr():
+    with LEO(small=model()) as leo:
+        assert repr(leo) == "LEO(parrot)"
+        assert "BEGIN" not in repr(leo.ask(QUESTION))
+
+
+def test_the_cache_alone_misses_keeps_and_hits():
+    request = Request(messages=(Message(role="user", content=QUESTION),))
+    with LEO() as leo:
+        decision, entry = leo.cache.lookup(request)
+        assert (decision.hit, entry) == (False, None)
+        leo.cache.update(request, Message(role="assistant", content="29"), model="m", usage=Usage(cost_usd=0.1))
+        decision, entry = leo.cache.lookup(request)
+        assert decision.hit
+        assert entry.message.text == "29"
+        leo.flush()
+        assert leo.cache.clear() == 1
+        assert not leo.cache.lookup(request)[0].hit
+
+
+async def test_the_cache_alone_in_tasks(tmp_path):
+    request = Request(messages=(Message(role="user", content=QUESTION),))
+    with LEO(store=tmp_path / "leo.db") as leo:
+        await leo.cache.alookup(request)
+        with blockbuster_ctx():
+            await leo.cache.aupdate(request, Message(role="assistant", content="29"))
+            decision, entry = await leo.cache.alookup(request)
+        assert decision.hit
+        assert entry.message.text == "29"

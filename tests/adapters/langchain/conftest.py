@@ -29,6 +29,7 @@ def no_downloads(monkeypatch: pytest.MonkeyPatch) -> None:
         body = _PDF if url.endswith(".pdf") else _WAV if url.endswith(".wav") else _PNG
         return SimpleNamespace(content=body, raise_for_status=lambda: None)
 
+    monkeypatch.setenv("LANGCHAIN_TESTS_USER_AGENT", "leo-tests")
     monkeypatch.setattr("langchain_tests.integration_tests.chat_models.httpx.get", get)
 
 

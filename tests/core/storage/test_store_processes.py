@@ -50,7 +50,11 @@ def start(script: str, *arguments: object, folder: Path | None = None) -> subpro
 
 def finish(process: subprocess.Popen[str]) -> list[str]:
     """Wait for the end of a script; its lines."""
-    out, errors = process.communicate(timeout=60)
+    try:
+        out, errors = process.communicate(timeout=60)
+    finally:
+        process.kill()
+        process.wait()
     assert process.returncode == 0, errors
     return out.splitlines()
 
@@ -140,7 +144,7 @@ store = SqliteStore(sys.argv[1])
 store.open_for(FINGERPRINT)
 run = sys.argv[2]
 for number in range(100_000):
-    store.put(make_entry(f"{run}-{number}", metadata={"long": "x" * 3000}), axis(number % 16))
+    store.put(make_entry(f"{run}-{number}", metadata={"long": "x" * 2000}), axis(number % 16))
     say("put", number)
     store.observe([Observation(kind="cache", tenant="acme", body={"run": run, "number": number}, at=NOW)])
     say("observed", number)
@@ -152,7 +156,7 @@ for number in range(100_000):
     for run in range(20):
         process = start(script, path, run)
         assert process.stdout is not None
-        lines = [process.stdout.readline() for _ in range(dice.randint(1, 150))]
+        lines = [process.stdout.readline() for _ in range(dice.randint(1, 80))]
         process.send_signal(signal.SIGKILL)
         lines += process.stdout.readlines()
         process.communicate(timeout=60)
@@ -184,7 +188,7 @@ def test_a_full_disk_is_reported_and_loses_nothing(path: Path) -> None:
 import resource
 store = SqliteStore(sys.argv[1])
 store.open_for(FINGERPRINT)
-resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, resource.RLIM_INFINITY))
+resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, resource.RLIM_INFINITY))
 done = 0
 try:
     while done < 10_000:
@@ -193,7 +197,7 @@ try:
 except StoreFullError as error:
     say(done, len(find_ids(store, axis(0), k=10**6)), store.count_entries())
 try:
-    store.observe([Observation(kind="cache", tenant="acme", body={"long": "x" * 300_000}, at=NOW)])
+    store.observe([Observation(kind="cache", tenant="acme", body={"long": "x" * 1_000_000}, at=NOW)])
 except StoreFullError:
     say("full")
 store.close()

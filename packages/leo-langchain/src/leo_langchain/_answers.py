@@ -187,6 +187,7 @@ class ChunkWriter:
     def __init__(self) -> None:
         self._index = -1
         self._in_text = False
+        self._has_text = False
         self._passed_on = False
 
     def write(self, chunk: Chunk) -> Iterator[ChatGenerationChunk]:
@@ -200,11 +201,14 @@ class ChunkWriter:
             yield ChatGenerationChunk(message=self._last(chunk.answer))
 
     def _written(self, chunk: Chunk) -> AIMessageChunk:
+        content = self._content(chunk)
+        self._has_text = self._has_text or bool(chunk.text)
+        before = max(self._index + 1, int(self._has_text))  # LangChain merges blocks and calls by one index
         pieces = [
-            tool_call_chunk(name=piece.name, args=piece.arguments, id=piece.id, index=piece.index)
+            tool_call_chunk(name=piece.name, args=piece.arguments, id=piece.id, index=before + piece.index)
             for piece in chunk.tool_calls
         ]
-        return AIMessageChunk(content=self._content(chunk), tool_call_chunks=pieces)
+        return AIMessageChunk(content=content, tool_call_chunks=pieces)
 
     def _content(self, chunk: Chunk) -> Any:
         """Text as a string until there is another block; then blocks with running indices."""

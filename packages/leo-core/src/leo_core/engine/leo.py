@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, Self
@@ -96,6 +97,8 @@ class LEO:
         self._recent: OrderedDict[str, tuple[Request, Answer]] = OrderedDict()
         self._lock = threading.Lock()
         self._closed = False
+        self._warm = False
+        self._warming = threading.Lock()
 
     def __repr__(self) -> str:
         members = ", ".join(member.id for member in self.members)
@@ -123,6 +126,7 @@ class LEO:
     async def aask(self, prompt: Prompt, **settings: Any) -> Answer:
         """:meth:`ask` without blocking the event loop."""
         request = self._admit(prompt, settings)
+        await self._awarm_up()
         return self._keep(request, await drivers.arun(answer_request(request, self._plan), self._world))
 
     def stream(self, prompt: Prompt, **settings: Any) -> Iterator[Chunk]:
@@ -143,6 +147,7 @@ class LEO:
     async def astream(self, prompt: Prompt, **settings: Any) -> AsyncIterator[Chunk]:
         """:meth:`stream` without blocking the event loop."""
         request = self._admit(prompt, settings)
+        await self._awarm_up()
         async for chunk in drivers.astream(answer_request(request, self._plan), self._world):
             if chunk.answer is not None:
                 self._keep(request, chunk.answer)
@@ -176,12 +181,18 @@ class LEO:
         drivers.run(take_feedback(request, known, wrong=wrong), self._world)
 
     def warm_up(self) -> None:
-        """Load and compile what the first request would otherwise wait for."""
+        """Load and compile what the first request would otherwise wait for; idempotent.
+
+        Asynchronous requests do it by themselves, in a thread, before the first of them.
+        """
         from leo_core.kernels.warm import compile_all  # noqa: PLC0415 - loads numba
 
-        compile_all()
-        self._world.embedder.embed(["warm up"])
-        self._plan.pair_model.probability_at([1.0], ["warm up"], ["warm up"])
+        with self._warming:
+            if not self._warm:
+                compile_all()
+                self._world.embedder.embed(["warm up"])
+                self._plan.pair_model.probability_at([1.0], ["warm up"], ["warm up"])
+                self._warm = True
 
     def flush(self, timeout_s: float | None = None) -> bool:
         """Wait until all answers are kept and everything learned is written; tells whether it was in time."""
@@ -239,6 +250,10 @@ class LEO:
         return dict(self._world.counts)
 
     # ------------------------------------------------------------------------------------------------ private
+
+    async def _awarm_up(self) -> None:
+        if not self._warm:
+            await asyncio.to_thread(self.warm_up)
 
     def _admit(self, prompt: Prompt, settings: dict[str, Any]) -> Request:
         if self._closed:

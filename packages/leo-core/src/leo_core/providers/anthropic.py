@@ -123,8 +123,13 @@ class AnthropicModel(RemoteModel):
     def _open(self, kind: str, http_client: Any) -> Any:
         options = {name: value for name, value in self._client_options.items() if not name.startswith("http_")}
         options |= {"api_key": self._api_key, "base_url": self._base_url, "max_retries": self._max_retries}
-        client = self._make_client(kind, options | ({"http_client": http_client} if http_client else {}))
+        import anthropic  # the SDK is loaded when it is used
+
+        message = "Anthropic needs a key: pass api_key=…, or set the environment variable ANTHROPIC_API_KEY"
+        try:
+            client = self._make_client(kind, options | ({"http_client": http_client} if http_client else {}))
+        except anthropic.AnthropicError as error:
+            raise ConfigError(message) from error
         if not any(getattr(client, name, None) for name in _CREDENTIALS) and "default_headers" not in options:
-            message = "Anthropic needs a key: pass api_key=…, or set the environment variable ANTHROPIC_API_KEY"
             raise ConfigError(message)
         return client

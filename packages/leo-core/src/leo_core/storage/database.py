@@ -295,7 +295,8 @@ class Database:
         self._current = threading.local()
         if self._in_use or self._opening:
             self._cut_by_fork = True
-            self._abandoned += self._idle  # kept alive, for freeing a connection closes it
+            self._abandoned += [*self._idle, *self._in_use]  # kept alive, for freeing a connection closes it
+            self._in_use, self._opening = set(), 0
         elif self.in_memory:
             return
         else:

@@ -23,6 +23,7 @@ Literal = tuple[str, Any]
 _MAX_LENGTH = 20_000
 _MAX_DEPTH = 60
 _MAX_DIGITS = 300
+_MAX_EXPONENT = 400
 _MAX_JSON_NODES = 100_000
 
 _TOKEN = re.compile(
@@ -143,7 +144,7 @@ def _close(opener: str, items: list[Literal], pairs: list[tuple[Literal, Literal
 
 def _read_number(text: str) -> Fraction:
     mantissa, _, exponent = text.replace("_", "").lower().partition("e")
-    if len(mantissa) > _MAX_DIGITS or abs(int(exponent or 0)) > _MAX_DIGITS:
+    if len(mantissa) > _MAX_DIGITS or abs(int(exponent or 0)) > _MAX_EXPONENT:
         raise _NotALiteralError
     return Fraction(mantissa.rstrip(".")) * Fraction(10) ** int(exponent or 0)
 

@@ -1,0 +1,185 @@
+from __future__ import annotations
+
+from types import MappingProxyType
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from leo_core.errors import ConfigError, RequestError
+from leo_core.records import Observation
+from leo_core.stages.consensus.config import ConsensusConfig
+from leo_core.stages.consensus.observations import observe_audit, observe_feedback
+from leo_core.stages.consensus.trust import TrustState, estimate, update_trust
+
+CONFIG = ConsensusConfig()
+SHARES = st.floats(0, 1)
+COUNTS = st.tuples(st.floats(0, 1e6), st.floats(0, 1e6))
+STATES = st.fixed_dictionaries({("m", -1): COUNTS, ("m", 3): COUNTS, ("other", 3): COUNTS}).map(
+    lambda counts: TrustState(MappingProxyType(counts))
+)
+CONFIGS = st.builds(
+    ConsensusConfig,
+    forgetting=st.floats(0.5, 1),
+    prior_right=st.floats(0.1, 20),
+    prior_wrong=st.floats(0.1, 20),
+    region_strength=st.floats(0.1, 100),
+)
+
+
+def audit(agreement: float, *, valid: bool = True, region: int = 3, weight: float = 1.0) -> Observation:
+    return observe_audit(member="m", region=region, agreement=agreement, valid=valid, weight=weight, tenant="t", at=0.0)
+
+
+def means(state: TrustState, config: ConsensusConfig) -> tuple[float, ...]:
+    return tuple(estimate(state, "m", region, config).mean for region in (-1, 3, 4))
+
+
+def at_most(a: tuple[float, ...], b: tuple[float, ...]) -> bool:
+    return all(x <= y + 1e-12 for x, y in zip(a, b, strict=True))
+
+
+@given(STATES, CONFIGS, SHARES, SHARES, SHARES, st.sampled_from([-1, 3]))
+def test_monotone_in_agreement(
+    state: TrustState, config: ConsensusConfig, one: float, two: float, weight: float, region: int
+) -> None:
+    low, high = sorted((one, two))
+    after = [means(update_trust(state, audit(s, weight=weight, region=region), config), config) for s in (low, high)]
+    assert at_most(after[0], after[1])
+
+
+@given(STATES, CONFIGS, SHARES, SHARES, st.sampled_from([-1, 3]))
+def test_monotone_in_validity(state: TrustState, config: ConsensusConfig, sigma: float, weight: float, region: int) -> None:
+    after = [
+        means(update_trust(state, audit(sigma, valid=valid, weight=weight, region=region), config), config)
+        for valid in (False, True)
+    ]
+    assert at_most(after[0], after[1])
+
+
+@given(STATES, CONFIGS, SHARES, SHARES, st.sampled_from([-1, 3]))
+def test_invalid_receipt_never_raises_trust(
+    state: TrustState, config: ConsensusConfig, sigma: float, weight: float, region: int
+) -> None:
+    after = update_trust(state, audit(sigma, valid=False, weight=weight, region=region), config)
+    assert at_most(means(after, config), means(state, config))
+
+
+@given(STATES, SHARES)
+def test_touches_nobody_else_and_never_mutates(state: TrustState, sigma: float) -> None:
+    before = dict(state.counts)
+    after = update_trust(state, audit(sigma), CONFIG)
+    assert dict(state.counts) == before
+    assert after.counts["other", 3] == before["other", 3]
+    with pytest.raises(TypeError):
+        after.counts["m", 3] = (0.0, 0.0)  # type: ignore[index]
+
+
+def test_prior_mean() -> None:
+    fresh = TrustState.fresh()
+    assert estimate(fresh, "m", -1, CONFIG).mean == pytest.approx(0.8)
+    assert estimate(fresh, "m", 7, CONFIG).mean == pytest.approx(0.8)
+    assert TrustState() == fresh
+
+
+def test_counts_and_forgetting() -> None:
+    config = ConsensusConfig(forgetting=0.5)
+    state = TrustState.fresh()
+    for sigma in (1.0, 1.0, 0.25):
+        state = update_trust(state, audit(sigma), config)
+    assert state.counts["m", -1] == state.counts["m", 3] == (pytest.approx(1.0), pytest.approx(0.75))
+    assert update_trust(state, audit(1.0, valid=False), config).counts["m", 3] == (pytest.approx(0.5), pytest.approx(1.375))
+    assert estimate(state, "m", -1, config).alpha == pytest.approx(config.prior_right + 1)
+
+
+def test_sleeper_is_found_out_with_forgetting() -> None:
+    config, never = ConsensusConfig(forgetting=0.98), ConsensusConfig(forgetting=1.0)
+    state = lasting = TrustState.fresh()
+    for sigma in [1.0] * 300 + [0.0] * 60:
+        state, lasting = update_trust(state, audit(sigma), config), update_trust(lasting, audit(sigma), never)
+    assert estimate(state, "m", 3, config).mean < 0.4
+    assert estimate(lasting, "m", 3, never).mean > 0.7
+
+
+def test_region_shrinks_to_the_whole() -> None:
+    state = TrustState.fresh()
+    for _ in range(100):
+        state = update_trust(state, audit(1.0, region=1), CONFIG)
+    for _ in range(100):
+        state = update_trust(state, audit(0.0, region=2), CONFIG)
+    good, bad, unknown = (estimate(state, "m", region, CONFIG).mean for region in (1, 2, 9))
+    assert good > 0.85
+    assert bad < 0.15
+    assert unknown == pytest.approx(estimate(state, "m", -1, CONFIG).mean)
+
+
+def test_feedback() -> None:
+    fresh = TrustState.fresh()
+    wrong = observe_feedback(members=["m", "n", "m"], region=2, wrong=True, tenant="t", at=0.0)
+    state = update_trust(fresh, wrong, CONFIG)
+    assert state.counts["m", 2] == state.counts["n", -1] == (0.0, CONFIG.feedback_weight)
+    right = observe_feedback(members=("m",), region=-1, wrong=False, tenant="t", at=0.0)
+    assert update_trust(state, right, CONFIG).counts["m", -1][0] == CONFIG.feedback_weight
+    assert update_trust(fresh, Observation(kind="feedback", tenant="t", body={"wrong": True}, at=0.0), CONFIG) is fresh
+    assert update_trust(fresh, Observation(kind="cache", tenant="t", body={}, at=0.0), CONFIG) is fresh
+
+
+def test_weight_and_region_may_be_missing() -> None:
+    body = {"member": "m", "agreement": 1, "valid": True}
+    state = update_trust(TrustState.fresh(), Observation(kind="trust", tenant="t", body=body, at=0.0), CONFIG)
+    assert state.counts == {("m", -1): (1.0, 0.0)}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"member": 3}, {"agreement": 1.5}, {"agreement": float("nan")}, {"agreement": "1"}, {"weight": -1}, {"region": "x"}]
+    + [{"valid": None}],
+)
+def test_bad_bodies(change: dict[str, object]) -> None:
+    body = {**audit(1.0).body, **change}
+    with pytest.raises(RequestError, match=next(iter(change))):
+        update_trust(TrustState.fresh(), Observation(kind="trust", tenant="t", body=body, at=0.0), CONFIG)
+
+
+@pytest.mark.parametrize("name", ["agreement", "weight"])
+@pytest.mark.parametrize("value", [-0.1, 1.1, float("nan")])
+def test_builder_checks(name: str, value: float) -> None:
+    figures = {"agreement": 1.0, "weight": 1.0, name: value}
+    with pytest.raises(RequestError, match=name):
+        observe_audit(member="m", region=1, valid=True, tenant="t", at=0.0, **figures)
+
+
+@given(STATES)
+def test_bytes(state: TrustState) -> None:
+    assert TrustState.from_bytes(state.to_bytes()) == state
+    assert TrustState.from_bytes(state.to_bytes()).to_bytes() == state.to_bytes()
+
+
+@pytest.mark.parametrize("blob", [b"", b"{", b"3", b"[[1]]", b'[["m","x",1,2]]', b"\xff"])
+def test_bad_bytes(blob: bytes) -> None:
+    with pytest.raises(RequestError):
+        TrustState.from_bytes(blob)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("confidence", 1.1),
+        ("alternatives", 0),
+        ("family_share", 1.0),
+        ("trust_floor", 0.0),
+        ("trust_floor", 0.99),
+        ("trust_ceiling", 1.0),
+        ("prior_right", 0.0),
+        ("prior_wrong", float("inf")),
+        ("forgetting", 0.0),
+        ("region_strength", -1.0),
+        ("feedback_weight", 2.0),
+        ("kappa", 0.0),
+        ("kappa", float("nan")),
+        ("outlier_cutoff", 0.0),
+    ],
+)
+def test_config_refuses(name: str, value: float) -> None:
+    with pytest.raises(ConfigError, match=f"consensus.{name} is"):
+        ConsensusConfig(**{name: value})

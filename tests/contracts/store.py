@@ -20,22 +20,17 @@ from leo_core.errors import StorageError, StoreMismatchError
 from leo_core.ports import Store
 from leo_core.records import (
     CacheEntry,
-    EmbedderFingerprint,
     Message,
     Observation,
     Route,
     ToolCall,
     Usage,
 )
+from tests.contracts.store_samples import DIMENSION, FINGERPRINT, NOW, axis, find_ids, make_entry, make_vectors
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from leo_core.records import Vector
-
-DIMENSION = 16
-FINGERPRINT = EmbedderFingerprint(name="test", version="1", dimension=DIMENSION, table_sha256="ab" * 32)
-NOW = 1_000.0
 FEW = settings(
     max_examples=40,
     deadline=None,
@@ -43,46 +38,15 @@ FEW = settings(
 )
 
 
-def make_entry(name: str, **changes: Any) -> CacheEntry:
-    """An entry that answers the question ``name``."""
-    facts: dict[str, Any] = {
-        "id": f"id-{name}",
-        "tenant": "acme",
-        "exact_key": f"key-{name}",
-        "scope_key": "scope",
-        "text": f"question {name}",
-        "message": Message(role="assistant", content=f"answer {name}"),
-        "members": ("one", "two"),
-        "model": "small-1",
-        "route": Route.SMALL,
-        "usage": Usage(input_tokens=3, output_tokens=5, calls=1, cost_usd=0.25),
-        "receipt_id": "leo:rcpt:00",
-        "created_at": NOW,
-    }
-    return CacheEntry(**(facts | changes))
-
-
-def make_vectors(count: int, seed: int = 0) -> np.ndarray:
-    """Random unit rows, float32 (count, DIMENSION)."""
-    rows = np.random.default_rng(seed).standard_normal((count, DIMENSION))
-    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
-
-
-def axis(number: int) -> Vector:
-    """A unit vector along an axis."""
-    return np.eye(DIMENSION, dtype=np.float32)[number]
-
-
-def find_ids(store: Store, vector: Vector, *, k: int = 50, tenant: str = "acme", now: float = NOW) -> list[str]:
-    """Ids of the nearest entries in the scope ``"scope"``, best first."""
-    return [item.entry.id for item in store.search(tenant, "scope", vector, k=k, now=now)]
-
-
 RICH = Message(
     role="assistant",
     content=(
         {"type": "reasoning", "reasoning": "first …", "extras": {"signature": None}},
-        {"type": "text", "text": "zwei \N{GREEK SMALL LETTER ALPHA}\x00 \ud83d", "annotations": [{"start": 0, "score": 0.1}]},
+        {
+            "type": "text",
+            "text": "zwei \N{GREEK SMALL LETTER ALPHA}\x00 \ud83d",
+            "annotations": [{"start": 0, "score": 0.1}],
+        },
         {"type": "image", "base64": "iVBORw0KGgo=", "mime_type": "image/png"},
     ),
     tool_calls=(
@@ -93,7 +57,15 @@ RICH = Message(
     tool_error=True,
     name="calculator",
 )
-ODD_TEXTS = ["", "naïve \N{PILE OF POO}", "nul \x00 inside", "\ud800", "\ud83d\ude00", "\N{GRINNING FACE}", "back\\ud800slash"]
+ODD_TEXTS = [
+    "",
+    "naïve \N{PILE OF POO}",
+    "nul \x00 inside",
+    "\ud800",
+    "\ud83d\ude00",
+    "\N{GRINNING FACE}",
+    "back\\ud800slash",
+]
 
 
 class StoreContract:
@@ -125,7 +97,9 @@ class StoreContract:
         entry = make_entry(
             "rich",
             message=RICH,
-            usage=Usage(input_tokens=1, output_tokens=2, cached_input_tokens=1, reasoning_tokens=1, calls=3, cost_usd=None),
+            usage=Usage(
+                input_tokens=1, output_tokens=2, cached_input_tokens=1, reasoning_tokens=1, calls=3, cost_usd=None
+            ),
             expires_at=NOW + 5,
             tags=("law", "2028"),
             size_bytes=77,
@@ -202,7 +176,7 @@ class StoreContract:
             assert found.cosine == 1.0
             assert found.entry.metadata == {"list": [1]}
             assert found.entry.message.content == ({"type": "text", "text": "kept"},)
-            (_, seen), = ready.observations()
+            ((_, seen),) = ready.observations()
             assert seen.body == {"bin": 1}
             seen.body["bin"] = 3  # type: ignore[index]
             return found.entry
@@ -274,7 +248,10 @@ class StoreContract:
         found = ready.get_exact("acme", "key-b", now=NOW)
         assert found is not None
         assert found.id == "id-b"
-        assert [item.text for item in ready.search("acme", "scope", axis(1), k=9, now=NOW)] == ["question a", "question b"]
+        assert [item.text for item in ready.search("acme", "scope", axis(1), k=9, now=NOW)] == [
+            "question a",
+            "question b",
+        ]
 
     def test_aliases_go_with_their_entry(self, ready: Store) -> None:
         ready.put(make_entry("a"), axis(0))
@@ -610,7 +587,9 @@ class StoreContract:
         names = [item.body["name"] for _, item in ready.observations()]
         assert len(names) == 8 * 25
         for worker in range(8):
-            assert [name for name in names if name.startswith(f"{worker}-")] == [f"{worker}-{step}" for step in range(25)]
+            assert [name for name in names if name.startswith(f"{worker}-")] == [
+                f"{worker}-{step}" for step in range(25)
+            ]
             first = ready.get("acme", f"id-{worker}-0")
             assert first is not None
             assert first.hits == 25

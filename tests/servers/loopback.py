@@ -28,7 +28,7 @@ class Fault:
         status: Answer with the provider's error body and this status.
         retry_after: Value of the ``Retry-After`` header of an error.
         reset_after: Reset the connection after this many bytes of the body; 0 resets before the first header.
-        malformed: The body (in a stream, the second event) is broken JSON.
+        malformed: The body (in a stream, the third event) is broken JSON.
         empty: Status 200 and no body; in a stream, no event at all.
         no_choices: A well-formed reply without choices (OpenAI) or without content (Anthropic).
         cut_after_events: Close the connection after this many events of a stream, without its end.
@@ -319,8 +319,8 @@ class _Handler(BaseHTTPRequestHandler):
                 self.close_connection = True
                 return
             self._drip(fault.drip_s)
-            raw = b'data: {"broken": \n\n' if fault.malformed and number == 1 else event.encode()
-            if fault.malformed and number == 1 and event.name:
+            raw = b'data: {"broken": \n\n' if fault.malformed and number == 2 else event.encode()
+            if fault.malformed and number == 2 and event.name:
                 raw = f"event: {event.name}\n".encode() + raw
             if fault.reset_after is not None and sent + len(raw) > fault.reset_after:
                 self._send_chunk(raw[: fault.reset_after - sent])

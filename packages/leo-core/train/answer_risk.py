@@ -125,9 +125,9 @@ def train_reasoning(rows: list[dict]) -> tuple[list[str], np.ndarray, tuple, flo
     y = np.array([row["wrong"] for row in kept])
     groups = np.unique([row["question"] for row in kept], return_inverse=True)[1]
     learned = [index for index, name in enumerate(names) if name not in HAND_SET]
-    fitted = expand(fit_linear(x[:, learned], y, groups, strength=0.3), learned, len(names))
+    fitted = expand(fit_linear(x[:, learned], y, groups, strength=3), learned, len(names))
     models = np.array([row["model"] for row in kept])
-    spread = between_models(x[:, learned], y, groups, models, strength=0.3)
+    spread = between_models(x[:, learned], y, groups, models, strength=3)
     return names, x, with_hand_set(names, fitted), spread
 
 

@@ -15,6 +15,7 @@ from tests.adapters.langchain.langchain_servers import anthropic_url, chat_anthr
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*is in beta.*:langchain_core._api.beta_decorator.LangChainBetaWarning"),
+    pytest.mark.filterwarnings("ignore:OpenAI may require a filename for file"),  # the suite gives none
     pytest.mark.filterwarnings("ignore:Support for class-based `config` is deprecated"),
 ]
 

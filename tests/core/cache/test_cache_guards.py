@@ -44,7 +44,7 @@ def test_paraphrases_survive() -> None:
         ("what does foo_bar do", "what does it do", "code differs: foo_bar, none"),
         ("fly from rome to milan", "fly from milan to rome", "arguments swapped: rome and milan"),
         ("who is Ann", "who is Bob", "names differ: ann, bob"),
-        ('say "yes"', 'say "no way"', "quoted strings differ: 'yes', 'no way'"),
+        ('say "yes"', 'say "maybe"', "quoted strings differ: 'yes', 'maybe'"),
         ("one tablet", "two tablets", "numbers differ: none, 2"),
         ("what is the way to the bank", "wie ist der Weg zu der Bank", "languages differ: English, German"),
     ],

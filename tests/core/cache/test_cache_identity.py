@@ -140,16 +140,14 @@ def test_tool_calls_count() -> None:
     assert len(keys) == 6
 
 
-@pytest.mark.parametrize(
-    "value",
-    [
+def test_no_content_raises() -> None:
+    values: list[Any] = [
         float("nan"), float("inf"), -float("inf"), 2**53, -(2**70), 10**5000, 0.1, -0.0, "\ud800", "a\udfffb", "\x1a",
         b"x", {1: "a"}, {"a": {2, 1}}, object, "", None, True, [(), {}], "\U0001f600",
-    ],
-)  # fmt: skip
-def test_no_content_raises(value: Any) -> None:
-    assert canonical_bytes(value)
-    assert len(key(replace(BASE, options={"k": value}))) == 64
+    ]  # fmt: skip
+    for value in values:
+        assert canonical_bytes(value)
+        assert len(key(replace(BASE, options={"k": value}))) == 64
 
 
 def test_lookalikes_differ() -> None:

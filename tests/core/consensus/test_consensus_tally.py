@@ -16,7 +16,7 @@ VOTES = st.lists(st.tuples(st.integers(0, 3), WEIGHTS), min_size=1, max_size=7)
 
 
 def winner_of(votes: list[tuple[int, float]], classes: int) -> int:
-    """The class that is strictly ahead, with exact sums; −1 for none."""
+    """The class that is strictly ahead, with exact sums; -1 for none."""
     totals = [sum(round(weight * 10**6) for place, weight in votes if place == index) for index in range(classes)]
     best = max(totals)
     return totals.index(best) if totals.count(best) == 1 else -1
@@ -70,7 +70,9 @@ def test_lone_answer_has_its_members_trust(trust: float, alternatives: int) -> N
 def test_posterior_is_the_one_coin_models() -> None:
     """Two for one answer and one for another, three possible answers: against Bayes' rule written out."""
     trusts, answers, k = (0.9, 0.7, 0.8), (0, 0, 1), 2
-    joint = [math.prod(p if a == truth else (1 - p) / k for p, a in zip(trusts, answers, strict=True)) for truth in range(3)]
+    joint = [
+        math.prod(p if a == truth else (1 - p) / k for p, a in zip(trusts, answers, strict=True)) for truth in range(3)
+    ]
     votes = [(a, round(weigh_vote(p, k), 6)) for p, a in zip(trusts, answers, strict=True)]
     found = recompute(votes, classes=2 + count_unseen(2, k), required=0)
     assert found.posterior == pytest.approx([value / sum(joint) for value in joint], abs=1e-6)
@@ -120,7 +122,8 @@ def test_required_decides() -> None:
 
 
 @pytest.mark.parametrize(
-    ("votes", "classes"), [([], 1), ([(0, 1.0)], 0), ([(1, 1.0)], 1), ([(-1, 1.0)], 1), ([(0, -1.0)], 1), ([(0, math.nan)], 1)]
+    ("votes", "classes"),
+    [([], 1), ([(0, 1.0)], 0), ([(1, 1.0)], 1), ([(-1, 1.0)], 1), ([(0, -1.0)], 1), ([(0, math.nan)], 1)],
 )
 def test_refuses_what_cannot_be_counted(votes: list[tuple[int, float]], classes: int) -> None:
     with pytest.raises(ValueError, match="count"):
@@ -131,8 +134,9 @@ def test_standard_library_only() -> None:
     script = (
         "import importlib.util, sys;"
         "spec = importlib.util.find_spec('leo_core.stages.consensus.tally'); before = set(sys.modules);"
-        "module = importlib.util.module_from_spec(spec); sys.modules['tally'] = module; spec.loader.exec_module(module);"
-        "new = {name.split('.')[0] for name in set(sys.modules) - before} - {'tally'};"
+        "module = importlib.util.module_from_spec(spec); sys.modules[spec.name] = module;"
+        "spec.loader.exec_module(module);"
+        "new = {name.split('.')[0] for name in set(sys.modules) - before} - {'leo_core'};"
         "assert new <= set(sys.stdlib_module_names), new"
     )
     subprocess.run([sys.executable, "-c", script], check=True)

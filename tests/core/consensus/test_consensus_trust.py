@@ -49,7 +49,9 @@ def test_monotone_in_agreement(
 
 
 @given(STATES, CONFIGS, SHARES, SHARES, st.sampled_from([-1, 3]))
-def test_monotone_in_validity(state: TrustState, config: ConsensusConfig, sigma: float, weight: float, region: int) -> None:
+def test_monotone_in_validity(
+    state: TrustState, config: ConsensusConfig, sigma: float, weight: float, region: int
+) -> None:
     after = [
         means(update_trust(state, audit(sigma, valid=valid, weight=weight, region=region), config), config)
         for valid in (False, True)
@@ -88,7 +90,10 @@ def test_counts_and_forgetting() -> None:
     for sigma in (1.0, 1.0, 0.25):
         state = update_trust(state, audit(sigma), config)
     assert state.counts["m", -1] == state.counts["m", 3] == (pytest.approx(1.0), pytest.approx(0.75))
-    assert update_trust(state, audit(1.0, valid=False), config).counts["m", 3] == (pytest.approx(0.5), pytest.approx(1.375))
+    assert update_trust(state, audit(1.0, valid=False), config).counts["m", 3] == (
+        pytest.approx(0.5),
+        pytest.approx(1.375),
+    )
     assert estimate(state, "m", -1, config).alpha == pytest.approx(config.prior_right + 1)
 
 
@@ -132,8 +137,15 @@ def test_weight_and_region_may_be_missing() -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{"member": 3}, {"agreement": 1.5}, {"agreement": float("nan")}, {"agreement": "1"}, {"weight": -1}, {"region": "x"}]
-    + [{"valid": None}],
+    [
+        {"member": 3},
+        {"agreement": 1.5},
+        {"agreement": float("nan")},
+        {"agreement": "1"},
+        {"weight": -1},
+        {"region": "x"},
+        {"valid": None},
+    ],
 )
 def test_bad_bodies(change: dict[str, object]) -> None:
     body = {**audit(1.0).body, **change}
@@ -178,6 +190,7 @@ def test_bad_bytes(blob: bytes) -> None:
         ("kappa", 0.0),
         ("kappa", float("nan")),
         ("outlier_cutoff", 0.0),
+        ("on_abstain", "hide"),
     ],
 )
 def test_config_refuses(name: str, value: float) -> None:

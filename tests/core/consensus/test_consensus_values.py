@@ -19,7 +19,9 @@ from leo_core.stages.consensus.questions import QuestionTraits, read_question
 from leo_core.stages.consensus.units import find_unit
 
 VALUES = st.recursive(
-    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False, allow_infinity=False), st.text(max_size=8)),
+    st.one_of(
+        st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False, allow_infinity=False), st.text(max_size=8)
+    ),
     lambda inner: st.one_of(
         st.lists(inner, max_size=3),
         st.lists(inner, max_size=3).map(tuple),
@@ -72,8 +74,28 @@ def test_literal_spelling(text: str, spelled: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "x", "[1", "1]", "[1 2]", "{1: 2, 3}", "{1: 2 3: 4}", "{1:}", "1 2", "'a", "f(1)", "1+1", "set(1)", "[,]", ":", "1a"]
-    + ["9" * 301, "1e999", "[" * 100 + "]" * 100, "[" + "1," * 20_000 + "]"],
+    [
+        "",
+        "x",
+        "[1",
+        "1]",
+        "[1 2]",
+        "{1: 2, 3}",
+        "{1: 2 3: 4}",
+        "{1:}",
+        "1 2",
+        "'a",
+        "f(1)",
+        "1+1",
+        "set(1)",
+        "[,]",
+        ":",
+        "1a",
+        "9" * 301,
+        "1e999",
+        "[" * 100 + "]" * 100,
+        "[" + "1," * 20000 + "]",
+    ],
 )
 def test_no_literal(text: str) -> None:
     assert read_literal(text) is None
@@ -135,8 +157,31 @@ def test_quantities(text: str, value: Fraction, unit: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "x", "5 or 6", "5 not 6", "3 to", "1/0", "4th", "3D", "--5", "-$-5", "1e999", "9" * 350, "9" * 500, "5 hours, 3 kg"]
-    + ["one two and", "hundred", "5 a b c d e f g", "5 (approx)", "1 hour 5 kg", "2024-03-05", "4:30", "1.2.3", "and"],
+    [
+        "",
+        "x",
+        "5 or 6",
+        "5 not 6",
+        "3 to",
+        "1/0",
+        "4th",
+        "3D",
+        "--5",
+        "-$-5",
+        "1e999",
+        "9" * 350,
+        "9" * 500,
+        "5 hours, 3 kg",
+        "one two and",
+        "hundred",
+        "5 a b c d e f g",
+        "5 (approx)",
+        "1 hour 5 kg",
+        "2024-03-05",
+        "4:30",
+        "1.2.3",
+        "and",
+    ],
 )
 def test_no_quantity(text: str) -> None:
     assert read_quantity(text) is None
@@ -202,12 +247,16 @@ def test_times(text: str, time: str | None) -> None:
 def test_programs() -> None:
     assert spell_program("def f(x):\n  return x+1") == spell_program("# c\ndef f(x):\n    'Doc.'\n    return (x + 1)\n")
     assert spell_program("x = 1") != spell_program("x = 2")
+    assert spell_program("x=1\ny=2") == spell_program("x = 1\n\ny = 2")
     assert spell_program("let x = 1;\n  y();") == spell_program("let  x = 1;\n\n    y();  ")
     assert spell_program("if (a) {\n  b\n}") != spell_program("if (a) {\nb\n}")
     assert spell_program("x = '\\d'") == spell_program("x  =  '\\d'")
     assert spell_program("") == ""
     deep = "[" * 200 + "]" * 200
     assert spell_program(deep) == "0 " + deep
+    chain = "1+" * 900 + "1"
+    assert spell_program("x = " + chain) == spell_program("x =  " + chain)
+    assert spell_program("x = " + chain) != spell_program("x = 1+" + chain)
     assert spell_program("'just a docstring'") != spell_program("'another'")
 
 
@@ -243,7 +292,9 @@ def test_explicit_answers(reply: str, found: str) -> None:
     assert answer.text == found
 
 
-@pytest.mark.parametrize("reply", ["\\boxed{", "nothing marked", '{"answer":', "the answer is\n", "the answer is ```x```"])
+@pytest.mark.parametrize(
+    "reply", ["\\boxed{", "nothing marked", '{"answer":', "the answer is\n", "the answer is ```x```"]
+)
 def test_nothing_explicit(reply: str) -> None:
     assert not extract_answer(reply, NUMERIC).explicit
 

@@ -115,7 +115,7 @@ class TestFaults(FailureContract):
         server.fault = Fault(delay_s=5)
         request = ask("?", constraints=Constraints(max_latency_s=0.05))
         self.check_raises(make(max_retries=5), request, ProviderTimeoutError)
-        assert len(server.requests) == 4
+        assert 1 <= len(server.requests) <= 4
 
     def test_slow_drip(self, make: MakeModel, server: LoopbackServer) -> None:
         """A stream whose every piece is in time but whose whole is not."""

@@ -85,7 +85,7 @@ def small_answer(**changes):
 
 
 def verdict(**changes):
-    """Weights 2, 1.5, 0.5 against 1: totals 4 and 1; f* = 0 as 4 − 4 < 1 + …: the first switcher decides it."""
+    """Weights 2, 1.5, 0.5 against 1: totals 4 and 1; f* = 0 as 4 - 4 < 1 + …: the first switcher decides it."""
     fields = {
         "winner": 0,
         "classes": ("97.5", "100"),

@@ -11,14 +11,11 @@ from leo_core.stages.receipt.checkpoint import read_checkpoint, sign_checkpoint
 from leo_core.stages.receipt.envelope import sign
 from leo_core.stages.receipt.merkle import hash_leaf
 from leo_core.stages.receipt.statement import statement_contents
-
-from .examples import (
-    ANSWER,
+from tests.core.receipt.examples import (
     IDENTITY,
     KEY,
     ORIGIN,
     OTHER_KEY,
-    QUESTION,
     VECTORS,
     build_consensus,
     certify,
@@ -113,9 +110,17 @@ def tampered():
     yield "checkpoint-of-other-tree", edited(good, "log", "checkpoint", value=other_root), "inclusion"
     yield "checkpoint-of-other-log", edited(good, "log", "checkpoint", value=log_of_other_name), "checkpoint"
     yield "checkpoint-of-other-key", edited(good, "log", "checkpoint", value=foreign), "checkpoint"
-    yield "checkpoint-signature-cut", edited(good, "log", "checkpoint", value=note[: note.index("\n\n") + 2]), "checkpoint"
+    yield (
+        "checkpoint-signature-cut",
+        edited(good, "log", "checkpoint", value=note[: note.index("\n\n") + 2]),
+        "checkpoint",
+    )
     yield "answer-swapped", edited(good, "openings", "answer", "content", value="It boils at 100."), "commitment.answer"
-    yield "question-as-answer", edited(good, "openings", "answer", value=good["openings"]["question"]), "commitment.answer"
+    yield (
+        "question-as-answer",
+        edited(good, "openings", "answer", value=good["openings"]["question"]),
+        "commitment.answer",
+    )
     yield "nonce-flipped", edited(good, "openings", "question", "nonce", value=flip), "commitment.question"
 
 

@@ -98,7 +98,8 @@ def test_a_statement_holds_no_floats_and_nothing_but_json(value):
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"{", b'{"a":1,"a":1}', b'{"b":1,"a":1}', b'{"a": 1}', b"1.0", b"NaN", b"\xff", b"[" * 100_000, b'"\\u0061"']
+    "data",
+    [b"", b"{", b'{"a":1,"a":1}', b'{"b":1,"a":1}', b'{"a": 1}', b"1.0", b"NaN", b"\xff", b"[" * 100_000, b'"\\u0061"'],
 )
 def test_only_the_canonical_spelling_is_parsed(data):
     with pytest.raises(ReceiptError) as refused:
@@ -170,6 +171,7 @@ def test_config_refuses_names_that_a_checkpoint_cannot_bear(origin):
 
 
 def test_config_refuses_impossible_limits():
+    assert ReceiptConfig(origin="example.org/leo", quorum=3, clock_tolerance_s=0.0).enabled
     with pytest.raises(ConfigError, match="quorum"):
         ReceiptConfig(quorum=0)
     for tolerance in (-1.0, math.inf, math.nan):

@@ -17,9 +17,8 @@ from leo_core.stages.receipt.merkle import (
     verify_consistency,
     verify_inclusion,
 )
+from tests.core.receipt.examples import tree_of
 from tests.oracles import merkle as oracle
-
-from .examples import tree_of
 
 # The leaves and roots of certificate-transparency's reference tests (RFC 6962).
 KNOWN_LEAVES = [
@@ -178,6 +177,8 @@ def test_two_logs_of_one_size_must_be_equal_and_the_empty_log_is_one():
         verify_consistency(0, LEAVES[0], 3, LEAVES[1], ())
     with pytest.raises(ReceiptError):
         verify_consistency(4, LEAVES[0], 7, LEAVES[1], ())
+    with pytest.raises(ReceiptError):
+        verify_consistency(3, LEAVES[0], 7, LEAVES[1], ())
 
 
 @pytest.mark.parametrize(("index", "size"), [(0, 0), (-1, 3), (3, 3)])

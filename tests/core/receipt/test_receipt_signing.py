@@ -16,8 +16,7 @@ from leo_core.errors import ReceiptError, SigningKeyError
 from leo_core.stages.receipt.checkpoint import Checkpoint, note_key_hash, read_checkpoint, sign_checkpoint
 from leo_core.stages.receipt.envelope import Envelope, decode_base64, pre_authentication_encoding, sign
 from leo_core.stages.receipt.keys import Keyset, PublicKey, SigningKey
-
-from .examples import KEY, ORIGIN, OTHER_KEY
+from tests.core.receipt.examples import KEY, ORIGIN, OTHER_KEY
 
 KEYS = Keyset.of(KEY)
 NOTE = sign_checkpoint(ORIGIN, 42, bytes(range(32)), KEY)
@@ -187,7 +186,7 @@ BODY, SIGNATURE = NOTE.split("\n\n")
         NOTE + "\n",
         NOTE.replace("\n42\n", "\n042\n"),
         NOTE.replace("\n42\n", "\n+42\n"),
-        NOTE.replace("\n42\n", "\n４２\n"),
+        NOTE.replace("\n42\n", "\n\uff14\uff12\n"),
         NOTE.replace("\n42\n", "\n" + "4" * 5000 + "\n"),
         NOTE.replace("\n42\n", "\n"),
         NOTE.replace("\n42\n", "\n\n42\n"),

@@ -18,8 +18,7 @@ from leo_core.stages.receipt.lcs import check_constraints, derive_constraints
 from leo_core.stages.receipt.schema import check_statement
 from leo_core.stages.receipt.statement import list_commitments, statement_contents
 from leo_core.stages.receipt.votes import recount
-
-from .examples import (
+from tests.core.receipt.examples import (
     IDENTITY,
     TRUST,
     build,
@@ -52,7 +51,9 @@ def test_statements_are_well_formed_and_satisfy_themselves(make):
 
 
 def test_statement_says_what_happened():
-    statement, _ = build(hit_answer(), request(max_error=0.2, route=Route.CACHE, cache="exact"), source_receipt="leo:rcpt:ab")
+    statement, _ = build(
+        hit_answer(), request(max_error=0.2, route=Route.CACHE, cache="exact"), source_receipt="leo:rcpt:ab"
+    )
     assert statement["source_receipt"] == "leo:rcpt:ab"
     assert statement["constraints"]["max_error"] == "0.200000000"
     assert statement["constraints"]["route"] == "cache"
@@ -346,7 +347,9 @@ def test_recount_agrees_with_the_slow_and_obvious_one(drawn):
     rivals = [total for index, total in enumerate(totals) if index != leader]
     assert again.lead == totals[leader] - max(rivals)
     supporters = sorted((w for c, w in votes if c == leader), reverse=True)
-    survives = [totals[leader] - sum(supporters[:n]) > max(rivals) + sum(supporters[:n]) for n in range(len(supporters) + 1)]
+    survives = [
+        totals[leader] - sum(supporters[:n]) > max(rivals) + sum(supporters[:n]) for n in range(len(supporters) + 1)
+    ]
     assert again.margin == max(0, survives.index(False) - 1 if False in survives else len(supporters))
 
 

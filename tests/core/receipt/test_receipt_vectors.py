@@ -12,9 +12,8 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from leo_core.errors import ReceiptError
 from leo_core.stages.receipt.canonical import canonical_bytes
 from leo_core.stages.receipt.verify import verify_receipt
-
-from .examples import ANSWER, KEY, QUESTION, VECTORS, build_consensus, golden
-from .make_vectors import ASKED, tampered, valid, with_payload
+from tests.core.receipt.examples import ANSWER, KEY, QUESTION, VECTORS, build_consensus, golden
+from tests.core.receipt.make_vectors import ASKED, tampered, valid, with_payload
 
 EXPECTED = json.loads((VECTORS / "expected-checks.json").read_text(encoding="utf-8"))
 PEM = (VECTORS / "key.pem").read_text(encoding="utf-8")
@@ -28,7 +27,7 @@ def test_the_same_answer_makes_the_frozen_statement_bytes():
 
 def test_the_same_answer_makes_the_frozen_receipt():
     assert valid() == golden()
-    assert PEM == KEY.public.to_pem()
+    assert KEY.public.to_pem() == PEM
 
 
 def test_frozen_receipt_verifies():
@@ -109,7 +108,9 @@ def test_any_changed_field_of_the_document_is_refused(path):
         verify_receipt(with_change(golden(), path), public_key=PEM)
 
 
-@pytest.mark.parametrize("path", [("format",), ("envelope",), ("log",), *[("envelope", n) for n in golden()["envelope"]]])
+@pytest.mark.parametrize(
+    "path", [("format",), ("envelope",), ("log",), *[("envelope", n) for n in golden()["envelope"]]]
+)
 def test_a_missing_part_is_refused(path):
     document = golden()
     place = document
@@ -149,8 +150,9 @@ def test_second_implementation_accepts_signature_log_and_id():
     assert blob[:4] == hashlib.sha256(name.encode() + b"\n\x01" + raw).digest()[:4]
     key.verify(blob[4:], (body + "\n").encode())
     sorted_bytes = json.dumps(document["envelope"], sort_keys=True, separators=(",", ":")).encode()
-    node, (first, second, third) = hashlib.sha256(b"\x00" + sorted_bytes).digest(), map(
-        bytes.fromhex, document["log"]["inclusion"]
+    node, (first, second, third) = (
+        hashlib.sha256(b"\x00" + sorted_bytes).digest(),
+        map(bytes.fromhex, document["log"]["inclusion"]),
     )
     node = hashlib.sha256(b"\x01" + node + first).digest()  # leaf 2 of 5: right sibling, left pair, right rest
     node = hashlib.sha256(b"\x01" + second + node).digest()

@@ -15,8 +15,19 @@ from leo_core.stages.receipt.document import disclose, parse_receipt, read_state
 from leo_core.stages.receipt.keys import Keyset
 from leo_core.stages.receipt.merkle import consistency_proof, hash_leaf, tree_root
 from leo_core.stages.receipt.verify import open_commitment, verify_extension, verify_receipt
-
-from .examples import ANSWER, KEY, ORIGIN, OTHER_KEY, QUESTION, VECTORS, build, build_consensus, certify, golden, tree_of
+from tests.core.receipt.examples import (
+    ANSWER,
+    KEY,
+    ORIGIN,
+    OTHER_KEY,
+    QUESTION,
+    VECTORS,
+    build,
+    build_consensus,
+    certify,
+    golden,
+    tree_of,
+)
 
 STATEMENT, OPENINGS = build_consensus()
 DOCUMENT, ID = certify(STATEMENT)
@@ -24,7 +35,15 @@ RECEIPT = Receipt(id=ID, document=DOCUMENT, openings=OPENINGS, log_index=2)
 
 
 @pytest.mark.parametrize(
-    "key", [KEY.public, KEY, KEY.public.to_pem(), KEY.public.to_pem().encode(), [OTHER_KEY.public, KEY.public], Keyset.of(KEY)]
+    "key",
+    [
+        KEY.public,
+        KEY,
+        KEY.public.to_pem(),
+        KEY.public.to_pem().encode(),
+        [OTHER_KEY.public, KEY.public],
+        Keyset.of(KEY),
+    ],
 )
 def test_any_way_to_name_the_key_will_do(key):
     verify_receipt(RECEIPT, public_key=key)

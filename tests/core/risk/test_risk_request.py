@@ -231,6 +231,10 @@ def test_words_numbers_and_sentences() -> None:
     assert sentences("One. Two!\nThree") == ["One.", "Two!", "Three"]
 
 
+def test_hashing_is_the_same_everywhere() -> None:
+    assert hash_bucket("leo", 4096) == 2173
+
+
 def test_topics_fold_endings_and_match_whole_words() -> None:
     assert fold_word("burns") == fold_word("burned") == fold_word("burning") == fold_word("burn") == "burn"
     assert fold_word("allergies") == fold_word("allergy")

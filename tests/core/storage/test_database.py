@@ -149,7 +149,9 @@ def test_brings_an_older_schema_up_to_date(path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(schema, "read_migrations", lambda: first)
     with Database(path) as database:
         save(database, "kept")
-    added = "CREATE TABLE added (a);\n-- words; and words\nCREATE TRIGGER t AFTER DELETE ON added BEGIN SELECT 1;\nEND;\n"
+    added = (
+        "CREATE TABLE added (a);\n-- words; and words\nCREATE TRIGGER t AFTER DELETE ON added BEGIN SELECT 1;\nEND;\n"
+    )
     monkeypatch.setattr(schema, "read_migrations", lambda: (*first, added))
     with Database(path) as database:
         assert names(database) == ["kept"]
@@ -203,6 +205,35 @@ def test_a_truncated_file_is_refused(path: Path, share: float) -> None:
     with pytest.raises(StoreCorruptError, match="damaged"), Database(path) as database:
         names(database)
     assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("cut", [1, 4095])
+def test_a_file_without_its_end_is_refused(path: Path, cut: int) -> None:
+    Database(path).close()
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-cut])
+    with pytest.raises(StoreCorruptError, match="end is missing"):
+        Database(path)
+    assert path.read_bytes() == whole[:-cut]
+
+
+def test_a_second_connection_that_cannot_be_opened_is_reported(path: Path) -> None:
+    with Database(path, busy_timeout_s=0.01) as database, database.read():
+        failures: list[StorageError] = []
+
+        def work() -> None:
+            with pytest.raises(StorageError) as caught:
+                names(database)
+            failures.append(caught.value)
+
+        with sqlite3.connect(path) as newer:
+            newer.execute("PRAGMA user_version = 999")
+        newer.close()
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join(10)
+        assert isinstance(failures[0], StoreMismatchError)
+        assert database._opening == 0
 
 
 # ------------------------------------------------------------------------------------------- transactions
@@ -382,6 +413,49 @@ def test_close_empties_the_log_or_forces_it_to_disk(path: Path, monkeypatch: pyt
             assert log.stat().st_size > 0
         assert len(synced) == 1
         assert names(reader) == ["a", "b"]
+
+
+# -------------------------------------------------------------------------------------------------- forks
+# What the interpreter calls at a fork, called by hand; real forks are in test_store_processes.py.
+
+
+def test_a_child_opens_connections_of_its_own(database: Database) -> None:
+    save(database, "a")
+    before = list(database._idle)
+    database.before_fork()
+    database.after_fork_in_child()
+    assert database._idle == (before if database.in_memory else [])
+    assert names(database) == ["a"]
+
+
+def test_a_parent_goes_on(database: Database) -> None:
+    with database.write() as connection:
+        database.before_fork()
+        database.after_fork_in_parent()
+        connection.execute("INSERT INTO states VALUES ('t', 'a', x'00')")
+    assert names(database) == ["a"]
+
+
+def test_a_child_cut_out_of_a_transaction_refuses_to_work(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(StorageError, match="its parent decides"), database.write() as connection:
+        database.before_fork()
+        database.after_fork_in_child()
+        monkeypatch.setattr(os, "getpid", lambda: -1)
+    assert connection.in_transaction
+    with pytest.raises(StorageError, match="was in use"):
+        names(database)
+    for abandoned in database._abandoned:
+        abandoned.close()
+
+
+def test_a_fork_does_not_wait_for_ever(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database_module, "_FORK_WAIT_S", 0.05)
+    with Database(path) as database:
+        forked = threading.Thread(target=lambda: (database.before_fork(), database.after_fork_in_parent()))
+        with database.read():
+            forked.start()
+            forked.join(10)
+            assert not forked.is_alive()
 
 
 # ------------------------------------------------------------------------------------------------- errors

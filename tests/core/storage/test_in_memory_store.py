@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from leo_core.storage.in_memory import InMemoryStore
-from tests.contracts.store import StoreContract, axis, make_entry
+from tests.contracts.store import StoreContract
+from tests.contracts.store_samples import axis, make_entry
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -34,7 +34,7 @@ def test_a_key_is_created_once_with_mode_600(path):
     key = load_or_create_key(path)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert load_or_create_key(str(path)).id == load_key(path).id == key.id
-    assert os.listdir(path.parent) == ["leo.key"]
+    assert [file.name for file in path.parent.iterdir()] == ["leo.key"]
 
 
 def test_the_mode_does_not_depend_on_the_umask(path):
@@ -57,7 +57,7 @@ def test_a_file_open_to_others_is_refused_with_the_remedy(path, mode):
 @pytest.mark.parametrize("data", [b"", b"junk", KEY.public.to_pem().encode(), ELLIPTIC_PRIVATE])
 def test_a_file_without_an_ed25519_key_is_refused_and_kept(path, data):
     write(path, data)
-    with pytest.raises(SigningKeyError, match="leo.key"):
+    with pytest.raises(SigningKeyError, match=r"leo\.key"):
         load_or_create_key(path)
     assert path.read_bytes() == data
 
@@ -83,7 +83,7 @@ def test_one_who_comes_second_takes_the_first_key(path, monkeypatch):
     first = path.read_bytes()
     monkeypatch.setattr(Path, "exists", lambda _: False)
     assert load_or_create_key(path).to_pem().encode() == first
-    assert os.listdir(path.parent) == ["leo.key"]
+    assert [file.name for file in path.parent.iterdir()] == ["leo.key"]
 
 
 def test_threads_and_processes_at_once_end_with_one_key(path):
@@ -95,4 +95,4 @@ def test_threads_and_processes_at_once_end_with_one_key(path):
     for writer in writers:
         ids.add(writer.communicate(timeout=60)[0].strip())
     assert len(ids) == 1
-    assert os.listdir(path.parent) == ["leo.key"]
+    assert [file.name for file in path.parent.iterdir()] == ["leo.key"]

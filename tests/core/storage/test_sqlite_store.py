@@ -9,10 +9,12 @@ import pytest
 
 from leo_core.errors import StoreCorruptError, StoreMismatchError
 from leo_core.records import Observation
+from leo_core.storage import sqlite as sqlite_module
 from leo_core.storage import vector_cache
 from leo_core.storage.database import Database
 from leo_core.storage.sqlite import SqliteStore
-from tests.contracts.store import FINGERPRINT, NOW, StoreContract, axis, find_ids, make_entry, make_vectors
+from tests.contracts.store import StoreContract
+from tests.contracts.store_samples import FINGERPRINT, NOW, axis, find_ids, make_entry, make_vectors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -137,7 +139,9 @@ def test_removals_older_than_those_remembered_are_still_seen(
     assert find_ids(two, axis(0)) == ["id-0", "id-1"]
 
 
-def test_few_changes_are_read_one_by_one(pair: tuple[SqliteStore, SqliteStore], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_few_changes_are_read_one_by_one(
+    pair: tuple[SqliteStore, SqliteStore], monkeypatch: pytest.MonkeyPatch
+) -> None:
     one, two = pair
     vectors = make_vectors(200)
     for number in range(200):
@@ -154,6 +158,32 @@ def test_few_changes_are_read_one_by_one(pair: tuple[SqliteStore, SqliteStore], 
     assert loaded == [1]
 
 
+def test_a_row_that_its_index_lost_is_noticed(tmp_path: Path) -> None:
+    with SqliteStore(tmp_path / "leo.db") as store:
+        store.open_for(FINGERPRINT)
+        store.put(make_entry("a"), axis(0))
+        find_ids(store, axis(0))
+        with store.database.write() as connection:
+            connection.execute("DROP TRIGGER questions_removed")
+            connection.execute("DELETE FROM entries")
+        with pytest.raises(StoreCorruptError, match="index"):
+            find_ids(store, axis(0))
+
+
+def test_large_stores_are_cleared_in_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite_module, "_CLEARED_AT_ONCE", 3)
+    with SqliteStore(tmp_path / "leo.db") as store:
+        store.open_for(FINGERPRINT)
+        for number in range(10):
+            store.put(make_entry(str(number), tenant=f"tenant-{number % 2}"), axis(number))
+        assert store.clear("tenant-1") == 5
+        assert store.count_entries("tenant-0") == 5
+        assert store.clear() == 5
+        # Somebody else was quicker.
+        monkeypatch.setattr(store, "count_entries", lambda _: 4)
+        assert store.clear() == 0
+
+
 def test_memory_for_vectors_is_bounded() -> None:
     store = SqliteStore(":memory:", vector_cache_bytes=20_000)
     store.open_for(FINGERPRINT)
@@ -164,7 +194,7 @@ def test_memory_for_vectors_is_bounded() -> None:
         for number in range(300):
             (found,) = store.search("acme", f"scope-{number % 3}", vectors[number], k=1, now=NOW)
             assert found.entry.id == f"id-{number}"
-            assert store._vectors.size_bytes <= 20_000  # noqa: SLF001
+            assert store._vectors.size_bytes <= 20_000
     store.close()
 
 
@@ -174,8 +204,9 @@ def test_memory_for_vectors_is_bounded() -> None:
         ("UPDATE entries SET body = 'no JSON'", lambda store: store.get("acme", "id-a")),
         ("UPDATE entries SET body = '{}'", lambda store: store.get_exact("acme", "key-a", now=NOW)),
         ("UPDATE entries SET body = '[]'", lambda store: store.search("acme", "scope", axis(0), k=1, now=NOW)),
-        ("UPDATE observations SET body = '{\"kind\": \"x\"}'", lambda store: list(store.observations())),
+        ('UPDATE observations SET body = \'{"kind": "x"}\'', lambda store: list(store.observations())),
         ("UPDATE meta SET value = '{}'", lambda store: store.put(make_entry("b"), axis(0))),
+        ("UPDATE states SET blob = 'text'", lambda store: store.load_state("acme", "name")),
         ("UPDATE questions SET vector = x'00'", lambda store: store.search("acme", "scope", axis(0), k=1, now=NOW)),
     ],
 )
@@ -186,6 +217,7 @@ def test_rows_that_are_no_records_are_refused(
         store.open_for(FINGERPRINT)
         store.put(make_entry("a"), axis(0))
         store.observe([Observation(kind="cache", tenant="acme", body={}, at=NOW)])
+        store.save_state("acme", "name", b"state")
         with store.database.write() as connection:
             connection.execute(statement)
         with pytest.raises(StoreCorruptError):

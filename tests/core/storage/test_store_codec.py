@@ -23,7 +23,8 @@ from leo_core.storage.codec import (
     from_column,
     to_column,
 )
-from tests.contracts.store import RICH, make_entry
+from tests.contracts.store import RICH
+from tests.contracts.store_samples import make_entry
 
 texts = st.text(st.characters(exclude_categories=[]), max_size=12)  # unpaired surrogates too
 numbers = st.floats(allow_nan=False)

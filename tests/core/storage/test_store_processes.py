@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import signal
 import subprocess
@@ -16,7 +17,7 @@ from leo_core.records import Observation
 from leo_core.storage.database import Database
 from leo_core.storage.schema import read_migrations
 from leo_core.storage.sqlite import SqliteStore
-from tests.contracts.store import FINGERPRINT, NOW, axis, find_ids, make_entry
+from tests.contracts.store_samples import FINGERPRINT, NOW, axis, find_ids, make_entry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,7 +31,7 @@ from leo_core.errors import *
 from leo_core.records import Observation
 from leo_core.storage.database import Database
 from leo_core.storage.sqlite import SqliteStore
-from tests.contracts.store import FINGERPRINT, NOW, axis, find_ids, make_entry
+from tests.contracts.store_samples import FINGERPRINT, NOW, axis, find_ids, make_entry
 def say(*words):
     print(*words, flush=True)
 """
@@ -139,47 +140,63 @@ store.close()
 
 
 def test_nothing_acknowledged_dies_with_its_process(path: Path) -> None:
-    script = """
-store = SqliteStore(sys.argv[1])
-store.open_for(FINGERPRINT)
-run = sys.argv[2]
-for number in range(100_000):
-    store.put(make_entry(f"{run}-{number}", metadata={"long": "x" * 2000}), axis(number % 16))
-    say("put", number)
-    store.observe([Observation(kind="cache", tenant="acme", body={"run": run, "number": number}, at=NOW)])
-    say("observed", number)
-    if number % 3 == 2:
-        store.remove("acme", entry_ids=[f"id-{run}-{number}"])
-        say("removed", number)
-"""
+    nursery = start(
+        """
+for line in sys.stdin:
+    run = line.strip()
+    child = os.fork()
+    if child:
+        os.waitpid(child, 0)
+        say("dead")
+        continue
+    say("born", os.getpid())
+    store = SqliteStore(sys.argv[1])
+    store.open_for(FINGERPRINT)
+    for number in range(100_000):
+        store.put(make_entry(f"{run}-{number}", metadata={"long": "x" * 2000}), axis(number % 16))
+        say("put", number)
+        store.observe([Observation(kind="cache", tenant="acme", body={"run": run, "number": number}, at=NOW)])
+        say("observed", number)
+        if number % 3 == 2:
+            store.remove("acme", entry_ids=[f"id-{run}-{number}"])
+            say("removed", number)
+""",
+        path,
+    )
+    assert nursery.stdin is not None
+    assert nursery.stdout is not None
     dice = random.Random(0)
     for run in range(20):
-        process = start(script, path, run)
-        assert process.stdout is not None
-        lines = [process.stdout.readline() for _ in range(dice.randint(1, 80))]
-        process.send_signal(signal.SIGKILL)
-        lines += process.stdout.readlines()
-        process.communicate(timeout=60)
-        seen: dict[str, list[int]] = {"put": [], "observed": [], "removed": []}
+        nursery.stdin.write(f"{run}\n")
+        nursery.stdin.flush()
+        child = int(nursery.stdout.readline().removeprefix("born "))
+        lines = [nursery.stdout.readline() for _ in range(dice.randint(1, 80))]
+        os.kill(child, signal.SIGKILL)
+        lines += iter(nursery.stdout.readline, "dead\n")
+        acknowledged: dict[str, list[int]] = {"put": [], "observed": [], "removed": []}
         for line in lines:
-            if line.endswith("\n"):
-                word, number = line.split()
-                seen[word].append(int(number))
-        with SqliteStore(path) as store:
-            store.open_for(FINGERPRINT)
-            kept = set(find_ids(store, axis(0), k=10**6))
-            for number in seen["put"]:
-                known = store.get("acme", f"id-{run}-{number}") is not None
-                assert known == (f"id-{run}-{number}" in kept)
-                # The removal after the last acknowledged word may or may not have happened.
-                assert known or number % 3 == 2
-                assert not (known and number in seen["removed"])
-            observed = [item.body["number"] for _, item in store.observations() if item.body["run"] == str(run)]
-            assert observed == list(range(len(observed)))
-            assert len(seen["observed"]) <= len(observed) <= len(seen["observed"]) + 1
-            with store.database.read() as connection:
-                assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-                assert connection.execute("PRAGMA foreign_key_check").fetchone() is None
+            word, number = line.split()
+            acknowledged[word].append(int(number))
+        _check_survivors(path, str(run), acknowledged)
+    finish(nursery)
+    with Database(path) as database, database.read() as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        assert connection.execute("PRAGMA foreign_key_check").fetchone() is None
+
+
+def _check_survivors(path: Path, run: str, acknowledged: dict[str, list[int]]) -> None:
+    with SqliteStore(path) as store:
+        store.open_for(FINGERPRINT)
+        found = set(find_ids(store, axis(0), k=10**6))
+        for number in acknowledged["put"]:
+            known = store.get("acme", f"id-{run}-{number}") is not None
+            assert known == (f"id-{run}-{number}" in found)
+            # The removal after the last acknowledged word may or may not have happened.
+            assert known or number % 3 == 2
+            assert not (known and number in acknowledged["removed"])
+        observed = [item.body["number"] for _, item in store.observations() if item.body["run"] == run]
+        assert observed == list(range(len(observed)))
+        assert len(acknowledged["observed"]) <= len(observed) <= len(acknowledged["observed"]) + 1
 
 
 def test_a_full_disk_is_reported_and_loses_nothing(path: Path) -> None:

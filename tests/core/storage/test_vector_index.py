@@ -42,7 +42,9 @@ def test_finds_what_a_plain_search_finds(seed: int, batches: list[int], copies: 
     assert len(index) == len(alive)
     assert index.last_question == last
     query = np.linspace(0.1, 0.5, 8).astype(np.float32)
-    ranked = sorted((-float(vector.astype(float) @ query.astype(float)), q, entry) for q, (entry, vector) in alive.items())
+    ranked = sorted(
+        (-float(vector.astype(float) @ query.astype(float)), q, entry) for q, (entry, vector) in alive.items()
+    )
     expected: dict[int, tuple[int, float]] = {}
     for negative, question, entry in ranked:
         expected.setdefault(entry, (question, -negative))

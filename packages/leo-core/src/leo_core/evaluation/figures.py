@@ -30,14 +30,13 @@ def draw_cost_against_accuracy(result: Mapping[str, Any], path: Path) -> None:
     figure = Figure(figsize=(7.0, 4.5), layout="constrained")
     axes = figure.subplots()
     rules = [{"name": "LEO", **result}, *result["baselines"]]
-    for rule in rules:
-        if rule["cost_per_question_usd"] is None:
-            continue
+    drawn = [rule for rule in rules if rule["cost_per_question_usd"] is not None]
+    for rule in drawn:
         low, high = rule["accuracy_interval"]
         axes.errorbar(
             rule["cost_per_question_usd"],
             rule["accuracy"],
-            yerr=[[rule["accuracy"] - low], [high - rule["accuracy"]]],
+            yerr=[[max(0.0, rule["accuracy"] - low)], [max(0.0, high - rule["accuracy"])]],
             fmt="D" if rule["name"] == "LEO" else "o",
             capsize=3,
             label=rule["name"],
@@ -46,5 +45,6 @@ def draw_cost_against_accuracy(result: Mapping[str, Any], path: Path) -> None:
     axes.set_ylabel("accuracy")
     axes.set_title(f"{result['data']}, {result['questions']} questions, seed {result['seed']}")
     axes.grid(visible=True, alpha=0.3)
-    axes.legend()
+    if drawn:
+        axes.legend()
     figure.savefig(path)

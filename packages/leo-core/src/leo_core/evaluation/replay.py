@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from leo_core.config import LEOConfig
 from leo_core.engine.leo import LEO
 from leo_core.errors import ConfigError, LEOError, ReceiptError
 from leo_core.evaluation.baselines import always, best_single, majority
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from leo_core.config import LEOConfig
     from leo_core.evaluation.baselines import Baseline
     from leo_core.evaluation.datasets import RecordedQuestion
     from leo_core.ports import Model
@@ -91,7 +91,7 @@ def run_replay(
         models[settings.small] if settings.small else None,
         models[settings.large] if settings.large else None,
         [models[name] for name in settings.jury],
-        config=config,
+        config=config or _without_latency(),
         seed=settings.seed,
     )
     with leo:
@@ -99,10 +99,17 @@ def run_replay(
         rows = []
         for number, question in enumerate(questions, 1):
             rows.append(_replay_one(leo, question, settings.route))
+            leo.flush()
             if progress is not None:
                 progress(number, len(questions))
     cost = {name: _mean_cost(models[name], questions) for name in names}
     return _report(settings, rows, _baselines(settings, names, questions, cost))
+
+
+def _without_latency() -> LEOConfig:
+    """The default settings, but time is free: recordings hold no latency, and the machine's own must not steer routes."""
+    defaults = LEOConfig()
+    return replace(defaults, route=replace(defaults.route, latency_usd_per_s=0.0))
 
 
 def _choose_questions(settings: ReplaySettings) -> list[RecordedQuestion]:

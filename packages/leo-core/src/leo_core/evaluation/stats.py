@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from leo_core.config import LEOConfig
 from leo_core.engine.knowledge import Known, fold
+from leo_core.stages.cache.promise import bound_wrong_hits
 from leo_core.stages.consensus.trust import estimate
 from leo_core.stages.receipt.document import read_statement
 
@@ -75,7 +76,7 @@ def _tenant(store: Store, tenant: str) -> dict[str, Any]:
         "requests": promise.requests,
         "hits": {"exact": kinds["exact"], "semantic": kinds["semantic"]},
         "explored": {"same": kinds["explored_same"], "different": kinds["explored_different"]},
-        "wrong_hits_bound": promise.spent / promise.requests if promise.requests else None,
+        "wrong_hits_bound": bound_wrong_hits(promise, config.cache) / promise.requests if promise.requests else None,
         "max_wrong_hits": config.cache.max_wrong_hits,
         "trust": {member: estimate(known.trust, member, -1, config.consensus).mean for member in sorted(members)},
     }

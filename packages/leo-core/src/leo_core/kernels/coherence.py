@@ -181,21 +181,21 @@ def solve_consensus(points: Floats, weights: Floats, kappa: float, tolerance: fl
     rho = 1.0
     primal = 0.0
     dual = 0.0
+    iterations = 0
+    converged = False
     floor = tolerance * math.sqrt(dimension)
-    limit = floor + tolerance * size
-    for iteration in range(max_iterations):
+    while not converged and iterations < max_iterations:
         apart, moved, price = _iterate(points, shares, kappa, rho, copies, duals, centre)
+        iterations += 1
         primal = math.sqrt(apart)
         dual = rho * math.sqrt(moved)
-        if primal <= limit and dual <= floor + tolerance * rho * math.sqrt(price):
-            return _finish(points, weights, kappa, centre, (primal, dual), iteration + 1, True)  # noqa: FBT003
-        if iteration < ADAPTATIONS and primal > BALANCE * dual:
-            rho *= 2.0
-            _rescale(duals, 0.5)
-        elif iteration < ADAPTATIONS and dual > BALANCE * primal:
-            rho *= 0.5
-            _rescale(duals, 2.0)
-    return _finish(points, weights, kappa, centre, (primal, dual), max_iterations, False)  # noqa: FBT003
+        converged = primal <= floor + tolerance * size and dual <= floor + tolerance * rho * math.sqrt(price)
+        if converged or iterations > ADAPTATIONS:
+            continue
+        factor = 2.0 if primal > BALANCE * dual else 0.5 if dual > BALANCE * primal else 1.0
+        rho *= factor
+        _rescale(duals, 1.0 / factor)
+    return _finish(points, weights, kappa, centre, (primal, dual), iterations, converged)
 
 
 @kernel

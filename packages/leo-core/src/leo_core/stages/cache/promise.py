@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from leo_core.records import Json, Observation
     from leo_core.stages.cache.config import CacheConfig
 
-__all__ = ["PromiseState", "Terms", "faults_of", "judge_hit", "update_promise"]
+__all__ = ["PromiseState", "Terms", "bound_wrong_hits", "faults_of", "judge_hit", "update_promise"]
 
 LEAST_BLAMED = 0.6
 """Score from which "different" is held against the entry: below it, "different" is what was expected."""
@@ -143,6 +143,12 @@ def judge_hit(state: PromiseState, score_bin: int, config: CacheConfig) -> Terms
     if kept:
         why = f"error bound {bound:.3f} is within the allowance {allowance:.3f}"
     return Terms(kept=kept, why=why, error_bound=bound, allowance=allowance)
+
+
+def bound_wrong_hits(state: PromiseState, config: CacheConfig) -> float:
+    """Upper bound, at the configured confidence, on the number of wrong semantic hits served so far."""
+    confidence = _confidence(state, config)
+    return state.carried + most_wrong_hits(_counts(state, config), confidence=confidence)
 
 
 def faults_of(state: PromiseState, entry_id: str) -> int:

@@ -17,7 +17,7 @@ _PAIR_OVERLAP = 0.75
 
 _MARKUP = re.compile(r"[*_`#>]+|\\(?:text|textbf|mathrm)\s*")
 _TOKEN = re.compile(r"[0-9]+(?:[.,:][0-9]+)*|[^\W\d_]+(?:['\u2019][^\W\d_]+)*")
-_SHORTENED = re.compile(r"[^\W\d_]{2,}n't\b|\bcannot\b", re.IGNORECASE)
+_SHORTENED = re.compile(r"\b[^\W\d_]{2,12}n't\b|\bcannot\b", re.IGNORECASE)
 _FULL = {"can't": "can", "cannot": "can", "won't": "will", "shan't": "shall"}
 _SPLIT = re.compile(r"[.!?:\n]\s*$")
 _FILLER_WORDS = (
@@ -140,7 +140,5 @@ def _only_adds(a: Wording, b: Wording) -> bool:
 
 
 def _overlap(a: tuple[object, ...], b: tuple[object, ...]) -> float:
-    """Shared share of the larger of two bags, in [0, 1]."""
-    if not a or not b:
-        return 0.0
+    """Shared share of the larger of two bags, in [0, 1]; one of them is not empty."""
     return (Counter(a) & Counter(b)).total() / max(len(a), len(b))

@@ -21,8 +21,8 @@ def observe_audit(
 
     Args:
         member: Who.
-        region: Region of the request; −1 when it has none.
-        agreement: σ in [0, 1]: how surely the answer is the right one; 1 for right, 0 for wrong.
+        region: Region of the request; -1 when it has none.
+        agreement: How surely the answer is the right one (sigma), in [0, 1]; 1 for right, 0 for wrong.
         valid: Whether the receipt of the answer checks.
         tenant: Whose.
         at: Instant.
@@ -42,7 +42,7 @@ def observe_feedback(*, members: Sequence[str], region: int, wrong: bool, tenant
 
     Args:
         members: Ids of the members that stand behind the answer served.
-        region: Region of the request; −1 when it has none.
+        region: Region of the request; -1 when it has none.
         wrong: What the caller says.
         tenant: Whose.
         at: Instant.

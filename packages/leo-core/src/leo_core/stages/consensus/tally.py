@@ -3,21 +3,21 @@
 The one place of the formulas; standard library only. With K wrong answers that a member which errs chooses from
 (``alternatives``), and p the trust in a member, held in (0, 1):
 
-**Weight** of a vote (:func:`weigh_vote`): w = max(0, log(p / (1 − p)) + log K), the log-likelihood ratio of the
+**Weight** of a vote (:func:`weigh_vote`): w = max(0, log(p / (1 - p)) + log K), the log-likelihood ratio of the
 one-coin model (Dawid and Skene, 1979, with one parameter per member) for "its answer is the right one" against
 "another one is". A member worse than chance, p ≤ 1/(K + 1), counts nothing; it never counts against its answer, or it
 could help an answer by denying it.
 
 **Family** (:func:`share_weights`): members of a family err together. With their weights in falling order
-w₁ ≥ w₂ ≥ …, each is multiplied by (w₁ + ρ w₂ + ρ² w₃ + …) / (w₁ + w₂ + w₃ + …), ρ being ``family_share``. So the whole
-family weighs at most 1/(1 − ρ) times its best member, a member alone in its family keeps its weight, and no weight
+w₁ ≥ w₂ ≥ …, each is multiplied by (w₁ + f w₂ + f² w₃ + …) / (w₁ + w₂ + w₃ + …), with f = ``family_share``. So the whole
+family weighs at most 1/(1 - f) times its best member, a member alone in its family keeps its weight, and no weight
 depends on what anybody answered: that makes the certified margin exact.
 
 **Rounding**: weights are rounded to six decimals and summed as integers, so a receipt carries them exactly and a tie is
 a tie everywhere.
 
 **Posterior**: softmax of the classes' sums of weights. There are K + 1 possible answers, so besides the answers seen
-there are K + 1 − seen classes that nobody voted for, and always at least one. So a lone answer has the posterior p.
+there are K + 1 - seen classes that nobody voted for, and always at least one. So a lone answer has the posterior p.
 
 **Winner**: the class with the largest sum; none, when it is not larger than every other or its posterior misses what
 is required.
@@ -49,7 +49,7 @@ class Tally:
     """What a set of votes amounts to.
 
     Attributes:
-        winner: Index of the winning class; −1 for none.
+        winner: Index of the winning class; -1 for none.
         leader: Index of the class with the largest sum, the first of several.
         posterior: Probability per class, the unseen ones last; sums to 1.
         confidence: Posterior of the leader.
@@ -76,7 +76,7 @@ def share_weights(weights: Sequence[float], families: Sequence[str], family_shar
     Args:
         weights: One per member, at least 0.
         families: The family of each.
-        family_share: ρ in [0, 1).
+        family_share: f in [0, 1).
     """
     factors: dict[str, float] = {}
     for family in families:
@@ -88,7 +88,7 @@ def share_weights(weights: Sequence[float], families: Sequence[str], family_shar
 
 
 def count_unseen(seen: int, alternatives: int) -> int:
-    """How many classes that nobody voted for stand beside ``seen`` ones: K + 1 − seen, at least 1."""
+    """How many classes that nobody voted for stand beside ``seen`` ones: K + 1 - seen, at least 1."""
     return max(1, alternatives + 1 - seen)
 
 

@@ -1,14 +1,14 @@
 """Trust: how often a member's answers are right, learned from audits and feedback only.
 
 Per member, everywhere and in each region, two discounted counts: right answers S and wrong answers F. With forgetting
-λ and an observation of weight w and agreement σ,
+λ and an observation of weight w and agreement y (sigma),
 
-    receipt valid:    S' = λ S + w σ,     F' = λ F + w (1 − σ)
+    receipt valid:    S' = λ S + w y,     F' = λ F + w (1 - y)
     receipt invalid:  S' = λ S,           F' = max(F, λ F + w)
 
 Everywhere, the posterior is Beta(a + S, b + F) with the prior Beta(a, b). In a region, it is
-Beta(s m + S_r, s (1 − m) + F_r), where m is the mean everywhere and s the strength with which a region shrinks to it.
-S' grows and F' falls with σ and with validity, and the mean grows with S and falls with F: so the update is monotone in
+Beta(s m + S_r, s (1 - m) + F_r), where m is the mean everywhere and s the strength with which a region shrinks to it.
+S' grows and F' falls with y and with validity, and the mean grows with S and falls with F: so the update is monotone in
 both whatever came before, and an invalid receipt, which never lowers F and never raises S, never raises trust.
 """
 
@@ -37,7 +37,7 @@ EVERYWHERE = -1
 
 @dataclass(frozen=True, slots=True)
 class TrustState:
-    """Discounted counts (right, wrong) per member and region; region −1 holds those over all requests."""
+    """Discounted counts (right, wrong) per member and region; region -1 holds those over all requests."""
 
     counts: Mapping[tuple[str, int], tuple[float, float]] = field(default_factory=lambda: MappingProxyType({}))
 
@@ -68,7 +68,7 @@ class TrustState:
 
 
 def estimate(state: TrustState, member: str, region: int, config: ConsensusConfig) -> TrustEstimate:
-    """Posterior of P(a member's answer is right) in a region; −1 asks for the one over all requests."""
+    """Posterior of P(a member's answer is right) in a region; -1 asks for the one over all requests."""
     right, wrong = state.counts.get((member, EVERYWHERE), (0.0, 0.0))
     everywhere = TrustEstimate(member=member, alpha=config.prior_right + right, beta=config.prior_wrong + wrong)
     if region < 0:
@@ -111,7 +111,7 @@ def update_trust(state: TrustState, observation: Observation, config: ConsensusC
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Outcome:
-    """What was observed of an answer: σ, w, whether the receipt is valid, and λ."""
+    """What was observed of an answer: y, w, whether the receipt is valid, and λ."""
 
     agreement: float
     weight: float

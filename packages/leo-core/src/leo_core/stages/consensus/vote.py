@@ -53,7 +53,7 @@ def reach_consensus(
         drafts: The members' drafts, one per member.
         question: What was asked.
         trust: What is known of the members.
-        region: Region of the request; −1 for none.
+        region: Region of the request; -1 for none.
         families: Family of each member by id; a member without one is its own.
         vectors: Unit row per draft, shape (m, d); ``None`` when there are no embeddings.
         required: Posterior that the winner needs, in [0, 1].

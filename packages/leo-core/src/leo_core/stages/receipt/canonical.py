@@ -47,13 +47,14 @@ def fixed(value: float | Decimal) -> str:
     """The figure as a string with :data:`DECIMALS` decimals, rounded half to even from its exact binary value.
 
     Args:
-        value: A finite number in (−:data:`LIMIT`, :data:`LIMIT`).
+        value: A finite number in (-:data:`LIMIT`, :data:`LIMIT`).
 
     Raises:
         ReceiptError: The value is not finite, is out of range, or is no number (``check="figure"``).
     """
     if isinstance(value, bool):
-        raise ReceiptError(f"{value!r} is not a figure", check="figure")
+        message = f"{value!r} is not a figure"
+        raise ReceiptError(message, check="figure")
     exact = value if isinstance(value, Decimal) else Decimal(float(value))
     if not exact.is_finite() or exact.copy_abs() >= LIMIT:
         message = f"a figure must be finite and below 1e15 in size, got {value!r}"
@@ -87,7 +88,7 @@ def canonical_bytes(statement: Json) -> bytes:
     """RFC 8785 bytes of a statement.
 
     Raises:
-        ReceiptError: The statement holds a float, an integer beyond ±(2^53 − 1), a lone surrogate or anything
+        ReceiptError: The statement holds a float, an integer beyond ±(2^53 - 1), a lone surrogate or anything
             that is not JSON (``check="canonical"``).
     """
     _refuse_floats(statement)
@@ -120,7 +121,7 @@ def content_bytes(content: Json) -> bytes:
     r"""RFC 8785 bytes of something that is committed to, total over what Python's ``json`` can read.
 
     What RFC 8785 cannot carry is written as a string: a lone surrogate as its escape (``\ud800``), an integer
-    beyond ±(2^53 − 1) and a number that is not finite as their decimal form.
+    beyond ±(2^53 - 1) and a number that is not finite as their decimal form.
 
     Raises:
         ReceiptError: The content is not JSON (``check="content"``).

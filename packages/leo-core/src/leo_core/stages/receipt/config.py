@@ -15,7 +15,6 @@ class ReceiptConfig:
 
     Attributes:
         enabled: Whether answers carry a receipt.
-        required: Whether an answer whose receipt cannot be written is withheld, instead of served without one.
         required: Whether a request fails when its receipt cannot be written; otherwise it is answered without one.
         origin: Name of the log in its checkpoints (C2SP tlog-checkpoint): printable, without spaces or ``+``,
             unique for the log, such as ``"example.org/leo"``.
@@ -25,7 +24,6 @@ class ReceiptConfig:
     """
 
     enabled: bool = True
-    required: bool = False
     required: bool = False
     origin: str = "leo.local/log"
     quorum: int = 1

@@ -126,7 +126,7 @@ def read_document(receipt: Receipt | Mapping[str, Json]) -> Document:
     log = _fields(fields["log"], "log", "index", "size", "inclusion", "checkpoint")
     openings = fields.get("openings", {})
     if not isinstance(log["inclusion"], list | tuple) or not isinstance(openings, Mapping):
-        raise _malformed("log.inclusion or openings")
+        raise _malformed(path="log.inclusion or openings")
     return Document(
         envelope=read_envelope(fields["envelope"]),
         index=_number(log["index"], "log.index"),
@@ -146,7 +146,7 @@ def read_envelope(value: Json) -> Envelope:
     fields = _fields(value, "envelope", "payload", "payloadType", "signatures")
     signatures = fields["signatures"]
     if not isinstance(signatures, list | tuple) or len(signatures) != 1:
-        raise _malformed("envelope.signatures")
+        raise _malformed(path="envelope.signatures")
     signature = _fields(signatures[0], "envelope.signatures[0]", "keyid", "sig")
     return Envelope(
         payload=decode_base64(_string(fields["payload"], "envelope.payload")),
@@ -165,7 +165,7 @@ def read_statement(receipt: Receipt | Mapping[str, Json]) -> Mapping[str, Json]:
     """
     statement = parse_canonical(read_document(receipt).envelope.payload)
     if not isinstance(statement, dict):
-        raise _malformed("envelope.payload")
+        raise _malformed(path="envelope.payload")
     return statement
 
 

@@ -83,7 +83,7 @@ def check_constraints(statement: Mapping[str, Json]) -> None:
 
 
 def derive_constraints(statement: Mapping[str, Json]) -> tuple[Constraint, ...]:
-    """The constraints of a statement, in their order: the caller's, the cache's, trust, the verdict, σ."""
+    """The constraints of a statement, in their order: the caller's, the cache's, trust, the verdict, sigma."""
     return (
         *_asked(statement),
         *_cached(statement),
@@ -94,7 +94,7 @@ def derive_constraints(statement: Mapping[str, Json]) -> tuple[Constraint, ...]:
 
 
 def expected_sigma(statement: Mapping[str, Json]) -> str:
-    """σ: on the consensus route the posterior of the winning class, otherwise 1 − risk."""
+    """Sigma: on the consensus route the posterior of the winning class, otherwise 1 - risk."""
     verdict = statement["verdict"]
     if statement["served"]["route"] == Route.CONSENSUS and verdict is not None and not verdict["abstained"]:
         return str(verdict["confidence"])

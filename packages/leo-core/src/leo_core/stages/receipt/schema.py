@@ -261,7 +261,7 @@ def check_statement(statement: Json) -> None:
     for position, trust in enumerate(statement["trust"]):
         for name in ("alpha", "beta"):
             if trust[name].startswith("-") or not trust[name].strip("0."):
-                raise _refuse(f"trust[{position}].{name}", "positive")
+                raise _refuse(path=f"trust[{position}].{name}", expected="positive")
     if statement["verdict"] is not None:
         check_verdict(statement["verdict"])
 
@@ -274,10 +274,10 @@ def check_verdict(verdict: Mapping[str, Json]) -> None:
     """
     classes, votes = len(verdict["classes"]), verdict["votes"]
     if not classes or len(verdict["posterior"]) != classes:
-        raise _refuse("verdict.posterior", "one share per class, of at least one class")
+        raise _refuse(path="verdict.posterior", expected="one share per class, of at least one class")
     if any(vote["class"] >= classes or vote["weight"].startswith("-") for vote in votes):
-        raise _refuse("verdict.votes", "votes of weight 0 or more for classes that exist")
+        raise _refuse(path="verdict.votes", expected="votes of weight 0 or more for classes that exist")
     if verdict["abstained"] != (verdict["winner"] == -1) or verdict["winner"] >= classes:
-        raise _refuse("verdict.winner", "a class, or -1 when it abstained")
+        raise _refuse(path="verdict.winner", expected="a class, or -1 when it abstained")
     if not -verdict["abstained"] <= verdict["medoid"] < len(votes):
-        raise _refuse("verdict.medoid", "a vote")
+        raise _refuse(path="verdict.medoid", expected="a vote")

@@ -25,7 +25,7 @@ class Recount:
     """What a set of votes amounts to.
 
     Attributes:
-        posterior: softmax of the sums of weights per class: with weights log(p/(1 − p)) the posterior of the
+        posterior: softmax of the sums of weights per class: with weights log(p/(1 - p)) the posterior of the
             one-coin model.
         lead: By how much the sum of the class asked about exceeds the largest of the others.
         margin: f*: how many of its heaviest supporters can switch to the strongest rival while the lead stays

@@ -13,6 +13,8 @@ _MOST = 60
 _BREAK = re.compile(r"[\n;:=<>≈]|\.\s|,\s|\\n")
 _TOKEN = re.compile(r"\d+(?:\.\d+)?|\.\d+|[-+*/()%]|[^\W\d_]+")
 _RESULT = re.compile(r"\s*\(?\s*(-?(?:\d+(?:\.\d+)?|\.\d+))")
+_CONTINUES = re.compile(r"\s*\)?(?:\s*[^\W\d_]+){0,2}\s*[-+*/]\s*\(*\d")
+_VARIABLE = re.compile(r"\d[a-zA-Z]\b|(?<![\w'])[b-zB-Z](?![\w'])|[²³^√!]")
 _THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
 _TIMES = re.compile(r"(?<=[\d\s)])[x×·](?=[\s\d(])|\\times|\\cdot|(?<=\d)\*\*?(?=\d)")
 _MONEY = re.compile(r"[$€£]|\*\*(?!\d)")
@@ -31,7 +33,7 @@ class Equation:
 def find_equations(text: str) -> tuple[Equation, ...]:
     """Equations ``expression = number`` of a text, in order.
 
-    The expression is made of numbers and ``+ - * / × ÷ %`` and parentheses; words between them (units) are skipped.
+    Algebra (an expression with a variable) is passed over. The expression is made of numbers and ``+ - * / × ÷ %`` and parentheses; words between them (units) are skipped.
     Left sides without an operator are no equations. A stated result may be rounded to the decimals it shows.
     """
     plain = _THOUSANDS.sub("", _MONEY.sub("", text[:_READ]))
@@ -52,24 +54,26 @@ def evaluate(tokens: list[str]) -> float | None:
 
 
 def _equation_at(text: str, position: int) -> Equation | None:
-    before = text[max(0, position - 3 * _LONGEST) : position]
-    left = _BREAK.split(before)[-1]
+    left = _BREAK.split(text[max(0, position - 3 * _LONGEST) : position])[-1]
     result = _RESULT.match(text, position + 1)
     tokens = _expression(left)
-    if result is None or not any(token in "+-*/" for token in tokens[1:]):
+    if result is None or _VARIABLE.search(left) or not any(token in "+-*/" for token in tokens[1:]):
         return None
-    computed = evaluate(tokens)
-    if computed is None:
+    computed, stated = evaluate(tokens), _stated(text, position + 1, result)
+    if computed is None or stated is None:
         return None
-    stated = float(result[1])
     decimals = len(result[1].partition(".")[2])
     tolerance = 0.51 * 10.0**-decimals if decimals else 1e-6 * max(1.0, abs(stated))
     percent = text[result.end() : result.end() + 1] == "%"
-    return Equation(
-        computed=computed,
-        stated=stated,
-        right=abs(computed - stated) <= tolerance or (percent and abs(100.0 * computed - stated) <= max(tolerance, 0.51)),
-    )
+    right = abs(computed - stated) <= tolerance or (percent and abs(100.0 * computed - stated) <= max(tolerance, 0.51))
+    return Equation(computed=computed, stated=stated, right=right)
+
+
+def _stated(text: str, start: int, result: re.Match[str]) -> float | None:
+    """The number after the sign, or in a chain ``… = 40 + 24 = …`` the value of the expression that begins with it."""
+    if _CONTINUES.match(text, result.end()) is None:
+        return float(result[1])
+    return evaluate(_expression(_BREAK.split(text[start : start + 2 * _LONGEST])[0]))
 
 
 def _expression(left: str) -> list[str]:
@@ -77,7 +81,7 @@ def _expression(left: str) -> list[str]:
     tokens: list[str] = []
     skipped = 0
     for token in _TOKEN.findall(left):
-        if token[0].isalpha():
+        if not token[0].isdecimal() and token[0] not in ".+-*/()%":
             skipped += 1
             if tokens and tokens[-1] == "/":
                 tokens.pop()
@@ -86,7 +90,7 @@ def _expression(left: str) -> list[str]:
             elif skipped > 2:  # noqa: PLR2004 a unit has one or two words
                 tokens = []
             continue
-        if tokens and token[0].isdigit() and (tokens[-1][0].isdigit() or tokens[-1] in ")%"):
+        if tokens and token[0].isdecimal() and (tokens[-1][0].isdecimal() or tokens[-1] in ")%"):
             tokens = []
         skipped = 0
         tokens.append(token)
@@ -124,7 +128,7 @@ def _atom(rest: list[str]) -> float | None:
         if not rest or rest.pop() != ")":
             return None
         return inner
-    if not token[0].isdigit() and token[0] != ".":
+    if not token[0].isdecimal() and token[0] != ".":
         return None
     value = float(token)
     while rest and rest[-1] == "%":

@@ -49,4 +49,5 @@ def _canonical(number: str) -> str:
     plain = number.replace(",", "")
     if "." in plain:
         plain = plain.rstrip("0").rstrip(".")
-    return plain.lstrip("0") or "0"
+    whole = plain.lstrip("0")
+    return f"0{whole}" if not whole or whole.startswith(".") else whole

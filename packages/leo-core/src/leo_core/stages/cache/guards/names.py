@@ -58,9 +58,9 @@ def read_names(words: Words) -> frozenset[str]:
     title = len(alphabetic) > 3 and capital >= _TITLE_SHARE * len(alphabetic)  # noqa: PLR2004
     found = set()
     for at, token in enumerate(cased):
-        if not token[0].isupper() or lower[at] in FUNCTION_WORDS or lower[at] == "i" or all_capitals:
-            continue
         acronym = len(token) > 1 and token[:-1].isupper()
+        if not token[0].isupper() or all_capitals or (lower[at] in FUNCTION_WORDS and not acronym):
+            continue
         inside = at not in words.starts or (at + 1 < len(cased) and cased[at + 1][0].isupper())
         if acronym or (inside and not title):
             name = lower[at].removesuffix("'s")

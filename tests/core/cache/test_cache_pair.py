@@ -1,0 +1,109 @@
+"""The shipped pair model: calibrated numbers, one seam, no embedder of its own."""
+
+from __future__ import annotations
+
+import json
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from leo_core.errors import ConfigError
+from leo_core.stages.cache.pair import PairModel, load_pair_model
+from leo_core.stages.cache.pair_features import FEATURES, WordTable, compare_traits, read_traits, score_words
+
+TABLE = WordTable(idf={"rain": 3.0}, default_idf=5.0, shared={"rain": 0.5}, missing={"paris": -2.0})
+
+
+@pytest.fixture(scope="module")
+def model() -> PairModel:
+    return load_pair_model()
+
+
+def weights() -> dict[str, Any]:
+    text = (files("leo_core.stages.cache") / "pair_model.json").read_text(encoding="utf-8")
+    return dict(json.loads(text))
+
+
+def _walk(shipped: dict[str, Any], row: list[float]) -> float:
+    """The slow, obvious evaluation: one tree after the other."""
+    total = 0.0
+    for at in shipped["roots"]:
+        while shipped["left"][at] != at:
+            side = "left" if row[shipped["feature"][at]] <= shipped["threshold"][at] else "right"
+            at = shipped[side][at]  # noqa: PLW2901
+        total += shipped["value"][at]
+    slope, intercept = shipped["calibration"]
+    return float(1.0 / (1.0 + np.exp(-(slope * total + intercept))))
+
+
+def test_score_rows_agrees_with_walking_each_tree(model: PairModel) -> None:
+    rows = np.random.default_rng(0).uniform(-1.0, 6.0, (50, len(FEATURES)))
+    shipped = weights()
+    expected = [_walk(shipped, list(row)) for row in rows]
+    np.testing.assert_allclose(model.score_rows(rows), expected, rtol=1e-12)
+
+
+def test_paraphrases_are_likelier_than_other_questions(model: PairModel) -> None:
+    a = ["How do I lose weight fast?"] * 3
+    b = ["How can I lose weight quickly?", "How do I gain muscle fast?", "What is the capital of France?"]
+    same, related, other = model.probability_at([0.7, 0.5, 0.0], a, b)
+    assert same > related > other
+    assert same > 0.6
+    assert other < 0.05
+
+
+def test_probability_takes_cosines_from_the_embedder_given() -> None:
+    def embed(texts: Any) -> Any:
+        rows = np.array([[1.0, 0.0] if "a" in text else [0.6, 0.8] for text in texts], dtype=np.float32)
+        return rows
+
+    model = load_pair_model(embed=embed)
+    found = model.probability(["a b", "x"], ["c", "y"])
+    np.testing.assert_allclose(found, model.probability_at([0.6, 1.0], ["a b", "x"], ["c", "y"]), atol=1e-6)
+    assert found.dtype == np.float64
+    assert model.probability([], []).shape == (0,)
+
+
+def test_what_is_wrong_is_said(model: PairModel) -> None:
+    with pytest.raises(ConfigError, match="no embedder"):
+        model.probability(["a"], ["b"])
+    with pytest.raises(ConfigError, match="lengths must be equal"):
+        model.probability_at([0.1], ["a"], [])
+    with pytest.raises(ConfigError, match="other features"):
+        PairModel({**weights(), "features": ["cosine"]})
+    assert model.probability_at([], [], []).shape == (0,)
+
+
+def test_the_shipped_validation_meets_its_aim() -> None:
+    report = weights()["validation"]
+    assert report["auc"] >= 0.82
+    assert report["ece"] <= 0.03
+    assert report["recall_at_precision_0.9"] > 0.08
+
+
+@given(st.text(max_size=40), st.text(max_size=40), st.floats(-1.0, 1.0))
+@settings(deadline=None)
+def test_features_are_finite_and_symmetric(a: str, b: str, cosine: float) -> None:
+    one, two = read_traits(a, TABLE), read_traits(b, TABLE)
+    forth, back = compare_traits(one, two, cosine, TABLE), compare_traits(two, one, cosine, TABLE)
+    assert len(forth) == len(FEATURES)
+    assert np.isfinite(forth).all()
+    np.testing.assert_allclose(forth, back, atol=1e-9)
+
+
+def test_learned_words_weigh_what_is_shared_and_what_is_missing() -> None:
+    one, two = read_traits("rain paris", TABLE), read_traits("rain", TABLE)
+    assert score_words(one, two, TABLE) == pytest.approx(-2.0 + 0.5)
+
+
+def test_identical_and_disjoint_texts_have_the_extreme_features() -> None:
+    names = {name: at for at, name in enumerate(FEATURES)}
+    same = compare_traits(read_traits("heavy rain", TABLE), read_traits("heavy rain", TABLE), 1.0, TABLE)
+    other = compare_traits(read_traits("heavy rain", TABLE), read_traits("green tea", TABLE), 0.0, TABLE)
+    for name, high, low in (("overlap", 1.0, 0.0), ("letters", 1.0, None), ("missing_idf", 0.0, 8.0), ("conflict", 0.0, 0.0)):
+        assert same[names[name]] == high
+        assert low is None or other[names[name]] == low

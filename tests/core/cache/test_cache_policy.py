@@ -1,0 +1,194 @@
+"""Serve, explore, miss: every outcome with its reason and figures."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from leo_core.records import CacheDecision, CacheEntry, Identity, Message, Neighbour, Route, Usage
+from leo_core.stages.cache.bins import BINS
+from leo_core.stages.cache.config import CacheConfig
+from leo_core.stages.cache.guards import Profile, read_profile
+from leo_core.stages.cache.policy import choose_hit
+from leo_core.stages.cache.promise import PromiseState
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy.typing as npt
+
+TOP = len(BINS) - 1
+READY = PromiseState(requests=1000, explored=(0,) * TOP + (200,), wrong=(0,) * 8, seen=(0,) * TOP + (200,))
+QUESTION = Identity(exact_key="x", scope_key="s", text="how do I open an account", semantic=True)
+
+
+class CosinePairs:
+    """A fake pair model: the probability is the cosine."""
+
+    def probability_at(self, cosines: Any, a: Sequence[str], b: Sequence[str]) -> npt.NDArray[np.float64]:
+        assert len(cosines) == len(a) == len(b)
+        return np.asarray(cosines, dtype=np.float64)
+
+    def profile(self, text: str) -> Profile:
+        return read_profile(text)
+
+
+def entry(name: str, answer: str = "yes", text: str = "how can I open an account") -> CacheEntry:
+    return CacheEntry(
+        id=name, tenant="t", exact_key=name, scope_key="s", text=text, message=Message(role="assistant", content=answer),
+        members=(f"member-{name}",), model="m", route=Route.SMALL, usage=Usage(), receipt_id="", created_at=0.0,
+    )  # fmt: skip
+
+
+def near(name: str, cosine: float, answer: str = "yes", text: str = "how can I open an account") -> Neighbour:
+    return Neighbour(entry=entry(name, answer, text), cosine=cosine, text=text)
+
+
+def choose(*neighbours: Neighbour, **changes: Any) -> tuple[CacheDecision, CacheEntry | None]:
+    arguments: dict[str, Any] = {
+        "exact": None, "neighbours": neighbours, "same_answer": lambda a, b: a.content == b.content,
+        "trust": lambda _: 0.9, "promise": READY, "config": CacheConfig(), "pair_model": CosinePairs(), "draw": 0.5,
+    }  # fmt: skip
+    identity = changes.pop("identity", QUESTION)
+    return choose_hit(identity, **{**arguments, **changes})
+
+
+def test_exact_entries_are_served_first() -> None:
+    decision, found = choose(near("b", 0.99), exact=entry("a"))
+    assert (decision.action, decision.kind, decision.entry_id, decision.trust) == ("serve", "exact", "a", 0.9)
+    assert found is not None
+    assert found.id == "a"
+    assert decision.hit
+    assert decision.why == "same request"
+
+
+def test_an_exact_entry_without_trust_is_quarantined() -> None:
+    decision, found = choose(exact=entry("a"), trust=lambda _: 0.2)
+    assert (decision.action, decision.kind, found) == ("miss", "exact", None)
+    assert decision.why == "trust 0.200 is below min_trust 0.5"
+    again, _ = choose(near("a", 0.99), exact=entry("a"), trust=lambda _: 0.2)
+    assert again.why == decision.why
+
+
+def test_a_trusted_neighbour_may_stand_in_for_a_quarantined_exact_entry() -> None:
+    decision, found = choose(near("b", 0.99), exact=entry("a"), trust=lambda ids: 0.1 if "member-a" in ids else 0.9)
+    assert decision.action == "serve"
+    assert found is not None
+    assert found.id == "b"
+    dropped, _ = choose(near("b", 0.99), exact=entry("a"), trust=lambda _: 0.1)
+    assert dropped.kind == "exact"
+
+
+def test_a_good_neighbour_is_served_with_every_figure() -> None:
+    decision, found = choose(near("a", 0.985))
+    assert decision.action == "serve"
+    assert found is not None
+    assert decision.kind == "semantic"
+    assert decision.cosine == decision.probability == decision.margin == 0.985
+    assert decision.score == pytest.approx(0.985)
+    assert decision.score_bin == TOP
+    assert decision.error_bound is not None
+    assert decision.allowance is not None
+    assert decision.error_bound <= decision.allowance
+    assert "within the allowance" in decision.why
+
+
+def test_a_small_draw_explores_a_would_be_hit() -> None:
+    decision, found = choose(near("a", 0.985), draw=0.01)
+    assert decision.action == "explore"
+    assert found is not None
+    assert decision.why.startswith("drawn to keep watching")
+    assert decision.score_bin == TOP
+
+
+def test_a_cold_promise_explores() -> None:
+    decision, found = choose(near("a", 0.985), promise=PromiseState())
+    assert (decision.action, decision.score_bin) == ("explore", TOP)
+    assert found is not None
+    assert "outcomes explored" in decision.why
+
+
+def test_guards_come_before_any_score() -> None:
+    text = "how can I close an account"
+    decision, found = choose(near("a", 0.999, text=text))
+    assert (decision.action, found) == ("miss", None)
+    assert decision.why == "opposites: close, open"
+    assert decision.cosine == 0.999
+    assert decision.probability is None
+    second, kept = choose(near("a", 0.999, text=text), near("b", 0.98))
+    assert second.action == "serve"
+    assert kept is not None
+    assert kept.id == "b"
+
+
+def test_guards_compare_the_alias_that_was_near() -> None:
+    other = replace(near("a", 0.985), text="how can I close an account")
+    assert choose(other)[0].action == "miss"
+
+
+def test_the_same_text_passes_the_guards_as_it_is() -> None:
+    assert choose(near("a", 0.985, text=QUESTION.text))[0].action == "serve"
+
+
+def test_an_untrusted_neighbour_drops_out() -> None:
+    decision, _ = choose(near("a", 0.985), trust=lambda _: 0.4)
+    assert decision.why == "trust 0.400 is below min_trust 0.5"
+    assert decision.trust == 0.4
+
+
+def test_a_rival_answer_close_by_is_explored_without_a_bin() -> None:
+    decision, found = choose(near("a", 0.985), near("b", 0.96, answer="no"))
+    assert (decision.action, decision.score_bin) == ("explore", -1)
+    assert found is not None
+    assert decision.margin == pytest.approx(0.025)
+    assert "below min_margin" in decision.why
+
+
+def test_rivals_lower_the_score_and_agreement_raises_it() -> None:
+    alone = choose(near("a", 0.9))[0].score
+    rival = choose(near("a", 0.9), near("b", 0.6, answer="no"))[0].score
+    agree = choose(near("a", 0.9), near("b", 0.6))[0].score
+    assert alone is not None
+    assert rival is not None
+    assert agree is not None
+    assert rival < alone < agree
+    assert rival == pytest.approx(9 / 11.5)
+    assert choose(near("a", 1.0))[0].score == pytest.approx(1.0)
+
+
+def test_a_low_score_is_a_miss() -> None:
+    decision, found = choose(near("a", 0.15))
+    assert (decision.action, found) == ("miss", None)
+    assert "too low" in decision.why
+
+
+def test_an_entry_that_was_wrong_twice_is_exact_only() -> None:
+    promise = replace(READY, faults=(("a", 2),))
+    decision, found = choose(near("a", 0.985), promise=promise)
+    assert (decision.action, found) == ("miss", None)
+    assert "served exactly only" in decision.why
+    assert choose(near("a", 0.985), promise=promise, exact=entry("a"))[0].hit
+    other, _ = choose(near("a", 0.99), near("b", 0.98), promise=promise)
+    assert other.entry_id == "b"
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"identity": replace(QUESTION, semantic=False, why_exact="tools are bound")}, "exact only: tools are bound"),
+        ({"config": CacheConfig(max_wrong_hits=0.0)}, "semantic hits are off (max_wrong_hits is 0)"),
+        ({"neighbours": ()}, "no entry in scope"),
+    ],
+)
+def test_what_is_not_compared_is_a_miss(changes: dict[str, Any], why: str) -> None:
+    decision, found = choose(near("a", 0.985), **changes)
+    assert (decision.action, decision.kind, decision.why, found) == ("miss", "", why, None)
+
+
+def test_no_more_candidates_than_configured_are_looked_at() -> None:
+    rows = [near("a", 0.985), near("b", 0.98, answer="no")]
+    assert choose(*rows, config=CacheConfig(candidates=1))[0].action == "serve"
+    assert choose(*rows)[0].action == "explore"

@@ -1,0 +1,181 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from leo_core import LEO
+from leo_core._version import __version__
+from leo_core.cli.app import app
+from leo_core.providers.scripted import ScriptedModel
+
+PROMPT = "Context: The ferry leaves at 9:40.\n\nQuestion: When does the ferry leave?"
+
+
+def leo(*arguments, stdin=None):
+    return CliRunner().invoke(app, [str(argument) for argument in arguments], input=stdin)
+
+
+def as_json(*arguments, **more):
+    result = leo(*arguments, "--json", **more)
+    return json.loads(result.stdout), result.exit_code
+
+
+@pytest.fixture
+def store(tmp_path):
+    path = tmp_path / "leo.db"
+    with LEO(small=ScriptedModel("parrot", replies="29", cost=0.5), store=path) as engine:
+        engine.ask("How many days?", tenant="acme")
+        engine.ask("How many days?", tenant="acme")
+        engine.feedback(engine.ask("Another?"), wrong=True)
+        (tmp_path / "leo.pub").write_text(engine.public_key)
+    return path
+
+
+def test_version_and_help():
+    assert leo("--version").stdout.strip() == __version__
+    assert leo().exit_code == 2
+
+
+def test_ask_streams_the_answer_and_shows_route_and_receipt(tmp_path):
+    result = leo("ask", "-", "--explain", "--receipt", tmp_path / "r.json", stdin=PROMPT)
+    assert result.exit_code == 0
+    assert "9:40" in result.stdout
+    assert "· route: small" in result.stdout
+    assert "leo:rcpt:" in result.stderr
+    assert json.loads((tmp_path / "r.json").read_text())["format"] == "leo-receipt/1"
+
+
+def test_ask_as_json_is_one_object():
+    facts, code = as_json("ask", PROMPT, "--jury", "extractive", "--explain")
+    assert code == 0
+    assert "9:40" in facts["answer"]
+    assert facts["route"] == "large"
+    assert facts["explain"]["words"]
+    assert facts["public_key"].startswith("-----BEGIN PUBLIC KEY-----")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "code"),
+    [
+        (["ask", ""], "RequestError", 1),
+        (["ask", "q", "--small", "nonsense"], "ConfigError", 2),
+        (["ask", "q", "--route", "fastest"], "ConfigError", 2),
+        (["ask", "q", "--max-error", "3"], "RequestError", 1),
+        (["log", "audit", "nowhere.db"], "ConfigError", 2),
+        (["stats", "nowhere.db"], "ConfigError", 2),
+        (["bench", "replay", "--data", "nowhere.jsonl", "--small", "m"], "ConfigError", 2),
+    ],
+)
+def test_errors_have_a_name_and_an_exit_code(arguments, error, code):
+    facts, exit_code = as_json(*arguments)
+    assert (facts["error"], exit_code) == (error, code)
+    plain = leo(*arguments)
+    assert plain.exit_code == code
+    assert error in plain.stderr
+    assert plain.stdout == ""
+
+
+def test_verify_accepts_and_refuses_by_exit_code(store, tmp_path):
+    listed, _ = as_json("log", "list", store)
+    document, _ = as_json("log", "show", store, listed["receipts"][0]["receipt"])
+    good, key = tmp_path / "good.json", tmp_path / "leo.pub"
+    good.write_text(json.dumps(document))
+    assert as_json("verify", good, "--key", key) == ({"valid": True, "receipt": str(good)}, 0)
+    assert leo("verify", good, "--key", key).stdout.strip() == "valid"
+    document["log"]["index"] += 1
+    bad = tmp_path / "bad.json"
+    bad.write_text(json.dumps(document))
+    facts, code = as_json("verify", bad, "--key", key)
+    assert (facts["check"], code) == ("inclusion", 1)
+    for content in ("[]", "{", "no json", "{}", "[" * 100_000):
+        bad.write_text(content)
+        assert as_json("verify", bad, "--key", key)[1] == 2
+    assert as_json("verify", tmp_path / "absent.json", "--key", key)[1] == 2
+    assert as_json("verify", good, "--key", good)[1] in (1, 2)
+
+
+def test_the_log_lists_shows_proves_and_audits(store, tmp_path):
+    listed, code = as_json("log", "list", store, "--count", "2")
+    assert (code, listed["size"], len(listed["receipts"])) == (0, 3, 2)
+    assert [row["route"] for row in listed["receipts"]] == ["small", "cache"]
+    assert "parrot" in leo("log", "list", store).stdout
+    receipt = listed["receipts"][1]["receipt"]
+    assert receipt.removeprefix("leo:rcpt:") or leo("log", "show", store, receipt).stdout
+    assert '"format"' in leo("log", "show", store, receipt).stdout
+    assert as_json("log", "show", store, "leo:rcpt:none")[1] == 2
+    proof, _ = as_json("log", "prove", store, "1")
+    assert (proof["old_size"], proof["new_size"]) == (1, 3)
+    assert proof["proof"]
+    assert '"proof"' in leo("log", "prove", store, "1", "2").stdout
+    assert as_json("log", "prove", store, "4")[1] == 2
+    audited, code = as_json("log", "audit", store, "--key", tmp_path / "leo.pub")
+    assert (audited["valid"], audited["size"], code) == (True, 3, 0)
+    assert "valid: 3 receipts" in leo("log", "audit", store).stdout
+
+
+def test_an_audit_against_another_key_fails(store, tmp_path):
+    leo("keys", "new", tmp_path / "other.pem")
+    other = tmp_path / "other.pub"
+    other.write_text(leo("keys", "public", tmp_path / "other.pem").stdout)
+    facts, code = as_json("log", "audit", store, "--key", other)
+    assert code == 1
+    assert facts["check"]
+
+
+def test_stats_counts_money_hits_and_tenants(store):
+    facts, code = as_json("stats", store)
+    assert code == 0
+    assert facts["traffic"]["spent_usd"] == pytest.approx(1.0)
+    assert facts["traffic"]["saved_usd"] == pytest.approx(0.5)
+    assert facts["traffic"]["routes"] == {"small": 2, "cache": 1}
+    assert facts["tenants"]["acme"]["hits"] == {"exact": 1, "semantic": 0}
+    assert facts["tenants"]["default"]["trust"]["parrot"] < 0.8
+    assert "acme" in leo("stats", store).stdout
+    only, _ = as_json("stats", store, "--tenant", "acme")
+    assert list(only["tenants"]) == ["acme"]
+
+
+def test_keys_are_made_once_and_shown_publicly(store, tmp_path):
+    path = tmp_path / "key.pem"
+    made, code = as_json("keys", "new", path)
+    assert code == 0
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert as_json("keys", "public", path)[0] == made
+    assert as_json("keys", "new", path)[1] == 2
+    assert leo("keys", "public", store).stdout == (tmp_path / "leo.pub").read_text()
+    path.chmod(0o644)
+    facts, code = as_json("keys", "public", path)
+    assert (facts["error"], code) == ("SigningKeyError", 1)
+
+
+def test_bench_replay_prints_a_table_and_json(tmp_path):
+    rows = [
+        {
+            "id": f"q{number}",
+            "question": f"What is 2 + {number}?",
+            "gold": "x",
+            "answers": {"m": {"text": f"The answer is {number + 2}.", "final": str(number + 2), "correct": True}},
+        }
+        for number in range(6)
+    ]
+    data = tmp_path / "data.jsonl"
+    data.write_text("".join(json.dumps(item) + "\n" for item in rows))
+    arguments = ["bench", "replay", "--data", data, "--small", "m", "--all"]
+    table = leo(*arguments, "--plot", tmp_path / "plot.svg")
+    assert table.exit_code == 0
+    assert "always small" in table.stdout
+    assert "unknown" in table.stdout
+    assert (tmp_path / "plot.svg").exists()
+    facts, code = as_json(*arguments, "--jury", "m", "--limit", "3")
+    assert (facts["accuracy"], facts["questions"], facts["receipts_verified"], code) == (1.0, 3, 3, 0)
+
+
+def test_the_command_is_installed():
+    script = Path(sys.executable).with_name("leo")
+    done = subprocess.run([script, "--version"], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.strip() == __version__

@@ -56,7 +56,9 @@ def reasoning_rows(data: Path) -> list[dict]:
         for size in ("small", "large"):
             row = {"set": "routing", "question": item["question"], "text": item[f"{size}_text"], "final": ""}
             wrong = int(not item[f"{size}_correct"])
-            rows.append(row | {"model": f"routing-{size}", "wrong": wrong, "others": {}, "large": item["large_correct"]})
+            rows.append(
+                row | {"model": f"routing-{size}", "wrong": wrong, "others": {}, "large": item["large_correct"]}
+            )
     return rows
 
 
@@ -89,7 +91,9 @@ def training_matrix(rows: list[dict], rng: np.random.Generator) -> tuple[list[st
 def model_records(rows: list[dict]) -> dict[tuple[str, str], float]:
     """Rate of right answers per set and model."""
     keys = {(row["set"], row["model"]) for row in rows}
-    return {key: 1 - float(np.mean([r["wrong"] for r in rows if (r["set"], r["model"]) == key])) for key in sorted(keys)}
+    return {
+        key: 1 - float(np.mean([r["wrong"] for r in rows if (r["set"], r["model"]) == key])) for key in sorted(keys)
+    }
 
 
 def between_models(x: np.ndarray, y: np.ndarray, groups: np.ndarray, models: np.ndarray, strength: float) -> float:
@@ -125,9 +129,9 @@ def train_reasoning(rows: list[dict]) -> tuple[list[str], np.ndarray, tuple, flo
     y = np.array([row["wrong"] for row in kept])
     groups = np.unique([row["question"] for row in kept], return_inverse=True)[1]
     learned = [index for index, name in enumerate(names) if name not in HAND_SET]
-    fitted = expand(fit_linear(x[:, learned], y, groups, strength=3), learned, len(names))
+    fitted = expand(fit_linear(x[:, learned], y, groups, strength=0.3), learned, len(names))
     models = np.array([row["model"] for row in kept])
-    spread = between_models(x[:, learned], y, groups, models, strength=3)
+    spread = between_models(x[:, learned], y, groups, models, strength=0.3)
     return names, x, with_hand_set(names, fitted), spread
 
 
@@ -157,7 +161,12 @@ def report_reasoning(rows: list[dict], names: list[str], x: np.ndarray, fitted: 
             print(f"  agreement of 4 only     AUROC {auroc(y, -np.array([a for a, _ in counts]), groups)}")
         for label, agree, record in (("answer alone", 0, 0), ("with 4 others", 1, 0), ("with 4 others, record", 1, 1)):
             values = [
-                evidence(row, agreed=agree * a, disagreed=agree * d, record=records[row["set"], row["model"]] if record else None)
+                evidence(
+                    row,
+                    agreed=agree * a,
+                    disagreed=agree * d,
+                    record=records[row["set"], row["model"]] if record else None,
+                )
                 | mine
                 for row, mine, (a, d) in zip(held, own, counts, strict=True)
             ]
@@ -198,7 +207,9 @@ def report_cascade(data: Path, names: list[str], x: np.ndarray, fitted: tuple) -
         points = " ".join(f"CPT{share:.0%} {cpt(s, small, large, share):.3f}" for share in (0.5, 0.8))
         order = np.argsort(-s)
         best = (small.mean() + np.cumsum((large - small)[order]) / len(s)).max() - large.mean()
-        print(f"cascade {label}: n {len(s)}  APGR {apgr(s, small, large):.3f}  {points}  best point over large {best:+.3f}")
+        print(
+            f"cascade {label}: n {len(s)}  APGR {apgr(s, small, large):.3f}  {points}  best point over large {best:+.3f}"
+        )
 
 
 def grounded_rows(data: Path) -> list[dict]:
@@ -207,7 +218,9 @@ def grounded_rows(data: Path) -> list[dict]:
     for name, weight in (("begin_wow", 1.0), ("halueval_qa", HALUEVAL_WEIGHT)):
         for item in read_rows(data / f"grounding/{name}.jsonl.gz"):
             row = {key: item[key] for key in ("context", "question", "model")}
-            rows.append(row | {"set": name, "text": item["answer"], "wrong": int(not item["grounded"]), "weight": weight})
+            rows.append(
+                row | {"set": name, "text": item["answer"], "wrong": int(not item["grounded"]), "weight": weight}
+            )
     return rows
 
 
@@ -223,11 +236,19 @@ def grounded_head(data: Path, reasoning: tuple[list[str], tuple]) -> dict:
     groups = np.unique([row["context"] for row in rows], return_inverse=True)[1]
     models = np.array([row["model"] for row in rows])
     fitted = fit_linear(x[part], y[part], groups[part], strength=0.1, weight=weight[part])
-    spread = between_models(x[part & (weight == 1)], y[part & (weight == 1)], groups[part & (weight == 1)], models[part & (weight == 1)], 0.1)
+    spread = between_models(
+        x[part & (weight == 1)],
+        y[part & (weight == 1)],
+        groups[part & (weight == 1)],
+        models[part & (weight == 1)],
+        0.1,
+    )
     seen = set(groups[part].tolist())
     score = np.clip(x, np.quantile(x[part], 0.01, axis=0), np.quantile(x[part], 0.99, axis=0)) @ fitted[0] + fitted[1]
     for name in ("begin_wow", "halueval_qa"):
-        held = ~part & np.array([row["set"] == name and group not in seen for row, group in zip(rows, groups, strict=True)])
+        held = ~part & np.array(
+            [row["set"] == name and group not in seen for row, group in zip(rows, groups, strict=True)]
+        )
         p = 1 / (1 + np.exp(-score[held]))
         length = np.array([len(row["text"]) for row in rows], dtype=float)[held]
         print(f"grounded, {name}: {held.sum()} answers held out (contexts unseen), ungrounded {y[held].mean():.3f}")
@@ -235,7 +256,9 @@ def grounded_head(data: Path, reasoning: tuple[list[str], tuple]) -> dict:
         support = one.decision_function(x[held][:, [names.index("word_support")]])
         print(f"  length only             AUROC {auroc(y[held], length, groups[held])}")
         print(f"  token precision only    AUROC {auroc(y[held], support, groups[held])}")
-        print(f"  head                    AUROC {auroc(y[held], p, groups[held])}  ECE {calibration_error(y[held], p, groups[held])}")
+        print(
+            f"  head                    AUROC {auroc(y[held], p, groups[held])}  ECE {calibration_error(y[held], p, groups[held])}"
+        )
     borrowed, source = [*SHARED, *HAND_SET], reasoning[1]
     size = len(names) + len(borrowed)
     weights, covariance = np.zeros(size), np.zeros((size + 1, size + 1))
@@ -272,7 +295,12 @@ def main() -> None:
     report_reasoning(held, names, x, fitted, model_records(inside))
     report_cascade(arguments.data, names, x, fitted)
     head = document_of(names, x, fitted, spread, rows=len(inside), trained_on="replay gsm, crux; routing gsm8k")
-    document = {"heads": {"reasoning": open_bounds(head, list(HAND_SET)), "grounded": grounded_head(arguments.data, (names, fitted))}}
+    document = {
+        "heads": {
+            "reasoning": open_bounds(head, list(HAND_SET)),
+            "grounded": grounded_head(arguments.data, (names, fitted)),
+        }
+    }
     if arguments.write:
         TARGET.write_text(json.dumps(document, separators=(",", ":")) + "\n", encoding="utf-8")
 

@@ -72,7 +72,9 @@ def fit_one(x: csr_matrix, y: np.ndarray) -> tuple[np.ndarray, float]:
     folds = StratifiedKFold(5, shuffle=True, random_state=0)
     outside = np.zeros(len(y))
     for inside, held in folds.split(x, y):
-        outside[held] = LogisticRegression(C=STRENGTH, max_iter=2000).fit(x[inside], y[inside]).decision_function(x[held])
+        outside[held] = (
+            LogisticRegression(C=STRENGTH, max_iter=2000).fit(x[inside], y[inside]).decision_function(x[held])
+        )
     platt = LogisticRegression(C=1e6).fit(outside[:, None], y)
     slope, shift = float(platt.coef_[0, 0]), float(platt.intercept_[0])
     model = LogisticRegression(C=STRENGTH, max_iter=2000).fit(x, y)

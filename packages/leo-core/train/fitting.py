@@ -56,7 +56,13 @@ def fit_linear(
 
 
 def clustered_covariance(
-    x: np.ndarray, y: np.ndarray, groups: np.ndarray, weights: np.ndarray, intercept: float, weight: np.ndarray, ridge: np.ndarray
+    x: np.ndarray,
+    y: np.ndarray,
+    groups: np.ndarray,
+    weights: np.ndarray,
+    intercept: float,
+    weight: np.ndarray,
+    ridge: np.ndarray,
 ) -> np.ndarray:
     """Sandwich covariance (Liang & Zeger 1986) of a penalised logistic fit, shape ``(p + 1, p + 1)``."""
     full = np.column_stack([x, np.ones(len(x))])

@@ -70,7 +70,9 @@ def forest_of(model: GradientBoostingRegressor, names: list[str]) -> dict:
         tree, leaf = fitted.tree_, fitted.tree_.feature < 0
         value = np.where(leaf, model.learning_rate * tree.value[:, 0, 0], tree.threshold)
         nodes = {"feature": np.where(leaf, -1, tree.feature), "left": tree.children_left, "right": tree.children_right}
-        trees.append({key: column.tolist() for key, column in nodes.items()} | {"threshold": np.round(value, 6).tolist()})
+        trees.append(
+            {key: column.tolist() for key, column in nodes.items()} | {"threshold": np.round(value, 6).tolist()}
+        )
     return {"names": names, "start": float(model.init_.constant_[0, 0]), "trees": trees}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import pickle
 import re
@@ -17,6 +18,7 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.load import dumpd, load
 from langchain_core.messages import AIMessage, AIMessageChunk, AnyMessage, HumanMessage
 from langchain_core.outputs import ChatGeneration, ChatResult, Generation
+from langchain_core.runnables import RunnablePassthrough
 from langgraph.graph.message import add_messages
 
 from leo_langchain import LEOCache, LEOChatModel, tenant
@@ -84,13 +86,14 @@ class TestAMemberIsNotARunOfItsOwn:
 
     def test_naive_fires_twice_and_counts_twice(self, openai: OpenAIServer) -> None:
         starts, usage = Starts(), UsageMetadataCallbackHandler()
-        message = Naive(inner=chat_openai(openai.base_url)).invoke(QUESTION, config={"callbacks": [starts, usage]})
+        chain = Naive(inner=chat_openai(openai.base_url)) | RunnablePassthrough()
+        message = chain.invoke(QUESTION, config={"callbacks": [starts, usage]})
         assert starts.count == 2
         assert total(usage) == 2 * message.usage_metadata["total_tokens"]
 
     def test_leo_fires_once_and_counts_once(self, leo: LEOChatModel) -> None:
         starts, usage = Starts(), UsageMetadataCallbackHandler()
-        message = leo.invoke(QUESTION, config={"callbacks": [starts, usage]})
+        message = (leo | RunnablePassthrough()).invoke(QUESTION, config={"callbacks": [starts, usage]})
         assert starts.count == 1
         assert total(usage) == message.usage_metadata["total_tokens"] > 0
 
@@ -100,11 +103,11 @@ class TestAMemberIsNotARunOfItsOwn:
             for route in ("small", None):
                 starts = Starts()
                 config: Any = {"callbacks": [starts]}
-                settings = {"cache": cached, "route": route}
-                leo.invoke("one", config, **settings)
-                await leo.ainvoke("two", config, **settings)
-                list(leo.stream("three", config, **settings))
-                [_ async for _ in leo.astream("four", config, **settings)]
+                chain = leo.bind(cache=cached, route=route) | RunnablePassthrough()
+                chain.invoke("one", config)
+                await chain.ainvoke("two", config)
+                list(chain.stream("three", config))
+                [_ async for _ in chain.astream("four", config)]
                 ways += 4
                 assert starts.count == 4
         assert ways == 16
@@ -460,7 +463,7 @@ class TestItDoesNotClaimToBeSerialisable:
         dumped = dumpd(Serialisable(inner="x"))
         assert dumped["type"] == "constructor"
         with pytest.raises(ValueError, match="allow"):
-            load(dumped, allowed_objects="all")
+            inspect.unwrap(load)(dumped, allowed_objects="all")
 
     def test_leo_does_not_claim_it(self) -> None:
         model = LEOChatModel(small="openai:gpt-5-mini", api_key="sk-secret")

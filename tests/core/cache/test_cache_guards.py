@@ -101,4 +101,10 @@ def test_different_integers_always_conflict(a: int, b: int) -> None:
 def test_sentence_starts_and_stems() -> None:
     words = read_words("First one. Second one")
     assert words.starts == {0, 3}
-    assert (stem("running"), stem("cats"), stem("cities"), stem("bus"), stem("use")) == ("run", "cat", "city", "bus", "use")
+    assert (stem("running"), stem("cats"), stem("cities"), stem("bus"), stem("use")) == (
+        "run",
+        "cat",
+        "city",
+        "bus",
+        "use",
+    )

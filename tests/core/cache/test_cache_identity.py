@@ -131,8 +131,14 @@ def test_tool_calls_count() -> None:
     answer = Message(role="tool", content="4", tool_call_id="c", name="f")
     keys = {
         key(replace(BASE, messages=(history, answer, BASE.messages[1]))),
-        key(replace(BASE, messages=(replace(history, tool_calls=(replace(call, name="g"),)), answer, BASE.messages[1]))),
-        key(replace(BASE, messages=(replace(history, tool_calls=(replace(call, arguments={}),)), answer, *BASE.messages))),
+        key(
+            replace(BASE, messages=(replace(history, tool_calls=(replace(call, name="g"),)), answer, BASE.messages[1]))
+        ),
+        key(
+            replace(
+                BASE, messages=(replace(history, tool_calls=(replace(call, arguments={}),)), answer, *BASE.messages)
+            )
+        ),
         key(replace(BASE, messages=(history, replace(answer, tool_error=True), BASE.messages[1]))),
         key(replace(BASE, messages=(history, replace(answer, tool_call_id="d"), BASE.messages[1]))),
         key(replace(BASE, messages=(history, replace(answer, content="5"), BASE.messages[1]))),

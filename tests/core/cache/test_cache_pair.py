@@ -15,7 +15,7 @@ from leo_core.errors import ConfigError
 from leo_core.stages.cache.pair import PairModel, load_pair_model
 from leo_core.stages.cache.pair_features import FEATURES, WordTable, compare_traits, read_traits, score_words
 
-TABLE = WordTable(idf={"rain": 3.0}, default_idf=5.0, shared={"rain": 0.5}, missing={"paris": -2.0})
+TABLE = WordTable(idf={"rain": 3.0}, default_idf=5.0, shared={"rain": 0.5}, missing={"london": -2.0})
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +96,7 @@ def test_features_are_finite_and_symmetric(a: str, b: str, cosine: float) -> Non
 
 
 def test_learned_words_weigh_what_is_shared_and_what_is_missing() -> None:
-    one, two = read_traits("rain paris", TABLE), read_traits("rain", TABLE)
+    one, two = read_traits("rain london", TABLE), read_traits("rain", TABLE)
     assert score_words(one, two, TABLE) == pytest.approx(-2.0 + 0.5)
 
 
@@ -104,6 +104,11 @@ def test_identical_and_disjoint_texts_have_the_extreme_features() -> None:
     names = {name: at for at, name in enumerate(FEATURES)}
     same = compare_traits(read_traits("heavy rain", TABLE), read_traits("heavy rain", TABLE), 1.0, TABLE)
     other = compare_traits(read_traits("heavy rain", TABLE), read_traits("green tea", TABLE), 0.0, TABLE)
-    for name, high, low in (("overlap", 1.0, 0.0), ("letters", 1.0, None), ("missing_idf", 0.0, 8.0), ("conflict", 0.0, 0.0)):
+    for name, high, low in (
+        ("overlap", 1.0, 0.0),
+        ("letters", 1.0, None),
+        ("missing_idf", 0.0, 8.0),
+        ("conflict", 0.0, 0.0),
+    ):
         assert same[names[name]] == high
         assert low is None or other[names[name]] == low

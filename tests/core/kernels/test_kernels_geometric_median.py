@@ -54,6 +54,17 @@ def test_step_away_from_a_data_point_is_damped() -> None:
     assert found.optimum <= oracle.find_geometric_median(points, weights) + 1e-7
 
 
+def test_first_step_is_that_of_vardi_and_zhang() -> None:
+    points = np.array([[0.0, 0.0], [4.0, 0.0], [-1.0, 1.0], [-1.0, -1.0], [-2.0, 0.0]])
+    weights = np.array([0.5, 1.0, 1.0, 1.0, 1.0])
+    far = points[1:]
+    distances = np.linalg.norm(far, axis=1)
+    pull = (far / distances[:, None]).sum(axis=0)
+    step = (1 - 0.5 / np.linalg.norm(pull)) * pull / (1 / distances).sum()
+    found = geometric_median.find_geometric_median(points, weights, 1e-9, 1)
+    np.testing.assert_allclose(found.point, step, atol=1e-12)
+
+
 def test_points_equal_up_to_rounding_are_one_point() -> None:
     points = 1.0 + np.eye(3) * 2e-15
     found = solve(points)

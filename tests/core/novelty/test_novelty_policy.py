@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -166,13 +167,23 @@ def test_draw_chooses_the_score_that_makes_room() -> None:
 
 
 def test_radius_is_the_quantile_of_the_own_cluster() -> None:
-    state = small_state()
+    distances, regions = np.full(99, 1.9), np.ones(99, dtype=np.int64)
+    distances[60:], regions[60:] = np.linspace(0.1, 1.0, 39), 0
+    state = replace(small_state(), distances=distances, regions=regions)
     vector = unit(np.array([0.99, 0.0, 0.1, 0.0]))
     new = learn_novelty(vector, state, NoveltyConfig(reservoir=99), 0.0)
-    assert new.radii.tolist() == pytest.approx([0.7, 2.0])
+    expected = np.sort(new.distances[new.regions == 0])[29]  # 30 of 40 are at most this far
+    assert new.radii.tolist() == pytest.approx([expected, 2.0])
     assert new.counts.tolist() == [51, 50]
     np.testing.assert_array_equal(new.centres[1], state.centres[1])
     assert float(new.centres[0] @ vector) > float(state.centres[0] @ vector)
+
+
+def test_reservoir_holds_half_of_what_was_seen_so_first_scores_do_not_stay() -> None:
+    rng = np.random.default_rng(0)
+    rows = mixture(rng, 300)
+    for turns, kept in ((41, 40), (90, 50), (300, 149)):
+        assert len(follow(rows[:turns], rng)[1].scores) == min(kept, turns - 1)
 
 
 def test_young_cluster_borrows_the_radius_of_all() -> None:

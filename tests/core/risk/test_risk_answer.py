@@ -59,7 +59,11 @@ def verdict(classes: tuple[int, ...], weights: tuple[float, ...]) -> Verdict:
     )
 
 
-@given(answer=st.text(max_size=300), agreement=st.one_of(st.none(), st.floats(0, 1)), question=st.sampled_from([SUM, RAG, OPEN]))
+@given(
+    answer=st.text(max_size=300),
+    agreement=st.one_of(st.none(), st.floats(0, 1)),
+    question=st.sampled_from([SUM, RAG, OPEN]),
+)
 def test_attributions_add_up_to_the_log_odds(answer: str, agreement: float | None, question: str) -> None:
     found = score(question, answer, other_agreement=agreement, other_drafts=(reply("x"),) * 3)
     assert sum(found.attributions.values()) == pytest.approx(logit(found.value), abs=1e-6)
@@ -236,7 +240,10 @@ def test_results_of_tools_and_marked_system_prompts_are_context() -> None:
     assert CONTEXT in found
     assert "weather" in found
     assert "refused" not in found
-    assert find_context(Request(messages=(Message(role="system", content="Be brief and kind to everyone, always."),))) == ""
+    assert (
+        find_context(Request(messages=(Message(role="system", content="Be brief and kind to everyone, always."),)))
+        == ""
+    )
 
 
 @pytest.mark.parametrize(
@@ -258,7 +265,7 @@ def test_results_of_tools_and_marked_system_prompts_are_context() -> None:
         ("4 * 125 - 2 = 500 - 2 = 498", [True, True]),
         ("4 * 125 - 2 = 500 - 3 = 497", [False, True]),
         ("(1/2)(2x/3 - 2) = 5 and x - 3 = 4", []),
-        ("3 + 4 = 5 + (", []),
+        ("3 + 4 = 5 + (2", []),
         ("3 + 5² = 28, 2 + ² = 3 and 3 + 4 = 5 * 2²", []),
         ("In total there are ten 3 + 4 = 7", [True]),
         ("2 3 + 4 = 7", [True]),

@@ -200,7 +200,10 @@ def test_novel_requests_are_not_left_to_the_small_model(value: float | None) -> 
 def test_a_higher_cost_never_makes_a_route_more_attractive(costs, which, more, small_wrong, draws) -> None:
     assume(costs[which] is not None)
     routes = (Route.SMALL, Route.CASCADE, Route.LARGE, Route.CONSENSUS)
-    costs = [cost if cost is None or route is not Route.CASCADE else cost + 0.2 for route, cost in zip(routes, costs, strict=True)]
+    costs = [
+        cost if cost is None or route is not Route.CASCADE else cost + 0.2
+        for route, cost in zip(routes, costs, strict=True)
+    ]
     before = tuple(option(route, cost) for route, cost in zip(routes, costs, strict=True))
     after = tuple(replace(each, cost_usd=each.cost_usd + more) if i == which else each for i, each in enumerate(before))
     first = choose(before, about=risk(small_wrong), config=CONFIG, draws=tuple(draws))

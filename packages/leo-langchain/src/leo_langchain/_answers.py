@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
-from langchain_core.load import dumps, loads
+from langchain_core.load import dumps
 from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage, SystemMessage, ToolMessage
 from langchain_core.messages.ai import UsageMetadata
 from langchain_core.messages.tool import tool_call_chunk
@@ -14,6 +14,7 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, Generati
 from leo_core.engine.explain import summarise_answer
 from leo_core.records import Answer, Chunk, Json, Message, Usage
 from leo_langchain._convert import without_ids
+from leo_langchain._load import read_objects
 
 __all__ = [
     "ChunkWriter",
@@ -48,7 +49,7 @@ def load_generations(text: str) -> list[Generation]:
     Raises:
         ValueError: The text is no JSON, or holds another class.
     """
-    loaded = loads(text, allowed_objects=_ALLOWED)
+    loaded = read_objects(text, _ALLOWED)
     if not isinstance(loaded, list) or not all(isinstance(item, Generation) for item in loaded):
         message = "the entry does not hold a list of generations"
         raise ValueError(message)
@@ -66,7 +67,7 @@ def load_message(text: str) -> AIMessage:
     Raises:
         ValueError: The text is no JSON, or holds another class.
     """
-    loaded = loads(text, allowed_objects=[AIMessage, AIMessageChunk])
+    loaded = read_objects(text, [AIMessage, AIMessageChunk])
     if not isinstance(loaded, AIMessage):
         message = "the entry does not hold an AI message"
         raise ValueError(message)  # noqa: TRY004 - the text is wrong, not an argument's type

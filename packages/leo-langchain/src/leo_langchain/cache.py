@@ -13,7 +13,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
 from langchain_core.caches import RETURN_VAL_TYPE, BaseCache
-from langchain_core.load import loads
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGeneration, Generation
 
@@ -25,6 +24,7 @@ from leo_langchain._absent import AbsentModel
 from leo_langchain._answers import dump_generations, load_generations, to_usage_metadata
 from leo_langchain._convert import to_message, to_messages, to_usage
 from leo_langchain._engine import LazyEngine, configure
+from leo_langchain._load import read_objects
 from leo_langchain.tenancy import current_tenant
 
 if TYPE_CHECKING:
@@ -235,7 +235,7 @@ def _read_prompt(prompt: str) -> tuple[tuple[Message, ...], list[Any] | None]:
     if not prompt.startswith('[{"lc"'):
         return (Message(role="user", content=prompt),), []
     try:
-        native: list[BaseMessage] = loads(prompt, allowed_objects="messages")
+        native: list[BaseMessage] = read_objects(prompt, "messages")
         extra = [None if isinstance(item, AIMessage) else item.additional_kwargs or None for item in native]
         return to_messages(native), extra if any(extra) else []
     except Exception:  # noqa: BLE001 - whatever cannot be read is matched byte by byte

@@ -26,7 +26,7 @@ class AnthropicModel(RemoteModel):
 
     Nothing is opened before the first call. Clients are shared between threads and kept per event loop; a model may be
     shared freely. A request's ``max_latency_s`` bounds the whole call, and then the SDK does not retry; otherwise
-    ``timeout_s`` bounds each attempt's wait for data. (A sync call that is not streamed checks its bound between reads.)
+    ``timeout_s`` bounds each attempt's wait for data. (A whole sync call checks its bound between reads.)
     A request's ``seed`` has no form here and is not sent.
 
     Args:
@@ -65,7 +65,7 @@ class AnthropicModel(RemoteModel):
         structured_output: StructuredOutput = "native",
         capabilities: Capabilities | None = None,
         prices: PriceTable | Mapping[str, Price | Mapping[str, float]] | None = None,
-        id: str | None = None,
+        id: str | None = None,  # noqa: A002 - the port's own word
         family: str | None = None,
         **client_options: Any,
     ) -> None:
@@ -123,7 +123,7 @@ class AnthropicModel(RemoteModel):
     def _open(self, kind: str, http_client: Any) -> Any:
         options = {name: value for name, value in self._client_options.items() if not name.startswith("http_")}
         options |= {"api_key": self._api_key, "base_url": self._base_url, "max_retries": self._max_retries}
-        import anthropic  # the SDK is loaded when it is used
+        import anthropic  # noqa: PLC0415 - the SDK is loaded when it is used
 
         message = "Anthropic needs a key: pass api_key=…, or set the environment variable ANTHROPIC_API_KEY"
         try:

@@ -87,7 +87,7 @@ def _system(request: Request) -> dict[str, Any]:
             blocks += _text(part)
     if (request.response_format or {}).get("type") == "json_object":
         blocks.append({"type": "text", "text": _JSON_INSTRUCTION})
-    if len(blocks) == 1 and len(blocks[0]) == 2:
+    if len(blocks) == 1 and len(blocks[0]) == 2:  # noqa: PLR2004 - nothing but type and text
         return {"system": blocks[0]["text"]}
     return {"system": blocks} if blocks else {}
 

@@ -32,20 +32,21 @@ _ABBREVIATION: Final = re.compile(r"(?:\b(?:Mr|Mrs|Ms|Dr|Prof|St|No|Nos|vs|etc|a
 _WORD: Final = re.compile(r"\d+(?:[.,:]\d+)*|[^\W\d_]+(?:['’][^\W\d_]+)?", re.UNICODE)
 _PRONOUN: Final = re.compile(r"^(?:it|its|he|she|they|his|her|their|this|that|these|those)\b", re.IGNORECASE)
 _ASKS_NUMBER: Final = re.compile(
-    r"\b(?:how (?:many|much|long|old|tall|high|far|big|large|often|fast|deep|heavy)|when|what (?:year|date|time|percent|number|price|amount)|which (?:year|date))\b",
+    r"\b(?:how (?:many|much|long|old|tall|high|far|big|large|often|fast|deep|heavy)|when|"
+    r"what (?:year|date|time|percent|number|price|amount)|which (?:year|date))\b",
     re.IGNORECASE,
 )
 _ASKS_NAME: Final = re.compile(r"\b(?:who|whom|whose|where|which (?:city|country|person|company))\b", re.IGNORECASE)
 _STOPWORDS: Final = frozenset(
     """a an and any are as at be been being but by can could did do does for from had has have he her here him his how i
-    if in into is it its just may me might more most much many must my no nor not of on one only or our out over own please
-    shall she should so some such tell than that the their them then there these they this those to too under up us use
+    if in into is it its just may me might more most much many must my no nor not of on one only or our out over own
+    please shall she should so some such tell than that the their them then there these they this those to too under up us use
     using was we were what when where which while who whom whose why will with would you your give say know according
-    following given based context question answer query information""".split()
+    following given based context question answer query information""".split()  # noqa: SIM905 - reads as prose
 )
 _NUMBER_WEIGHT: Final = 3.0
 _NAME_WEIGHT: Final = 2.0
-_PREVIOUS_SHARE: Final = 0.7
+_REFERENCE_SHARE: Final = 0.85
 _KIND_BONUS: Final = 0.1
 
 
@@ -82,8 +83,8 @@ def find_passage(request: Request) -> Passage:
 
     Looked at in this order, and the first that has a context wins: tool results after the last user turn; tags such as
     ``<context>``; text between two rules (``-----``), as LlamaIndex writes it; labels such as ``Context:`` and
-    ``Question:`` at the start of lines, as LangChain writes them; the paragraphs that follow one which speaks of context
-    or documents in a system message; the sentences of the last user turn that are not its question.
+    ``Question:`` at the start of lines, as LangChain writes them; the paragraphs that follow one which speaks of
+    context or documents in a system message; the sentences of the last user turn that are not its question.
     """
     results = _tool_results(request.messages)
     if results:
@@ -120,7 +121,7 @@ def _tagged(text: str) -> Passage | None:
 
 def _ruled(text: str) -> Passage | None:
     parts = _RULE.split(text)
-    if len(parts) < 3 or not parts[1].strip():
+    if len(parts) < 3 or not parts[1].strip():  # noqa: PLR2004 - before, between and after two rules
         return None
     rest = "\n".join([parts[0], *parts[2:]])
     return Passage(question=_labelled_question(rest) or _own_question(parts[-1]), context=parts[1].strip())
@@ -129,7 +130,7 @@ def _ruled(text: str) -> Passage | None:
 def _sections(text: str) -> list[tuple[str, str]]:
     """Labelled sections as (label, text)."""
     marks = list(_LABEL.finditer(text))
-    ends = [*(mark.start() for mark in marks[1:]), len(text)]
+    ends = [mark.start() for mark in marks[1:]] + [len(text)] * bool(marks)
     return [(mark.group("name").lower(), text[mark.end() : end].strip()) for mark, end in zip(marks, ends, strict=True)]
 
 
@@ -215,9 +216,9 @@ def _terms(text: str) -> set[str]:
 def find_support(question: str, context: str) -> Support | None:
     """The sentence of a context that covers a question best; ``None`` when either has no word to compare.
 
-    Every content word of the question weighs its IDF over the sentences, ln((N + 1) / (df + 0.5)), numbers three times
-    and names twice as much. A sentence's score is the share of the weight that it covers; one that begins with a pronoun
-    also covers 0.7 of what the sentence before it covers. Among sentences, one that holds what is asked for (a number
+    Every content word of the question weighs its IDF over the sentences, ln((N + 1) / (df + 0.5)) + 0.1, numbers three
+    times and names twice as much. A sentence's score is the share of the weight that it covers; one that begins with a pronoun
+    also covers 0.85 of what the last sentence before it without one covers. Among sentences, one that holds what is asked for (a number
     for "how many", a name for "who") is preferred by 0.1; the earlier one wins a tie.
     """
     sentences = [sentence for sentence in split_sentences(context) if not sentence.endswith("?")]
@@ -226,7 +227,8 @@ def find_support(question: str, context: str) -> Support | None:
     total = sum(weights.values())
     if not bags or total <= 0:
         return None
-    scores = [_score(index, sentences, bags, weights) / total for index in range(len(bags))]
+    heads = _heads(sentences)
+    scores = [_score(bag, bags[head], weights) / total for bag, head in zip(bags, heads, strict=True)]
     ranks = [
         score + _bonus(question, sentence) * (score > 0) for score, sentence in zip(scores, sentences, strict=True)
     ]
@@ -247,12 +249,17 @@ def _weights(question: str, bags: Sequence[set[str]]) -> dict[str, float]:
     return weights
 
 
-def _score(index: int, sentences: Sequence[str], bags: Sequence[set[str]], weights: dict[str, float]) -> float:
-    own = sum(weight for term, weight in weights.items() if term in bags[index])
-    if index == 0 or not _PRONOUN.match(sentences[index]):
-        return own
-    before = bags[index - 1] - bags[index]
-    return own + _PREVIOUS_SHARE * sum(weight for term, weight in weights.items() if term in before)
+def _heads(sentences: Sequence[str]) -> list[int]:
+    """For every sentence, the one that names what it speaks of: itself, or the last before it without a pronoun."""
+    heads: list[int] = []
+    for index, sentence in enumerate(sentences):
+        heads.append(heads[-1] if heads and _PRONOUN.match(sentence) else index)
+    return heads
+
+
+def _score(own: set[str], head: set[str], weights: dict[str, float]) -> float:
+    said = sum(weight for term, weight in weights.items() if term in own)
+    return said + _REFERENCE_SHARE * sum(weight for term, weight in weights.items() if term in head - own)
 
 
 def _bonus(question: str, sentence: str) -> float:

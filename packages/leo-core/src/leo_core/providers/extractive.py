@@ -1,4 +1,4 @@
-"""A local reader: answers by quoting the best-supported sentence of the context in its prompt, or says that it cannot."""
+"""A local reader: quotes the best-supported sentence of the context in its prompt, or says that it cannot."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class ExtractiveModel:
         id: Id of the member.
     """
 
-    def __init__(self, *, min_support: float = 0.4, id: str = "extractive") -> None:
+    def __init__(self, *, min_support: float = 0.4, id: str = "extractive") -> None:  # noqa: A002 - the port's own word
         """See the class."""
         if not 0 < min_support <= 1:
             message = f"min_support={min_support!r} must be above 0 and at most 1"
@@ -77,7 +77,7 @@ class ExtractiveModel:
         """Tokens by estimate; it costs nothing."""
         return Usage(input_tokens=estimate_input_tokens(request), output_tokens=64, calls=1, cost_usd=0.0)
 
-    def price(self, usage: Usage) -> float | None:
+    def price(self, usage: Usage) -> float | None:  # noqa: ARG002 - the port's signature
         """Nothing."""
         return 0.0
 

@@ -67,17 +67,17 @@ def resolve_model(name: str, **options: Any) -> Model:
     """
     kind, _, rest = name.partition(":")
     if kind == "openai" and rest:
-        from leo_core.providers.openai import OpenAIModel
+        from leo_core.providers.openai import OpenAIModel  # noqa: PLC0415 - only what is asked for is loaded
 
         return OpenAIModel(rest, **options)
     if kind == "anthropic" and rest:
-        from leo_core.providers.anthropic import AnthropicModel
+        from leo_core.providers.anthropic import AnthropicModel  # noqa: PLC0415 - only what is asked for is loaded
 
         return AnthropicModel(rest, **options)
     if kind == "replay":
         return _replay(name, rest, options)
     if name == "extractive":
-        from leo_core.providers.extractive import ExtractiveModel
+        from leo_core.providers.extractive import ExtractiveModel  # noqa: PLC0415 - only what is asked for is loaded
 
         return ExtractiveModel(**options)
     message = f"no model is called {name!r}; write {_FORMS}"
@@ -85,7 +85,7 @@ def resolve_model(name: str, **options: Any) -> Model:
 
 
 def _replay(name: str, rest: str, options: dict[str, Any]) -> Model:
-    from leo_core.providers.replay import ReplayModel
+    from leo_core.providers.replay import ReplayModel  # noqa: PLC0415 - only what is asked for is loaded
 
     path, _, model = rest.rpartition("#")
     if not path or not model:

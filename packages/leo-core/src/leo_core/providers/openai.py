@@ -25,7 +25,7 @@ class OpenAIModel(RemoteModel):
 
     Nothing is opened before the first call. Clients are shared between threads and kept per event loop; a model may be
     shared freely. A request's ``max_latency_s`` bounds the whole call, and then the SDK does not retry; otherwise
-    ``timeout_s`` bounds each attempt's wait for data. (A sync call that is not streamed checks its bound between reads.)
+    ``timeout_s`` bounds each attempt's wait for data. (A whole sync call checks its bound between reads.)
 
     Args:
         model: Name of the model, such as ``"gpt-5-mini"``.
@@ -61,7 +61,7 @@ class OpenAIModel(RemoteModel):
         max_retries: int = 2,
         capabilities: Capabilities | None = None,
         prices: PriceTable | Mapping[str, Price | Mapping[str, float]] | None = None,
-        id: str | None = None,
+        id: str | None = None,  # noqa: A002 - the port's own word
         family: str | None = None,
         stream_usage: bool = True,
         **client_options: Any,
@@ -107,7 +107,7 @@ class OpenAIModel(RemoteModel):
     def _open(self, kind: str, http_client: Any) -> Any:
         options = {name: value for name, value in self._client_options.items() if not name.startswith("http_")}
         options |= {"api_key": self._api_key, "base_url": self._base_url, "max_retries": self._max_retries}
-        import openai
+        import openai  # noqa: PLC0415 - the SDK is loaded when it is used
 
         try:
             return self._make_client(kind, options | ({"http_client": http_client} if http_client else {}))

@@ -83,7 +83,7 @@ class RemoteModel(ABC):
         max_retries: int,
         capabilities: Capabilities,
         prices: PriceTable | Mapping[str, Price | Mapping[str, float]] | None,
-        id: str | None,
+        id: str | None,  # noqa: A002 - the port's own word
         family: str | None,
         client_options: Mapping[str, Any],
     ) -> None:

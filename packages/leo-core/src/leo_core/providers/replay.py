@@ -137,7 +137,7 @@ class ReplayModel:
         *,
         latency: bool = False,
         prices: PriceTable | Mapping[str, Price | Mapping[str, float]] | None = None,
-        id: str | None = None,
+        id: str | None = None,  # noqa: A002 - the port's own word
         family: str | None = None,
     ) -> None:
         """See the class."""

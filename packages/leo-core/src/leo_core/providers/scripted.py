@@ -46,7 +46,7 @@ class ScriptedModel:
 
     def __init__(
         self,
-        id: str,
+        id: str,  # noqa: A002 - the port's own word
         replies: Replies,
         *,
         usage: Usage | None = None,
@@ -109,7 +109,7 @@ class ScriptedModel:
         usage = self._usage or Usage(input_tokens=estimate_input_tokens(request), output_tokens=64, calls=1)
         return replace(usage, cost_usd=self._cost)
 
-    def price(self, usage: Usage) -> float | None:
+    def price(self, usage: Usage) -> float | None:  # noqa: ARG002 - the port's signature
         """The cost of every call, whatever its tokens."""
         return self._cost
 

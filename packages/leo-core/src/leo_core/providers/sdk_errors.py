@@ -70,9 +70,9 @@ def translate_sdk_error(error: Exception, *, provider: str, model: str) -> Provi
     return kind(message, provider=provider, model=model, retry_after_s=read_retry_after(_headers(error)))
 
 
-def _classify(error: Exception, names: set[str]) -> tuple[type[ProviderError], str]:
+def _classify(error: Exception, names: set[str]) -> tuple[type[ProviderError], str]:  # noqa: PLR0911 - one per kind
     status = getattr(error, "status_code", None)
-    if isinstance(status, int) and status >= 400:
+    if isinstance(status, int) and status >= 400:  # noqa: PLR2004 - HTTP's own border
         return _by_status(status), f"answered with status {status}"
     if names & {"APITimeoutError", "TimeoutException"} or isinstance(error, TimeoutError):
         return ProviderTimeoutError, "no answer within the time allowed"
@@ -89,7 +89,7 @@ def _classify(error: Exception, names: set[str]) -> tuple[type[ProviderError], s
 
 
 def _by_status(status: int) -> type[ProviderError]:
-    if status >= 500:
+    if status >= 500:  # noqa: PLR2004 - HTTP's own border
         return ProviderUnavailableError
     return _BY_STATUS.get(status, InvalidRequestError)
 

@@ -50,6 +50,7 @@ class Price:
     note: str = ""
 
     def __post_init__(self) -> None:
+        """Check the amounts."""
         for name in ("input", "output", "cached_input", "cache_write"):
             _check_amount(name, getattr(self, name), optional=name.startswith("cache"))
 
@@ -79,8 +80,8 @@ class PriceTable:
         """The price of a model, or ``None`` when it is unknown.
 
         A name matches itself, in any case and with or without a leading ``provider/`` or ``provider:``; a dated or
-        ``-latest`` name also matches the longest undated name that it continues: ``gpt-4o-mini-2024-07-18`` is priced as
-        ``gpt-4o-mini``, but ``gpt-5.4-pro`` is not priced as ``gpt-5.4``.
+        ``-latest`` name also matches the longest undated name that it continues: ``gpt-4o-mini-2024-07-18`` is priced
+        as ``gpt-4o-mini``, but ``gpt-5.4-pro`` is not priced as ``gpt-5.4``.
         """
         name = re.split(r"[/:](?=[^\d])", model.lower())[-1] if model.lower() not in self.prices else model.lower()
         if name in self.prices:

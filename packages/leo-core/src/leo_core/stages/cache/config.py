@@ -25,7 +25,8 @@ class CacheConfig:
         explore_rate: Share of would-be hits that are explored all the same, so that drift is seen, in [0, 1].
         min_margin: Least gap in probability to the best candidate with a different answer, in [0, 1].
         min_trust: Least current trust of the members behind an entry, in [0, 1].
-        max_entry_faults: Explored outcomes "different" at a high score after which an entry is served exactly only, at least 1.
+        max_entry_faults: Explored outcomes "different" at a high score after which an entry is served exactly
+            only, at least 1.
         prior_strength: Most pseudo-observations that the shipped calibration counts for in a bin, in [1, 50].
             It shapes the bound and cannot break it: a confidence sequence is valid under every mixing prior.
         alarm: Evidence (e-value) against the bounds at which serving stops: under valid bounds a false alarm comes
@@ -54,8 +55,9 @@ class CacheConfig:
     max_bytes: int | None = None
 
     def __post_init__(self) -> None:
+        """Refuse settings out of range: raises ConfigError with the name and the value."""
         self._check("max_wrong_hits", 0.0 <= self.max_wrong_hits < 1.0, "in [0, 1); 0 turns semantic hits off")
-        self._check("confidence", 0.5 <= self.confidence < 1.0, "in [0.5, 1)")
+        self._check("confidence", 0.5 <= self.confidence < 1.0, "in [0.5, 1)")  # noqa: PLR2004
         self._check("candidates", 1 <= self.candidates <= 64, "in 1..64")  # noqa: PLR2004
         self._check("max_hit_error", 0.0 < self.max_hit_error <= 1.0, "in (0, 1]")
         self._check("explore_rate", 0.0 <= self.explore_rate <= 1.0, "in [0, 1]")

@@ -1,4 +1,4 @@
-"""Request identity: what makes two requests the same one (``definitions``, section 0).
+r"""Request identity: what makes two requests the same one (``definitions``, section 0).
 
 The keys are SHA-256 over canonical JSON (RFC 8785) of a *canonical request*. RFC 8785 refuses some JSON that
 providers accept, so values are first brought to a *safe form*, one-to-one:
@@ -9,13 +9,13 @@ value                     safe form
 string                    the string with U+001A doubled; a lone surrogate becomes U+001A, then
                           its four hex digits, then U+001A
 integer in ±(2^53 − 1)    itself
-other integer             ``{"\\u001aint": decimal digits}``
-finite float              ``{"\\u001afloat": shortest repr}``, but an integral float in ±(2^53 − 1)
+other integer             ``{"\u001aint": decimal digits}``
+finite float              ``{"\u001afloat": shortest repr}``, but an integral float in ±(2^53 − 1)
                           is the integer (1.0 and 1 are the same JSON number)
-NaN, ±Infinity            ``{"\\u001afloat": "nan" | "inf" | "-inf"}``
-bytes                     ``{"\\u001abytes": hex}``
+NaN, ±Infinity            ``{"\u001afloat": "nan" | "inf" | "-inf"}``
+bytes                     ``{"\u001abytes": hex}``
 mapping                   mapping; keys that are no strings take the safe form of their JSON as text
-anything else             ``{"\\u001aother": type name, "text": repr}``
+anything else             ``{"\u001aother": type name, "text": repr}``
 ========================  =====================================================================
 
 A real mapping key never begins with a single U+001A because strings double it, so no content can imitate a
@@ -195,7 +195,7 @@ def _safe_string(text: str) -> str:
     if doubled.isascii():
         return doubled
     return "".join(
-        f"{_MARK}{ord(letter):04x}{_MARK}" if 0xD800 <= ord(letter) <= 0xDFFF else letter for letter in doubled
+        f"{_MARK}{ord(letter):04x}{_MARK}" if "\ud800" <= letter <= "\udfff" else letter for letter in doubled
     )
 
 

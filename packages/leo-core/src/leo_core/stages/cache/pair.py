@@ -49,6 +49,7 @@ class PairModel:
     def __init__(
         self, weights: Mapping[str, Json], *, embed: Callable[[Sequence[str]], npt.NDArray[np.float32]] | None = None
     ) -> None:
+        """Read the weights; see the class."""
         if tuple(weights["features"]) != FEATURES:
             msg = "the pair model's weights were trained for other features; run packages/leo-core/train/pair_model.py"
             raise ConfigError(msg)

@@ -113,6 +113,7 @@ class Traits:
     )
 
     def __init__(self, text: str, table: WordTable) -> None:
+        """Read a text."""
         self.profile: Profile = read_profile(text)
         tokens = [token for token in self.profile.words.lower if token[0].isalnum()]
         self.sequence = [stem(token) for token in tokens if token not in FUNCTION_WORDS]

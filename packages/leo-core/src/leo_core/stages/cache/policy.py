@@ -86,7 +86,9 @@ def choose_hit(
     chosen = next((each for each in candidates if not _is_faulty(each, promise, config)), None)
     if chosen is None:
         return refused or _explain_drop(candidates, dropped), None
-    return _judge_semantic(chosen, candidates, same_answer, promise, config, draw)
+    margin, score = _compete(chosen, candidates, same_answer)
+    decision = replace(_describe(chosen), margin=margin, score=score)
+    return _judge_semantic(decision, chosen.neighbour.entry, promise, config, draw)
 
 
 def _judge_exact(entry: CacheEntry, trust: float, config: CacheConfig) -> CacheDecision:
@@ -159,16 +161,9 @@ def _describe(candidate: _Candidate) -> CacheDecision:
 
 
 def _judge_semantic(
-    chosen: _Candidate,
-    candidates: list[_Candidate],
-    same_answer: SameAnswer,
-    promise: PromiseState,
-    config: CacheConfig,
-    draw: float,
+    decision: CacheDecision, entry: CacheEntry, promise: PromiseState, config: CacheConfig, draw: float
 ) -> tuple[CacheDecision, CacheEntry | None]:
-    margin, score = _compete(chosen, candidates, same_answer)
-    decision = replace(_describe(chosen), margin=margin, score=score)
-    entry = chosen.neighbour.entry
+    margin, score = decision.margin or 0.0, decision.score or 0.0
     if margin < config.min_margin:
         why = f"margin {margin:.3f} to a different answer is below min_margin {config.min_margin:g}"
         return replace(decision, why=why), entry

@@ -159,7 +159,8 @@ def faults_of(state: PromiseState, entry_id: str) -> int:
 def update_promise(state: PromiseState, observation: Observation, config: CacheConfig) -> PromiseState:
     """Fold one observation; kinds that are not the cache's are ignored.
 
-    ``cache``: an outcome of its bin, a fault of the entry when "different" at a high score, a bet of the drift detector.
+    ``cache``: an outcome of its bin, a fault of the entry when "different" at a high score, a bet of the drift
+    detector.
     ``served``: counts a request, and a hit when it was a semantic one.
     ``feedback`` with ``wrong``: the entry is served exactly only from now on, and the bin (where named) counts a
     wrong outcome more, which errs on the safe side.

@@ -1,8 +1,8 @@
 """How likely is this answer to be wrong, or not to stand on its context?
 
-Two logistic heads, trained by ``train/answer_risk.py``: ``reasoning`` for answers without a context and ``grounded`` for
-answers to a prompt that supplies one. Both are calibrated on out-of-fold scores. Attributions are exact: they add up to
-the log-odds of ``value``.
+Two logistic heads, trained by ``train/answer_risk.py``: ``reasoning`` for answers without a context and ``grounded``
+for answers to a prompt that supplies one. Both are calibrated on out-of-fold scores. Attributions are exact: they add
+up to the log-odds of ``value``.
 """
 
 from __future__ import annotations
@@ -26,7 +26,17 @@ if TYPE_CHECKING:
 __all__ = ["answer_features", "score_answer"]
 
 _Z95 = 1.959963984540054
-_EVIDENCE = ("agreed", "disagreed", "compared", "record", "token_surprise", "worst_token", "cut_off", "format_missed", "refusal")
+_EVIDENCE = (
+    "agreed",
+    "disagreed",
+    "compared",
+    "record",
+    "token_surprise",
+    "worst_token",
+    "cut_off",
+    "format_missed",
+    "refusal",
+)
 
 
 def score_answer(
@@ -108,11 +118,10 @@ def _is_familiar(features: Mapping[str, float]) -> bool:
 def _shrink(score: Score, config: RiskConfig) -> Score:
     factor = config.unfamiliar_shrinkage
     shrunk = {
-        name: share if name == "base" or name in _EVIDENCE else factor * share for name, share in score.attributions.items()
+        name: share if name == "base" or name in _EVIDENCE else factor * share
+        for name, share in score.attributions.items()
     }
-    return Score(
-        logit=sum(shrunk.values()), variance=score.variance + config.unfamiliar_variance, attributions=shrunk
-    )
+    return Score(logit=sum(shrunk.values()), variance=score.variance + config.unfamiliar_variance, attributions=shrunk)
 
 
 def _choose_action(

@@ -21,8 +21,8 @@ _JSON_FIELD = re.compile(r'"(?:answer|final_answer|result)"\s*:\s*("(?:[^"\\]|\\
 _SAID = re.compile(r"(?i)(?:####|\banswer(?: is|:)|\\boxed\{|\[ANSWER\])\s*:?\s*\**\s*([^\n]+)")
 _ASKS_JSON = re.compile(r"(?i)\bjson\b")
 _HEDGE = re.compile(
-    r"(?i)\b(?:might|maybe|perhaps|possibly|probably|not (?:entirely )?(?:sure|certain)|unclear|i think|i believe|it seems|"
-    r"appears to be|assum(?:e|ing)|approximately|hard to say|cannot be determined|not enough information)\b"
+    r"(?i)\b(?:might|maybe|perhaps|possibly|probably|not (?:entirely )?(?:sure|certain)|unclear|i think|i believe|"
+    r"it seems|appears to be|assum(?:e|ing)|approximately|hard to say|cannot be determined|not enough information)\b"
 )
 _REFUSAL = re.compile(
     r"(?i)\b(?:i (?:can ?not|can't|am unable to|am not able to|won't)|i'm (?:sorry|unable|not able)|as an ai\b|"
@@ -85,12 +85,14 @@ def evidence_features(
         "worst_token": max(_WORST_LOGPROB - min(logprobs), -4.0) / 4.0 if known else 0.0,
         "cut_off": float(draft.finish_reason in {"length", "content_filter"}),
         "format_missed": float(_misses_format(request, draft.text)),
-        "refusal": float(bool(_REFUSAL.search(draft.text[:_READ])) or not (draft.text.strip() or draft.message.tool_calls)),
+        "refusal": float(
+            bool(_REFUSAL.search(draft.text[:_READ])) or not (draft.text.strip() or draft.message.tool_calls)
+        ),
     }
 
 
 def reasoning_features(question: str, answer: str) -> dict[str, float]:
-    """Features of an answer that has no context to stand on: its arithmetic, its form, its final answer, the question."""
+    """Features of an answer without a context: its arithmetic, its form, its final answer, the question."""
     text, asked = answer[:_READ], text_features(question[:4000], words(question[:4000]))
     tokens, equations, final = words(text), find_equations(text), final_answer(text)
     wrong = sum(not equation.right for equation in equations)

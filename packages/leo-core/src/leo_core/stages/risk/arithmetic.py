@@ -16,7 +16,7 @@ _RESULT = re.compile(r"\s*\(?\s*(-?(?:\d+(?:\.\d+)?|\.\d+))")
 _CONTINUES = re.compile(r"\s*\)?(?:\s*[^\W\d_]+){0,2}\s*[-+*/]\s*\(*\d")
 _VARIABLE = re.compile(r"\d[a-zA-Z]\b|(?<![\w'])[b-zB-Z](?![\w'])|[²³^√!]")
 _THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
-_TIMES = re.compile(r"(?<=[\d\s)])[x×·](?=[\s\d(])|\\times|\\cdot|(?<=\d)\*\*?(?=\d)")
+_TIMES = re.compile(r"(?<=[\d\s)])[x×·](?=\s*[\d(])|\\times|\\cdot|(?<=\d)\*\*?(?=\d)")
 _MONEY = re.compile(r"[$€£]|\*\*(?!\d)")
 _NOISE = re.compile(r"\\|_{2,}")
 
@@ -33,8 +33,9 @@ class Equation:
 def find_equations(text: str) -> tuple[Equation, ...]:
     """Equations ``expression = number`` of a text, in order.
 
-    Algebra (an expression with a variable) is passed over. The expression is made of numbers and ``+ - * / × ÷ %`` and parentheses; words between them (units) are skipped.
-    Left sides without an operator are no equations. A stated result may be rounded to the decimals it shows.
+    Algebra (an expression with a variable) is passed over. The expression is made of numbers and ``+ - * / × ÷ %`` and
+    parentheses; words between them (units) are skipped. Left sides without an operator are no equations. A stated
+    result may be rounded to the decimals it shows.
     """
     plain = _THOUSANDS.sub("", _MONEY.sub("", text[:_READ]))
     clean = _NOISE.sub("", _TIMES.sub("*", plain)).replace("÷", "/")
@@ -73,7 +74,8 @@ def _stated(text: str, start: int, result: re.Match[str]) -> float | None:
     """The number after the sign, or in a chain ``… = 40 + 24 = …`` the value of the expression that begins with it."""
     if _CONTINUES.match(text, result.end()) is None:
         return float(result[1])
-    return evaluate(_expression(_BREAK.split(text[start : start + 2 * _LONGEST])[0]))
+    chained = _BREAK.split(text[start : start + 2 * _LONGEST])[0]
+    return None if _VARIABLE.search(chained) else evaluate(_expression(chained))
 
 
 def _expression(left: str) -> list[str]:

@@ -1,14 +1,17 @@
 """Is a wrong answer to this question likely to do harm?
 
 Four calibrated one-against-rest classifiers (medical, legal, financial, safety) over hashed word n-grams, the
-character 4-grams of each word with its boundaries, and counts of topic words (``topics``). They are trained by ``train/category_risk.py`` on
-``train/data/high_risk.jsonl``; the labelling guidelines stand in ``train/README.md``. A word weighs by what it meant
-in labelled questions, so "kill a process" and "drug store opening hours" are not high risk.
+character 4-grams of each word with its boundaries, and counts of topic words (``topics``). They are trained by
+``train/category_risk.py`` on ``train/data/high_risk.jsonl``; the labelling guidelines stand in ``train/README.md``. A
+word weighs by what it meant in labelled questions, so "kill a process" and "drug store opening hours" are not high
+risk.
 """
 
 from __future__ import annotations
 
+import math
 from functools import cache
+from itertools import pairwise
 
 from leo_core.records import CategoryRisk
 from leo_core.stages.risk.linear import sigmoid
@@ -31,7 +34,7 @@ def read_words(text: str) -> list[str]:
 def category_features(tokens: list[str], buckets: int) -> list[int]:
     """Buckets of the distinct hashed features: words, word pairs, and 4-grams of ``<word>``, ascending."""
     features = {f"w:{token}" for token in tokens}
-    features.update(f"p:{first} {second}" for first, second in zip(tokens, tokens[1:], strict=False))
+    features.update(f"p:{first} {second}" for first, second in pairwise(tokens))
     for token in set(tokens):
         bounded = f"<{token}>"
         features.update(f"c:{bounded[start : start + 4]}" for start in range(len(bounded) - 3))
@@ -47,7 +50,7 @@ def score_categories(text: str) -> tuple[CategoryRisk, ...]:
     names, intercepts, hashed, topical = _model()
     tokens = read_words(text)
     found = category_features(tokens, len(hashed))
-    scale = 1.0 / max(len(found), 1) ** 0.5
+    scale = 1.0 / math.sqrt(max(len(found), 1))
     rows = [(hashed[bucket], scale) for bucket in found]
     rows += [(row, value) for row, value in zip(topical, topic_features(tokens), strict=True) if value]
     totals = list(intercepts)

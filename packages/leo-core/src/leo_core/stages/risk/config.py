@@ -22,7 +22,8 @@ class RiskConfig:
         forgetting: Factor on a region's record at each outcome of that region, in (0, 1]; 0.998 remembers some 500.
         accept_below: Error accepted when the request sets no ``max_error``, in [0, 1].
         accept_on: What is compared with it: the ``"value"``, or its ``"upper"`` 95 % bound (strict).
-        abstain_above: An answer is unfit to serve, whatever the route, when the lower 95 % bound reaches this; in [0, 1].
+        abstain_above: An answer is unfit to serve, whatever the route, when the lower 95 % bound reaches this; in [0,
+            1].
         unfamiliar_shrinkage: Share of the score that remains for a question without numbers, code or context, which the
             training did not hold; in [0, 1].
         unfamiliar_variance: Variance added to the log-odds of such an answer; ≥ 0.

@@ -10,7 +10,10 @@ if TYPE_CHECKING:
 
 __all__ = ["find_context"]
 
-_NAMES = r"context(?: information)?|passages?|documents?|sources?|excerpts?|knowledge|background|article|evidence|reference text"
+_NAMES = (
+    r"context(?: information)?|passages?|documents?|sources?|excerpts?|knowledge|background|article|evidence|"
+    r"reference text"
+)
 _HEADING = re.compile(rf"(?im)^\W*(?:{_NAMES})\b[^\n:]{{0,60}}:[ \t]*\n?")
 _ENDING = re.compile(r"(?im)^\W*(?:question|query|task|instructions?|user|answer|given (?:the|this))\b[^\n]{0,80}:?")
 _TAGGED = re.compile(rf"(?is)<({_NAMES})\b[^>]*>(.*?)</\1>")

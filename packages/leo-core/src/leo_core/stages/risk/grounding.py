@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from itertools import pairwise
 
 from leo_core.stages.risk.tokens import content_words, numbers, sentences, words
 from leo_core.stages.risk.topics import fold_word
@@ -72,9 +73,9 @@ def _ngram_support(reply: list[str], source: list[str], size: int) -> float:
 
 def _longest_run(reply: list[str], source: list[str]) -> int:
     """Length of the longest run of words of the reply that stands in the source, by pairs of following words."""
-    held = set(zip(source, source[1:], strict=False))
+    held = set(pairwise(source))
     longest = run = int(any(word in source for word in reply[:1]))
-    for pair in zip(reply, reply[1:], strict=False):
+    for pair in pairwise(reply):
         run = run + 1 if pair in held else 1
         longest = max(longest, run)
     return longest if longest > 1 or set(reply) & set(source) else 0

@@ -39,8 +39,8 @@ def score_request(
     With n outcomes in the region, of which w wrong where e were predicted, and a prior worth s outcomes, the record is
     Beta(s·e/n + w, s·(1 − e/n) + n − w) and the shift is the log-odds of its mean minus those of e/n, so that a record
     that confirms its predictions changes nothing. A novel request, or one of unknown novelty, takes ``novel_strength``
-    as s, is not corrected along the embedding, and has a wider interval. The variance of the prior's log-odds shrinks by
-    s / (s + n).
+    as s, is not corrected along the embedding, and has a wider interval. The variance of the prior's log-odds shrinks
+    by s / (s + n).
 
     Args:
         request: The request; its question is read.
@@ -84,12 +84,14 @@ def score_request(
 
 
 def _large_wrong(small_wrong: float, gain: float) -> float:
-    """P(large wrong) from P(small wrong) and the gain in P(right), kept within [a quarter, one and a half] of the former."""
+    """P(large wrong): P(small wrong) less the gain in P(right), kept within a quarter and one and a half of the former."""
     return min(max(small_wrong - gain, small_wrong / 4.0), 1.5 * small_wrong, 0.999)
 
 
 def _region_shift(record: RegionRecord, strength: float) -> float:
-    expected = record.expected / record.total if record.total else sigmoid(shipped_linear("request", "small_wrong").base)
+    expected = (
+        record.expected / record.total if record.total else sigmoid(shipped_linear("request", "small_wrong").base)
+    )
     wrong, right = strength * expected + record.wrong, strength * (1.0 - expected) + record.right
     return logit(wrong / (wrong + right)) - logit(expected)
 

@@ -22,11 +22,14 @@ __all__ = ["request_features", "text_features", "vocabulary_buckets", "vocabular
 _READ = 4000
 _VOCABULARY_READ = 150
 _OPTION = re.compile(r"(?m)^\s*\(?([A-Ea-e])[.)]\s+(.*)$")
-_CODE = re.compile(r"```|\bdef \w+\(|\breturn\b.*\n|;\s*\n|\b(?:function|class|import|select|const) \w+[ ({]|[=!<>]=|\?\?")
+_CODE = re.compile(
+    r"```|\bdef \w+\(|\breturn\b.*\n|;\s*\n|\b(?:function|class|import|select|const) \w+[ ({]|[=!<>]=|\?\?"
+)
 _MATHS = re.compile(r"[=^+*/\\<>≤≥∫Σ√]|\b(?:sqrt|log|cos|sin|mod)\b")
 _REASON = frozenset(
     (
-        "why prove derive explain compare evaluate calculate compute find solve determine estimate if each every twice half "
+        "why prove derive explain compare evaluate calculate compute find solve determine estimate if each every twice "
+        "half "
         "times percent total remaining more less than after before following respectively probability average ratio"
     ).split()
 )
@@ -97,12 +100,12 @@ def vocabulary_buckets(tokens: list[str], buckets: int) -> list[int]:
 def vocabulary_score(tokens: list[str], name: str = "vocabulary") -> float:
     """What the words themselves say; 0 without any word.
 
-    ``"vocabulary"``: in log-odds of a wrong answer of the small model; ``"gain_vocabulary"``: in P(right) that the large
-    model gains over the small one.
+    ``"vocabulary"``: in log-odds of a wrong answer of the small model; ``"gain_vocabulary"``: in P(right) that the
+    large model gains over the small one.
     """
     weights = _weights(name)
     found = vocabulary_buckets(tokens, len(weights))
-    return sum(weights[bucket] for bucket in found) / max(len(found), 1) ** 0.5
+    return sum(weights[bucket] for bucket in found) / math.sqrt(max(len(found), 1))
 
 
 @cache

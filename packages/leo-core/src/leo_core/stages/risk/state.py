@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -14,6 +13,8 @@ from leo_core.stages.risk.linear import logit, sigmoid
 from leo_core.stages.risk.shipped import shipped_linear
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import numpy.typing as npt
 
     from leo_core.records import Observation
@@ -62,7 +63,7 @@ class Correction:
         wide = vector.astype(np.float64)
         return float(wide @ self.mean), float((wide * wide) @ self.variance)
 
-    def learn(self, vector: npt.NDArray[np.float32], predicted: float, wrong: bool, weight: float) -> Correction:
+    def learn(self, vector: npt.NDArray[np.float32], predicted: float, *, wrong: bool, weight: float) -> Correction:
         """One outcome: an extended Kalman step with a diagonal covariance (assumed-density filtering).
 
         ``predicted`` is P(wrong) with the correction in it.
@@ -109,16 +110,28 @@ def update_risk(state: RiskState, observation: Observation, config: RiskConfig) 
         return state
     predicted = _clip(float(body.get("predicted", sigmoid(shipped_linear("request", "small_wrong").base))))
     region = int(body.get("region", -1))
-    record = _counted(state.regions.get(region, RegionRecord()), bool(right), weight, predicted, config.forgetting)
+    record = _counted(
+        state.regions.get(region, RegionRecord()),
+        right=bool(right),
+        weight=weight,
+        predicted=predicted,
+        forgetting=config.forgetting,
+    )
     corrected = state.correction
     if body.get("vector") is not None:
         vector = np.asarray(body["vector"], dtype=np.float32)
-        known = corrected if corrected is not None and corrected.mean.shape == vector.shape else Correction.fresh(len(vector))
-        corrected = known.learn(vector, sigmoid(logit(predicted) + known.shift(vector)[0]), not right, weight)
+        known = (
+            corrected
+            if corrected is not None and corrected.mean.shape == vector.shape
+            else Correction.fresh(len(vector))
+        )
+        corrected = known.learn(
+            vector, sigmoid(logit(predicted) + known.shift(vector)[0]), wrong=not right, weight=weight
+        )
     return replace(state, regions=MappingProxyType({**state.regions, region: record}), correction=corrected)
 
 
-def _counted(record: RegionRecord, right: bool, weight: float, predicted: float, forgetting: float) -> RegionRecord:
+def _counted(record: RegionRecord, *, right: bool, weight: float, predicted: float, forgetting: float) -> RegionRecord:
     return RegionRecord(
         right=forgetting * record.right + (weight if right else 0.0),
         wrong=forgetting * record.wrong + (0.0 if right else weight),

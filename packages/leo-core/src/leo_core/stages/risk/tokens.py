@@ -12,8 +12,9 @@ _NUMBER = re.compile(r"(?<![\w.])\d[\d,]*(?:\.\d+)?")
 _SENTENCE = re.compile(r"(?<=[.!?])\s+|\n+")
 _STOP = frozenset(
     (
-        "a an the and or but of to in on at for with from by as is are was were be been being am do does did have has had "
-        "he she it they we you i his her its their our your my me him them us this that these those there here not no so "
+        "a an the and or but of to in on at for with from by as is are was were be been being am do does did have has "
+        "had he she it they we you i his her its their our your my me him them us this that these those there here not "
+        "no so "
         "if then than too very can could will would should may might must also just about into over under out up down "
         "what which who whom when where why how s t"
     ).split()

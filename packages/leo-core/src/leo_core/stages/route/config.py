@@ -23,8 +23,8 @@ class RouteConfig:
         loss_usd: Loss of a wrong answer, in US dollars; ≥ 0.
         latency_usd_per_s: Price of a second of waiting; ≥ 0.
         harm_weight: The loss is multiplied by 1 + ``harm_weight`` · P(high-risk category); ≥ 0.
-        harm_above: From this P(high-risk category) on, the request goes to the consensus route where there is one, else to
-            large; in [0, 1]. Held-out recall at the default is reported by ``train/category_risk.py``.
+        harm_above: From this P(high-risk category) on, the request goes to the consensus route where there is one,
+            else to large; in [0, 1]. Held-out recall at the default is reported by ``train/category_risk.py``.
         novel_above: Novelty above which a request counts as novel, in [0, 1]; unknown novelty always does.
         small_when_novel: Whether ``small`` alone may answer a novel request although a better route is there.
         explore: Whether success rates are drawn (Thompson sampling) or taken at their means.
@@ -37,7 +37,8 @@ class RouteConfig:
         estimate_weight: What an option's own estimate of cost and latency is worth, in observed outcomes; > 0.
         unknown_cost_usd: Cost that is assumed for one call of unknown price, at least; > 0. Unknown is never free.
         unknown_latency_s: Latency that is assumed where it is unknown; > 0.
-        difficulty_slope: How far the errors of the other routes follow the request's difficulty for ``small``; in [0, 2].
+        difficulty_slope: How far the errors of the other routes follow the request's difficulty for ``small``; in [0,
+            2].
     """
 
     loss_usd: float = 0.05

@@ -130,8 +130,8 @@ def _error(
     """P(wrong) on this request: the region's rate, shifted in log-odds by how hard the request is.
 
     Hardness is the distance of P(small wrong) from the small model's own record in the region, so that at the mean the
-    error of ``small`` is P(small wrong) itself; the others follow it by ``difficulty_slope``, and the routes that ask the
-    large model also follow what the request features say of it.
+    error of ``small`` is P(small wrong) itself; the others follow it by ``difficulty_slope``, and the routes that ask
+    the large model also follow what the request features say of it.
     """
     alpha, beta = _posterior(state.record(region, route), config.prior_success(route), config.prior_weight)
     success = alpha / (alpha + beta) if draw is None else draw_beta(alpha, beta, draw)

@@ -61,7 +61,11 @@ def choose_route(
     usual = min(allowed, key=lambda row: means[row.route])
     explored = best.route is not usual.route
     if len(allowed) > 1 or not reasons:
-        aim = "lowest expected cost and waiting" if constraints.max_error is not None else "lowest expected cost, waiting and loss"
+        aim = (
+            "lowest expected cost and waiting"
+            if constraints.max_error is not None
+            else "lowest expected cost, waiting and loss"
+        )
         reasons = (*reasons, aim + (" at drawn success rates" if explored else ""))
     return RouteDecision(
         route=best.route,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -10,6 +9,8 @@ from typing import TYPE_CHECKING
 from leo_core.records import Route
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from leo_core.records import Observation
     from leo_core.stages.route.config import RouteConfig
 
@@ -68,7 +69,9 @@ def update_routes(state: RouteState, observation: Observation, config: RouteConf
     right, weight = body.get("right"), max(float(body.get("weight", 1.0)), 0.0)
     if right is not None:
         new = replace(
-            new, right=keep * old.right + (weight if right else 0.0), wrong=keep * old.wrong + (0.0 if right else weight)
+            new,
+            right=keep * old.right + (weight if right else 0.0),
+            wrong=keep * old.wrong + (0.0 if right else weight),
         )
     return RouteState(records=MappingProxyType({**state.records, key: new}))
 

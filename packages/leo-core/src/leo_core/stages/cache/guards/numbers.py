@@ -13,8 +13,8 @@ __all__ = ["Quantities", "find_number_conflict", "read_quantities"]
 _SMALL = {
     word: value
     for value, word in enumerate(
-        """zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen
-    eighteen nineteen""".split()  # noqa: SIM905
+        """zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen
+    seventeen     eighteen nineteen""".split()
     )
 }
 _TENS = {
@@ -47,7 +47,8 @@ _DIMENSIONS: dict[str, str] = {
     "temperature": "celsius=celsius,centigrade fahrenheit=fahrenheit kelvin=kelvin",
     "data": "bit=bit,bits byte=byte,bytes kb=kb,kilobyte,kilobytes mb=mb,megabyte,megabytes gb=gb,gigabyte,gigabytes "
     "tb=tb,terabyte,terabytes",
-    "currency": "usd=$,usd,dollar,dollars,bucks eur=€,eur,euro,euros gbp=£,gbp,sterling yen=¥,yen,jpy inr=₹,rupee,rupees,inr "
+    "currency": "usd=$,usd,dollar,dollars,bucks eur=€,eur,euro,euros gbp=£,gbp,sterling yen=¥,yen,jpy "
+    "inr=₹,rupee,rupees,inr "
     "cent=cent,cents chf=chf,franc,francs yuan=yuan,rmb bitcoin=bitcoin,btc ether=ethereum,eth",
     "share": "percent=%,percent,percentage",
     "energy": "watt=watt,watts kw=kw,kilowatt,kilowatts kwh=kwh joule=joule,joules calorie=calorie,calories,kcal",
@@ -79,6 +80,7 @@ class Quantities:
     __slots__ = ("has_one", "measured", "units", "values")
 
     def __init__(self) -> None:
+        """Nothing found yet."""
         self.values: set[str] = set()
         self.measured: dict[str, set[str]] = {}
         self.units: dict[str, set[str]] = {}

@@ -13,7 +13,7 @@ __all__ = ["find_swap"]
 
 _CONNECTORS = frozenset(
     """to into than from by before after over cause causes beat beats defeat defeated eat eats convert as for of in on
-    with affect affects influence influenced against follow follows precede contain contains owe owes pay""".split()  # noqa: SIM905
+    with affect affects influence influenced against follow follows precede contain contains owe owes pay""".split()
 )
 _SYMMETRIC = frozenset({"vs", "versus", "or", "and", "between", "difference", "both", "compare", "with"})
 _REACH = 6

@@ -13,7 +13,7 @@ __all__ = ["find_antonyms", "find_negation_conflict", "is_negated"]
 
 _NEGATORS = frozenset(
     """not no never without none nobody nothing nowhere neither nor cannot cant dont wont doesnt didnt isnt arent wasnt
-    werent shouldnt couldnt wouldnt havent hasnt hadnt aint non hardly barely""".split()  # noqa: SIM905
+    werent shouldnt couldnt wouldnt havent hasnt hadnt aint non hardly barely""".split()
 )
 _IDIOMS = (("or", "not"), ("not", "only"), ("no", "matter"), ("why", "not"), ("no", "doubt"), ("not", "just"))
 
@@ -26,8 +26,9 @@ purchase:sell borrow:lend hire:fire import:export upload:download send:receive p
 approve:reject,decline,deny,refuse love:hate like:dislike,hate good:bad,evil,poor best:worst better:worse
 positive:negative advantage:disadvantage,drawback pro:con pros:cons benefit:drawback,harm,risk strength:weakness
 strong:weak hot:cold warm:cool,cold fast:slow quick:slow early:late old:young,new new:old,used ancient:modern
-rich:poor cheap:expensive,costly cheapest:dearest,expensive,priciest easy:hard,difficult simple:complex,complicated light:heavy,dark
-bright:dark,dim big:small,little,tiny large:small,little,tiny long:short tall:short wide:narrow thick:thin
+rich:poor cheap:expensive,costly cheapest:dearest,expensive,priciest easy:hard,difficult simple:complex,complicated
+light:heavy,dark bright:dark,dim big:small,little,tiny large:small,little,tiny long:short tall:short
+wide:narrow thick:thin
 deep:shallow high:low full:empty hard:soft wet:dry clean:dirty loud:quiet happy:sad,unhappy healthy:sick,unhealthy,ill
 alive:dead live:die birth:death born:die,died friend:enemy true:false right:wrong,left correct:wrong,incorrect
 left:right top:bottom up:down upper:lower inside:outside indoor:outdoor internal:external inner:outer public:private

@@ -14,6 +14,7 @@ _TOKEN = re.compile(
     r"|[%$€£¥₹°+#&]"
     r"|[.!?:;]+(?=\s|$)"
 )
+_SHORT = 3
 _ENDS = frozenset(".!?:;")
 
 FUNCTION_WORDS = frozenset(
@@ -21,7 +22,7 @@ FUNCTION_WORDS = frozenset(
     having he her hers him his how i if in into is it its itself just me my myself of on or our ours she should so
     some such than that the their them then there these they this those to too us very was we were what when where
     which while who whom whose why will with would you your yours please tell explain s d ll re ve m t hi hello
-    thanks thank give need want know there's what's it's i'm i've how's who's that's let's""".split()  # noqa: SIM905
+    thanks thank give need want know there's what's it's i'm i've how's who's that's let's""".split()
 )
 """Words that carry no content of their own."""
 
@@ -71,12 +72,13 @@ def read_words(text: str) -> Words:
 def stem(word: str) -> str:
     """A word without its commonest English endings; crude on purpose, used for equality only."""
     size = len(word)
-    if size <= 3 or not word.isalpha():  # noqa: PLR2004
+    if size <= _SHORT or not word.isalpha():
         return word
     if word.endswith("ies"):
         return word[:-3] + "y"
     for ending, shortest in (("ing", 6), ("ed", 5), ("es", 6), ("ly", 6), ("s", 4), ("e", 4)):
         if size >= shortest and word.endswith(ending) and not (ending == "s" and word[-2] in "su"):
             root = word[: -len(ending)]
-            return root[:-1] if len(root) > 3 and root[-1] == root[-2] and root[-1] not in "lsz" else root.removesuffix("e")  # noqa: PLR2004
+            doubled = len(root) > _SHORT and root[-1] == root[-2] and root[-1] not in "lsz"
+            return root[:-1] if doubled else root.removesuffix("e")
     return word

@@ -1,0 +1,67 @@
+"""What an import loads. Each check runs in a fresh interpreter."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = ("numba", "openai", "anthropic", "chromadb", "tenseal", "matplotlib", "langchain_core", "llama_index")
+
+
+def modules_after(code):
+    """Which heavy modules are loaded after running ``code`` in a fresh interpreter, and the seconds it took."""
+    program = f"""
+import json, sys, time
+started = time.perf_counter()
+{code}
+took = time.perf_counter() - started
+print(json.dumps([sorted(sys.modules), took]))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=120)
+    modules, took = json.loads(done.stdout)
+    return set(modules), took
+
+
+def test_importing_leo_core_is_light():
+    modules, _ = modules_after("import leo_core")
+    assert not modules & {*HEAVY, "numpy", "cryptography", "pydantic", "sqlite3"}
+
+
+def test_records_configs_and_the_command_line_load_neither_numba_nor_an_sdk():
+    modules, _ = modules_after("import leo_core.config, leo_core.records, leo_core.ports, leo_core.cli.app")
+    assert not modules & set(HEAVY)
+
+
+def test_verifying_a_receipt_loads_neither_numpy_nor_numba():
+    modules, _ = modules_after("from leo_core import verify_receipt")
+    assert not modules & {*HEAVY, "numpy"}
+
+
+def test_a_provider_loads_its_sdk_only_when_it_is_called():
+    modules, _ = modules_after(
+        "from leo_core.providers.names import resolve_model\n"
+        "resolve_model('openai:gpt-5-mini'); resolve_model('anthropic:claude-sonnet-4-5'); resolve_model('extractive')"
+    )
+    assert not modules & {"openai", "anthropic", "numba"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["LEO", "Answer", "Chunk", "LEOConfig", "Message", "Receipt", "Request", "Route", "load_embedder", "load_pair_model", "verify_receipt"],
+)
+def test_the_public_door_opens_to_what_it_names(name):
+    import leo_core
+
+    assert getattr(leo_core, name).__name__ == name
+    assert name in dir(leo_core)
+
+
+def test_the_door_names_nothing_twice_and_an_unknown_name_is_an_attribute_error():
+    import leo_core
+
+    assert len(leo_core.__all__) == len(set(leo_core.__all__))
+    with pytest.raises(AttributeError, match="nothing"):
+        _ = leo_core.nothing

@@ -1,7 +1,7 @@
 """What every ``Model`` keeps, whatever stands behind it.
 
-A test class inherits :class:`ModelContract` and gives the fixture ``model``; it may give ``question``, to which the model
-has the same answer every time.
+A test class inherits :class:`ModelContract` and gives the fixture ``model``; it may give ``question``, to which the
+model has the same answer every time.
 """
 
 from __future__ import annotations
@@ -30,7 +30,12 @@ def ask(text: str, **fields: object) -> Request:
 def same_reply(one: Draft, other: Draft) -> bool:
     """Whether two drafts say the same."""
     calls = [[(call.name, dict(call.arguments)) for call in draft.message.tool_calls] for draft in (one, other)]
-    return (one.text, one.model, one.finish_reason, calls[0]) == (other.text, other.model, other.finish_reason, calls[1])
+    return (one.text, one.model, one.finish_reason, calls[0]) == (
+        other.text,
+        other.model,
+        other.finish_reason,
+        calls[1],
+    )
 
 
 class ModelContract:
@@ -148,7 +153,7 @@ class ModelContract:
     def test_copies_and_pickles(self, model: Model, request_: Request) -> None:
         """It survives copying and pickling, after use too."""
         whole = model.generate(request_)
-        for twin in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):  # noqa: S301 - our own bytes
+        for twin in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
             try:
                 assert same_reply(twin.generate(request_), whole)
             finally:

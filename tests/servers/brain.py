@@ -15,7 +15,7 @@ from typing import Any
 __all__ = ["Asked", "Brain", "Reply", "Tool", "ToolUse", "answer_by_default", "fill_schema"]
 
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
-_QUOTED = re.compile(r"[\"'“‘]([^\"'“”‘’]+)[\"'”’]")
+_QUOTED = re.compile(r"[\"'\u201c\u2018]([^\"'\u201c\u201d\u2018\u2019]+)[\"'\u201d\u2019]")
 _PLACE = re.compile(r"\b(?:in|at|for) ([A-Z][\w.]*(?:[ ,]+[A-Z][\w.]*)*)")
 
 

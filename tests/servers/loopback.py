@@ -115,6 +115,7 @@ class LoopbackServer:
         self.api_key = api_key
         self.keep_alive = keep_alive
         self.requests: list[Recorded] = []
+        self.asked = threading.Event()
         self.disconnected = threading.Event()
         self.stopping = threading.Event()
         self._lock = threading.Lock()
@@ -254,6 +255,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _record(self, method: str, body: Any) -> None:
         headers = {name.lower(): value for name, value in self.headers.items()}
+        self.owner.asked.set()
         key = self.owner.key_of(headers)
         shown = {name: "***" if name in _SECRET_HEADERS else value for name, value in headers.items()}
         self.owner.requests.append(Recorded(method=method, path=self.path, headers=shown, body=body))

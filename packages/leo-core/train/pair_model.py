@@ -33,6 +33,15 @@ DEFAULT_PAIRS = HERE.parents[3].parent / "shared" / "data" / "paraphrase" / "qqp
 OUTPUT = HERE.parents[1] / "src" / "leo_core" / "stages" / "cache" / "pair_model.json"
 LEAST_COUNT = 8
 FOLDS = 5
+INCREASING = frozenset(
+    """cosine overlap overlap_idf containment_idf pairs letters letters_content content_equal question_equal order
+    learned_words""".split()
+)
+DECREASING = frozenset(
+    """missing_idf missing_idf_other rarest_missing conflict negation_differs numbers_differ names_missing
+    soft_missing""".split()
+)
+"""Features in which the probability may only rise or only fall: what holds in every domain."""
 EMPTY = WordTable(idf={}, default_idf=1.0, shared={}, missing={})
 
 
@@ -101,11 +110,18 @@ def make_table(idf: dict[str, float], default_idf: float, columns: dict[str, int
 
 
 def fit_trees(rows: np.ndarray, same: np.ndarray, seed: int) -> HistGradientBoostingClassifier:
-    """Boosted trees, small enough to ship."""
+    """Boosted trees, small enough to ship, monotone where the sign is known."""
     model = HistGradientBoostingClassifier(
-        max_iter=220, learning_rate=0.06, max_leaf_nodes=12, max_depth=5, min_samples_leaf=60, l2_regularization=5.0,
-        random_state=seed, early_stopping=False,
-    )  # fmt: skip
+        max_iter=220,
+        learning_rate=0.06,
+        max_leaf_nodes=12,
+        max_depth=5,
+        min_samples_leaf=60,
+        l2_regularization=5.0,
+        monotonic_cst=[(name in INCREASING) - (name in DECREASING) for name in FEATURES],
+        random_state=seed,
+        early_stopping=False,
+    )
     return model.fit(rows, same)
 
 

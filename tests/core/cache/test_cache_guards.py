@@ -81,6 +81,17 @@ def test_same_content_in_other_clothes_agrees(a: str, b: str) -> None:
     assert find_conflict(b, a) is None
 
 
+def test_prefixes_are_opposites_of_real_words_only() -> None:
+    assert find_conflict("is it inside", "is it side") is None
+    assert find_conflict("are you able", "are you unable") == "opposites: able, unable"
+
+
+def test_odd_numbers_are_read() -> None:
+    assert find_conflict("in a billion years", "in a million years") is not None
+    assert find_conflict("every second counts", "every minute counts") == "units differ: second, minute"
+    assert find_conflict("ring 12:30:15 k", "ring 12:30:15 m") is not None
+
+
 @given(st.text(max_size=120))
 def test_a_text_never_conflicts_with_itself_and_nothing_raises(text: str) -> None:
     assert find_conflict(text, text) is None

@@ -27,6 +27,8 @@ def write(store, acks, number):
 
 def main(store, acks, kills, seed):
     chance = random.Random(seed)
+    with LEO(small=ScriptedModel("parrot", replies="warm"), store=":memory:") as leo:
+        leo.ask("load and compile everything before the first fork")
     for number in range(kills):
         child = os.fork()
         if child == 0:

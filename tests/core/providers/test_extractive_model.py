@@ -17,12 +17,13 @@ TOWER = "The Eiffel Tower stands in Paris. It is 330 metres tall. It was complet
 HOW_TALL = "How tall is the Eiffel Tower?"
 
 PROMPTS = {
-    "llamaindex": f"Context information is below.\n---------------------\nfile_path: a.txt\n\n{TOWER}\n---------------------\n"
+    "llamaindex": "Context information is below.\n---------------------\n"
+    f"file_path: a.txt\n\n{TOWER}\n---------------------\n"
     f"Given the context information and not prior knowledge, answer the query.\nQuery: {HOW_TALL}\nAnswer: ",
     "llamaindex refine": f"The original query is as follows: {HOW_TALL}\nWe have provided an existing answer: x\n"
     f"------------\n{TOWER}\n------------\nGiven the new context, refine.\nQuery: {HOW_TALL}\nRefined Answer: ",
-    "langchain": "You are an assistant for question-answering tasks. Use the following pieces of retrieved context to answer "
-    f"the question.\nQuestion: {HOW_TALL} \nContext: {TOWER} \nAnswer:",
+    "langchain": "You are an assistant for question-answering tasks. Use the following pieces of retrieved context to "
+    f"answer the question.\nQuestion: {HOW_TALL} \nContext: {TOWER} \nAnswer:",
     "langchain first": f"Answer the question based only on the following:\n\nContext:\n{TOWER}\n\nQuestion: {HOW_TALL}",
     "tags": f"<context>\n{TOWER}\n</context>\n\n{HOW_TALL}",
     "plain": f"{TOWER} {HOW_TALL}",
@@ -71,8 +72,12 @@ def test_questions(question: str, expected: str) -> None:
 def test_numbers_decide() -> None:
     """Years that differ are not the same question."""
     context = "The budget of 2027 is 5 million euros. The budget of 2028 is 6 million euros."
-    assert answer(f"Context: {context}\nQuestion: What is the budget of 2028?") == "The budget of 2028 is 6 million euros."
-    assert answer(f"Context: {context}\nQuestion: What is the budget of 2027?") == "The budget of 2027 is 5 million euros."
+    assert (
+        answer(f"Context: {context}\nQuestion: What is the budget of 2028?") == "The budget of 2028 is 6 million euros."
+    )
+    assert (
+        answer(f"Context: {context}\nQuestion: What is the budget of 2027?") == "The budget of 2027 is 5 million euros."
+    )
 
 
 def test_no_context() -> None:
@@ -102,7 +107,7 @@ def test_settings() -> None:
 
 def test_sentences() -> None:
     """Abbreviations, initials and decimals end no sentence; lists lose their marks."""
-    text = "Dr. J. Smith paid 3.5 euros. \"Really?\" he said.\n- One item\n2) Another item\n\nLast! 你好。再见"
+    text = 'Dr. J. Smith paid 3.5 euros. "Really?" he said.\n- One item\n2) Another item\n\nLast! 你好。再见'
     assert split_sentences(text) == [
         "Dr. J. Smith paid 3.5 euros.", '"Really?" he said.', "One item", "Another item", "Last!", "你好。再见",
     ]  # fmt: skip
@@ -193,6 +198,8 @@ def test_filling() -> None:
     assert fill_arguments(unit, "In feet") is None
     flag = {"type": "object", "properties": {"flag": {"type": "boolean"}}, "required": ["flag"]}
     assert fill_arguments(flag, "yes", whole_question=True) is None
-    assert fill_arguments({"required": ["x"], "properties": {"x": {"type": ["string", "null"]}}}, "for Ann") == {"x": "Ann"}
+    assert fill_arguments({"required": ["x"], "properties": {"x": {"type": ["string", "null"]}}}, "for Ann") == {
+        "x": "Ann"
+    }
     assert fill_arguments({"required": ["x"]}, "for Ann") is None
     assert fill_arguments({}, "anything") == {}

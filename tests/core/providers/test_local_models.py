@@ -10,7 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from leo_core.errors import ConfigError, InvalidRequestError, ProviderTimeoutError, ProviderUnavailableError, RateLimitError
+from leo_core.errors import (
+    ConfigError,
+    InvalidRequestError,
+    ProviderTimeoutError,
+    ProviderUnavailableError,
+    RateLimitError,
+)
 from leo_core.providers.names import family_of, resolve_model
 from leo_core.providers.replay import Recording, ReplayModel
 from leo_core.providers.scripted import ScriptedModel
@@ -25,8 +31,8 @@ RECORDED = Path(__file__).parents[4] / "shared" / "data" / "replay" / "gsm.jsonl
 def path(tmp_path: Path) -> Path:
     """A recording of two models."""
     rows = [
-        {"question": " How many? ", "gold": "GOLD", "answers": {"gpt-4o": {"text": "Four words are here.", "correct": True},
-                                                               "house": {"text": "Five."}}},
+        {"question": " How many? ", "gold": "GOLD",
+         "answers": {"gpt-4o": {"text": "Four words are here.", "correct": True}, "house": {"text": "Five."}}},
         {"question": "Why?", "gold": "GOLD", "answers": {"gpt-4o": {"text": "Because."}}},
     ]  # fmt: skip
     path = tmp_path / "answers.jsonl.gz"
@@ -48,7 +54,10 @@ def test_replay(path: Path) -> None:
     assert (model.id, model.family) == ("replay:gpt-4o", "gpt")
     assert recording.is_loaded
     assert recording.models == ("gpt-4o", "house")
-    assert recording.model("house", prices={"other": {"input": 1, "output": 1}}).generate(ask("How many?")).usage.cost_usd is None
+    assert (
+        recording.model("house", prices={"other": {"input": 1, "output": 1}}).generate(ask("How many?")).usage.cost_usd
+        is None
+    )
     assert "GOLD" not in repr(recording.load())
     assert str(path) in repr(recording)
 
@@ -64,7 +73,10 @@ def test_replay_of_unknown_questions(path: Path) -> None:
     assert estimate.cost_usd is not None
 
 
-@pytest.mark.parametrize("text", ["not json", '{"question": "a"}', '{"question": 1, "answers": {}}', '{"question": "a", "answers": {"m": 1}}'])
+@pytest.mark.parametrize(
+    "text",
+    ["not json", '{"question": "a"}', '{"question": 1, "answers": {}}', '{"question": "a", "answers": {"m": 1}}'],
+)
 def test_broken_recordings(tmp_path: Path, text: str) -> None:
     """A file that cannot be read is a setting that is wrong."""
     path = tmp_path / "broken.jsonl"
@@ -160,9 +172,11 @@ def test_scripted_failures() -> None:
 @pytest.mark.parametrize(
     ("name", "family"),
     [
-        ("gpt-4o-mini-2024-07-18", "gpt"), ("chatgpt-4o-latest", "gpt"), ("o3-mini", "gpt"), ("claude-3-haiku-20240307", "claude"),
-        ("anthropic/claude-opus-4-5", "claude"), ("Meta-Llama-3.1-8B-Instruct", "llama"), ("Mixtral-8x7B-Instruct-v0.1", "mistral"),
-        ("Mistral-Large-2", "mistral"), ("gemma-2-9b-it", "gemma"), ("gemini-2.5-pro", "gemini"), ("Qwen2.5-72B", "qwen"),
+        ("gpt-4o-mini-2024-07-18", "gpt"), ("chatgpt-4o-latest", "gpt"), ("o3-mini", "gpt"),
+        ("claude-3-haiku-20240307", "claude"), ("anthropic/claude-opus-4-5", "claude"),
+        ("Meta-Llama-3.1-8B-Instruct", "llama"), ("Mixtral-8x7B-Instruct-v0.1", "mistral"),
+        ("Mistral-Large-2", "mistral"), ("gemma-2-9b-it", "gemma"), ("gemini-2.5-pro", "gemini"),
+        ("Qwen2.5-72B", "qwen"),
         ("deepseek-chat", "deepseek"), ("codellama-7b", "codellama-7b"), ("House-Model", "house-model"),
     ],
 )  # fmt: skip
@@ -194,7 +208,10 @@ def test_token_estimates() -> None:
     image = {"type": "image_url", "image_url": {"url": "https://x"}}
     pdf = {"type": "file", "base64": "A" * 100_000, "mime_type": "application/pdf"}
     text = {"type": "text", "text": "?"}
-    tokens = [estimate_input_tokens(Request(messages=(Message(role="user", content=(block,)),))) for block in (text, image, pdf)]
+    tokens = [
+        estimate_input_tokens(Request(messages=(Message(role="user", content=(block,)),)))
+        for block in (text, image, pdf)
+    ]
     assert tokens[0] == base
     assert tokens[1] >= 1_600
     assert tokens[2] >= 6_000

@@ -75,7 +75,9 @@ class TestScripted(ModelContract):
 class TestExtractive(ModelContract):
     """By reading."""
 
-    question = "Context: Paris is the capital of France. It has 2 million people.\nQuestion: What is the capital of France?"
+    question = (
+        "Context: Paris is the capital of France. It has 2 million people.\nQuestion: What is the capital of France?"
+    )
 
     @pytest.fixture
     def model(self) -> ExtractiveModel:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from leo_core.errors import MalformedReplyError, ProviderUnavailableError
+from leo_core.errors import ConfigError, MalformedReplyError, ProviderUnavailableError
 from leo_core.providers.anthropic import AnthropicModel
 from leo_core.providers.anthropic_reply import AnthropicStream, read_anthropic_reply
 from leo_core.providers.openai import OpenAIModel
@@ -23,7 +23,11 @@ from tests.servers.anthropic_server import AnthropicServer
 from tests.servers.brain import Reply, ToolUse
 from tests.servers.openai_server import OpenAIServer
 
-ADD = {"name": "add", "description": "Add.", "parameters": {"type": "object", "properties": {"a": {"type": "integer"}, "b": {"type": "integer"}}}}
+ADD = {
+    "name": "add",
+    "description": "Add.",
+    "parameters": {"type": "object", "properties": {"a": {"type": "integer"}, "b": {"type": "integer"}}},
+}
 TWO = (ToolUse(name="add", arguments={"a": 1}, id="x"), ToolUse(name="add", arguments={"a": 2, "é": "ü"}, id="y"))
 SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
 
@@ -164,7 +168,9 @@ def test_usage_that_is_not_reported(openai_server: OpenAIServer) -> None:
     assert draft.usage.cost_usd is not None
 
 
-def test_thinking(claude: AnthropicModel, anthropic_server: AnthropicServer, gpt: OpenAIModel, openai_server: OpenAIServer) -> None:
+def test_thinking(
+    claude: AnthropicModel, anthropic_server: AnthropicServer, gpt: OpenAIModel, openai_server: OpenAIServer
+) -> None:
     """Reasoning comes as a standard block, once, and goes back signed."""
     anthropic_server.brain = openai_server.brain = lambda _: Reply(text="Yes.", thinking="Let me see.")
     for model, extra in ((claude, {"extras": {"signature": "c2lnbmVk"}}), (gpt, {})):
@@ -202,7 +208,11 @@ def test_finish_reasons(which: str, request: pytest.FixtureRequest) -> None:
     for draft in both_ways(model, ask("?", sampling=Sampling(stop=("short",))))[:2]:
         assert draft.finish_reason == "stop"
         assert "short" not in draft.text
-    for native, neutral in (("content_filter", "content_filter"), ("refusal", "content_filter"), ("pause_turn", "pause_turn")):
+    for native, neutral in (
+        ("content_filter", "content_filter"),
+        ("refusal", "content_filter"),
+        ("pause_turn", "pause_turn"),
+    ):
         server.brain = lambda _, native=native: Reply(text="No.", finish_reason=native)
         expected = native if which == "gpt" else neutral
         assert model.generate(ask("?")).finish_reason == expected
@@ -221,7 +231,7 @@ def test_limits_by_server(openai_server: OpenAIServer) -> None:
         model.generate(ask("?", sampling=Sampling(max_tokens=5)))
     assert openai_server.requests[0].body["max_tokens"] == 5
     official = OpenAIModel("m", api_key="k")
-    assert official._payload(ask("?", sampling=Sampling(max_tokens=5)))[0]["max_completion_tokens"] == 5  # noqa: SLF001
+    assert official._payload(ask("?", sampling=Sampling(max_tokens=5)))[0]["max_completion_tokens"] == 5
     assert official.capabilities == Capabilities(audio=False)
     assert OpenAIModel("gpt-audio-mini", api_key="k").capabilities.audio
 
@@ -231,14 +241,14 @@ def test_connections_are_kept(anthropic_server: AnthropicServer) -> None:
 
     async def main(model: AnthropicModel) -> None:
         await asyncio.gather(*(model.agenerate(ask("?")) for _ in range(4)))
-        first = await model._connections.async_client()  # noqa: SLF001
-        assert await model._connections.async_client() is first  # noqa: SLF001
+        first = await model._connections.async_client()
+        assert await model._connections.async_client() is first
         await model.aclose()
-        assert await model._connections.async_client() is not first  # noqa: SLF001
+        assert await model._connections.async_client() is not first
 
     with AnthropicModel("claude-haiku-4-5", base_url=anthropic_server.base_url, api_key="k") as model:
         asyncio.run(main(model))
-        assert not model._connections._by_loop  # noqa: SLF001
+        assert not model._connections._by_loop
 
 
 def test_close_from_outside_the_loop(anthropic_server: AnthropicServer) -> None:
@@ -276,7 +286,9 @@ def choice(finish: str | None = None, **delta: Any) -> dict[str, Any]:
     return {"choices": [{"index": 0, "delta": delta, "finish_reason": finish}]}
 
 
-def piece(index: int | None, identity: str | None = None, name: str | None = None, arguments: str = "") -> dict[str, Any]:
+def piece(
+    index: int | None, identity: str | None = None, name: str | None = None, arguments: str = ""
+) -> dict[str, Any]:
     """An event with one piece of a tool call."""
     return choice(tool_calls=[{"index": index, "id": identity, "function": {"name": name, "arguments": arguments}}])
 
@@ -328,7 +340,9 @@ def test_openai_ends() -> None:
 
 def test_refusal_and_audio() -> None:
     """A refusal is text that the metadata marks; audio is kept in the metadata."""
-    body = {"choices": [{"message": {"content": None, "refusal": "No.", "audio": {"id": "a"}}, "finish_reason": "stop"}]}
+    body = {
+        "choices": [{"message": {"content": None, "refusal": "No.", "audio": {"id": "a"}}, "finish_reason": "stop"}]
+    }
     reply = read_openai_reply(body, provider="openai", model="m")
     assert reply.content == reply.metadata["refusal"] == "No."
     assert reply.metadata["audio"] == {"id": "a"}
@@ -360,7 +374,9 @@ def test_anthropic_other_blocks() -> None:
     fold = AnthropicStream(provider="anthropic", model="m")
     fold.push({"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}})
     for citation in ({"cited_text": "x"}, {"cited_text": "y"}):
-        fold.push({"type": "content_block_delta", "index": 0, "delta": {"type": "citations_delta", "citation": citation}})
+        fold.push(
+            {"type": "content_block_delta", "index": 0, "delta": {"type": "citations_delta", "citation": citation}}
+        )
     fold.push({"type": "message_delta", "delta": {"stop_reason": "end_turn"}})
     (block,) = fold.finish().content
     assert isinstance(block, dict)
@@ -405,3 +421,21 @@ def test_unknown_errors() -> None:
     assert type(error).__name__ == "RateLimitError"
     assert "private" not in str(error)
     assert type(translate_sdk_error(TimeoutError(), provider="p", model="m")).__name__ == "ProviderTimeoutError"
+
+
+def test_usage_of_calls_is_estimated_too(openai_server: OpenAIServer) -> None:
+    """A tool call that is not counted by the server is counted by us."""
+    with OpenAIModel("gpt-5-mini", base_url=openai_server.base_url, api_key="k", stream_usage=False) as model:
+        draft = ModelContract.whole(list(model.stream(ask("Add 3 and 4", tools=(ADD,), tool_choice="any"))))
+    assert draft.message.tool_calls
+    assert draft.usage.output_tokens >= 5
+
+
+def test_settings_of_anthropic(anthropic_server: AnthropicServer) -> None:
+    """Its own settings have their ranges; a key may come in a header; only one client is opened per loop."""
+    for options in ({"max_tokens": 0}, {"structured_output": "xml"}):
+        with pytest.raises(ConfigError):
+            AnthropicModel("claude-haiku-4-5", api_key="k", **options)  # type: ignore[arg-type]
+    with AnthropicModel("claude-haiku-4-5", base_url=anthropic_server.base_url, auth_token="k", max_tokens=1) as model:
+        assert model.generate(ask("?")).finish_reason == "length"
+        assert model.estimate(ask("?")).output_tokens >= 1

@@ -55,7 +55,8 @@ TRANSLATED: list[tuple[str, dict[str, Any], dict[str, Any] | None, dict[str, Any
     ("hint", {"type": "text", "text": "a", "cache_control": {"type": "ephemeral"}}, {"type": "text", "text": "a"},
      {"type": "text", "text": "a", "cache_control": {"type": "ephemeral"}}),
     ("image base64", {"type": "image", "base64": "AAAA", "mime_type": "image/png"}, IMAGE_DATA, IMAGE),
-    ("image v0", {"type": "image", "source_type": "base64", "data": "AAAA", "mime_type": "image/png"}, IMAGE_DATA, IMAGE),
+    ("image v0", {"type": "image", "source_type": "base64", "data": "AAAA", "mime_type": "image/png"}, IMAGE_DATA,
+     IMAGE),
     ("image native", IMAGE, IMAGE_DATA, IMAGE),
     ("image data url", IMAGE_DATA, IMAGE_DATA, IMAGE),
     ("image url", {"type": "image", "url": "https://x/y.png"}, IMAGE_URL,
@@ -69,7 +70,8 @@ TRANSLATED: list[tuple[str, dict[str, Any], dict[str, Any] | None, dict[str, Any
      {"type": "image", "source": {"type": "url", "url": "https://x/y.png"}}),
     ("input_image", {"type": "input_image", "image_url": "https://x/y.png"}, IMAGE_URL,
      {"type": "image", "source": {"type": "url", "url": "https://x/y.png"}}),
-    ("image id", {"type": "image", "file_id": "f1"}, None, {"type": "image", "source": {"type": "file", "file_id": "f1"}}),
+    ("image id", {"type": "image", "file_id": "f1"}, None,
+     {"type": "image", "source": {"type": "file", "file_id": "f1"}}),
     ("image v0 id", {"type": "image", "source_type": "id", "id": "f1"}, None,
      {"type": "image", "source": {"type": "file", "file_id": "f1"}}),
     ("audio", {"type": "audio", "base64": "AAAA", "mime_type": "audio/x-wav"},
@@ -97,10 +99,12 @@ TRANSLATED: list[tuple[str, dict[str, Any], dict[str, Any] | None, dict[str, Any
     ("image as file", {"type": "file", "base64": "AAAA", "mime_type": "image/png"}, IMAGE_DATA, IMAGE),
     ("sheet", {"type": "file", "base64": "AAAA", "mime_type": "text/csv"},
      {"type": "file", "file": {"filename": "document.csv", "file_data": "data:text/csv;base64,AAAA"}}, None),
-    ("text-plain", {"type": "text-plain", "text": "a", "mime_type": "text/plain", "title": "t"}, {"type": "text", "text": "a"},
+    ("text-plain", {"type": "text-plain", "text": "a", "mime_type": "text/plain", "title": "t"},
+     {"type": "text", "text": "a"},
      {"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "a"}, "title": "t"}),
     ("document text", {"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "a"}},
-     {"type": "text", "text": "a"}, {"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "a"}}),
+     {"type": "text", "text": "a"},
+     {"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "a"}}),
     ("file v0 text", {"type": "file", "source_type": "text", "text": "a"}, {"type": "text", "text": "a"},
      {"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "a"}}),
     ("document content", {"type": "document", "source": {"type": "content", "content": "a"}}, None,
@@ -124,7 +128,9 @@ def test_anthropic_blocks(block: dict[str, Any], expected: dict[str, Any] | None
     check_block(anthropic_body, block, expected)
 
 
-def check_block(build: Callable[[Request], dict[str, Any]], block: dict[str, Any], expected: dict[str, Any] | None) -> None:
+def check_block(
+    build: Callable[[Request], dict[str, Any]], block: dict[str, Any], expected: dict[str, Any] | None
+) -> None:
     """Build the body and look at the block."""
     request = user({"type": "text", "text": "Look:"}, block)
     if expected is None:
@@ -158,8 +164,8 @@ def test_broken_blocks(build: Callable[[Request], dict[str, Any]], block: Any) -
 
 
 @given(st.dictionaries(st.sampled_from(["type", "text", "url", "base64", "source", "file", "mime_type", "input"]),
-                       st.one_of(st.none(), st.integers(), st.sampled_from(["image", "file", "text", "document", "audio",
-                                 "tool_use", "AAAA", "https://x"]), st.just({"type": "base64"}))))  # fmt: skip
+                       st.one_of(st.none(), st.integers(), st.sampled_from(["image", "file", "text", "document",
+                                 "audio", "tool_use", "AAAA", "https://x"]), st.just({"type": "base64"}))))  # fmt: skip
 def test_any_block_is_translated_or_refused(block: dict[str, Any]) -> None:
     """No block brings another error than ours, and none is lost."""
     for build in (openai_body, anthropic_body):
@@ -266,7 +272,9 @@ def test_thinking_of_others() -> None:
 @pytest.mark.parametrize("calls", [(CALL,), ()], ids=["both", "block only"])
 def test_calls_as_blocks(calls: tuple[ToolCall, ...]) -> None:
     """A call that stands in the content, too, is sent once."""
-    request = with_assistant({"type": "text", "text": "I add."}, USE, {"type": "tool_call_chunk", "index": 0}, tool_calls=calls)
+    request = with_assistant(
+        {"type": "text", "text": "I add."}, USE, {"type": "tool_call_chunk", "index": 0}, tool_calls=calls
+    )
     wire = openai_body(request)["messages"][1]["tool_calls"]
     assert [call["id"] for call in wire] == ["c1"]
     assert anthropic_body(request)["messages"][1]["content"] == [{"type": "text", "text": "I add."}, USE]
@@ -300,7 +308,9 @@ def test_media_in_results() -> None:
         messages=(
             Message(role="user", content="?"),
             Message(role="assistant", tool_calls=(CALL,)),
-            Message(role="tool", tool_call_id="c1", content=({"type": "image", "base64": "AAAA", "mime_type": "image/png"},)),
+            Message(
+                role="tool", tool_call_id="c1", content=({"type": "image", "base64": "AAAA", "mime_type": "image/png"},)
+            ),
         )
     )
     assert openai_body(request)["messages"][2:] == [
@@ -323,7 +333,9 @@ def test_out_of_place() -> None:
             openai_body(request)
     with pytest.raises(CapabilityError, match="image"):
         anthropic_body(Request(messages=(Message(role="system", content=(image,)), Message(role="user", content="?"))))
-    audio = Message(role="tool", tool_call_id="c1", content=({"type": "audio", "base64": "AAAA", "mime_type": "audio/wav"},))
+    audio = Message(
+        role="tool", tool_call_id="c1", content=({"type": "audio", "base64": "AAAA", "mime_type": "audio/wav"},)
+    )
     with pytest.raises(CapabilityError, match="audio"):
         anthropic_body(Request(messages=(Message(role="user", content="?"), audio)))
 
@@ -445,3 +457,19 @@ def test_sampling_and_options() -> None:
     body.pop("messages")
     assert body == {"model": "other", "temperature": 0.0, "top_p": 0.5, "stop_sequences": ["END"], "max_tokens": 7,
                     "user": "u", "x": 1}  # fmt: skip
+
+
+def test_rarer_forms() -> None:
+    """Bare strings among blocks, plain text by address, arguments as JSON text, results in a list."""
+    plain = {"type": "text-plain", "url": "https://x/y.txt", "mime_type": "text/plain"}
+    (turn,) = anthropic_body(user("Look:", plain))["messages"]
+    assert turn["content"][0] == {"type": "text", "text": "Look:"}
+    assert turn["content"][1]["source"] == {"type": "url", "url": "https://x/y.txt"}
+    call = {"type": "tool_call", "id": "c1", "name": "add", "args": '{"a": 1}'}
+    assert anthropic_body(with_assistant(call))["messages"][1]["content"] == [USE]
+    with pytest.raises(RequestError, match="tool_call"):
+        anthropic_body(with_assistant({**call, "args": "{"}))
+    with pytest.raises(RequestError, match="mime_type"):
+        anthropic_body(user({"type": "image", "base64": "AAAA"}))
+    with pytest.raises(CapabilityError, match="tool_call"):
+        openai_body(user(call))

@@ -15,7 +15,10 @@ from leo_core.telemetry.cost import cost_of
 from leo_core.telemetry.prices import Price, PriceTable, load_prices
 
 TABLE = PriceTable().with_prices(
-    {"m": {"input": 2.0, "output": 10.0, "cached_input": 0.5, "cache_write": 3.0}, "plain": Price(input=1.0, output=4.0)}
+    {
+        "m": {"input": 2.0, "output": 10.0, "cached_input": 0.5, "cache_write": 3.0},
+        "plain": Price(input=1.0, output=4.0),
+    }
 )
 
 
@@ -94,7 +97,9 @@ def test_cost() -> None:
     """Each kind of token at its own price."""
     usage = Usage(input_tokens=1_000_000, output_tokens=100_000, cached_input_tokens=400_000, reasoning_tokens=50_000)
     assert cost_of(usage, "m", TABLE) == pytest.approx(0.6 * 2 + 0.4 * 0.5 + 0.1 * 10)
-    assert cost_of(usage, "m", TABLE, cache_write_tokens=100_000) == pytest.approx(0.5 * 2 + 0.4 * 0.5 + 0.1 * 3 + 0.1 * 10)
+    assert cost_of(usage, "m", TABLE, cache_write_tokens=100_000) == pytest.approx(
+        0.5 * 2 + 0.4 * 0.5 + 0.1 * 3 + 0.1 * 10
+    )
     assert cost_of(usage, "plain", TABLE, cache_write_tokens=100_000) == pytest.approx(1.0 + 0.4)
     assert cost_of(usage, "other", TABLE) is None
     assert cost_of(Usage(), "m", TABLE) == 0.0

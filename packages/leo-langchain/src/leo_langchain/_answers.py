@@ -190,11 +190,13 @@ class ChunkWriter:
         self._in_text = False
         self._has_text = False
         self._passed_on = False
+        self._seen = {"tool_calls"}
 
     def write(self, chunk: Chunk) -> Iterator[ChatGenerationChunk]:
         """LangChain's chunks for a chunk of the core."""
         if isinstance(chunk.native, AIMessageChunk):
             self._passed_on = True
+            self._seen.update(chunk.native.additional_kwargs)
             yield ChatGenerationChunk(message=_bare(chunk.native))
         elif chunk.text or chunk.blocks or chunk.tool_calls:
             yield ChatGenerationChunk(message=self._written(chunk))
@@ -231,8 +233,10 @@ class ChunkWriter:
         metadata = _metadata(answer, native.response_metadata if native is not None else {})
         if not self._passed_on:
             metadata = {name: value for name, value in metadata.items() if name not in _PASSED_ON}
+        beside = native.additional_kwargs if native is not None else {}
         return AIMessageChunk(
             content="",
+            additional_kwargs={name: value for name, value in beside.items() if name not in self._seen},
             usage_metadata=to_usage_metadata(answer.usage),
             response_metadata=metadata,
             chunk_position="last",

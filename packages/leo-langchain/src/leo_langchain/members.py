@@ -153,7 +153,7 @@ class LangChainModel:
             for piece in self.model._stream(call.messages, stop=call.stop, **call.kwargs):
                 chunk = _chunk_message(piece)
                 full = chunk if full is None else full + chunk
-                yield _piece(chunk)
+                yield from _pieces(chunk)
         except Exception as error:
             raise translate_error(error, provider=self._provider, model=self._name) from error
         yield Chunk(draft=self._draft(self._complete(full), call, started))
@@ -173,7 +173,8 @@ class LangChainModel:
                 async for piece in pieces:
                     chunk = _chunk_message(piece)
                     full = chunk if full is None else full + chunk
-                    yield _piece(chunk)
+                    for shown in _pieces(chunk):
+                        yield shown
         except Exception as error:
             raise translate_error(error, provider=self._provider, model=self._name) from error
         yield Chunk(draft=self._draft(self._complete(full), call, started))
@@ -201,7 +202,7 @@ class LangChainModel:
             finish_reason=_finish_of(reply),
             latency_s=time.perf_counter() - started,
             logprobs=_logprobs_of(facts),
-            metadata={NATIVE: dump_message(reply)},
+            metadata={"model_name": name, NATIVE: dump_message(reply)},
             native=reply,
         )
 
@@ -251,7 +252,8 @@ def _chunk_message(piece: ChatGenerationChunk) -> AIMessageChunk:
     return message
 
 
-def _piece(message: AIMessageChunk) -> Chunk:
+def _pieces(message: AIMessageChunk) -> Iterator[Chunk]:
+    """A chunk of the member, unless there is nothing in it to see; its metadata comes with the draft anyway."""
     calls = tuple(
         ToolCallDelta(
             index=index if isinstance(index := call.get("index"), int) else position,
@@ -261,12 +263,16 @@ def _piece(message: AIMessageChunk) -> Chunk:
         )
         for position, call in enumerate(message.tool_call_chunks)
     )
-    blocks = () if isinstance(message.content, str) else tuple(message.content)
-    other = tuple(block for block in blocks if isinstance(block, dict) and block.get("type") in _SHOWN)
-    return Chunk(text=str(message.text), tool_calls=calls, blocks=other, native=message)
+    chunk = Chunk(text=str(message.text), tool_calls=calls, blocks=_shown_blocks(message), native=message)
+    if chunk.text or chunk.tool_calls or chunk.blocks:
+        yield chunk
 
 
-
+def _shown_blocks(message: AIMessageChunk) -> tuple[dict[str, Json], ...]:
+    reasoning = message.additional_kwargs.get("reasoning_content")
+    beside = ({"type": "reasoning", "reasoning": reasoning},) if reasoning else ()
+    content = () if isinstance(message.content, str) else message.content
+    return (*beside, *(block for block in content if isinstance(block, dict) and block.get("type") in _SHOWN))
 
 
 def _whole(draft: Draft) -> Chunk:

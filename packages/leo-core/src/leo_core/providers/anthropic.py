@@ -69,7 +69,6 @@ class AnthropicModel(RemoteModel):
         family: str | None = None,
         **client_options: Any,
     ) -> None:
-        """See the class."""
         if max_tokens < 1 or structured_output not in ("native", "tool"):
             message = (
                 f"max_tokens={max_tokens!r}, structured_output={structured_output!r}: need >= 1, 'native' or 'tool'"

@@ -59,7 +59,6 @@ class _Block:
     """A content block that is being put together."""
 
     def __init__(self, block: Mapping[str, Json], call_index: int) -> None:
-        """See the class."""
         self.block = dict(block)
         self.type = str(block.get("type"))
         self.call_index = call_index
@@ -85,7 +84,6 @@ class AnthropicStream:
     """Folds the events of a streamed reply into chunks and, at the end, the reply."""
 
     def __init__(self, *, provider: str, model: str, answer_tool: bool = False) -> None:
-        """See the class."""
         self._provider, self._model, self._answer_tool = provider, model, answer_tool
         self._blocks: dict[int, _Block] = {}
         self._facts: dict[str, Json] = {}

@@ -132,7 +132,7 @@ def _structured(request: Request, how: StructuredOutput) -> dict[str, Any]:
     if how == "native":
         return {"output_config": {"format": {"type": "json_schema", "schema": close_objects(wanted["schema"])}}}
     if request.tools:
-        message = "structured output through a forced tool cannot be combined with bound tools; use structured_output='native'"
+        message = "a forced answer tool cannot be combined with bound tools; use structured_output='native'"
         raise RequestError(message)
     tool = {
         "name": ANSWER_TOOL,

@@ -26,7 +26,6 @@ class Connections:
     """
 
     def __init__(self, open_client: Callable[[], Any], open_async_client: Callable[[], Any]) -> None:
-        """See the class."""
         self._open_client, self._open_async_client = open_client, open_async_client
         self._lock = threading.Lock()
         self._client: Any = None

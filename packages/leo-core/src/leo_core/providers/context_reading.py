@@ -27,9 +27,11 @@ _CONTEXT_LABELS: Final = ("retrieved context", "context", "passage", "document",
 _QUESTION_LABELS: Final = ("user question", "original query", "question", "query")
 _INTRODUCTION: Final = re.compile(r"\b(?:context|documents?|passages?|sources?)\b", re.IGNORECASE)
 
-_SENTENCE_END: Final = re.compile(r"(?<=[.!?。！？])[\"'”’)\]]*\s+(?=[\"'“‘(\[]*[^\sa-z])|\n+")
+_SENTENCE_END: Final = re.compile(
+    r"(?<=[.!?\u3002\uff01\uff1f])[\"'\u201d\u2019)\]]*\s+(?=[\"'\u201c\u2018(\[]*[^\sa-z])|\n+"
+)
 _ABBREVIATION: Final = re.compile(r"(?:\b(?:Mr|Mrs|Ms|Dr|Prof|St|No|Nos|vs|etc|approx|e\.g|i\.e|cf|Fig|[A-Z])\.)$")
-_WORD: Final = re.compile(r"\d+(?:[.,:]\d+)*|[^\W\d_]+(?:['’][^\W\d_]+)?", re.UNICODE)
+_WORD: Final = re.compile(r"\d+(?:[.,:]\d+)*|[^\W\d_]+(?:['\u2019][^\W\d_]+)?", re.UNICODE)
 _PRONOUN: Final = re.compile(r"^(?:it|its|he|she|they|his|her|their|this|that|these|those)\b", re.IGNORECASE)
 _ASKS_NUMBER: Final = re.compile(
     r"\b(?:how (?:many|much|long|old|tall|high|far|big|large|often|fast|deep|heavy)|when|"
@@ -38,12 +40,23 @@ _ASKS_NUMBER: Final = re.compile(
 )
 _ASKS_NAME: Final = re.compile(r"\b(?:who|whom|whose|where|which (?:city|country|person|company))\b", re.IGNORECASE)
 _STOPWORDS: Final = frozenset(
-    """a an and any are as at be been being but by can could did do does for from had has have he her here him his how i
-    if in into is it its just may me might more most much many must my no nor not of on one only or our out over own
-    please shall she should so some such tell than that the their them then there these they this those to too under up us use
-    using was we were what when where which while who whom whose why will with would you your give say know according
-    following given based context question answer query information""".split()  # noqa: SIM905 - reads as prose
+    """a an and any are as at be been being but by can could did do does for from had has have he her here him
+    his how i if in into is it its just may me might more most much many must my no nor not of on one only or
+    our out over own please shall she should so some such tell than that the their them then there these they
+    this those to too under up us use using was we were what when where which while who whom whose why will with
+    would you your give say know according following given based context question answer query information""".split()  # noqa: SIM905 - reads as prose
 )
+_ENDINGS: Final = (
+    ("ies", "y"),
+    ("sses", "ss"),
+    ("ing", ""),
+    ("ied", "y"),
+    ("ed", ""),
+    ("es", ""),
+    ("s", ""),
+    ("e", ""),
+)
+_SHORTEST_STEM: Final = 3
 _NUMBER_WEIGHT: Final = 3.0
 _NAME_WEIGHT: Final = 2.0
 _REFERENCE_SHARE: Final = 0.85
@@ -153,14 +166,16 @@ def _introduced(system: str) -> str:
 
 def _own_question(text: str) -> str:
     """The last sentence that asks; the whole text when none does."""
-    asking = [sentence for sentence in split_sentences(text) if sentence.rstrip("\"'”’ ").endswith(("?", "？"))]
+    asking = [
+        sentence for sentence in split_sentences(text) if sentence.rstrip("\"'\u201d\u2019 ").endswith(("?", "\uff1f"))
+    ]
     return asking[-1] if asking else text.strip()
 
 
 def _plain(text: str) -> Passage:
     sentences = split_sentences(text)
     question = _own_question(text)
-    rest = [sentence for sentence in sentences if sentence != question and not sentence.endswith(("?", "？"))]
+    rest = [sentence for sentence in sentences if sentence != question and not sentence.endswith(("?", "\uff1f"))]
     return Passage(question=question, context="\n".join(rest) if question in sentences else "")
 
 
@@ -185,23 +200,15 @@ def _bare(sentence: str) -> str:
 
 
 def _words(text: str) -> list[str]:
-    return _WORD.findall(text.replace("’", "'"))
+    return _WORD.findall(text.replace("\u2019", "'"))
 
 
 def _stem(word: str) -> str:
     """A word without the commonest English endings, in lower case."""
     word = word.lower().removesuffix("'s")
-    for ending, stem in (
-        ("ies", "y"),
-        ("sses", "ss"),
-        ("ing", ""),
-        ("ied", "y"),
-        ("ed", ""),
-        ("es", ""),
-        ("s", ""),
-        ("e", ""),
-    ):
-        if word.endswith(ending) and len(word) - len(ending) + len(stem) >= 3 and not word.endswith("ss"):
+    for ending, stem in _ENDINGS:
+        long_enough = len(word) - len(ending) + len(stem) >= _SHORTEST_STEM
+        if word.endswith(ending) and long_enough and not word.endswith("ss"):
             return word.removesuffix(ending) + stem
     return word
 
@@ -217,9 +224,9 @@ def find_support(question: str, context: str) -> Support | None:
     """The sentence of a context that covers a question best; ``None`` when either has no word to compare.
 
     Every content word of the question weighs its IDF over the sentences, ln((N + 1) / (df + 0.5)) + 0.1, numbers three
-    times and names twice as much. A sentence's score is the share of the weight that it covers; one that begins with a pronoun
-    also covers 0.85 of what the last sentence before it without one covers. Among sentences, one that holds what is asked for (a number
-    for "how many", a name for "who") is preferred by 0.1; the earlier one wins a tie.
+    times and names twice as much. A sentence's score is the share of the weight that it covers; one that begins with a
+    pronoun also covers 0.85 of what the last sentence before it without one covers. Among sentences, one that holds
+    what is asked for (a number for "how many", a name for "who") is preferred by 0.1; the earlier one wins a tie.
     """
     sentences = [sentence for sentence in split_sentences(context) if not sentence.endswith("?")]
     bags = [_terms(sentence) for sentence in sentences]

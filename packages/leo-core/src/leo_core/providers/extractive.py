@@ -43,7 +43,6 @@ class ExtractiveModel:
     """
 
     def __init__(self, *, min_support: float = 0.4, id: str = "extractive") -> None:  # noqa: A002 - the port's own word
-        """See the class."""
         if not 0 < min_support <= 1:
             message = f"min_support={min_support!r} must be above 0 and at most 1"
             raise ConfigError(message)

@@ -66,7 +66,6 @@ class OpenAIModel(RemoteModel):
         stream_usage: bool = True,
         **client_options: Any,
     ) -> None:
-        """See the class."""
         self._stream_usage = stream_usage
         self._is_openai = base_url is None or (urlsplit(base_url).hostname or "").endswith("openai.com")
         super().__init__(

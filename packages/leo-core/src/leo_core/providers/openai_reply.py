@@ -52,7 +52,6 @@ class _Call:
     """A tool call that is being put together."""
 
     def __init__(self, index: int) -> None:
-        """See the class."""
         self.index = index
         self.id = ""
         self.name = ""
@@ -63,7 +62,6 @@ class OpenAIStream:
     """Folds the events of a streamed reply into chunks and, at the end, the reply."""
 
     def __init__(self, *, provider: str, model: str) -> None:
-        """See the class."""
         self._provider, self._model = provider, model
         self._text: list[str] = []
         self._others: dict[int, list[str]] = {}

@@ -87,7 +87,6 @@ class RemoteModel(ABC):
         family: str | None,
         client_options: Mapping[str, Any],
     ) -> None:
-        """See the class."""
         if not model or timeout_s <= 0 or max_retries < 0:
             message = (
                 f"model={model!r}, timeout_s={timeout_s!r}, max_retries={max_retries!r}: need a name, > 0 and >= 0"
@@ -211,7 +210,7 @@ class RemoteModel(ABC):
                     yield chunk
             yield self._last(fold, call)
         finally:
-            _close_events(events)
+            events.close()
 
     async def astream(self, request: Request) -> AsyncIterator[Chunk]:
         """Answer in pieces, without blocking the loop."""
@@ -227,9 +226,7 @@ class RemoteModel(ABC):
                     yield chunk
             yield self._last(fold, call)
         finally:
-            closing = _close_events(events)
-            if closing is not None:
-                await closing
+            await events.close()
 
     def close(self) -> None:
         """Release the connections; idempotent. The model may be used again afterwards."""
@@ -296,13 +293,13 @@ class RemoteModel(ABC):
     def _next(self, events: Any, call: Call) -> Any:
         self._check_deadline(call)
         with sdk_errors(self.provider, call.model):
-            return next(_iterable(events), _END)
+            return next(events, _END)
 
     async def _anext(self, events: Any, call: Call) -> Any:
         self._check_deadline(call)
         with sdk_errors(self.provider, call.model):
             async with call.limit():
-                return await anext(_iterable(events), _END)
+                return await anext(events, _END)
 
     def _check_deadline(self, call: Call) -> None:
         if call.remaining_s is not None and call.remaining_s <= 0:
@@ -349,18 +346,6 @@ def _body_of(reply: Any, provider: str, model: str) -> Mapping[str, Json]:
         message = f"{provider}, model {model!r}: the reply is not a JSON object"
         raise MalformedReplyError(message, provider=provider, model=model)
     return reply
-
-
-def _iterable(events: Any) -> Any:
-    """The SDK's stream; where a server did not send one, something that says so."""
-    if not hasattr(events, "response"):
-        message = "not a stream"
-        raise TypeError(message)
-    return events
-
-
-def _close_events(events: Any) -> Any:
-    return events.close() if hasattr(events, "close") else None
 
 
 def _estimated_usage(request: Request, reply: Reply) -> Usage:

@@ -41,7 +41,6 @@ class Recording:
     """
 
     def __init__(self, path: str | Path) -> None:
-        """See the class."""
         self._path = Path(path)
         self._lock = threading.Lock()
         self._answers: Mapping[str, Mapping[str, str]] | None = None
@@ -140,7 +139,6 @@ class ReplayModel:
         id: str | None = None,  # noqa: A002 - the port's own word
         family: str | None = None,
     ) -> None:
-        """See the class."""
         self._recording = path if isinstance(path, Recording) else Recording(path)
         self._model, self._latency = model, latency
         self._prices = prices if isinstance(prices, PriceTable) else load_prices().with_prices(prices or {})

@@ -58,7 +58,6 @@ class ScriptedModel:
         capabilities: Capabilities | None = None,
         logprobs: tuple[float, ...] | None = None,
     ) -> None:
-        """See the class."""
         self._id, self._replies, self._usage, self._cost = id, replies, usage, cost
         self._delay_s, self._fail, self._fail_after_chunks = delay_s, fail, fail_after_chunks
         self._family, self._logprobs = family or id, logprobs

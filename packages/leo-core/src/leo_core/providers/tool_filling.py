@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 __all__ = ["fill_arguments", "matches_question"]
 
 _NUMBER: Final = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?(?![\w])")
-_QUOTED: Final = re.compile(r"\"([^\"]+)\"|'([^'\n]+)'(?!\w)|“([^”]+)”|‘([^’]+)’|「([^」]+)」")
+_QUOTED: Final = re.compile(
+    r"\"([^\"]+)\"|'([^'\n]+)'(?!\w)|\u201c([^\u201d]+)\u201d|\u2018([^\u2019]+)\u2019|\u300c([^\u300d]+)\u300d"
+)
 _NAME: Final = re.compile(
     r"\b(?:in|at|for|of|about|to|from|on|called|named)\s+((?:[A-Z][\w'.-]*)(?:,?\s+[A-Z][\w'.-]*)*)", re.UNICODE
 )

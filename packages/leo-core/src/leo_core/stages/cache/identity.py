@@ -151,7 +151,7 @@ def _last_user_turn(messages: Sequence[Message]) -> int:
     return next((at for at in range(len(messages) - 1, -1, -1) if messages[at].role == "user"), -1)
 
 
-def _why_exact(request: Request, position: int) -> str:
+def _why_exact(request: Request, position: int) -> str:  # noqa: PLR0911 - one return per reason
     """Why semantic matching is not admissible; empty when it is."""
     if position < 0:
         return "no user turn"

@@ -50,6 +50,7 @@ SAME = [
     ("1 hour 30 minutes", "90 minutes", ""),
     ("2/3", "0.667", ""),
     ("5 apples", "5", ""),
+    ("<think>The answer is 5.</think>7", "7", ""),
     ("**__`5`__**", "5", ""),
     ("5 apples", "5 oranges", "How many fruits are there?"),
     ("The total is $64 after all", "64", "How much is it?"),
@@ -92,6 +93,12 @@ DIFFERENT = [
     ("5 apples", "5 oranges", ""),
     ("366", "366.4", ""),
     ("0.67", "0.7", ""),
+    ("3.33", "3.338", ""),
+    (
+        "Members of the old club may enter the garden through the small gate after every long winter.",
+        "Members of the old club may not enter the garden through the small gate after every long winter.",
+        "",
+    ),
     ("0.05", "0.046", ""),
     ("20%", "0.2", "What percent?"),
     ("20%", "0.5", ""),
@@ -198,6 +205,9 @@ def test_judge_decides_only_what_words_leave_open() -> None:
     assert len(asked) == 2
     assert asked[0] == ("Why?", long_a, long_b)
     assert not same_answer(say("5"), say("6"), judge=judge)
+    assert len(asked) == 2
+    rises = "The pressure increases when the valve is opened slowly during the first two long test runs"
+    assert not same_answer(say(rises), say(rises.replace("increases", "decreases")), judge=judge)
     assert len(asked) == 2
     assert classify([say(long_a), say(long_b)], "Why?", judge=judge)[0] == (0, 0)
 

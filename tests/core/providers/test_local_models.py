@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -21,7 +23,7 @@ from leo_core.providers.names import family_of, resolve_model
 from leo_core.providers.replay import Recording, ReplayModel
 from leo_core.providers.scripted import ScriptedModel
 from leo_core.providers.tokens import estimate_input_tokens, estimate_text_tokens
-from leo_core.records import Constraints, Draft, Message, Request, ToolCall, Usage
+from leo_core.records import Chunk, Constraints, Draft, Message, Request, ToolCall, Usage
 from tests.contracts.model import ModelContract, ask
 
 RECORDED = Path(__file__).parents[4] / "shared" / "data" / "replay" / "gsm.jsonl.gz"
@@ -112,6 +114,24 @@ def test_real_recording() -> None:
         assert draft.usage.cost_usd is not None, name
         assert draft.usage.cost_usd > 0
         assert "".join(chunk.text for chunk in recording.model(name).stream(ask(questions[0]))) == draft.text
+
+
+async def test_waiting_in_a_loop(path: Path) -> None:
+    """The async ways wait as long, without holding the loop up."""
+    model = ReplayModel(path, "gpt-4o", latency=True)
+    started = time.perf_counter()
+    whole, chunks = await asyncio.gather(model.agenerate(ask("Why?")), collect(model, ask("Why?")))
+    assert time.perf_counter() - started >= whole.latency_s
+    assert ModelContract.whole(chunks) == whole
+    slow = ScriptedModel("m", "A.", delay_s=0.05)
+    assert ModelContract.whole(await collect(slow, ask("?"))) == await slow.agenerate(ask("?"))
+    streams = await asyncio.to_thread(lambda: [list(one.stream(ask("Why?"))) for one in (model, slow)])
+    assert [ModelContract.whole(stream).text for stream in streams] == ["Because.", "A."]
+
+
+async def collect(model: ReplayModel | ScriptedModel, request: Request) -> list[Chunk]:
+    """All chunks of a stream."""
+    return [chunk async for chunk in model.astream(request)]
 
 
 def test_scripts() -> None:
@@ -219,3 +239,20 @@ def test_token_estimates() -> None:
     assert estimate_input_tokens(Request(messages=(call,))) > 16
     other = {"type": "reasoning", "reasoning": "x" * 350}
     assert estimate_input_tokens(Request(messages=(Message(role="user", content=(other,)),))) > 100
+
+
+def test_nothing_heavy_is_loaded() -> None:
+    """Importing every provider loads neither an SDK nor numba; making a local model does not either."""
+    code = """
+import sys, pkgutil, importlib
+import leo_core.providers as providers
+for module in pkgutil.iter_modules(providers.__path__):
+    importlib.import_module(f"leo_core.providers.{module.name}")
+from leo_core.providers.names import resolve_model
+resolve_model("extractive")
+resolve_model("openai:gpt-5-mini", api_key="k")
+resolve_model("anthropic:claude-haiku-4-5", api_key="k")
+print([name for name in ("openai", "anthropic", "numba", "numpy", "httpx", "httpx2") if name in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
+    assert done.stdout.strip() == "[]"

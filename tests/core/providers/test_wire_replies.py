@@ -439,3 +439,27 @@ def test_settings_of_anthropic(anthropic_server: AnthropicServer) -> None:
     with AnthropicModel("claude-haiku-4-5", base_url=anthropic_server.base_url, auth_token="k", max_tokens=1) as model:
         assert model.generate(ask("?")).finish_reason == "length"
         assert model.estimate(ask("?")).output_tokens >= 1
+
+
+async def test_close_spares_what_was_opened_after_it(anthropic_server: AnthropicServer) -> None:
+    """Closing inside a loop works a moment later, and only on what was open at the time."""
+    model = AnthropicModel("claude-haiku-4-5", base_url=anthropic_server.base_url, api_key="k")
+    await model.agenerate(ask("?"))
+    first = await model._connections.async_client()
+    model.close()
+    second = await model._connections.async_client()
+    await asyncio.sleep(0.05)
+    assert first.is_closed()
+    assert not second.is_closed()
+    assert await model._connections.async_client() is second
+    await model.aclose()
+    assert second.is_closed()
+
+
+async def test_one_client_for_tasks_that_start_together(anthropic_server: AnthropicServer) -> None:
+    """Tasks that open at once share one client; the spare ones are closed."""
+    with AnthropicModel("claude-haiku-4-5", base_url=anthropic_server.base_url, api_key="k") as model:
+        clients = await asyncio.gather(*(model._connections.async_client() for _ in range(5)))
+        assert len({id(client) for client in clients}) == 1
+        assert not clients[0].is_closed()
+        await model.aclose()

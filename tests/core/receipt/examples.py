@@ -184,9 +184,9 @@ def tree_of(leaves):
     return leaves_range, lambda level, position: nodes[level, position]
 
 
-def certify(statement, *, before=2, after=2, key=KEY, origin=ORIGIN):
+def certify(statement, *, before=2, after=2, key=KEY, origin=ORIGIN, claimed=None):
     """Sign any statement, however wrong, and put it into a log with receipts before and after it."""
-    complete = {**statement, "log": {"origin": origin, "previous_size": before}}
+    complete = {**statement, "log": {"origin": origin, "previous_size": before if claimed is None else claimed}}
     envelope = sign(canonical_bytes(complete), key)
     others = [hash_leaf(bytes([number])) for number in range(before + after)]
     leaves = [*others[:before], hash_leaf(envelope.to_bytes()), *others[before:]]

@@ -181,6 +181,13 @@ def test_receipts_verify_wherever_they_stand(before, after):
     verify_receipt(document, public_key=KEY.public)
 
 
+def test_a_receipt_stands_where_its_statement_says():
+    document, _ = certify(STATEMENT, claimed=1)
+    with pytest.raises(ReceiptError, match="position 2") as refused:
+        verify_receipt(document, public_key=KEY.public)
+    assert refused.value.check == "inclusion"
+
+
 def test_a_newer_checkpoint_must_continue_an_older_one():
     leaves = [hash_leaf(bytes([number])) for number in range(9)]
     _, read = tree_of(leaves)

@@ -83,14 +83,21 @@ def _role_of(message: BaseMessage) -> Role:
 def _content_of(message: BaseMessage) -> str | tuple[Mapping[str, Json], ...]:
     if isinstance(message.content, str):
         return message.content
-    blocks = tuple(
-        block for block in map(_to_block, message.content_blocks) if block is not None and not _is_call(block)
-    )
+    standard = _with_text_blocks(message).content_blocks
+    blocks = tuple(block for block in map(_to_block, standard) if block is not None and not _is_call(block))
     if not blocks:
         return ""
     if len(blocks) == 1 and set(blocks[0]) == {"type", "text"}:
         return str(blocks[0]["text"])
     return blocks
+
+
+def _with_text_blocks(message: BaseMessage) -> BaseMessage:
+    """The message with text that stands bare in a list of blocks as blocks; some translators would drop it."""
+    if not any(isinstance(item, str) for item in message.content):
+        return message
+    content = [{"type": "text", "text": item} if isinstance(item, str) else item for item in message.content if item]
+    return message.model_copy(update={"content": content})
 
 
 def _to_block(block: Mapping[str, Any]) -> Mapping[str, Json] | None:

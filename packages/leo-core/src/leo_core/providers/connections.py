@@ -42,16 +42,17 @@ class Connections:
     async def async_client(self) -> Any:
         """The client of the running loop."""
         loop = asyncio.get_running_loop()
-        if loop not in self._by_loop:
-            self._forget_closed_loops()
-            client = await asyncio.to_thread(self._open_async_client)
-            if loop in self._by_loop:  # another task of this loop was faster
-                await client.close()
-            else:
-                keeper = self._keep_until_loop_ends(loop, client)
-                self._by_loop[loop] = (client, keeper)
-                await anext(keeper)
-        return self._by_loop[loop][0]
+        if loop in self._by_loop:
+            return self._by_loop[loop][0]
+        self._forget_closed_loops()
+        client = await asyncio.to_thread(self._open_async_client)
+        if loop in self._by_loop:  # another task of this loop was faster
+            await client.close()
+            return await self.async_client()
+        keeper = self._keep_until_loop_ends(loop, client)
+        self._by_loop[loop] = (client, keeper)
+        await anext(keeper)
+        return client
 
     def _forget_closed_loops(self) -> None:
         for loop in [loop for loop in list(self._by_loop) if loop.is_closed()]:
@@ -61,7 +62,8 @@ class Connections:
         try:
             yield
         finally:
-            self._by_loop.pop(loop, None)
+            if self._by_loop.get(loop, (None,))[0] is client:  # not a newer one, opened after a close
+                self._by_loop.pop(loop)
             await client.close()
 
     def close(self) -> None:

@@ -181,13 +181,17 @@ class ReplayModel:
     def generate(self, request: Request) -> Draft:
         """The recorded answer."""
         draft = self._draft(request)
-        time.sleep(self._wait_s(draft, request))
+        wait_s = self._wait_s(draft, request)
+        if wait_s > 0:
+            time.sleep(wait_s)
         return draft
 
     async def agenerate(self, request: Request) -> Draft:
         """The recorded answer; the file is read in a thread."""
         draft = await self._adraft(request)
-        await asyncio.sleep(self._wait_s(draft, request))
+        wait_s = self._wait_s(draft, request)
+        if wait_s > 0:
+            await asyncio.sleep(wait_s)
         return draft
 
     def stream(self, request: Request) -> Iterator[Chunk]:
@@ -196,7 +200,8 @@ class ReplayModel:
         chunks = tuple(draft_chunks(draft))
         pause_s = self._wait_s(draft, request) / len(chunks)
         for chunk in chunks:
-            time.sleep(pause_s)
+            if pause_s > 0:
+                time.sleep(pause_s)
             yield chunk
 
     async def astream(self, request: Request) -> AsyncIterator[Chunk]:
@@ -205,7 +210,8 @@ class ReplayModel:
         chunks = tuple(draft_chunks(draft))
         pause_s = self._wait_s(draft, request) / len(chunks)
         for chunk in chunks:
-            await asyncio.sleep(pause_s)
+            if pause_s > 0:
+                await asyncio.sleep(pause_s)
             yield chunk
 
     def close(self) -> None:

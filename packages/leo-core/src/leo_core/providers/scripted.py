@@ -115,25 +115,29 @@ class ScriptedModel:
     def generate(self, request: Request) -> Draft:
         """The next reply of the script."""
         draft = self._draft(request)
-        time.sleep(self._wait_s(request))
+        if (wait_s := self._wait_s(request)) > 0:
+            time.sleep(wait_s)
         return draft
 
     async def agenerate(self, request: Request) -> Draft:
         """The next reply of the script."""
         draft = self._draft(request)
-        await asyncio.sleep(self._wait_s(request))
+        if (wait_s := self._wait_s(request)) > 0:
+            await asyncio.sleep(wait_s)
         return draft
 
     def stream(self, request: Request) -> Iterator[Chunk]:
         """The next reply of the script, word by word."""
         draft = self._draft(request)
-        time.sleep(self._wait_s(request))
+        if (wait_s := self._wait_s(request)) > 0:
+            time.sleep(wait_s)
         yield from self._chunks(draft)
 
     async def astream(self, request: Request) -> AsyncIterator[Chunk]:
         """The next reply of the script, word by word."""
         draft = self._draft(request)
-        await asyncio.sleep(self._wait_s(request))
+        if (wait_s := self._wait_s(request)) > 0:
+            await asyncio.sleep(wait_s)
         for chunk in self._chunks(draft):
             yield chunk
 

@@ -135,7 +135,7 @@ def judge_hit(state: PromiseState, score_bin: int, config: CacheConfig) -> Terms
     if why:
         return Terms(kept=False, why=why, error_bound=bound, allowance=None)
     allowance = _allowance(state, counts, score_bin, config, confidence)
-    if False:
+    if bound > allowance:
         why = f"error bound {bound:.3f} is above the allowance {allowance:.3f}"
     elif _reserved(state, score_bin, bound, config):
         why = f"the allowance is kept for hits with an error bound below {bound:.3f}"

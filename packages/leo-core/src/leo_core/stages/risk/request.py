@@ -84,7 +84,7 @@ def score_request(
 
 
 def _large_wrong(small_wrong: float, gain: float) -> float:
-    """P(large wrong): P(small wrong) less the gain in P(right), kept within a quarter and one and a half of the former."""
+    """P(large wrong): P(small wrong) less the gain in P(right), kept within 1/4 and 3/2 of the former."""
     return min(max(small_wrong - gain, small_wrong / 4.0), 1.5 * small_wrong, 0.999)
 
 

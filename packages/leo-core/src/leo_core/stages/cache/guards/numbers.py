@@ -57,7 +57,7 @@ _DIMENSIONS: dict[str, str] = {
 }
 _AFTER_NUMBER_ONLY = {
     "km": "km", "m": "metre", "g": "gram", "s": "second", "h": "hour", "d": "day", "w": "watt", "c": "celsius",
-    "f": "fahrenheit", "l": "litre", "yo": "year", "am": "am", "pm": "pm", "in": "inch", "v": "volt", "a": "ampere",
+    "f": "fahrenheit", "l": "litre", "yo": "year", "am": "am", "pm": "pm", "v": "volt",
 }  # fmt: skip
 _UNITS: dict[str, tuple[str, str]] = {
     word: (dimension, group.split("=")[0])

@@ -50,7 +50,19 @@ def test_a_provider_loads_its_sdk_only_when_it_is_called():
 
 @pytest.mark.parametrize(
     "name",
-    ["LEO", "Answer", "Chunk", "LEOConfig", "Message", "Receipt", "Request", "Route", "load_embedder", "load_pair_model", "verify_receipt"],
+    [
+        "LEO",
+        "Answer",
+        "Chunk",
+        "LEOConfig",
+        "Message",
+        "Receipt",
+        "Request",
+        "Route",
+        "load_embedder",
+        "load_pair_model",
+        "verify_receipt",
+    ],
 )
 def test_the_public_door_opens_to_what_it_names(name):
     import leo_core

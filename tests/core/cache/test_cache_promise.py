@@ -77,7 +77,7 @@ def test_the_promise_holds_on_long_streams(name: str) -> None:
     assert not any(run.broken for run in runs)
 
 
-def test_a_pooled_bound_alone_would_break_the_promise_where_this_one_holds() -> None:
+def test_a_bad_bin_under_good_ones_does_not_break_the_promise_without_a_cap() -> None:
     rates = STREAMS["worst just below the top"]
     run = play(CacheConfig(max_wrong_hits=0.01, max_hit_error=1.0), rates, 1500, 1)
     assert run.hits > 0

@@ -8,7 +8,9 @@ from leo_core.config import LEOConfig
 from leo_core.errors import ConfigError
 
 
-@pytest.mark.parametrize("settings", [{"audit_rate": 1.1}, {"audit_rate": -0.1}, {"max_prompt_chars": 0}, {"background_capacity": 0}])
+@pytest.mark.parametrize(
+    "settings", [{"audit_rate": 1.1}, {"audit_rate": -0.1}, {"max_prompt_chars": 0}, {"background_capacity": 0}]
+)
 def test_settings_out_of_range_are_refused_by_name(settings):
     with pytest.raises(ConfigError, match=next(iter(settings))):
         LEOConfig(**settings)

@@ -109,7 +109,9 @@ class Hand:
 
     @property
     def order(self):
-        return [type(effect).__name__ for effect in self.asked if not isinstance(effect, (ask.Now, ask.Draw, ask.Entropy))]
+        return [
+            type(effect).__name__ for effect in self.asked if not isinstance(effect, (ask.Now, ask.Draw, ask.Entropy))
+        ]
 
 
 def drive(pipeline, hand):

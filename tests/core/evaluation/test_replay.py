@@ -40,7 +40,9 @@ def recording(tmp_path):
 
 
 def replay(path, **settings):
-    return run_replay(ReplaySettings(data=path, **{"small": MODELS[0], "large": MODELS[1], "everything": True, **settings}))
+    return run_replay(
+        ReplaySettings(data=path, **{"small": MODELS[0], "large": MODELS[1], "everything": True, **settings})
+    )
 
 
 def test_the_baselines_are_what_counting_gives(recording):

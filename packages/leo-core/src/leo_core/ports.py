@@ -145,7 +145,9 @@ class Store(Protocol):
         """Count one serving of the entry."""
         ...
 
-    def remove(self, tenant: str, *, entry_ids: Sequence[str] = (), tags: Sequence[str] = (), model: str | None = None) -> int:
+    def remove(
+        self, tenant: str, *, entry_ids: Sequence[str] = (), tags: Sequence[str] = (), model: str | None = None
+    ) -> int:
         """Remove entries by id, by tag or by model; returns how many."""
         ...
 

@@ -20,7 +20,9 @@ __all__ = ["ask"]
 
 def ask(
     question: Annotated[str, typer.Argument(help="The question; '-' reads it from stdin.")],
-    small: Annotated[str | None, typer.Option(help="Member asked where that is enough, like openai:gpt-5-mini.")] = None,
+    small: Annotated[
+        str | None, typer.Option(help="Member asked where that is enough, like openai:gpt-5-mini.")
+    ] = None,
     large: Annotated[str | None, typer.Option(help="Member asked where the small one is not enough.")] = None,
     jury: Annotated[str | None, typer.Option(help="Members asked for a verdict, separated by commas.")] = None,
     store: Annotated[str, typer.Option(help="Store: a path, or ':memory:'.")] = ":memory:",

@@ -33,7 +33,8 @@ def new(path: Annotated[Path, typer.Argument(help="File to create (mode 0600).")
 
 @app.command()
 def public(
-    path: Annotated[Path, typer.Argument(help="A key file, or a store whose key lies beside it.")], as_json: AsJson = False
+    path: Annotated[Path, typer.Argument(help="A key file, or a store whose key lies beside it.")],
+    as_json: AsJson = False,
 ) -> None:
     """Print the public key (PEM), for those who verify."""
     with report_errors(as_json=as_json):

@@ -84,7 +84,9 @@ def prove(
 @app.command()
 def audit(
     store: Store,
-    key: Annotated[Path | None, typer.Option(help="Public key (PEM) that you trust; by default the store's own.")] = None,
+    key: Annotated[
+        Path | None, typer.Option(help="Public key (PEM) that you trust; by default the store's own.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Replay the whole log; exits with 1 and names the first failed check if there is one."""

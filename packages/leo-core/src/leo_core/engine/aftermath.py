@@ -59,9 +59,7 @@ def _aftermath(
     if answer.cache.hit and answer.entry is not None:
         yield from CountHit(request.tenant, answer.entry.id)
     elif entry is not None:
-        yield from keep(
-            entry, decision=answer.cache, candidate=candidate, identity=identity, embedding=embedding
-        )
+        yield from keep(entry, decision=answer.cache, candidate=candidate, identity=identity, embedding=embedding)
     if answer.draft is not None:
         yield from learn_outcome(request, answer, plan)
     yield from audit(request, answer, plan)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import aclosing, closing
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ from leo_core.errors import LEOError, MalformedReplyError, ProviderError
 from leo_core.records import Draft, Failure
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
 
     from leo_core.ports import Model
     from leo_core.records import Chunk, Request
@@ -71,20 +71,20 @@ class Relay:
         self.shown = False
         self.reply: Draft | Failure = _failure(model, _unfinished(model), self._started)
 
-    def chunks(self) -> Iterator[Chunk]:
+    def chunks(self) -> Generator[Chunk, None, None]:
         """The member's chunks, without the closing draft."""
         try:
-            with closing(self._model.stream(self._request)) as chunks:  # type: ignore[type-var] - generators close
+            with _closing(self._model.stream(self._request)) as chunks:
                 for chunk in chunks:
                     if self._take(chunk):
                         yield replace(chunk, draft=None)
         except Exception as error:  # noqa: BLE001 - as in call
             self._fail(error)
 
-    async def achunks(self) -> AsyncIterator[Chunk]:
+    async def achunks(self) -> AsyncGenerator[Chunk, None]:
         """The same on the event loop."""
         try:
-            async with aclosing(self._model.astream(self._request)) as chunks:  # type: ignore[type-var]
+            async with _aclosing(self._model.astream(self._request)) as chunks:
                 async for chunk in chunks:
                     if self._take(chunk):
                         yield replace(chunk, draft=None)
@@ -106,6 +106,28 @@ class Relay:
     def _fail(self, error: Exception) -> None:
         shown = "".join(self._text)
         self.reply = _failure(self._model, error, self._started, shown=shown or (" " if self.shown else ""))
+
+
+@contextmanager
+def _closing(chunks: Iterator[Chunk]) -> Iterator[Iterator[Chunk]]:
+    """Close the chunks at the end, where they can be closed: a generator then releases its connection."""
+    try:
+        yield chunks
+    finally:
+        close = getattr(chunks, "close", None)
+        if close is not None:
+            close()
+
+
+@asynccontextmanager
+async def _aclosing(chunks: AsyncIterator[Chunk]) -> AsyncIterator[AsyncIterator[Chunk]]:
+    """The same for asynchronous chunks."""
+    try:
+        yield chunks
+    finally:
+        close = getattr(chunks, "aclose", None)
+        if close is not None:
+            await close()
 
 
 def _unfinished(model: Model) -> MalformedReplyError:

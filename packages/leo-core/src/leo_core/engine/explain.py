@@ -45,9 +45,7 @@ def explain_answer(answer: Answer) -> dict[str, Any]:
             {"member": draft.member, "model": draft.model, "latency_s": draft.latency_s, **asdict(draft.usage)}
             for draft in answer.drafts
         ],
-        "failures": [
-            {"member": failure.member, "error": type(failure.error).__name__} for failure in answer.failures
-        ],
+        "failures": [{"member": failure.member, "error": type(failure.error).__name__} for failure in answer.failures],
         "verdict": None if verdict is None else asdict(verdict),
         "risk": asdict(answer.risk),
         "usage": asdict(answer.usage),

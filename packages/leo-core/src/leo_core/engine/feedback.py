@@ -35,14 +35,10 @@ def _observations(
     if answer.entry is not None:
         return (
             members_feedback(members=answer.entry.members, region=region, wrong=wrong, tenant=tenant, at=at),
-            cache_feedback(
-                entry_id=entry_id, wrong=wrong, tenant=tenant, at=at, score_bin=answer.cache.score_bin
-            ),
+            cache_feedback(entry_id=entry_id, wrong=wrong, tenant=tenant, at=at, score_bin=answer.cache.score_bin),
         )
     supporters = [
-        draft.member
-        for draft in answer.drafts
-        if same_answer(draft.message, answer.message, request.question)
+        draft.member for draft in answer.drafts if same_answer(draft.message, answer.message, request.question)
     ]
     return (
         members_feedback(members=supporters, region=region, wrong=wrong, tenant=tenant, at=at),

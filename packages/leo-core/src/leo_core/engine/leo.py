@@ -19,7 +19,7 @@ from leo_core.errors import ConfigError, RequestError
 from leo_core.records import Answer
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+    from collections.abc import AsyncGenerator, Callable, Generator, Sequence
     from pathlib import Path
     from types import TracebackType
 
@@ -129,7 +129,7 @@ class LEO:
         await self._awarm_up()
         return self._keep(request, await drivers.arun(answer_request(request, self._plan), self._world))
 
-    def stream(self, prompt: Prompt, **settings: Any) -> Iterator[Chunk]:
+    def stream(self, prompt: Prompt, **settings: Any) -> Generator[Chunk, None, None]:
         """Answer in pieces; the last chunk carries the ``answer``. Takes what :meth:`ask` takes.
 
         A single member's tokens come as they are made; an answer that has to be judged first comes after its
@@ -144,7 +144,7 @@ class LEO:
                 self._keep(request, chunk.answer)
             yield chunk
 
-    async def astream(self, prompt: Prompt, **settings: Any) -> AsyncIterator[Chunk]:
+    async def astream(self, prompt: Prompt, **settings: Any) -> AsyncGenerator[Chunk, None]:
         """:meth:`stream` without blocking the event loop."""
         request = self._admit(prompt, settings)
         await self._awarm_up()

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["consult_cache"]
 
+
 def trust_in(known: Known, members: tuple[str, ...], region: int, plan: Plan) -> float:
     """Current trust in an answer that these members stand behind: that of the most trusted of them."""
     policy = plan.config.consensus
@@ -43,9 +44,7 @@ def consult_cache(
     exact = yield from FindExact(request.tenant, identity.exact_key)
     near: tuple[Neighbour, ...] = ()
     if exact is None and embedding is not None and identity.semantic and wanted is True:
-        near = yield from FindNear(
-            request.tenant, identity.scope_key, embedding.vector, plan.config.cache.candidates
-        )
+        near = yield from FindNear(request.tenant, identity.scope_key, embedding.vector, plan.config.cache.candidates)
     (draw,) = yield from Draw()
     moment = yield from Now()
 

@@ -123,9 +123,7 @@ def ask_members(
     )
     options = list_options(request, plan)
     draws = yield from Draw(len(options))
-    decision = choose_route(
-        options, risk, sight.novelty, request.constraints, known.routes, plan.config.route, draws
-    )
+    decision = choose_route(options, risk, sight.novelty, request.constraints, known.routes, plan.config.route, draws)
     yield from Notify("route.chosen", {"route": decision.route.value, "why": decision.why})
     trip = Trip(request=request, region=region, known=known, plan=plan, started=started, drafts=[], failures=[])
     outcome = yield from take_route(decision.route, trip)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from leo_core.errors import ConfigError, RequestError
@@ -12,7 +12,7 @@ from leo_core.records import Constraints, Message, Request, Route, Sampling, Too
 
 __all__ = ["Prompt", "make_request", "parse_route"]
 
-Prompt = str | Request | Sequence[Message | Mapping[str, Any]]
+Prompt = str | Request | Iterable[Message | Mapping[str, Any]]
 
 _CONSTRAINTS = frozenset(field.name for field in dataclasses.fields(Constraints))
 _SAMPLING = frozenset(field.name for field in dataclasses.fields(Sampling))
@@ -55,13 +55,13 @@ def _from_prompt(prompt: Prompt) -> Request:
         return prompt
     if isinstance(prompt, str):
         return Request(messages=(Message(role="user", content=prompt),))
-    if isinstance(prompt, Sequence):
+    if isinstance(prompt, Iterable):
         return Request(messages=tuple(_to_message(item, position) for position, item in enumerate(prompt)))
     message = f"a prompt is a string, a list of messages or a Request, not {type(prompt).__name__}"
     raise RequestError(message)
 
 
-def _to_message(item: Message | Mapping[str, Any], position: int) -> Message:
+def _to_message(item: object, position: int) -> Message:
     if isinstance(item, Message):
         return item
     if not isinstance(item, Mapping) or "role" not in item:

@@ -230,9 +230,7 @@ class World:
     def _add_alias(self, effect: ask.AddAlias) -> None:
         self.guard.attempt(
             "add_alias",
-            lambda: self.store.add_alias(
-                effect.tenant, effect.entry_id, effect.text, effect.vector, effect.exact_key
-            ),
+            lambda: self.store.add_alias(effect.tenant, effect.entry_id, effect.text, effect.vector, effect.exact_key),
             None,
         )
 

@@ -33,9 +33,7 @@ class Baseline:
     note: str = ""
 
 
-def always(
-    name: str, model: str, questions: Sequence[RecordedQuestion], cost: Mapping[str, float | None]
-) -> Baseline:
+def always(name: str, model: str, questions: Sequence[RecordedQuestion], cost: Mapping[str, float | None]) -> Baseline:
     """One model answers everything; ``cost`` is the mean cost per question of each model."""
     right = sum(question.correct[model] for question in questions)
     return Baseline(name=name, correct=right, total=len(questions), cost_usd=cost[model], note=model)

@@ -114,9 +114,7 @@ def _without_latency() -> LEOConfig:
 
 def _choose_questions(settings: ReplaySettings) -> list[RecordedQuestion]:
     questions = [
-        question
-        for question in read_questions(settings.data)
-        if settings.everything or is_held_out(question.question)
+        question for question in read_questions(settings.data) if settings.everything or is_held_out(question.question)
     ]
     random.Random(settings.seed).shuffle(questions)  # noqa: S311 - a benchmark is repeatable
     return questions[: settings.limit]

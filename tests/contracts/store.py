@@ -487,6 +487,20 @@ class StoreContract:
         assert ready.count_entries() == 0
         assert find_ids(ready, axis(0)) == []
 
+    def test_trims_expired_entries_first_then_the_least_served_and_oldest(self, ready: Store) -> None:
+        for name, expires_at in [("a", None), ("b", NOW - 1), ("c", None), ("d", None), ("e", NOW)]:
+            ready.put(make_entry(name, expires_at=expires_at, size_bytes=10), axis(0))
+        ready.put(make_entry("f", tenant="other"), axis(0))
+        ready.count_hit("acme", "id-a")
+        assert ready.trim("acme", max_entries=None, max_bytes=None, now=NOW) == 1
+        assert ready.trim("acme", max_entries=3, max_bytes=None, now=NOW) == 1
+        assert ready.get("acme", "id-c") is None
+        assert ready.trim("acme", max_entries=3, max_bytes=20, now=NOW) == 1
+        assert {name for name in "abcde" if ready.get("acme", f"id-{name}")} == {"a", "e"}
+        assert sorted(find_ids(ready, axis(0))) == ["id-a", "id-e"]
+        assert ready.trim("acme", max_entries=0, max_bytes=None, now=NOW) == 2
+        assert ready.count_entries("other") == 1
+
     def test_tags_given_twice_are_one(self, ready: Store) -> None:
         ready.put(make_entry("a", tags=("x", "x")), axis(0))
         assert ready.remove("acme", tags=["x", "x"]) == 1

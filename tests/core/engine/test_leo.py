@@ -466,3 +466,16 @@ async def test_the_cache_alone_in_tasks(tmp_path):
             decision, entry = await leo.cache.alookup(request)
         assert decision.hit
         assert entry.message.text == "29"
+
+
+def test_the_cache_keeps_no_more_than_it_may():
+    from dataclasses import replace
+
+    config = LEOConfig()
+    with LEO(small=model(), config=replace(config, cache=replace(config.cache, max_entries=3))) as leo:
+        for number in range(10):
+            leo.ask(f"{QUESTION} {number}")
+        leo.flush()
+        assert leo.store.count_entries() == 3
+        assert leo.ask(f"{QUESTION} 9").cache.hit
+        assert not leo.ask(f"{QUESTION} 0").cache.hit

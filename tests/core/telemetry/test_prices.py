@@ -118,3 +118,10 @@ def test_cost_is_never_negative(inputs: int, outputs: int, cached: int, written:
     assert cost is not None
     assert more is not None
     assert 0 <= cost <= more
+
+
+def test_longest_name_wins() -> None:
+    """Of two names that a dated one continues, the longer is meant."""
+    table = PriceTable().with_prices({"m": {"input": 1, "output": 1}, "m-v1": {"input": 2, "output": 2}})
+    assert table.find("m-v1:123") is table.prices["m-v1"]
+    assert table.find("m-v2:123") is table.prices["m"]

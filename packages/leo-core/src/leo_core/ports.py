@@ -151,6 +151,10 @@ class Store(Protocol):
         """Remove entries by id, by tag or by model; returns how many."""
         ...
 
+    def trim(self, tenant: str, *, max_entries: int | None, max_bytes: int | None, now: float) -> int:
+        """Remove expired entries, then the least served and oldest until the limits hold; returns how many."""
+        ...
+
     def clear(self, tenant: str | None = None) -> int:
         """Remove all entries of a tenant, or of all tenants; receipts and observations stay."""
         ...

@@ -10,6 +10,7 @@ from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage, Sys
 from langchain_core.messages.ai import UsageMetadata
 from langchain_core.messages.tool import tool_call_chunk
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, Generation
+from pydantic import BaseModel
 
 from leo_core.engine.explain import summarise_answer
 from leo_core.records import Answer, Chunk, Json, Message, Usage
@@ -81,7 +82,13 @@ def _without_message_ids(generation: Generation) -> Generation:
 
 
 def _strip(message: AIMessage) -> AIMessage:
-    return message.model_copy(update={"id": None, "content": without_ids(message.content)})
+    """The message without ids, and with parsed objects (``additional_kwargs["parsed"]``) as JSON."""
+    beside = {
+        name: value.model_dump(mode="json") if isinstance(value, BaseModel) else value
+        for name, value in message.additional_kwargs.items()
+    }
+    update = {"id": None, "content": without_ids(message.content), "additional_kwargs": beside}
+    return message.model_copy(update=update)
 
 
 # --------------------------------------------------------------------------------------- records to messages

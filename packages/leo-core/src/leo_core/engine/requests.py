@@ -67,7 +67,7 @@ def _to_message(item: object, position: int) -> Message:
     if not isinstance(item, Mapping) or "role" not in item:
         message = f"message {position} needs the form {{'role': …, 'content': …}}"
         raise RequestError(message)
-    role = _ALIASES.get(item["role"], item["role"])
+    role: Any = _ALIASES.get(item["role"], item["role"])
     content = item.get("content") or ""
     calls = tuple(_to_call(call, position) for call in item.get("tool_calls") or ())
     return Message(

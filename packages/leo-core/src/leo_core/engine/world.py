@@ -31,6 +31,8 @@ __all__ = ["SystemClock", "World"]
 
 _log = logging.getLogger("leo_core")
 REFRESH_EVERY_S = 2.0
+TRIM_EVERY = 64
+"""The limits of the cache are looked after at every write of a small cache, at every 1/64 of a large one's limit."""
 
 
 class SystemClock:
@@ -81,6 +83,7 @@ class World:
         self.background = Background(lambda job: job(), capacity=config.background_capacity)
         self.counts: Counter[str] = Counter()
         self._pending: dict[tuple[str, str], CacheEntry] = {}
+        self._written = 0
         self._refreshed = clock.monotonic()
         self._handlers: dict[type[ask.Effect[Any]], Callable[[Any], Any]] = {
             ask.Now: self._now,
@@ -226,6 +229,15 @@ class World:
 
     def _write_entry(self, effect: ask.WriteEntry) -> None:
         self.guard.attempt("put", lambda: self.store.put(effect.entry, effect.vector), None)
+        self._written += 1
+        if self._written % max(1, (self.config.cache.max_entries or TRIM_EVERY) // TRIM_EVERY) == 0:
+            self.guard.attempt("trim", lambda: self._trim(effect.entry.tenant), 0)
+
+    def _trim(self, tenant: str) -> int:
+        settings = self.config.cache
+        return self.store.trim(
+            tenant, max_entries=settings.max_entries, max_bytes=settings.max_bytes, now=self._clock.now()
+        )
 
     def _add_alias(self, effect: ask.AddAlias) -> None:
         self.guard.attempt(

@@ -10,6 +10,7 @@ import numpy as np
 
 from leo_core.errors import StorageError
 from leo_core.records import Neighbour
+from leo_core.storage.eviction import Occupant, choose_evicted
 from leo_core.storage.checks import check_embedder, check_entry, check_vector
 from leo_core.storage.codec import decode_entry, decode_observation, encode_entry, encode_observation
 from leo_core.storage.vector_index import ScopeIndex, find_nearest
@@ -181,6 +182,17 @@ class InMemoryStore:
                     if kept.tenant == tenant and (kept.model == model or not labels.isdisjoint(kept.tags))
                 )
             return self._remove_entries(found)
+
+    def trim(self, tenant: str, *, max_entries: int | None, max_bytes: int | None, now: float) -> int:
+        """Remove expired entries, then the least served and oldest until the limits hold; returns how many."""
+        with self._opened():
+            occupants = [
+                Occupant(number=number, hits=kept.hits, size_bytes=kept.read().size_bytes, expires_at=kept.expires_at)
+                for number, kept in self._entries.items()
+                if kept.tenant == tenant
+            ]
+            gone = choose_evicted(occupants, max_entries=max_entries, max_bytes=max_bytes, now=now)
+            return self._remove_entries(set(gone))
 
     def clear(self, tenant: str | None = None) -> int:
         """Remove all entries of a tenant, or of all tenants; returns how many. Observations and states stay."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Self
 
 from leo_core.errors import StoreCorruptError
 from leo_core.records import Neighbour
+from leo_core.storage.eviction import Occupant, choose_evicted
 from leo_core.storage.checks import check_embedder, check_entry, check_vector
 from leo_core.storage.codec import (
     decode_entry,
@@ -194,6 +195,23 @@ class SqliteStore:
             if removed:
                 forget_old_removals(connection)
         return removed
+
+    def trim(self, tenant: str, *, max_entries: int | None, max_bytes: int | None, now: float) -> int:
+        """Remove expired entries, then the least served and oldest until the limits hold; returns how many."""
+        owner = to_column(tenant)
+        with self._database.write(durable=False) as connection:
+            rows = connection.execute(
+                "SELECT row, hits, json_extract(body, '$.size_bytes'), expires_at FROM entries WHERE tenant = ?", (owner,)
+            )
+            occupants = [
+                Occupant(number=row, hits=hits, size_bytes=size or 0, expires_at=expires_at)
+                for row, hits, size, expires_at in rows
+            ]
+            gone = choose_evicted(occupants, max_entries=max_entries, max_bytes=max_bytes, now=now)
+            connection.executemany("DELETE FROM entries WHERE row = ?", [(number,) for number in gone])
+            if gone:
+                forget_old_removals(connection)
+        return len(gone)
 
     def clear(self, tenant: str | None = None) -> int:
         """Remove all entries of a tenant, or of all tenants; returns how many. Observations and states stay.

@@ -1,0 +1,176 @@
+"""The callback handlers: what they add up, and the budget."""
+
+from __future__ import annotations
+
+import json
+import threading
+from typing import Any
+
+import pytest
+from langchain_core.globals import set_llm_cache
+from langchain_core.language_models.fake import FakeListLLM
+from langchain_core.language_models.fake_chat_models import FakeListChatModel
+from langchain_core.messages import AIMessage
+from langchain_core.outputs import ChatGeneration, LLMResult
+from langchain_core.runnables import RunnableLambda
+from rich.console import Console
+
+from leo_core.errors import BudgetExceededError
+from leo_langchain import AsyncLEOCallbackHandler, LEOCache, LEOCallbackHandler, LEOChatModel
+from leo_langchain.summary import Ledger
+from tests.adapters.langchain.langchain_servers import chat_openai
+from tests.servers.loopback import Fault
+from tests.servers.openai_server import OpenAIServer
+
+PRICES = {"gpt-loopback": {"input": 1_000.0, "output": 1_000.0}}
+
+
+@pytest.fixture
+def model(openai: OpenAIServer) -> Any:
+    with LEOChatModel(small=chat_openai(openai.base_url), prices=PRICES) as model:
+        yield model
+
+
+def test_it_adds_up_answers_of_leo(model: LEOChatModel) -> None:
+    handler = LEOCallbackHandler()
+    config: Any = {"callbacks": [handler]}
+    cold = model.invoke("Hello", config)
+    model.invoke("Hello", config)
+    list(model.stream("Hello", config))
+    summary = handler.summary()
+    assert (summary.calls, summary.hits, summary.errors, summary.unpriced) == (3, 2, 0, 0)
+    assert summary.routes == {"small": 1, "cache": 2}
+    assert summary.models == {"gpt-loopback": 3}
+    assert (summary.input_tokens, summary.output_tokens) == (
+        cold.usage_metadata["input_tokens"],
+        cold.usage_metadata["output_tokens"],
+    )
+    assert summary.spent_usd == pytest.approx(cold.usage_metadata["total_tokens"] / 1_000)
+    assert summary.saved_usd == pytest.approx(2 * summary.spent_usd)
+    assert len(summary.risks) == 3
+    assert summary.receipts[0] == cold.response_metadata["leo"]["receipt"]
+    assert summary.mean_risk == pytest.approx(sum(summary.risks) / 3)
+
+
+async def test_the_async_handler_does_the_same(model: LEOChatModel) -> None:
+    handler = AsyncLEOCallbackHandler()
+    config: Any = {"callbacks": [handler]}
+    await model.ainvoke("Hello", config)
+    [_ async for _ in model.astream("Hello", config)]
+    await FakeListLLM(responses=["x"]).ainvoke("Hello", config)
+    summary = handler.summary()
+    assert (summary.calls, summary.hits) == (3, 1)
+    assert summary.routes == {"small": 1, "cache": 1, "direct": 1}
+
+
+@pytest.mark.filterwarnings("ignore:.*is in beta.*:langchain_core._api.beta_decorator.LangChainBetaWarning")
+def test_events_v3_are_counted(model: LEOChatModel) -> None:
+    handler = LEOCallbackHandler()
+    _ = model.stream_events("Hello", config={"callbacks": [handler]}, version="v3").output
+    assert handler.summary().routes == {"small": 1}
+    assert handler.summary().receipts
+
+
+def test_other_models_are_counted_with_the_shipped_prices(openai: OpenAIServer) -> None:
+    handler = LEOCallbackHandler()
+    config: Any = {"callbacks": [handler]}
+    with LEOCache() as cache:
+        set_llm_cache(cache)
+        chat_openai(openai.base_url, model="gpt-4o-mini").invoke("Hello", config)
+        chat_openai(openai.base_url, model="gpt-4o-mini").invoke("Hello", config)
+        chat_openai(openai.base_url, model="nobody-knows").invoke("Hello", config)
+    summary = handler.summary()
+    assert summary.routes == {"direct": 2, "cache": 1}
+    assert summary.spent_usd > 0
+    assert summary.saved_usd == pytest.approx(summary.spent_usd)
+    assert (summary.hits, summary.unpriced) == (1, 1)
+
+
+def test_failures_are_counted(openai: OpenAIServer, model: LEOChatModel) -> None:
+    handler = LEOCallbackHandler()
+    openai.fault = Fault(status=400)
+    with pytest.raises(Exception, match="status 400"):
+        model.invoke("Hello", {"callbacks": [handler]})
+    assert (handler.summary().calls, handler.summary().errors) == (0, 1)
+
+
+def test_the_budget_stops_the_next_call(model: LEOChatModel, openai: OpenAIServer) -> None:
+    handler = LEOCallbackHandler(max_cost_usd=0.01)
+    config: Any = {"callbacks": [handler]}
+    model.invoke("Hello", config)
+    chain = RunnableLambda(lambda text: text) | model
+    for again in (
+        lambda: model.invoke("Hello again", config),
+        lambda: list(model.stream("Hello again", config)),
+        lambda: chain.invoke("Hello again", config),
+        lambda: FakeListLLM(responses=["x"]).invoke("Hello", config),
+        lambda: FakeListChatModel(responses=["x"]).invoke("Hello", config),
+    ):
+        with pytest.raises(BudgetExceededError, match=r"max_cost_usd=0\.01"):
+            again()
+    assert len(openai.requests) == 1
+    assert handler.summary().calls == 1
+
+
+async def test_the_budget_stops_the_next_call_on_the_loop(model: LEOChatModel) -> None:
+    for handler in (AsyncLEOCallbackHandler(max_cost_usd=0.01), LEOCallbackHandler(max_cost_usd=0.01)):
+        config: Any = {"callbacks": [handler]}
+        await model.ainvoke("Hello", config, cache=False)
+        with pytest.raises(BudgetExceededError):
+            await model.ainvoke("Hello again", config)
+        with pytest.raises(BudgetExceededError):
+            await FakeListLLM(responses=["x"]).ainvoke("Hello", config)
+        assert "max_cost_usd=0.01" in repr(handler)
+
+
+async def test_the_async_handler_counts_failures(openai: OpenAIServer, model: LEOChatModel) -> None:
+    handler = AsyncLEOCallbackHandler()
+    openai.fault = Fault(status=400)
+    with pytest.raises(Exception, match="status 400"):
+        await model.ainvoke("Hello", {"callbacks": [handler]})
+    assert handler.summary().errors == 1
+
+
+def test_the_summary_shows_itself(model: LEOChatModel) -> None:
+    handler = LEOCallbackHandler()
+    empty = handler.summary()
+    assert empty.mean_risk is None
+    assert "none" in str(empty)
+    model.invoke("Hello", {"callbacks": [handler]})
+    summary = handler.summary()
+    json.dumps(summary.to_dict())
+    assert summary.to_dict()["routes"] == {"small": 1}
+    console = Console(record=True, width=100, file=open("/dev/null", "w"))  # noqa: SIM115
+    console.print(summary)
+    console.file.close()
+    for text in (str(summary), console.export_text(), summary._repr_html_()):
+        assert "gpt-loopback 1" in text
+        assert "$0." in text
+    assert summary._repr_html_().startswith("<table>")
+
+
+def test_the_summary_escapes_names() -> None:
+    ledger = Ledger()
+    message = AIMessage("x", response_metadata={"model_name": "<script>"})
+    ledger.add_result(LLMResult(generations=[[ChatGeneration(message=message)], []]))
+    assert "<script>" not in ledger.summary()._repr_html_()
+
+
+def test_threads_lose_nothing() -> None:
+    ledger = Ledger()
+    facts = {"route": "small", "model": "m", "cost_usd": 0.5, "saved_usd": None, "risk": 0.25, "cache": {"hit": False}}
+    result = LLMResult(generations=[[ChatGeneration(message=AIMessage("x", response_metadata={"leo": facts}))]])
+
+    def work() -> None:
+        for _ in range(200):
+            ledger.add_result(result)
+            ledger.add_error()
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    summary = ledger.summary()
+    assert (summary.calls, summary.errors, summary.spent_usd) == (1600, 1600, 800.0)
+    assert summary.mean_risk == 0.25

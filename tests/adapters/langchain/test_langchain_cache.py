@@ -34,12 +34,18 @@ from tests.servers.brain import Reply
 from tests.servers.openai_server import OpenAIServer
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**40), 2**40) | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**40), 2**40)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
     max_leaves=6,
 )
 GENERATIONS = st.lists(
-    st.builds(Generation, text=st.text(), generation_info=st.none() | st.dictionaries(st.text(max_size=8), JSON, max_size=3)),
+    st.builds(
+        Generation, text=st.text(), generation_info=st.none() | st.dictionaries(st.text(max_size=8), JSON, max_size=3)
+    ),
     min_size=1,
     max_size=3,
 )
@@ -156,7 +162,10 @@ class TestScope:
         usage: Any = {"input_tokens": 1, "output_tokens": 1, "total_tokens": 2}
         plain = AIMessage("b")
         noisy = AIMessage(
-            [{"type": "text", "text": "b", "id": "t1"}], id="1", usage_metadata=usage, response_metadata={"model_name": "x"}
+            [{"type": "text", "text": "b", "id": "t1"}],
+            id="1",
+            usage_metadata=usage,
+            response_metadata={"model_name": "x"},
         )
         cache.update(prompt_of(HumanMessage("a"), plain, HumanMessage("c")), "m", [Generation(text="d")])
         assert cache.lookup(prompt_of(HumanMessage("a", id="2"), noisy, HumanMessage("c")), "m")

@@ -134,8 +134,13 @@ class TestConstruction:
 
     def test_settings_per_provider(self, openai: OpenAIServer, anthropic: AnthropicServer) -> None:
         openai.api_key, anthropic.api_key = "sk-o", "sk-a"
-        keys, urls = {"openai": "sk-o", "anthropic": "sk-a"}, {"openai": openai.base_url, "anthropic": anthropic.base_url}
-        model = LEOChatModel(small="openai:a", large="anthropic:b", api_key=keys, base_url=urls, max_retries=0, timeout=5)
+        keys, urls = (
+            {"openai": "sk-o", "anthropic": "sk-a"},
+            {"openai": openai.base_url, "anthropic": anthropic.base_url},
+        )
+        model = LEOChatModel(
+            small="openai:a", large="anthropic:b", api_key=keys, base_url=urls, max_retries=0, timeout=5
+        )
         with model:
             model.invoke("Hello", route="small")
             model.invoke("Hello again", route="large")
@@ -211,7 +216,9 @@ class TestCopies:
 class TestIdentity:
     def test_everything_that_changes_the_answer_is_in_it(self) -> None:
         def params(**settings: Any) -> str:
-            return json.dumps(dict(LEOChatModel(**{"small": "openai:a", **settings})._identifying_params), sort_keys=True)
+            return json.dumps(
+                dict(LEOChatModel(**{"small": "openai:a", **settings})._identifying_params), sort_keys=True
+            )
 
         variants = [
             params(),
@@ -241,7 +248,9 @@ class TestIdentity:
             assert params() != variants[0]
 
     def test_tracing_parameters(self) -> None:
-        model = LEOChatModel(small="openai:a", large="openai:b", jury=["openai:a"], temperature=0.5, max_tokens=9, stop="x")
+        model = LEOChatModel(
+            small="openai:a", large="openai:b", jury=["openai:a"], temperature=0.5, max_tokens=9, stop="x"
+        )
         assert model._get_ls_params() == {
             "ls_provider": "leo",
             "ls_model_name": "openai:a+openai:b",
@@ -467,7 +476,9 @@ class TestTools:
         assert hit.tool_calls[0]["id"] == cold.tool_calls[0]["id"]
 
     def test_text_and_tool_calls_stream_apart(self, openai: OpenAIServer) -> None:
-        openai.brain = lambda _: Reply(text="Let me see.", tool_uses=(ToolUse(name="get_weather", arguments={"city": "X"}),))
+        openai.brain = lambda _: Reply(
+            text="Let me see.", tool_uses=(ToolUse(name="get_weather", arguments={"city": "X"}),)
+        )
         for version in (None, "v1"):
             jury = [chat_openai(openai.base_url, model=name) for name in ("a-1", "b-1")]
             with LEOChatModel(jury=jury, output_version=version) as model:
@@ -476,7 +487,9 @@ class TestTools:
             assert [call["args"] for call in whole.tool_calls] == [{"city": "X"}]
             assert [block["type"] for block in whole.content_blocks] == ["text", "tool_call"]
 
-    @pytest.mark.parametrize("choice", ["none", "auto", {"type": "function", "function": {"name": "get_weather"}}, True])
+    @pytest.mark.parametrize(
+        "choice", ["none", "auto", {"type": "function", "function": {"name": "get_weather"}}, True]
+    )
     def test_tool_choices(self, model: LEOChatModel, choice: Any) -> None:
         message = model.bind_tools([get_weather], tool_choice=choice).invoke("Weather in Oslo?")
         assert bool(message.tool_calls) == (choice != "none")
@@ -537,7 +550,9 @@ class TestTools:
         inputs: Any = {"messages": [HumanMessage("Weather in Oslo?")]}
         pieces = [piece async for piece, _ in agent.astream(inputs, stream_mode="messages")]
         assert any(isinstance(piece, ToolMessage) for piece in pieces)
-        assert "".join(piece.text for piece in pieces if isinstance(piece, AIMessage)).endswith("The tool has answered.")
+        assert "".join(piece.text for piece in pieces if isinstance(piece, AIMessage)).endswith(
+            "The tool has answered."
+        )
 
     def test_an_agent_with_the_providers_structured_output(self, openai: OpenAIServer) -> None:
         for member in ("openai:gpt-loopback", chat_openai(openai.base_url)):
@@ -589,7 +604,9 @@ class TestErrors:
 def test_importing_it_loads_no_numba_and_no_sdk() -> None:
     import subprocess
 
-    code = "import sys, leo_langchain; print({'numba', 'openai', 'anthropic', 'leo_core.engine.leo'} & set(sys.modules))"
+    code = (
+        "import sys, leo_langchain; print({'numba', 'openai', 'anthropic', 'leo_core.engine.leo'} & set(sys.modules))"
+    )
     done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
 

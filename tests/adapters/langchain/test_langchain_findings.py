@@ -180,7 +180,7 @@ class TestAStreamIsServedFromTheCache:
 
         cold = leo.invoke(QUESTION)
         stream = leo.stream_events(QUESTION, version="v3")
-        assert [event["event"] for event in stream][0] == "message-start"
+        assert next(event["event"] for event in stream) == "message-start"
         assert stream.output.text == cold.text
         assert stream.output.response_metadata["leo"]["cache"]["hit"]
         astream = await leo.astream_events(QUESTION, version="v3")
@@ -444,7 +444,7 @@ def _poison(cache: LEOCache, text: str) -> None:
     request = cache._request("prompt", text)
     _, entry = cache.leo.cache.lookup(request)
     assert entry is not None
-    poisoned = {name: text for name in entry.metadata}
+    poisoned = dict.fromkeys(entry.metadata, text)
     cache.leo.store.put(replace(entry, metadata=poisoned), None)
 
 

@@ -34,7 +34,11 @@ from tests.servers.brain import Reply
 from tests.servers.loopback import Fault
 from tests.servers.openai_server import OpenAIServer
 
-TOOL = {"name": "add", "description": "Add.", "parameters": {"type": "object", "properties": {"a": {"type": "integer"}}}}
+TOOL = {
+    "name": "add",
+    "description": "Add.",
+    "parameters": {"type": "object", "properties": {"a": {"type": "integer"}}},
+}
 SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
 FORMAT = {"type": "json_schema", "name": "place", "schema": SCHEMA}
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping
-from typing import NoReturn
+from typing import NoReturn, TYPE_CHECKING
 
 from leo_core.errors import ConfigError
 from leo_core.records import Capabilities, Chunk, Draft, Json, Request, Usage
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator, Mapping
 
 __all__ = ["AbsentModel"]
 
@@ -19,11 +21,11 @@ class AbsentModel:
     capabilities = Capabilities()
     fingerprint: Mapping[str, Json] = {"class": "none"}
 
-    def estimate(self, request: Request) -> Usage:  # noqa: ARG002 - the port's signature
+    def estimate(self, request: Request) -> Usage:
         """Nothing is ever spent."""
         return Usage()
 
-    def price(self, usage: Usage) -> float | None:  # noqa: ARG002 - as above
+    def price(self, usage: Usage) -> float | None:
         """No price."""
         return None
 

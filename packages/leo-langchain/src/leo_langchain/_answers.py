@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any, cast
+from typing import Any, cast, TYPE_CHECKING
 
 from langchain_core.load import dumps
 from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage, SystemMessage, ToolMessage
-from langchain_core.messages.ai import UsageMetadata
 from langchain_core.messages.tool import tool_call_chunk
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, Generation
 from pydantic import BaseModel
 
 from leo_core.engine.explain import summarise_answer
-from leo_core.records import Answer, Chunk, Json, Message, Usage
 from leo_langchain._convert import without_ids
 from leo_langchain._load import read_objects
 
+if TYPE_CHECKING:
+    from leo_core.records import Answer, Chunk, Json, Message, Usage
+    from langchain_core.messages.ai import UsageMetadata
+    from collections.abc import Iterator, Mapping
+
 __all__ = [
     "ChunkWriter",
-    "dump_message",
     "dump_generations",
+    "dump_message",
     "load_generations",
     "load_message",
     "make_message",
@@ -71,7 +73,7 @@ def load_message(text: str) -> AIMessage:
     loaded = read_objects(text, [AIMessage, AIMessageChunk])
     if not isinstance(loaded, AIMessage):
         message = "the entry does not hold an AI message"
-        raise ValueError(message)  # noqa: TRY004 - the text is wrong, not an argument's type
+        raise ValueError(message)
     return loaded
 
 
@@ -160,7 +162,7 @@ def _native_of(answer: Answer) -> AIMessage | None:
         return None
     try:
         message = load_message(kept)
-    except Exception:  # noqa: BLE001 - what cannot be read is rebuilt from the record
+    except Exception:
         return None
     return message.model_copy(update={"response_metadata": _replayed(message.response_metadata)})
 

@@ -225,5 +225,3 @@ def to_usage(message: AIMessage, *, calls: int = 1) -> Usage:
         calls=calls,
         cost_usd=None,
     )
-
-

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
-from langchain_core.language_models import BaseChatModel
 from pydantic import SecretBytes, SecretStr
 
-from leo_core.records import Json
+
+if TYPE_CHECKING:
+    from leo_core.records import Json
+    from langchain_core.language_models import BaseChatModel
 
 __all__ = ["fingerprint_model", "name_model", "plain"]
 
@@ -20,7 +22,7 @@ _ENDPOINTS = ("openai_api_base", "anthropic_api_url", "base_url", "endpoint", "a
 
 def name_model(model: BaseChatModel) -> tuple[str, str]:
     """Provider and model name, as the model reports them for tracing."""
-    params = model._get_ls_params()  # noqa: SLF001 - the only place where every chat model says its name
+    params = model._get_ls_params()
     provider = str(params.get("ls_provider") or type(model).__name__.lower())
     return provider, str(params.get("ls_model_name") or type(model).__name__)
 
@@ -34,7 +36,7 @@ def fingerprint_model(model: BaseChatModel) -> Mapping[str, Json]:
         "class": f"{type(model).__module__}.{type(model).__qualname__}",
         "provider": provider,
         "model": name,
-        "params": plain(model._identifying_params),  # noqa: SLF001 - as above
+        "params": plain(model._identifying_params),
         **({"endpoint": endpoint} if endpoint else {}),
     }
 

@@ -10,15 +10,17 @@ import inspect
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage, SystemMessage
 from langchain_core.runnables import RunnableBinding
 
 from leo_core.errors import CapabilityError
-from leo_core.records import Json, Request
 from leo_langchain._answers import to_native
+
+if TYPE_CHECKING:
+    from leo_core.records import Json, Request
 
 __all__ = ["NativeCall", "prepare_call"]
 

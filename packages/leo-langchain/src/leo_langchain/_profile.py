@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any, cast
+from typing import Any, cast, TYPE_CHECKING
 
 from langchain_core.language_models import BaseChatModel, ModelProfile
 
 from leo_core.ports import Model
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
 
 __all__ = ["intersect_profiles"]
 
@@ -43,7 +45,10 @@ def _profile_of(member: object) -> Mapping[str, Any]:
     if isinstance(member, Model):
         capabilities = member.capabilities
         known = {name: getattr(capabilities, field) for name, field in _FROM_CAPABILITIES.items()}
-        limits = {"max_input_tokens": capabilities.max_input_tokens, "max_output_tokens": capabilities.max_output_tokens}
+        limits = {
+            "max_input_tokens": capabilities.max_input_tokens,
+            "max_output_tokens": capabilities.max_output_tokens,
+        }
         return {**known, **{name: limit for name, limit in limits.items() if limit is not None}}
     return {}
 

@@ -48,7 +48,11 @@ def bind_schema(
 
 def _response_format(schema: dict[str, Any] | type, *, strict: bool | None) -> dict[str, Any]:
     function = convert_to_openai_tool(schema, strict=strict)["function"]
-    wanted = {"name": function["name"], "description": function.get("description", ""), "schema": function["parameters"]}
+    wanted = {
+        "name": function["name"],
+        "description": function.get("description", ""),
+        "schema": function["parameters"],
+    }
     return {"type": "json_schema", "json_schema": wanted if strict is None else {**wanted, "strict": strict}}
 
 

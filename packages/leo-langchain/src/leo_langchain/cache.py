@@ -8,7 +8,6 @@ import logging
 import re
 import threading
 from collections import Counter
-from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
@@ -16,7 +15,6 @@ from langchain_core.caches import RETURN_VAL_TYPE, BaseCache
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGeneration, Generation
 
-from leo_core.config import LEOConfig
 from leo_core.records import CacheDecision, CacheEntry, Constraints, Message, Request, Usage
 from leo_core.telemetry.cost import cost_of
 from leo_core.telemetry.prices import load_prices
@@ -28,6 +26,8 @@ from leo_langchain._load import read_objects
 from leo_langchain.tenancy import current_tenant
 
 if TYPE_CHECKING:
+    from leo_core.config import LEOConfig
+    from collections.abc import Mapping, Sequence
     from leo_core import LEO
 
 __all__ = ["LEOCache"]
@@ -99,7 +99,7 @@ class LEOCache(BaseCache):
         try:
             decision, entry = self.leo.cache.lookup(self._request(prompt, llm_string))
             return _serve(decision, entry)
-        except Exception as error:  # noqa: BLE001 - a cache must not take the call down
+        except Exception as error:
             return self._failed("lookup", error)
 
     async def alookup(self, prompt: str, llm_string: str) -> RETURN_VAL_TYPE | None:
@@ -108,7 +108,7 @@ class LEOCache(BaseCache):
             leo = await self._aleo()
             decision, entry = await leo.cache.alookup(self._request(prompt, llm_string))
             return _serve(decision, entry)
-        except Exception as error:  # noqa: BLE001 - as above
+        except Exception as error:
             return self._failed("lookup", error)
 
     def update(self, prompt: str, llm_string: str, return_val: RETURN_VAL_TYPE) -> None:
@@ -116,7 +116,7 @@ class LEOCache(BaseCache):
         try:
             message, facts = self._describe(return_val)
             self.leo.cache.update(self._request(prompt, llm_string), message, **facts)
-        except Exception as error:  # noqa: BLE001 - as above
+        except Exception as error:
             self._failed("update", error)
 
     async def aupdate(self, prompt: str, llm_string: str, return_val: RETURN_VAL_TYPE) -> None:
@@ -125,7 +125,7 @@ class LEOCache(BaseCache):
             leo = await self._aleo()
             message, facts = self._describe(return_val)
             await leo.cache.aupdate(self._request(prompt, llm_string), message, **facts)
-        except Exception as error:  # noqa: BLE001 - as above
+        except Exception as error:
             self._failed("update", error)
 
     def clear(self, **kwargs: Any) -> None:
@@ -174,7 +174,7 @@ class LEOCache(BaseCache):
     # ------------------------------------------------------------------------------------------------- private
 
     def _build(self) -> LEO:
-        from leo_core import LEO  # noqa: PLC0415 - the engine loads numba
+        from leo_core import LEO
 
         return LEO(
             small=AbsentModel(),
@@ -194,7 +194,10 @@ class LEOCache(BaseCache):
         return Request(
             messages=messages,
             tenant=current_tenant() or self._tenant or "default",
-            options={"llm_sha256": hashlib.sha256(llm_string.encode("utf-8", "surrogatepass")).hexdigest(), "extra": extra},
+            options={
+                "llm_sha256": hashlib.sha256(llm_string.encode("utf-8", "surrogatepass")).hexdigest(),
+                "extra": extra,
+            },
             constraints=Constraints(cache="exact" if exact else True),
         )
 
@@ -238,7 +241,7 @@ def _read_prompt(prompt: str) -> tuple[tuple[Message, ...], list[Any] | None]:
         native: list[BaseMessage] = read_objects(prompt, "messages")
         extra = [None if isinstance(item, AIMessage) else item.additional_kwargs or None for item in native]
         return to_messages(native), extra if any(extra) else []
-    except Exception:  # noqa: BLE001 - whatever cannot be read is matched byte by byte
+    except Exception:
         return (Message(role="user", content=prompt),), None
 
 

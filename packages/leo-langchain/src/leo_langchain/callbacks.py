@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
 from langchain_core.callbacks import AsyncCallbackHandler, BaseCallbackHandler
-from langchain_core.outputs import LLMResult
 
 from leo_langchain.summary import Ledger, LEOSummary
+
+if TYPE_CHECKING:
+    from langchain_core.outputs import LLMResult
 
 __all__ = ["AsyncLEOCallbackHandler", "LEOCallbackHandler"]
 

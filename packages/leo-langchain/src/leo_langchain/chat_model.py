@@ -10,13 +10,9 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing, closing
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from langchain_core.caches import BaseCache
-from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
+from langchain_core.caches import BaseCache  # noqa: TC002 - pydantic reads it
 from langchain_core.language_models import BaseChatModel, LangSmithParams, LanguageModelInput, ModelProfile
-from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
-from langchain_core.runnables import Runnable, RunnableConfig
-from langchain_core.tools import BaseTool
 from langchain_core.utils import from_env, secret_from_env
 from langchain_core.utils.function_calling import convert_to_openai_tool
 from pydantic import Field, PrivateAttr, SecretStr, model_validator
@@ -33,6 +29,10 @@ from leo_langchain._version import __version__
 from leo_langchain.tenancy import current_session, current_tenant
 
 if TYPE_CHECKING:
+    from langchain_core.runnables import Runnable, RunnableConfig
+    from langchain_core.tools import BaseTool
+    from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
+    from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
     from leo_core import LEO
     from leo_core.records import Request
 
@@ -123,7 +123,9 @@ class LEOChatModel(BaseChatModel):
     stop: list[str] | str | None = None
     timeout: float | None = None
     max_retries: int | None = None
-    api_key: SecretStr | dict[str, SecretStr] | None = Field(default_factory=secret_from_env("LEO_API_KEY", default=None))
+    api_key: SecretStr | dict[str, SecretStr] | None = Field(
+        default_factory=secret_from_env("LEO_API_KEY", default=None)
+    )
     base_url: str | dict[str, str] | None = Field(default_factory=from_env("LEO_BASE_URL", default=None))
     streaming: bool = False
     cache: BaseCache | bool | None = Field(default=False, exclude=True)
@@ -184,7 +186,7 @@ class LEOChatModel(BaseChatModel):
     def __copy__(self) -> Self:
         """A copy builds its own engine, so that changed settings take effect."""
         copied = super().__copy__()
-        copied._engine = LazyEngine()  # noqa: SLF001 - a copy of this class
+        copied._engine = LazyEngine()
         return copied
 
     def __repr_args__(self) -> Any:
@@ -201,7 +203,7 @@ class LEOChatModel(BaseChatModel):
         return self._engine.get(self._build)
 
     def _build(self) -> LEO:
-        from leo_core import LEO  # noqa: PLC0415 - the engine loads numba
+        from leo_core import LEO
 
         members = Members(options=self._member_options, prices=self.prices)
         return LEO(
@@ -300,36 +302,48 @@ class LEOChatModel(BaseChatModel):
     # ---------------------------------------------------------------------------------------------------- tenancy
 
     def invoke(
-        self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Any  # noqa: A002
+        self,
+        input: LanguageModelInput,
+        config: RunnableConfig | None = None,
+        **kwargs: Any,
     ) -> AIMessage:
         """Answer; takes ``tenant``, ``session``, constraints and sampling as keywords."""
         return super().invoke(input, config, **_scoped(config, kwargs))
 
     async def ainvoke(
-        self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Any  # noqa: A002
+        self,
+        input: LanguageModelInput,
+        config: RunnableConfig | None = None,
+        **kwargs: Any,
     ) -> AIMessage:
         """:meth:`invoke` without blocking the event loop."""
         return await super().ainvoke(input, config, **_scoped(config, kwargs))
 
     def stream(
-        self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Any  # noqa: A002
+        self,
+        input: LanguageModelInput,
+        config: RunnableConfig | None = None,
+        **kwargs: Any,
     ) -> Iterator[AIMessageChunk]:
         """Answer in pieces; hits of the cache too."""
         yield from super().stream(input, config, **_scoped(config, kwargs))
 
     async def astream(
-        self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Any  # noqa: A002
+        self,
+        input: LanguageModelInput,
+        config: RunnableConfig | None = None,
+        **kwargs: Any,
     ) -> AsyncIterator[AIMessageChunk]:
         """:meth:`stream` without blocking the event loop."""
         async with aclosing(super().astream(input, config, **_scoped(config, kwargs))) as chunks:  # type: ignore[type-var] - it is a generator
             async for chunk in chunks:
                 yield chunk
 
-    def stream_events(self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Any) -> Any:  # type: ignore[override]  # noqa: A002
+    def stream_events(self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Any) -> Any:  # type: ignore[override]
         """Answer as events; ``version="v3"`` gives a ``ChatModelStream``."""
         return super().stream_events(input, config, **_scoped(config, kwargs))
 
-    def astream_events(self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Any) -> Any:  # type: ignore[override]  # noqa: A002
+    def astream_events(self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Any) -> Any:  # type: ignore[override]
         """:meth:`stream_events` without blocking the event loop."""
         return super().astream_events(input, config, **_scoped(config, kwargs))
 
@@ -354,7 +368,7 @@ class LEOChatModel(BaseChatModel):
         self,
         messages: list[BaseMessage],
         stop: list[str] | None = None,
-        run_manager: CallbackManagerForLLMRun | None = None,  # noqa: ARG002 - the base class reports to it
+        run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
         answer = self.leo.ask(self._request(messages, stop, kwargs))
@@ -364,7 +378,7 @@ class LEOChatModel(BaseChatModel):
         self,
         messages: list[BaseMessage],
         stop: list[str] | None = None,
-        run_manager: AsyncCallbackManagerForLLMRun | None = None,  # noqa: ARG002 - as above
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
         leo = await self._aleo()
@@ -375,7 +389,7 @@ class LEOChatModel(BaseChatModel):
         self,
         messages: list[BaseMessage],
         stop: list[str] | None = None,
-        run_manager: CallbackManagerForLLMRun | None = None,  # noqa: ARG002 - as above
+        run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
         writer = ChunkWriter()
@@ -387,7 +401,7 @@ class LEOChatModel(BaseChatModel):
         self,
         messages: list[BaseMessage],
         stop: list[str] | None = None,
-        run_manager: AsyncCallbackManagerForLLMRun | None = None,  # noqa: ARG002 - as above
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
         leo = await self._aleo()
@@ -470,7 +484,7 @@ def _identify(member: Any) -> Any:
     return member if member is None or isinstance(member, str) else plain(getattr(member, "fingerprint", repr(member)))
 
 
-def _openai_tool(tool: Any, strict: bool | None) -> dict[str, Any]:  # noqa: FBT001 - as LangChain names it
+def _openai_tool(tool: Any, strict: bool | None) -> dict[str, Any]:
     """A tool in OpenAI's form; a provider's built-in one (a mapping with another type) as it is."""
     is_builtin = isinstance(tool, Mapping) and tool.get("type", "function") not in ("function", "object", "custom")
     return dict(tool) if is_builtin else convert_to_openai_tool(tool, strict=strict)

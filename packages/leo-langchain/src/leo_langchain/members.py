@@ -8,13 +8,11 @@ would be consulted and written for each member.
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import aclosing
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, AIMessageChunk, message_chunk_to_message
-from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 
 from leo_core.errors import MalformedReplyError
 from leo_core.providers.names import family_of
@@ -27,6 +25,10 @@ from leo_langchain._convert import to_message, to_usage
 from leo_langchain._errors import translate_error
 from leo_langchain._fingerprint import fingerprint_model, name_model
 from leo_langchain._native_call import NativeCall, prepare_call
+
+if TYPE_CHECKING:
+    from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
+    from collections.abc import AsyncIterator, Iterator, Mapping
 
 __all__ = ["LangChainModel"]
 
@@ -64,7 +66,7 @@ class LangChainModel:
         self,
         model: BaseChatModel,
         *,
-        id: str | None = None,  # noqa: A002 - the word that the port uses
+        id: str | None = None,
         family: str | None = None,
         prices: Mapping[str, Price | Mapping[str, float]] | None = None,
     ) -> None:

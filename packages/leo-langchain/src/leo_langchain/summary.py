@@ -5,7 +5,6 @@ from __future__ import annotations
 import html
 import threading
 from collections import Counter, deque
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +17,7 @@ from leo_core.telemetry.prices import load_prices
 from leo_langchain._convert import to_usage
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from rich.table import Table
 
 __all__ = ["LEOSummary", "Ledger"]
@@ -71,7 +71,7 @@ class LEOSummary:
         return "\n".join(f"{name:<14}{value}" for name, value in self._rows())
 
     def __rich__(self) -> Table:
-        from rich.table import Table  # noqa: PLC0415 - only where it is shown
+        from rich.table import Table
 
         table = Table(title="LEO", show_header=False)
         for name, value in self._rows():

@@ -34,7 +34,7 @@ demo: setup-demo
 
 test: setup-test
 	rm -f .coverage .coverage.*
-	COVERAGE_PROCESS_START=pyproject.toml $(RUN) coverage run -m pytest $(ARGS)
+	$(RUN) coverage run -m pytest -n 2 --dist worksteal $(ARGS)
 	$(RUN) coverage combine --quiet
 	$(RUN) coverage report
 

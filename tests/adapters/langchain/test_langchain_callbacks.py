@@ -140,7 +140,7 @@ def test_the_summary_shows_itself(model: LEOChatModel) -> None:
     summary = handler.summary()
     json.dumps(summary.to_dict())
     assert summary.to_dict()["routes"] == {"small": 1}
-    console = Console(record=True, width=100, file=open("/dev/null", "w"))
+    console = Console(record=True, width=100, file=open("/dev/null", "w"))  # noqa: PTH123, SIM115
     console.print(summary)
     console.file.close()
     for text in (str(summary), console.export_text(), summary._repr_html_()):

@@ -592,12 +592,12 @@ class TestErrors:
         openai.fault = Fault(cut_after_events=4)
         member: Any = "openai:gpt-loopback" if named else chat_openai(openai.base_url)
         shown = []
-        with (
+        with (  # noqa: PT012
             LEOChatModel(small=member, base_url=openai.base_url, api_key="sk", max_retries=0) as model,
             pytest.raises(StreamInterruptedError) as caught,
         ):
             for chunk in model.stream("Hello"):
-                shown.append(chunk.text)
+                shown.append(chunk.text)  # noqa: PERF401
         assert caught.value.partial == "".join(shown) != ""
 
 

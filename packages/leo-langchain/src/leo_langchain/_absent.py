@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NoReturn, TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from leo_core.errors import ConfigError
 from leo_core.records import Capabilities, Chunk, Draft, Json, Request, Usage
@@ -21,11 +21,11 @@ class AbsentModel:
     capabilities = Capabilities()
     fingerprint: Mapping[str, Json] = {"class": "none"}
 
-    def estimate(self, request: Request) -> Usage:
+    def estimate(self, request: Request) -> Usage:  # noqa: ARG002 - the port's signature
         """Nothing is ever spent."""
         return Usage()
 
-    def price(self, usage: Usage) -> float | None:
+    def price(self, usage: Usage) -> float | None:  # noqa: ARG002 - as above
         """No price."""
         return None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from langchain_core.load import dumps
 from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage, SystemMessage, ToolMessage
@@ -15,9 +15,11 @@ from leo_langchain._convert import without_ids
 from leo_langchain._load import read_objects
 
 if TYPE_CHECKING:
-    from leo_core.records import Answer, Chunk, Json, Message, Usage
-    from langchain_core.messages.ai import UsageMetadata
     from collections.abc import Iterator, Mapping
+
+    from langchain_core.messages.ai import UsageMetadata
+
+    from leo_core.records import Answer, Chunk, Json, Message, Usage
 
 __all__ = [
     "ChunkWriter",
@@ -73,7 +75,7 @@ def load_message(text: str) -> AIMessage:
     loaded = read_objects(text, [AIMessage, AIMessageChunk])
     if not isinstance(loaded, AIMessage):
         message = "the entry does not hold an AI message"
-        raise ValueError(message)
+        raise ValueError(message)  # noqa: TRY004 - the text is wrong, not an argument's type
     return loaded
 
 
@@ -162,7 +164,7 @@ def _native_of(answer: Answer) -> AIMessage | None:
         return None
     try:
         message = load_message(kept)
-    except Exception:
+    except Exception:  # noqa: BLE001 - what cannot be read is rebuilt from the record
         return None
     return message.model_copy(update={"response_metadata": _replayed(message.response_metadata)})
 

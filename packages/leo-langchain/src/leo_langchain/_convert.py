@@ -200,7 +200,7 @@ def to_response_format(given: object) -> Mapping[str, Json] | None:
         neutral = {"type": "json_schema", "name": inner.get("name") or _title(schema), "schema": dict(schema)}
         return neutral if strict is None else {**neutral, "strict": bool(strict)}
     try:
-        schema = convert_to_json_schema(given)  # type: ignore[arg-type] - it says itself what it does not take
+        schema = convert_to_json_schema(given)  # type: ignore[arg-type]  # it says itself what it does not take
     except (TypeError, ValueError) as error:
         text = f"response_format={type(given).__name__} is not understood: give a schema or OpenAI's mapping"
         raise ConfigError(text) from error

@@ -119,7 +119,7 @@ class Members:
         raise ConfigError(message)
 
     def _by_name(self, name: str) -> Model:
-        from leo_core.providers.names import resolve_model
+        from leo_core.providers.names import resolve_model  # noqa: PLC0415 - SDKs load when they are used
 
         provider = name.partition(":")[0]
         if provider not in _REMOTE:

@@ -64,7 +64,7 @@ def translate_error(error: Exception, *, provider: str, model: str) -> LEOError:
     )
     response = getattr(error, "response", None)
     if response is not None:
-        translated.response = response  # type: ignore[attr-defined] - read by langchain-core
+        translated.response = response  # type: ignore[attr-defined]  # read by langchain-core
     return translated
 
 
@@ -85,7 +85,7 @@ def _kind_of(error: Exception) -> type[ProviderError]:
 def _status_of(error: Exception) -> int | None:
     places = (error, getattr(error, "response", None))
     found = (getattr(place, name, None) for place in places for name in ("status_code", "http_status", "code"))
-    return next((status for status in found if isinstance(status, int) and 400 <= status < 600), None)
+    return next((status for status in found if isinstance(status, int) and 400 <= status < 600), None)  # noqa: PLR2004
 
 
 def _status_in_words(error: Exception) -> str:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import SecretBytes, SecretStr
 
-
 if TYPE_CHECKING:
-    from leo_core.records import Json
     from langchain_core.language_models import BaseChatModel
+
+    from leo_core.records import Json
 
 __all__ = ["fingerprint_model", "name_model", "plain"]
 
@@ -22,7 +22,7 @@ _ENDPOINTS = ("openai_api_base", "anthropic_api_url", "base_url", "endpoint", "a
 
 def name_model(model: BaseChatModel) -> tuple[str, str]:
     """Provider and model name, as the model reports them for tracing."""
-    params = model._get_ls_params()
+    params = model._get_ls_params()  # noqa: SLF001 - every chat model says its name only here
     provider = str(params.get("ls_provider") or type(model).__name__.lower())
     return provider, str(params.get("ls_model_name") or type(model).__name__)
 
@@ -36,7 +36,7 @@ def fingerprint_model(model: BaseChatModel) -> Mapping[str, Json]:
         "class": f"{type(model).__module__}.{type(model).__qualname__}",
         "provider": provider,
         "model": name,
-        "params": plain(model._identifying_params),
+        "params": plain(model._identifying_params),  # noqa: SLF001 - as above
         **({"endpoint": endpoint} if endpoint else {}),
     }
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, TYPE_CHECKING
-
+from typing import TYPE_CHECKING, Any
 
 from leo_core.errors import ConfigError
 from leo_core.records import Constraints, Json, Request, Route, Sampling
 from leo_langchain._convert import to_messages, to_response_format, to_tool, to_tool_choice
 
 if TYPE_CHECKING:
-    from langchain_core.messages import BaseMessage
     from collections.abc import Mapping, Sequence
+
+    from langchain_core.messages import BaseMessage
 
 __all__ = ["build_request"]
 

@@ -26,9 +26,10 @@ from leo_langchain._load import read_objects
 from leo_langchain.tenancy import current_tenant
 
 if TYPE_CHECKING:
-    from leo_core.config import LEOConfig
     from collections.abc import Mapping, Sequence
+
     from leo_core import LEO
+    from leo_core.config import LEOConfig
 
 __all__ = ["LEOCache"]
 
@@ -99,8 +100,9 @@ class LEOCache(BaseCache):
         try:
             decision, entry = self.leo.cache.lookup(self._request(prompt, llm_string))
             return _serve(decision, entry)
-        except Exception as error:
-            return self._failed("lookup", error)
+        except Exception as error:  # noqa: BLE001 - a cache must not take the call down
+            self._failed("lookup", error)
+            return None
 
     async def alookup(self, prompt: str, llm_string: str) -> RETURN_VAL_TYPE | None:
         """:meth:`lookup` without blocking the event loop."""
@@ -108,15 +110,16 @@ class LEOCache(BaseCache):
             leo = await self._aleo()
             decision, entry = await leo.cache.alookup(self._request(prompt, llm_string))
             return _serve(decision, entry)
-        except Exception as error:
-            return self._failed("lookup", error)
+        except Exception as error:  # noqa: BLE001 - as above
+            self._failed("lookup", error)
+            return None
 
     def update(self, prompt: str, llm_string: str, return_val: RETURN_VAL_TYPE) -> None:
         """Keep generations; a candidate that the look-up had found but could not trust is compared with them."""
         try:
             message, facts = self._describe(return_val)
             self.leo.cache.update(self._request(prompt, llm_string), message, **facts)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - as above
             self._failed("update", error)
 
     async def aupdate(self, prompt: str, llm_string: str, return_val: RETURN_VAL_TYPE) -> None:
@@ -125,7 +128,7 @@ class LEOCache(BaseCache):
             leo = await self._aleo()
             message, facts = self._describe(return_val)
             await leo.cache.aupdate(self._request(prompt, llm_string), message, **facts)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - as above
             self._failed("update", error)
 
     def clear(self, **kwargs: Any) -> None:
@@ -174,7 +177,7 @@ class LEOCache(BaseCache):
     # ------------------------------------------------------------------------------------------------- private
 
     def _build(self) -> LEO:
-        from leo_core import LEO
+        from leo_core import LEO  # noqa: PLC0415 - the engine loads numba
 
         return LEO(
             small=AbsentModel(),
@@ -186,7 +189,8 @@ class LEOCache(BaseCache):
         )
 
     async def _aleo(self) -> LEO:
-        return self._engine.built or await asyncio.to_thread(lambda: self.leo)
+        built = self._engine.built
+        return built if built is not None else await asyncio.to_thread(lambda: self.leo)
 
     def _request(self, prompt: str, llm_string: str) -> Request:
         messages, extra = _read_prompt(prompt)
@@ -241,7 +245,7 @@ def _read_prompt(prompt: str) -> tuple[tuple[Message, ...], list[Any] | None]:
         native: list[BaseMessage] = read_objects(prompt, "messages")
         extra = [None if isinstance(item, AIMessage) else item.additional_kwargs or None for item in native]
         return to_messages(native), extra if any(extra) else []
-    except Exception:
+    except Exception:  # noqa: BLE001 - as above
         return (Message(role="user", content=prompt),), None
 
 

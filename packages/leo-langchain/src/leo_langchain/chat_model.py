@@ -8,7 +8,7 @@ import hashlib
 import json
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing, closing
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
 from langchain_core.caches import BaseCache  # noqa: TC002 - pydantic reads it
 from langchain_core.language_models import BaseChatModel, LangSmithParams, LanguageModelInput, ModelProfile
@@ -29,10 +29,13 @@ from leo_langchain._version import __version__
 from leo_langchain.tenancy import current_session, current_tenant
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
+    from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
     from langchain_core.runnables import Runnable, RunnableConfig
     from langchain_core.tools import BaseTool
-    from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
-    from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
+
     from leo_core import LEO
     from leo_core.records import Request
 
@@ -40,7 +43,7 @@ __all__ = ["ChatLEO", "LEOChatModel"]
 
 _ENGINE_FIELDS = frozenset({
     "small", "large", "jury", "max_wrong_hits", "store", "signing_key", "config", "embedder", "listeners", "checker",
-    "seed", "prices", "api_key", "base_url", "timeout", "max_retries",
+    "engine_seed", "prices", "api_key", "base_url", "timeout", "max_retries",
 })  # fmt: skip
 _DEFAULTS = ("temperature", "top_p", "max_tokens", "seed", "stop", "tenant", "max_error", "max_cost_usd", "route")
 
@@ -69,7 +72,7 @@ class LEOChatModel(BaseChatModel):
     ??? info "Key init args: completion params"
 
         model: The one member, where there is neither ``small`` nor ``large``.
-        temperature, top_p, max_tokens, stop: Handed to every member.
+        temperature, top_p, max_tokens, seed, stop: Handed to every member.
         api_key, base_url: For members given by name; a mapping by provider where they differ. Without a key each
             provider's SDK reads its own variable (``OPENAI_API_KEY``, ``ANTHROPIC_API_KEY``).
         timeout, max_retries: For members given by name.
@@ -113,12 +116,13 @@ class LEOChatModel(BaseChatModel):
     embedder: Any = None
     listeners: tuple[Any, ...] = Field(default=(), exclude=True)
     checker: Callable[..., bool | None] | None = Field(default=None, exclude=True)
-    seed: int | None = None
+    engine_seed: int | None = None
     prices: Mapping[str, Any] = Field(default_factory=dict)
 
     model: str | None = None
     temperature: float | None = None
     top_p: float | None = None
+    seed: int | None = None
     max_tokens: int | None = None
     stop: list[str] | str | None = None
     timeout: float | None = None
@@ -186,7 +190,7 @@ class LEOChatModel(BaseChatModel):
     def __copy__(self) -> Self:
         """A copy builds its own engine, so that changed settings take effect."""
         copied = super().__copy__()
-        copied._engine = LazyEngine()
+        copied._engine = LazyEngine()  # noqa: SLF001 - a copy of this class
         return copied
 
     def __repr_args__(self) -> Any:
@@ -203,7 +207,7 @@ class LEOChatModel(BaseChatModel):
         return self._engine.get(self._build)
 
     def _build(self) -> LEO:
-        from leo_core import LEO
+        from leo_core import LEO  # noqa: PLC0415 - the engine loads numba
 
         members = Members(options=self._member_options, prices=self.prices)
         return LEO(
@@ -216,12 +220,13 @@ class LEOChatModel(BaseChatModel):
             embedder=self.embedder,
             listeners=self.listeners,
             checker=self.checker,
-            seed=self.seed,
+            seed=self.engine_seed,
         )
 
     async def _aleo(self) -> LEO:
         """The engine, built off the event loop: opening a store touches the disk."""
-        return self._engine.built or await asyncio.to_thread(lambda: self.leo)
+        built = self._engine.built
+        return built if built is not None else await asyncio.to_thread(lambda: self.leo)
 
     @property
     def _member_options(self) -> dict[str, Any]:
@@ -303,7 +308,7 @@ class LEOChatModel(BaseChatModel):
 
     def invoke(
         self,
-        input: LanguageModelInput,
+        input: LanguageModelInput,  # noqa: A002 - LangChain's name
         config: RunnableConfig | None = None,
         **kwargs: Any,
     ) -> AIMessage:
@@ -312,7 +317,7 @@ class LEOChatModel(BaseChatModel):
 
     async def ainvoke(
         self,
-        input: LanguageModelInput,
+        input: LanguageModelInput,  # noqa: A002 - as above
         config: RunnableConfig | None = None,
         **kwargs: Any,
     ) -> AIMessage:
@@ -321,7 +326,7 @@ class LEOChatModel(BaseChatModel):
 
     def stream(
         self,
-        input: LanguageModelInput,
+        input: LanguageModelInput,  # noqa: A002 - as above
         config: RunnableConfig | None = None,
         **kwargs: Any,
     ) -> Iterator[AIMessageChunk]:
@@ -330,20 +335,21 @@ class LEOChatModel(BaseChatModel):
 
     async def astream(
         self,
-        input: LanguageModelInput,
+        input: LanguageModelInput,  # noqa: A002 - as above
         config: RunnableConfig | None = None,
         **kwargs: Any,
     ) -> AsyncIterator[AIMessageChunk]:
         """:meth:`stream` without blocking the event loop."""
-        async with aclosing(super().astream(input, config, **_scoped(config, kwargs))) as chunks:  # type: ignore[type-var] - it is a generator
+        chunks = cast("AsyncGenerator[AIMessageChunk]", super().astream(input, config, **_scoped(config, kwargs)))
+        async with aclosing(chunks):
             async for chunk in chunks:
                 yield chunk
 
-    def stream_events(self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Any) -> Any:  # type: ignore[override]
+    def stream_events(self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Any) -> Any:  # noqa: A002
         """Answer as events; ``version="v3"`` gives a ``ChatModelStream``."""
         return super().stream_events(input, config, **_scoped(config, kwargs))
 
-    def astream_events(self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Any) -> Any:  # type: ignore[override]
+    def astream_events(self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Any) -> Any:  # noqa: A002
         """:meth:`stream_events` without blocking the event loop."""
         return super().astream_events(input, config, **_scoped(config, kwargs))
 
@@ -368,7 +374,7 @@ class LEOChatModel(BaseChatModel):
         self,
         messages: list[BaseMessage],
         stop: list[str] | None = None,
-        run_manager: CallbackManagerForLLMRun | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,  # noqa: ARG002 - the base class reports to it
         **kwargs: Any,
     ) -> ChatResult:
         answer = self.leo.ask(self._request(messages, stop, kwargs))
@@ -378,7 +384,7 @@ class LEOChatModel(BaseChatModel):
         self,
         messages: list[BaseMessage],
         stop: list[str] | None = None,
-        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,  # noqa: ARG002 - as above
         **kwargs: Any,
     ) -> ChatResult:
         leo = await self._aleo()
@@ -389,11 +395,11 @@ class LEOChatModel(BaseChatModel):
         self,
         messages: list[BaseMessage],
         stop: list[str] | None = None,
-        run_manager: CallbackManagerForLLMRun | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,  # noqa: ARG002 - as above
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
         writer = ChunkWriter()
-        with closing(self.leo.stream(self._request(messages, stop, kwargs))) as chunks:  # type: ignore[type-var] - it is a generator
+        with closing(self.leo.stream(self._request(messages, stop, kwargs))) as chunks:
             for chunk in chunks:
                 yield from writer.write(chunk)
 
@@ -401,12 +407,12 @@ class LEOChatModel(BaseChatModel):
         self,
         messages: list[BaseMessage],
         stop: list[str] | None = None,
-        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,  # noqa: ARG002 - as above
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
         leo = await self._aleo()
         writer = ChunkWriter()
-        async with aclosing(leo.astream(self._request(messages, stop, kwargs))) as chunks:  # type: ignore[type-var] - it is a generator
+        async with aclosing(leo.astream(self._request(messages, stop, kwargs))) as chunks:
             async for chunk in chunks:
                 for piece in writer.write(chunk):
                     yield piece
@@ -484,7 +490,7 @@ def _identify(member: Any) -> Any:
     return member if member is None or isinstance(member, str) else plain(getattr(member, "fingerprint", repr(member)))
 
 
-def _openai_tool(tool: Any, strict: bool | None) -> dict[str, Any]:
+def _openai_tool(tool: Any, strict: bool | None) -> dict[str, Any]:  # noqa: FBT001 - as LangChain names it
     """A tool in OpenAI's form; a provider's built-in one (a mapping with another type) as it is."""
     is_builtin = isinstance(tool, Mapping) and tool.get("type", "function") not in ("function", "object", "custom")
     return dict(tool) if is_builtin else convert_to_openai_tool(tool, strict=strict)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from contextlib import aclosing
-from typing import Any, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, AIMessageChunk, message_chunk_to_message
@@ -27,8 +27,9 @@ from leo_langchain._fingerprint import fingerprint_model, name_model
 from leo_langchain._native_call import NativeCall, prepare_call
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
+
     from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
-    from collections.abc import AsyncIterator, Iterator, Mapping
 
 __all__ = ["LangChainModel"]
 
@@ -66,7 +67,7 @@ class LangChainModel:
         self,
         model: BaseChatModel,
         *,
-        id: str | None = None,
+        id: str | None = None,  # noqa: A002 - the port's word
         family: str | None = None,
         prices: Mapping[str, Price | Mapping[str, float]] | None = None,
     ) -> None:
@@ -124,7 +125,7 @@ class LangChainModel:
             call = prepare_call(self.model, request)
             if self.model.rate_limiter:
                 self.model.rate_limiter.acquire(blocking=True)
-            result = self.model._generate(call.messages, stop=call.stop, **call.kwargs)
+            result = self.model._generate(call.messages, stop=call.stop, **call.kwargs)  # noqa: SLF001 - see the module
         except Exception as error:
             raise translate_error(error, provider=self._provider, model=self._name) from error
         return self._draft(_reply_of(result, self), call, started)
@@ -136,7 +137,7 @@ class LangChainModel:
             call = prepare_call(self.model, request)
             if self.model.rate_limiter:
                 await self.model.rate_limiter.aacquire(blocking=True)
-            result = await self.model._agenerate(call.messages, stop=call.stop, **call.kwargs)
+            result = await self.model._agenerate(call.messages, stop=call.stop, **call.kwargs)  # noqa: SLF001
         except Exception as error:
             raise translate_error(error, provider=self._provider, model=self._name) from error
         return self._draft(_reply_of(result, self), call, started)
@@ -152,7 +153,7 @@ class LangChainModel:
             if self.model.rate_limiter:
                 self.model.rate_limiter.acquire(blocking=True)
             full: AIMessageChunk | None = None
-            for piece in self.model._stream(call.messages, stop=call.stop, **call.kwargs):
+            for piece in self.model._stream(call.messages, stop=call.stop, **call.kwargs):  # noqa: SLF001
                 chunk = _chunk_message(piece)
                 full = chunk if full is None else full + chunk
                 yield from _pieces(chunk)
@@ -171,7 +172,8 @@ class LangChainModel:
             if self.model.rate_limiter:
                 await self.model.rate_limiter.aacquire(blocking=True)
             full: AIMessageChunk | None = None
-            async with aclosing(self.model._astream(call.messages, stop=call.stop, **call.kwargs)) as pieces:  # type: ignore[type-var] - it is a generator
+            pieces = self.model._astream(call.messages, stop=call.stop, **call.kwargs)  # noqa: SLF001 - as above
+            async with aclosing(cast("AsyncGenerator[ChatGenerationChunk]", pieces)):
                 async for piece in pieces:
                     chunk = _chunk_message(piece)
                     full = chunk if full is None else full + chunk
@@ -230,7 +232,7 @@ def _reply_of(result: ChatResult, member: LangChainModel) -> AIMessage:
         raise MalformedReplyError(message, provider=member.id.partition(":")[0], model=member.id)
     generation = result.generations[0]
     metadata = {**(result.llm_output or {}), **_metadata_of(generation)}
-    reply = generation.message.model_copy(update={"response_metadata": metadata})
+    reply = cast("AIMessage", generation.message).model_copy(update={"response_metadata": metadata})
     return _in_its_version(reply, member.model)
 
 

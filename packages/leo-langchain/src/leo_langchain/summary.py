@@ -18,6 +18,7 @@ from leo_langchain._convert import to_usage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
     from rich.table import Table
 
 __all__ = ["LEOSummary", "Ledger"]
@@ -71,7 +72,7 @@ class LEOSummary:
         return "\n".join(f"{name:<14}{value}" for name, value in self._rows())
 
     def __rich__(self) -> Table:
-        from rich.table import Table
+        from rich.table import Table  # noqa: PLC0415 - only where it is shown
 
         table = Table(title="LEO", show_header=False)
         for name, value in self._rows():

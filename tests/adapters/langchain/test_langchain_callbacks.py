@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import threading
 from typing import Any
@@ -140,9 +141,8 @@ def test_the_summary_shows_itself(model: LEOChatModel) -> None:
     summary = handler.summary()
     json.dumps(summary.to_dict())
     assert summary.to_dict()["routes"] == {"small": 1}
-    console = Console(record=True, width=100, file=open("/dev/null", "w"))  # noqa: PTH123, SIM115
+    console = Console(record=True, width=100, file=io.StringIO())
     console.print(summary)
-    console.file.close()
     for text in (str(summary), console.export_text(), summary._repr_html_()):
         assert "gpt-loopback 1" in text
         assert "$0." in text

@@ -20,7 +20,7 @@ from langchain_core.language_models.fake_chat_models import FakeListChatModel
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 from langchain_core.output_parsers import StrOutputParser
 from langchain_core.prompts import ChatPromptTemplate
-from langchain_core.runnables import RunnableBinding
+from langchain_core.runnables import ConfigurableField, RunnableBinding
 from langchain_core.tools import tool
 from langgraph.checkpoint.memory import InMemorySaver
 from pydantic import BaseModel, ValidationError
@@ -240,6 +240,8 @@ class TestIdentity:
             params(model="alias"),
             params(base_url="http://x"),
             params(cache=False),
+            params(use_cache="exact"),
+            params(prices={"m": {"input": 1.0, "output": 1.0}}),
             params(config=LEOConfig(audit_rate=0.5)),
         ]
         assert len(set(variants)) == len(variants)
@@ -364,6 +366,22 @@ class TestAnswers:
             hit = model.invoke("Hello")
         assert len(openai.requests) == 2
         assert hit.response_metadata["leo"]["cache"]["action"] == "off"
+
+    def test_exact_only(self, openai: OpenAIServer) -> None:
+        with LEOChatModel(small=chat_openai(openai.base_url), use_cache="exact") as model:
+            model.invoke("Name a colour, please.")
+            assert model.invoke("Name a colour, please.").response_metadata["leo"]["cache"]["hit"]
+            near = model.invoke("Please name a colour.").response_metadata["leo"]["cache"]
+        assert near["action"] == "miss"
+
+    def test_configurable_fields_keep_the_cache(self, openai: OpenAIServer, tmp_path: Path) -> None:
+        model = LEOChatModel(small=chat_openai(openai.base_url), store=str(tmp_path / "leo.db"))
+        runnable = model.configurable_fields(temperature=ConfigurableField(id="t"))
+        config: Any = {"configurable": {"t": 0.25}}
+        assert openai.requests == []
+        runnable.invoke("Hello", config)
+        assert openai.requests[0].body["temperature"] == 0.25
+        assert runnable.invoke("Hello", config).response_metadata["leo"]["cache"]["hit"]
 
     def test_entry_tags_allow_removal(self, model: LEOChatModel, openai: OpenAIServer) -> None:
         model.invoke("Hello", entry_tags=["doc-7"])
@@ -591,13 +609,11 @@ class TestErrors:
     def test_a_stream_that_dies(self, openai: OpenAIServer, named: bool) -> None:
         openai.fault = Fault(cut_after_events=4)
         member: Any = "openai:gpt-loopback" if named else chat_openai(openai.base_url)
-        shown = []
-        with (  # noqa: PT012
-            LEOChatModel(small=member, base_url=openai.base_url, api_key="sk", max_retries=0) as model,
-            pytest.raises(StreamInterruptedError) as caught,
-        ):
-            for chunk in model.stream("Hello"):
-                shown.append(chunk.text)  # noqa: PERF401
+        shown: list[str] = []
+        with LEOChatModel(small=member, base_url=openai.base_url, api_key="sk", max_retries=0) as model:
+            stream = model.stream("Hello")
+            with pytest.raises(StreamInterruptedError) as caught:
+                shown.extend(chunk.text for chunk in stream)
         assert caught.value.partial == "".join(shown) != ""
 
 

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 __all__ = ["fingerprint_model", "name_model", "plain"]
 
-_SECRET = re.compile(r"key|token(?!s)|secret|password|credential|authorization|cookie|headers", re.IGNORECASE)
+_SECRET = re.compile(
+    r"api_?key|access_?key|(?:^|_)(?:key|token)$|secret|password|credential|authorization|cookie|headers", re.IGNORECASE
+)
 _ENDPOINTS = ("openai_api_base", "anthropic_api_url", "base_url", "endpoint", "azure_endpoint", "api_base")
 
 

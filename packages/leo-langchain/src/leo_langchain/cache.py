@@ -245,7 +245,7 @@ def _read_prompt(prompt: str) -> tuple[tuple[Message, ...], list[Any] | None]:
         native: list[BaseMessage] = read_objects(prompt, "messages")
         extra = [None if isinstance(item, AIMessage) else item.additional_kwargs or None for item in native]
         return to_messages(native), extra if any(extra) else []
-    except Exception:  # noqa: BLE001 - as above
+    except Exception:  # noqa: BLE001 - what cannot be read is matched byte by byte
         return (Message(role="user", content=prompt),), None
 
 

@@ -99,7 +99,8 @@ class LEOChatModel(BaseChatModel):
         also ``saved_usage``. ``usage_metadata`` holds what was spent: nothing on a hit.
 
     The cache is inside: ``stream`` and ``stream_events`` are served from it as well, and LangChain's global cache is
-    not consulted. ``cache=False`` turns it off; ``invoke(..., cache="exact")`` matches exactly only.
+    not consulted. ``cache=False`` turns it off, ``use_cache="exact"`` matches exactly only; a call may say
+    ``invoke(..., cache=False)`` or ``cache="exact"`` for itself.
     """
 
     small: Any = None
@@ -118,6 +119,7 @@ class LEOChatModel(BaseChatModel):
     checker: Callable[..., bool | None] | None = Field(default=None, exclude=True)
     engine_seed: int | None = None
     prices: Mapping[str, Any] = Field(default_factory=dict)
+    use_cache: bool | Literal["exact"] = True
 
     model: str | None = None
     temperature: float | None = None
@@ -150,8 +152,8 @@ class LEOChatModel(BaseChatModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _refuse_unknown(cls, given: Any) -> Any:
-        """A misspelt argument is an error, not silently nothing."""
+    def _check_names(cls, given: Any) -> Any:
+        """A misspelt argument is an error, not silently nothing; ``cache=False`` means LEO's own cache too."""
         if not isinstance(given, Mapping):
             return given
         known = {*cls.model_fields, *(field.alias for field in cls.model_fields.values() if field.alias)}
@@ -161,6 +163,8 @@ class LEOChatModel(BaseChatModel):
                 hint = f"; did you mean {near[0]!r}?" if near else ""
                 message = f"LEOChatModel has no argument {name!r}{hint}"
                 raise ConfigError(message)
+        if given.get("cache") is False and "use_cache" not in given:
+            return {**given, "use_cache": False}
         return given
 
     @model_validator(mode="after")
@@ -280,7 +284,8 @@ class LEOChatModel(BaseChatModel):
             "tenant": self._tenant_of(None),
             **{name: getattr(self, name) for name in _DEFAULTS if name != "tenant"},
             "base_url": plain(self.base_url),
-            "cache": not self._cache_is_off,
+            "use_cache": self.use_cache,
+            "prices": plain(self.prices),
         }
 
     @classmethod
@@ -356,16 +361,11 @@ class LEOChatModel(BaseChatModel):
     def _tenant_of(self, given: str | None) -> str:
         return given or current_tenant() or self.tenant or "default"
 
-    @property
-    def _cache_is_off(self) -> bool:
-        return self.cache is False and "cache" in self.model_fields_set
-
     def _request(self, messages: list[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any]) -> Request:
         defaults = {name: getattr(self, name) for name in _DEFAULTS}
         defaults["tenant"] = self._tenant_of(kwargs.get("tenant"))
         defaults["session"] = current_session()
-        if self._cache_is_off:
-            defaults["cache"] = False
+        defaults["cache"] = self.use_cache
         return build_request(messages, stop, kwargs, defaults=defaults)
 
     # ---------------------------------------------------------------------------------------------------- answers

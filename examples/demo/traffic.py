@@ -28,6 +28,12 @@ TOPICS = (
         "On weekdays, when does the shop open?",
         "When exactly does the shop open on weekdays?",
     )),
+    Topic(fact="opens at 10:00", wordings=(
+        "When does the shop open on Saturdays?",
+        "When is the shop opening on Saturdays?",
+        "On Saturdays, when does the shop open?",
+        "When exactly does the shop open on Saturdays?",
+    )),
     Topic(fact="89 euros", wordings=(
         "How much does a full service cost?",
         "How much does the full service cost?",
@@ -55,6 +61,11 @@ TOPICS = (
         "How much does renting a city bike cost a day?",
         "How much does renting a city bike cost per day?",
         "What does renting a city bike cost a day?",
+    )),
+    Topic(fact="60 euros", wordings=(
+        "How much does renting a cargo bike for 2 days cost?",
+        "How much does it cost renting a cargo bike for 2 days?",
+        "What does renting a cargo bike for 2 days cost?",
     )),
     Topic(fact="50 euros", wordings=(
         "How much is the deposit for a city bike?",
@@ -100,36 +111,37 @@ TOPICS = (
     )),
 )  # fmt: skip
 
-MANNERS = ("{}", "{}", "{}", "{} ", "Hi, {}", "{} Thanks!", "Please: {}")
+MANNERS = ("{}", "{}", "{}", "Hi, {}", "{} Thanks!", "Please: {}")
 
 HELD_BACK = (
     "How much does one full service cost?",
     "How many kilograms could the child seat carry?",
     "How much would the puncture repair cost?",
-    "When does the shop open on weekdays, please?",
+    "When is the shop opening on weekdays, please?",
 )
-"""Paraphrases that are not among the wordings: what a new customer may ask."""
+"""Paraphrases that are not among the wordings: what new customers may ask."""
 
 NEAR_MISSES = (
-    ("another day", "When does the shop open on Saturdays?"),
-    ("a negation", "Can helmets not be returned once they have been worn?"),
-    ("another number", "Within how many hours are 24 brake pads replaced?"),
+    ("another number", "How much does renting a cargo bike for 7 days cost?", "160 euros"),
+    ("a negation", "Can helmets not be returned once they have been worn?", "cannot be returned"),
+    ("another day", "When does the shop open on Sundays?", "closed all day"),
 )
+"""What is different, the question, and the fact that its own answer must contain."""
 
 
 def draw_questions(count: int, seed: int) -> list[tuple[Topic, str]]:
     """A seeded stream of questions: some topics are asked for more often, and people write differently."""
-    chance = random.Random(seed)
+    chance = random.Random(seed)  # noqa: S311 - repeatable traffic, no secret
     popularity = [1 / (place + 4) for place in range(len(TOPICS))]
     topics = chance.choices(TOPICS, weights=popularity, k=count)
     return [(topic, _write(chance.choice(topic.wordings), chance)) for topic in topics]
 
 
 def _write(wording: str, chance: random.Random) -> str:
-    manner = chance.choice(MANNERS)
-    text = wording if chance.random() < 0.7 else wording[0].lower() + wording[1:]
-    text = text if chance.random() < 0.85 else text.rstrip("?")
-    return manner.format(text).strip()
+    text = wording if chance.random() < 0.7 else wording[0].lower() + wording[1:]  # noqa: PLR2004 - habits of writers
+    if chance.random() < 0.15:  # noqa: PLR2004
+        return text.rstrip("?")
+    return chance.choice(MANNERS).format(text)
 
 
 def has_fact(topic: Topic, answer: str) -> bool:

@@ -308,6 +308,7 @@ class TestAnswers:
         receipt = model.leo.log.get(facts["receipt"])
         verify_receipt(receipt, public_key=model.leo.public_key)
         assert model.leo.explain(message)["receipt"] == facts["receipt"]
+        model.leo.flush()
         model.leo.feedback(message, wrong=True)
         model.leo.flush()
         assert not model.invoke("Hello").response_metadata["leo"]["cache"]["hit"]

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 
 from leo_core.engine.aftermath import keep
 from leo_core.engine.drivers import arun, run
-from leo_core.engine.effects import CountHit, EmbedTexts, Entropy, HandOver, Notify, Now
+from leo_core.engine.effects import CountHit, EmbedTexts, Entropy, HandOver, Notify, Now, Recall
 from leo_core.engine.lookup import consult_cache
 from leo_core.records import CacheDecision, CacheEntry, Route, Usage
 from leo_core.stages.cache.identity import identify
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from leo_core.engine.effects import Pipeline
     from leo_core.engine.plan import Plan
@@ -31,10 +31,16 @@ MOST_OPEN = 10_000
 
 
 class AnswerCache:
-    """Look-up, update and clearing of kept answers, without members."""
+    """Look-up, update and clearing of kept answers, without members.
 
-    def __init__(self, world: World, plan: Plan) -> None:
-        self._world, self._plan = world, plan
+    Args:
+        world: Where effects are performed.
+        plan: Policies.
+        warm_up: Awaited before anything runs on an event loop, so that nothing has to be compiled there.
+    """
+
+    def __init__(self, world: World, plan: Plan, warm_up: Callable[[], Awaitable[None]]) -> None:
+        self._world, self._plan, self._warm_up = world, plan, warm_up
         self._open: OrderedDict[tuple[str, str], tuple[CacheDecision, CacheEntry | None]] = OrderedDict()
         self._lock = Lock()
 
@@ -44,6 +50,7 @@ class AnswerCache:
 
     async def alookup(self, request: Request) -> tuple[CacheDecision, CacheEntry | None]:
         """:meth:`lookup` without blocking the event loop."""
+        await self._warm_up()
         return await arun(self._lookup(request), self._world)
 
     def update(
@@ -68,6 +75,7 @@ class AnswerCache:
         metadata: Mapping[str, Json] | None = None,
     ) -> None:
         """:meth:`update` without blocking the event loop."""
+        await self._warm_up()
         await arun(self._update(request, message, model, usage or Usage(), metadata or {}), self._world)
 
     def clear(self, tenant: str | None = None) -> int:
@@ -80,6 +88,7 @@ class AnswerCache:
     # ---------------------------------------------------------------------------------------------- pipelines
 
     def _lookup(self, request: Request) -> Pipeline[tuple[CacheDecision, CacheEntry | None]]:
+        yield from Recall(request.tenant)
         identity, embedding = yield from self._look_at(request)
         decision, entry = yield from consult_cache(request, identity, embedding, -1, self._plan)
         if decision.hit and entry is not None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from leo_core.config import LEOConfig
+    from leo_core.engine.store_guard import StoreGuard
     from leo_core.ports import Store
     from leo_core.records import Observation, Vector
 
@@ -36,13 +37,15 @@ class KnowledgeBase:
 
     Args:
         store: Where observations are kept.
+        guard: Runs what reads the store; knowledge that cannot be read is not known, and is asked for again.
         config: Settings of the stages.
         dimension: Dimension of the embeddings.
     """
 
-    def __init__(self, store: Store, config: LEOConfig, dimension: int) -> None:
-        self._store, self._config, self._dimension = store, config, dimension
+    def __init__(self, store: Store, guard: StoreGuard, config: LEOConfig, dimension: int) -> None:
+        self._store, self._guard, self._config, self._dimension = store, guard, config, dimension
         self._lock = threading.RLock()
+        self._refreshing = threading.Lock()
         self._known: dict[str, Known] = {}
         self._memories: OrderedDict[tuple[str, str], MemoryState] = OrderedDict()
         self._unsaved: dict[str, int] = {}
@@ -57,6 +60,9 @@ class KnowledgeBase:
 
     def recall(self, tenant: str, session: str | None = None) -> Known:
         """What is known of a tenant and a session."""
+        if not self._opened:
+            self.refresh()
+            self._opened = True
         with self._lock:
             known = self._load(tenant)
             memory = self._memories.get((tenant, session)) if session is not None else None
@@ -90,13 +96,19 @@ class KnowledgeBase:
             raise
 
     def refresh(self) -> None:
-        """Fold in what other processes observed since the last time."""
-        with self._lock:
-            for number, observation in self._store.observations(self._seen):
-                self._seen = number
-                if observation.body.get("by") != self._writer:
-                    known = self._load(observation.tenant)
+        """Fold in what other processes observed since the last time. Nobody waits while the store is read."""
+        with self._refreshing:
+            found = self._guard.attempt("observations", lambda: tuple(self._store.observations(self._seen)), ())
+            foreign = [item for _, item in found if item.body.get("by") != self._writer]
+            strangers = {item.tenant for item in foreign} - self._known.keys()
+            fresh = {tenant: self._start(tenant) for tenant in strangers}
+            with self._lock:
+                for tenant, known in fresh.items():
+                    self._known.setdefault(tenant, known)
+                for observation in foreign:
+                    known = self._known[observation.tenant]
                     self._known[observation.tenant] = fold(known, observation, self._config)
+            self._seen = found[-1][0] if found else self._seen
 
     def learn_novelty(self, tenant: str, vector: Vector, draw: float) -> bool:
         """Fold a vector into the novelty state; tells whether it is time to save it."""
@@ -124,14 +136,15 @@ class KnowledgeBase:
                 self._memories.popitem(last=False)
 
     def _load(self, tenant: str) -> Known:
-        if not self._opened:
-            self._opened = True
-            self.refresh()
         if tenant not in self._known:
             self._known[tenant] = self._start(tenant)
         return self._known[tenant]
 
     def _start(self, tenant: str) -> Known:
         known = Known.fresh(self._dimension)
+        novelty = self._guard.attempt("load_state", lambda: self._saved_novelty(tenant), None)
+        return known if novelty is None else replace(known, novelty=novelty)
+
+    def _saved_novelty(self, tenant: str) -> NoveltyState | None:
         blob = self._store.load_state(tenant, "novelty")
-        return known if blob is None else replace(known, novelty=NoveltyState.from_bytes(blob))
+        return None if blob is None else NoveltyState.from_bytes(blob)

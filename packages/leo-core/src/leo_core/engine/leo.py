@@ -93,7 +93,7 @@ class LEO:
             seed=seed,
             clock=clock,
         )
-        self.cache = AnswerCache(self._world, self._plan)
+        self.cache = AnswerCache(self._world, self._plan, self._awarm_up)
         self._recent: OrderedDict[str, tuple[Request, Answer]] = OrderedDict()
         self._lock = threading.Lock()
         self._closed = False

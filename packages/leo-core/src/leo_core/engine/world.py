@@ -78,8 +78,8 @@ class World:
     ) -> None:
         self.store, self.log, self.embedder, self.config = store, log, embedder, config
         self._clock, self._chance, self._listeners, self._checker = clock, chance, tuple(listeners), checker
-        self.knowledge = KnowledgeBase(store, config, embedder.fingerprint.dimension)
         self.guard = StoreGuard(self._store_failed)
+        self.knowledge = KnowledgeBase(store, self.guard, config, embedder.fingerprint.dimension)
         self.background = Background(lambda job: job(), capacity=config.background_capacity)
         self.counts: Counter[str] = Counter()
         self._pending: dict[tuple[str, str], CacheEntry] = {}
@@ -180,7 +180,7 @@ class World:
     def _recall(self, effect: ask.Recall) -> Known:
         if self._clock.monotonic() - self._refreshed > REFRESH_EVERY_S:
             self._refreshed = self._clock.monotonic()
-            self.background.try_submit(lambda: self.guard.attempt("refresh", self.knowledge.refresh, None))
+            self.background.try_submit(self.knowledge.refresh)
         return self.knowledge.recall(effect.tenant, effect.session)
 
     def _decide(self, effect: ask.Decide[Any]) -> Any:

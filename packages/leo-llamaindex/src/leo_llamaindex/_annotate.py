@@ -1,0 +1,100 @@
+"""The facts of LEO's answers in ``response.metadata["leo"]`` of a query engine.
+
+A response synthesizer keeps the text of an answer only, and it is the synthesizer that makes the response. It does
+say when it begins and when it is done, through LlamaIndex's instrumentation, and the second event carries the very
+response that the caller gets. So a small handler hangs on the synthesizers' own dispatcher: it opens a sheet at the
+beginning, each ``LEOLLM`` that answers meanwhile writes its facts there, and the handler puts the sheet into the
+response's metadata. The sheet travels in a context variable, so concurrent queries do not mix, also between threads
+and tasks. A streamed response gets its facts when its stream ends.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from contextvars import ContextVar
+from typing import Any
+
+from llama_index.core.instrumentation import get_dispatcher
+from llama_index.core.instrumentation.event_handlers import BaseEventHandler
+from llama_index.core.instrumentation.events import BaseEvent
+from llama_index.core.instrumentation.events.span import SpanDropEvent
+from llama_index.core.instrumentation.events.synthesis import SynthesizeEndEvent, SynthesizeStartEvent
+
+from leo_core.records import Json
+
+__all__ = ["Sheet", "current_sheet", "watch_synthesizers"]
+
+_SYNTHESIZERS = "llama_index.core.response_synthesizers.base"
+_lock = threading.Lock()
+
+
+class Sheet:
+    """What LEO's answers during one synthesis have to say.
+
+    Args:
+        span_id: The synthesis.
+        before: The sheet of the synthesis around it, if there is one.
+    """
+
+    def __init__(self, span_id: str | None, before: Sheet | None) -> None:
+        self.span_id, self.before = span_id, before
+        self._facts: list[Mapping[str, Json]] = []
+        self._metadata: dict[str, Any] | None = None
+        self._lock = threading.Lock()
+
+    def add(self, facts: Mapping[str, Json]) -> None:
+        """Write down the facts of an answer; a response that is there already gets them at once."""
+        with self._lock:
+            self._facts.append(facts)
+            self._publish()
+
+    def attach(self, response: Any) -> None:
+        """Put the facts, and those still to come, into the response's metadata."""
+        if response.metadata is None:
+            response.metadata = {}
+        with self._lock:
+            self._metadata = response.metadata
+            self._publish()
+
+    def _publish(self) -> None:
+        if self._metadata is not None and self._facts:
+            self._metadata["leo"] = {**self._facts[-1], "answers": list(self._facts)}
+
+
+_SHEET: ContextVar[Sheet | None] = ContextVar("leo_sheet", default=None)
+
+
+def current_sheet() -> Sheet | None:
+    """The sheet of the synthesis under way in this context."""
+    return _SHEET.get()
+
+
+class _SynthesisWatcher(BaseEventHandler):
+    """Opens a sheet when a synthesis begins, and hands it over when it is done."""
+
+    @classmethod
+    def class_name(cls) -> str:
+        """Name of the class."""
+        return "LEOSynthesisWatcher"
+
+    def handle(self, event: BaseEvent, **_: Any) -> None:
+        """Take note of an event of a synthesizer."""
+        sheet = _SHEET.get()
+        if isinstance(event, SynthesizeStartEvent):
+            _SHEET.set(Sheet(event.span_id, sheet))
+        elif sheet is None or sheet.span_id != event.span_id:
+            return
+        elif isinstance(event, SynthesizeEndEvent):
+            sheet.attach(event.response)
+            _SHEET.set(sheet.before)
+        elif isinstance(event, SpanDropEvent):
+            _SHEET.set(sheet.before)
+
+
+def watch_synthesizers() -> None:
+    """Hang the handler on the synthesizers' dispatcher, once per process."""
+    dispatcher = get_dispatcher(_SYNTHESIZERS)
+    with _lock:
+        if not any(isinstance(handler, _SynthesisWatcher) for handler in dispatcher.event_handlers):
+            dispatcher.add_event_handler(_SynthesisWatcher())

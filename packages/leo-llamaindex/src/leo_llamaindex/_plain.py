@@ -1,0 +1,44 @@
+"""Settings as plain values, without their secrets."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from enum import Enum
+from pathlib import PurePath
+from typing import Any
+
+from pydantic import SecretBytes, SecretStr
+
+from leo_core.records import Json
+
+__all__ = ["plain", "without_user"]
+
+_SECRET = re.compile(r"key|token(?!s)|secret|password|credential|authorization|cookie|headers", re.IGNORECASE)
+_USER = re.compile(r"(?<=://)[^/@\s]*@")
+
+
+def plain(value: Any) -> Json:
+    """A value as JSON, without secrets; what JSON cannot say is named by its class."""
+    if isinstance(value, Enum):
+        return plain(value.value)
+    if isinstance(value, str):
+        return without_user(value)
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    if isinstance(value, PurePath):
+        return str(value)
+    if isinstance(value, Mapping):
+        return {
+            str(name): plain(inner)
+            for name, inner in sorted(value.items(), key=lambda item: str(item[0]))
+            if not _SECRET.search(str(name)) and not isinstance(inner, SecretStr | SecretBytes)
+        }
+    if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray):
+        return [plain(inner) for inner in value]
+    return f"<{type(value).__qualname__}>"
+
+
+def without_user(address: str) -> str:
+    """An address without the name and password that may stand in it."""
+    return _USER.sub("", address)

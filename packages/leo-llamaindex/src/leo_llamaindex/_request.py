@@ -1,0 +1,83 @@
+"""From a call of the LLM to a request of the core."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from llama_index.core.base.llms.types import ChatMessage
+from pydantic import BaseModel
+
+from leo_core.engine.requests import make_request, parse_route
+from leo_core.errors import ConfigError
+from leo_core.records import Json, Request, Route
+from leo_llamaindex._convert import to_messages
+from leo_llamaindex._tools import to_tool, to_tool_choice
+
+__all__ = ["build_request"]
+
+_NOT_NAME = re.compile(r"[^A-Za-z0-9_-]")
+_PLAIN = (
+    "temperature", "top_p", "max_tokens", "seed", "max_error", "max_cost_usd", "max_latency_s", "cache", "tenant",
+    "session", "model",
+)  # fmt: skip
+_OWN = frozenset({*_PLAIN, "stop", "tools", "tool_choice", "response_format", "route", "entry_tags", "stream"})
+
+
+def build_request(
+    messages: Sequence[ChatMessage], given: Mapping[str, Any], *, defaults: Mapping[str, Any]
+) -> Request:
+    """The request that a call amounts to.
+
+    Args:
+        messages: The conversation.
+        given: Keywords of this call; those that are not LEO's own go to the provider as they are.
+        defaults: What the LLM was made with.
+
+    Raises:
+        ConfigError: A keyword has an unusable value.
+        RequestError: A message or a constraint is unusable.
+    """
+    asked = {**defaults, **{name: value for name, value in given.items() if value is not None}}
+    tools = tuple(to_tool(tool) for tool in asked.get("tools") or ())
+    route = asked.get("route")
+    return make_request(
+        Request(messages=to_messages(messages)),
+        **{name: asked.get(name) for name in _PLAIN},
+        stop=_as_tuple(asked.get("stop")),
+        tools=tools,
+        tool_choice=to_tool_choice(asked.get("tool_choice"), [str(tool.get("name")) for tool in tools]),
+        response_format=_to_format(asked.get("response_format")),
+        route=route if route is None or isinstance(route, Route) else parse_route(str(route)),
+        tags=_as_tuple(asked.get("entry_tags")),
+        options=_options(given, has_tools=bool(tools)),
+    )
+
+
+def _as_tuple(value: Sequence[str] | str | None) -> tuple[str, ...]:
+    return (value,) if isinstance(value, str) else tuple(value or ())
+
+
+def _options(given: Mapping[str, Any], *, has_tools: bool) -> dict[str, Json]:
+    return {
+        name: value
+        for name, value in given.items()
+        if name not in _OWN and value is not None and (has_tools or name != "parallel_tool_calls")
+    }
+
+
+def _to_format(given: object) -> Mapping[str, Json] | None:
+    """A response format in OpenAI's form, the neutral one, or as a pydantic class."""
+    if isinstance(given, type) and issubclass(given, BaseModel):
+        return {"type": "json_schema", "name": _NOT_NAME.sub("_", given.__name__), "schema": given.model_json_schema()}
+    if given is None or (isinstance(given, Mapping) and given.get("type") == "text"):
+        return None
+    if isinstance(given, Mapping) and given.get("type") == "json_object":
+        return {"type": "json_object"}
+    if isinstance(given, Mapping) and given.get("type") == "json_schema":
+        inner = given.get("json_schema", given)
+        named = {name: inner[name] for name in ("name", "schema", "strict") if inner.get(name) is not None}
+        return {"type": "json_schema", "name": "answer", **named}
+    message = f"response_format={type(given).__name__} is not understood: give a pydantic class or OpenAI's mapping"
+    raise ConfigError(message)

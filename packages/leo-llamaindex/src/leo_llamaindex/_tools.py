@@ -1,0 +1,139 @@
+"""Tools: LlamaIndex's as the core's neutral form and back, and tool calls out of responses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
+
+from llama_index.core.base.llms.types import ChatMessage, ChatResponse, ToolCallBlock
+from llama_index.core.llms.llm import ToolSelection
+from llama_index.core.llms.utils import parse_partial_json
+from llama_index.core.tools import BaseTool
+from llama_index.core.tools.types import ToolMetadata
+
+from leo_core.errors import ConfigError
+from leo_core.records import Json
+from leo_llamaindex._convert import read_legacy_call
+
+__all__ = ["SchemaTool", "keep_one_call", "read_tool_calls", "to_tool", "to_tool_choice"]
+
+_CHOICES = {"required": "any", "any": "any", "auto": "auto", "none": "none"}
+
+
+def to_tool(tool: BaseTool | Mapping[str, Any]) -> dict[str, Json]:
+    """A tool as ``{"name", "description", "parameters", "strict"?}``.
+
+    Args:
+        tool: A tool of LlamaIndex, or a mapping in OpenAI's form or in the neutral one.
+    """
+    spec = tool if isinstance(tool, Mapping) else tool.metadata.to_openai_tool(skip_length_check=True)
+    function = spec.get("function", spec)
+    return dict(function)
+
+
+def to_tool_choice(choice: object, names: Sequence[str] = ()) -> str | None:
+    """A tool choice in any of the usual forms as ``None``, ``"auto"``, ``"any"``, ``"none"`` or a tool's name.
+
+    Args:
+        choice: ``None``, a bool, ``"any"``, ``"required"``, a name, or OpenAI's or Anthropic's mapping.
+        names: Names of the tools; a tool may be called ``"any"``.
+
+    Raises:
+        ConfigError: The form is unknown.
+    """
+    if choice is None or isinstance(choice, bool):
+        return "any" if choice else None
+    if isinstance(choice, str):
+        return choice if choice in names else _CHOICES.get(choice, choice)
+    if isinstance(choice, Mapping):
+        function = choice.get("function")
+        name = function.get("name") if isinstance(function, Mapping) else choice.get("name")
+        if name or choice.get("type") in _CHOICES:
+            return str(name) if name else _CHOICES[choice["type"]]
+    message = f"tool_choice={choice!r} is not understood: use 'auto', 'any', 'none' or the name of a tool"
+    raise ConfigError(message)
+
+
+# --------------------------------------------------------------------------------------- tools for members
+
+
+@dataclass
+class _SchemaMetadata(ToolMetadata):
+    """Metadata whose parameters are a JSON schema instead of a pydantic class."""
+
+    parameters: dict[str, Any] = field(default_factory=dict)
+
+    def get_parameters_dict(self) -> dict[str, Any]:
+        return self.parameters
+
+
+class SchemaTool(BaseTool):
+    """A tool that is described to a model and that nobody calls here: the caller has the function."""
+
+    def __init__(self, tool: Mapping[str, Json]) -> None:
+        self._metadata = _SchemaMetadata(
+            description=str(tool.get("description") or tool["name"]),
+            name=str(tool["name"]),
+            fn_schema=None,
+            parameters=dict(tool.get("parameters") or {"type": "object", "properties": {}}),
+        )
+
+    @property
+    def metadata(self) -> ToolMetadata:
+        """Name, description and schema."""
+        return self._metadata
+
+    def __call__(self, input: Any) -> NoReturn:  # noqa: A002, ARG002 - the base class's signature
+        """Refuse.
+
+        Raises:
+            ConfigError: Always.
+        """
+        message = f"the tool {self._metadata.name!r} is only described here; call the caller's own"
+        raise ConfigError(message)
+
+
+# ---------------------------------------------------------------------------------------- calls in responses
+
+
+def read_tool_calls(response: ChatResponse) -> list[ToolSelection]:
+    """The tool calls of a response, from its blocks or else from ``additional_kwargs``; half-streamed ones too."""
+    blocks = [block for block in response.message.blocks if isinstance(block, ToolCallBlock)]
+    if blocks:
+        return [
+            ToolSelection(
+                tool_id=block.tool_call_id or "", tool_name=block.tool_name, tool_kwargs=_arguments(block.tool_kwargs)
+            )
+            for block in blocks
+        ]
+    legacy = response.message.additional_kwargs.get("tool_calls") or ()
+    calls = [call if isinstance(call, ToolSelection) else read_legacy_call(call) for call in legacy]
+    return [
+        call
+        if isinstance(call, ToolSelection)
+        else ToolSelection(tool_id=call.id, tool_name=call.name, tool_kwargs=dict(call.arguments))
+        for call in calls
+    ]
+
+
+def _arguments(given: dict[str, Any] | str) -> dict[str, Any]:
+    if not isinstance(given, str):
+        return given
+    try:
+        parsed = parse_partial_json(given)
+    except ValueError:
+        return {}
+    return parsed if isinstance(parsed, dict) else {}
+
+
+def keep_one_call(response: ChatResponse) -> ChatResponse:
+    """The response with its first tool call only."""
+    calls = [block for block in response.message.blocks if isinstance(block, ToolCallBlock)]
+    if len(calls) < 2:  # noqa: PLR2004 - more than one
+        return response
+    blocks = [block for block in response.message.blocks if not isinstance(block, ToolCallBlock) or block is calls[0]]
+    message = ChatMessage(
+        role=response.message.role, blocks=blocks, additional_kwargs=response.message.additional_kwargs
+    )
+    return response.model_copy(update={"message": message})

@@ -30,6 +30,7 @@ from steps import (
     show_own_time,
     show_routes,
     stream_answers,
+    undo_wrong_hits,
     vote,
 )
 
@@ -77,10 +78,12 @@ def walk(store: Path, out: Path, console: Console) -> Iterator[Section]:
         shop: Shop = open_shop(store)
         stack.callback(shop.model.close)
         shop.model.leo.warm_up()
-        traffic, seen = let_traffic_through(shop)
+        traffic, seen, wrong = let_traffic_through(shop)
         yield traffic
         yield serve_paraphrase(shop)
         yield refuse_near_misses(shop)
+        if wrong:
+            yield undo_wrong_hits(shop, wrong)
         yield show_routes(seen)
         yield vote(shop)
         yield stream_answers(shop, console)
@@ -94,7 +97,7 @@ def walk(store: Path, out: Path, console: Console) -> Iterator[Section]:
 
 
 def _tiles(sections: list[Section]) -> list[tuple[str, str]]:
-    traffic, costs, receipts = sections[0], sections[8], sections[9]
+    traffic, costs, receipts = (_find(sections, title) for title in ("Explore before serving", "Spent and saved", "Receipts"))
     figures = dict(costs.rows)
     return [
         (traffic.rows[0][1], "requests explored, before and beside serving"),
@@ -104,6 +107,10 @@ def _tiles(sections: list[Section]) -> list[tuple[str, str]]:
         (figures["spent"], "spent, at the demo's price tags"),
         (receipts.claim.split(" ", 1)[0], "receipts verified offline"),
     ]
+
+
+def _find(sections: list[Section], title: str) -> Section:
+    return next(section for section in sections if section.title == title)
 
 
 def _fresh_store(out: Path) -> Path:

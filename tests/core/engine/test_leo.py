@@ -479,3 +479,12 @@ def test_the_cache_keeps_no_more_than_it_may():
         assert leo.store.count_entries() == 3
         assert leo.ask(f"{QUESTION} 9").cache.hit
         assert not leo.ask(f"{QUESTION} 0").cache.hit
+
+
+def test_the_newest_of_two_answers_on_their_way_to_the_store_is_served():
+    request = Request(messages=(Message(role="user", content=QUESTION),))
+    with LEO() as leo:
+        for number in range(300):
+            leo.cache.update(request, Message(role="assistant", content=str(number)))
+            _, entry = leo.cache.lookup(request)
+            assert entry.message.text == str(number)

@@ -1,1 +1,23 @@
-"""LEO."""
+"""LEO for LlamaIndex: an LLM and a node postprocessor whose answers carry receipts."""
+
+from __future__ import annotations
+
+from leo_llamaindex._version import __version__
+from leo_llamaindex.events import LEOCacheHitEvent, LEOProofEvent, LEORouteEvent, LEOVerifyEvent
+from leo_llamaindex.handler import LEOEventHandler, LEOSummary
+from leo_llamaindex.llm import LEOLLM
+from leo_llamaindex.members import LlamaIndexModel
+from leo_llamaindex.postprocessor import LEONodePostprocessor
+
+__all__ = [
+    "LEOLLM",
+    "LEOCacheHitEvent",
+    "LEOEventHandler",
+    "LEONodePostprocessor",
+    "LEOProofEvent",
+    "LEORouteEvent",
+    "LEOSummary",
+    "LEOVerifyEvent",
+    "LlamaIndexModel",
+    "__version__",
+]

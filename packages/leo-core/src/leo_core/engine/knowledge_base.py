@@ -98,7 +98,8 @@ class KnowledgeBase:
     def refresh(self) -> None:
         """Fold in what other processes observed since the last time. Nobody waits while the store is read."""
         with self._refreshing:
-            found = self._guard.attempt("observations", lambda: tuple(self._store.observations(self._seen)), ())
+            nothing: tuple[tuple[int, Observation], ...] = ()
+            found = self._guard.attempt("observations", lambda: tuple(self._store.observations(self._seen)), nothing)
             foreign = [item for _, item in found if item.body.get("by") != self._writer]
             strangers = {item.tenant for item in foreign} - self._known.keys()
             fresh = {tenant: self._start(tenant) for tenant in strangers}

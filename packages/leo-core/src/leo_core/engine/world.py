@@ -292,5 +292,9 @@ class World:
             run(effect.job(), self)
             self._write_knowledge()
         finally:
-            if effect.entry is not None:
-                self._pending.pop((effect.entry.tenant, effect.entry.exact_key), None)
+            self._unmark_pending(effect.entry)
+
+    def _unmark_pending(self, entry: CacheEntry | None) -> None:
+        """The store has the entry now, unless a newer answer to the same request is already on its way."""
+        if entry is not None and self._pending.get((entry.tenant, entry.exact_key)) is entry:
+            del self._pending[entry.tenant, entry.exact_key]

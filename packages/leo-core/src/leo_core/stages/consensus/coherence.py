@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-__all__ = ["find_outliers", "measure_agreement"]
+__all__ = ["find_outliers", "measure_agreement", "measure_alignment"]
 
 _TOLERANCE = 1e-8
 _MAX_ITERATIONS = 500
@@ -55,6 +55,36 @@ def measure_agreement(vectors: npt.NDArray[np.float32], weights: Sequence[float]
         converged=bool(found.converged),
         distances=tuple(float(distance) for distance in found.distances),
     )
+
+
+def measure_alignment(
+    vectors: npt.NDArray[np.float32], weights: Sequence[float] | None = None
+) -> tuple[float, ...]:
+    """Cosine of each vector with the robust centre of all: their geometric median.
+
+    Args:
+        vectors: One row per item, shape (m, d).
+        weights: Weight of each row in the median, shape (m,), at least 0 and not all 0; equal by default.
+
+    Returns:
+        m cosines in [-1, 1]; 0 for a row of zeros, and for all where the median is the origin.
+
+    Raises:
+        RequestError: The vectors are not finite rows, one for each weight.
+    """
+    from leo_core.kernels.geometric_median import find_geometric_median  # noqa: PLC0415 - loads numba
+
+    points = np.ascontiguousarray(vectors, dtype=np.float64)
+    shares = np.ones(len(points)) if weights is None else np.asarray(weights, dtype=np.float64)
+    if points.ndim != 2 or points.shape[0] != len(shares) or not np.isfinite(points).all():  # noqa: PLR2004
+        message = f"vectors of shape {points.shape} do not hold one finite row for each of {len(shares)} weights"
+        raise RequestError(message)
+    if not len(points):
+        return ()
+    centre = find_geometric_median(points, shares, _TOLERANCE, _MAX_ITERATIONS).point
+    lengths = np.linalg.norm(points, axis=1) * np.linalg.norm(centre)
+    cosines = np.where(lengths > 0.0, points @ centre / np.where(lengths > 0.0, lengths, 1.0), 0.0)
+    return tuple(float(cosine) for cosine in np.clip(cosines, -1.0, 1.0))
 
 
 def find_outliers(distances: Sequence[float], cutoff: float) -> tuple[bool, ...]:

@@ -1,0 +1,39 @@
+"""Settings of one LLM and of one call."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from llama_index.core.instrumentation.dispatcher import active_instrument_tags
+from pydantic import SecretStr
+
+from leo_core.config import LEOConfig
+
+__all__ = ["configure", "current_tags", "reveal"]
+
+_TAGS = ("tenant", "session")
+
+
+def configure(config: LEOConfig | None, max_wrong_hits: float | None) -> LEOConfig:
+    """The settings, with the cache's promise where it was given apart."""
+    settings = config or LEOConfig()
+    if max_wrong_hits is None:
+        return settings
+    return replace(settings, cache=replace(settings.cache, max_wrong_hits=max_wrong_hits))
+
+
+def current_tags() -> dict[str, Any]:
+    """Tenant and session from LlamaIndex's ``instrument_tags``, where an enclosing block sets them.
+
+    It reaches calls that a query engine or an agent makes, which take no keywords.
+    """
+    tags = active_instrument_tags.get()
+    return {name: str(tags[name]) for name in _TAGS if tags.get(name)}
+
+
+def reveal(key: SecretStr | dict[str, SecretStr] | None) -> str | dict[str, str] | None:
+    """A key, or keys by provider, in the clear."""
+    if isinstance(key, dict):
+        return {provider: secret.get_secret_value() for provider, secret in key.items()}
+    return None if key is None else key.get_secret_value()

@@ -1,0 +1,157 @@
+"""Ordering of retrieved nodes by how well they agree with each other."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from llama_index.core.callbacks import CBEventType, EventPayload
+from llama_index.core.instrumentation import get_dispatcher
+from llama_index.core.instrumentation.events.rerank import ReRankEndEvent, ReRankStartEvent
+from llama_index.core.postprocessor.types import BaseNodePostprocessor
+from llama_index.core.schema import MetadataMode, NodeWithScore, QueryBundle
+from pydantic import Field, PrivateAttr, field_serializer
+
+from leo_core.errors import ConfigError
+from leo_core.ports import Embedder
+from leo_llamaindex._panel import Lazy
+
+__all__ = ["LEONodePostprocessor"]
+
+_dispatcher = get_dispatcher(__name__)
+Rows = npt.NDArray[np.float32]
+
+
+class LEONodePostprocessor(BaseNodePostprocessor):
+    """Puts nodes that the others bear out first, and drops those that say the same again.
+
+    The agreement of a node is the cosine of its embedding with the robust centre of all nodes (their geometric
+    median, which up to half of them cannot move far), mapped to [0, 1]. It is blended with the retriever's score,
+    scaled to [0, 1] over the nodes; where a node has no score, the cosine with the query stands in. Each node is
+    returned as a new ``NodeWithScore`` whose score is the blend.
+
+    Args:
+        top_n: Most nodes to return; all by default.
+        agreement: Weight of the agreement in the blend, in [0, 1]; the retriever's score has the rest.
+        duplicate_cosine: A node whose embedding is this near to one that is placed before it is dropped; more than 1
+            keeps all.
+        embedder: A name or an embedder of leo_core, for nodes that carry no embedding of their own.
+    """
+
+    top_n: int | None = Field(default=None, ge=1)
+    agreement: float = Field(default=0.5, ge=0.0, le=1.0)
+    duplicate_cosine: float = Field(default=0.97, gt=0.0)
+    embedder: Any = "default"
+
+    _loaded: Lazy[Embedder] = PrivateAttr(default_factory=Lazy)
+
+    @classmethod
+    def class_name(cls) -> str:
+        """Name of the class, as LlamaIndex serialises it."""
+        return "LEONodePostprocessor"
+
+    @field_serializer("embedder")
+    def _dump_embedder(self, given: Any) -> str:
+        return given if isinstance(given, str) else "default"
+
+    def _postprocess_nodes(
+        self, nodes: list[NodeWithScore], query_bundle: QueryBundle | None = None
+    ) -> list[NodeWithScore]:
+        if not nodes:
+            return []
+        with self._reported(nodes, query_bundle) as ordered:
+            ordered.extend(self._order(nodes, query_bundle))
+        return ordered
+
+    async def _apostprocess_nodes(
+        self, nodes: list[NodeWithScore], query_bundle: QueryBundle | None = None
+    ) -> list[NodeWithScore]:
+        if not nodes:
+            return []
+        with self._reported(nodes, query_bundle) as ordered:
+            ordered.extend(await asyncio.to_thread(self._order, nodes, query_bundle))
+        return ordered
+
+    @contextmanager
+    def _reported(self, nodes: list[NodeWithScore], query: QueryBundle | None) -> Iterator[list[NodeWithScore]]:
+        """Tell LlamaIndex's events and callbacks of the ordering that happens inside."""
+        top_n = self.top_n or len(nodes)
+        _dispatcher.event(ReRankStartEvent(query=query, nodes=nodes, top_n=top_n, model_name=self.class_name()))
+        ordered: list[NodeWithScore] = []
+        payload = {
+            EventPayload.NODES: nodes,
+            EventPayload.MODEL_NAME: self.class_name(),
+            EventPayload.QUERY_STR: "" if query is None else query.query_str,
+            EventPayload.TOP_K: top_n,
+        }
+        with self.callback_manager.event(CBEventType.RERANKING, payload=payload) as event:
+            yield ordered
+            event.on_end(payload={EventPayload.NODES: ordered})
+        _dispatcher.event(ReRankEndEvent(nodes=ordered))
+
+    def _order(self, nodes: list[NodeWithScore], query: QueryBundle | None) -> list[NodeWithScore]:
+        from leo_core.stages.consensus.coherence import measure_alignment  # noqa: PLC0415 - loads numba
+
+        rows = self._rows(nodes)
+        aligned = (1.0 + np.asarray(measure_alignment(rows))) / 2.0
+        blend = self.agreement * aligned + (1.0 - self.agreement) * self._relevance(nodes, rows, query)
+        order = sorted(range(len(nodes)), key=lambda index: (-blend[index], index))
+        kept: list[int] = []
+        for index in order:
+            if not any(float(rows[index] @ rows[other]) >= self.duplicate_cosine for other in kept):
+                kept.append(index)
+        return [NodeWithScore(node=nodes[index].node, score=float(blend[index])) for index in kept[: self.top_n]]
+
+    # -------------------------------------------------------------------------------------------------- vectors
+
+    def _rows(self, nodes: list[NodeWithScore]) -> Rows:
+        """Unit rows, shape (n, d): the nodes' own embeddings where all have one, else of their texts."""
+        own = [node.node.embedding for node in nodes]
+        lengths = {0 if vector is None else len(vector) for vector in own}
+        if len(lengths) == 1 and 0 not in lengths:
+            return _unit(np.asarray(own, dtype=np.float32))
+        return self._embed([node.node.get_content(metadata_mode=MetadataMode.NONE) for node in nodes])
+
+    def _relevance(self, nodes: list[NodeWithScore], rows: Rows, query: QueryBundle | None) -> npt.NDArray[np.float64]:
+        """How well each node fits the query, in [0, 1], shape (n,)."""
+        scores = [node.score for node in nodes]
+        known = [score for score in scores if score is not None]
+        if len(known) < len(scores) and query is not None and query.query_str:
+            texts = [node.node.get_content(metadata_mode=MetadataMode.NONE) for node in nodes]
+            vectors = self._embed([query.query_str, *texts])
+            return _scaled(vectors[1:] @ vectors[0])
+        lowest = min(known, default=0.0)
+        return _scaled(np.asarray([lowest if score is None else score for score in scores], dtype=np.float64))
+
+    def _embed(self, texts: list[str]) -> Rows:
+        return self._loaded.get(self._load).embed(texts)
+
+    def _load(self) -> Embedder:
+        from leo_core import load_embedder  # noqa: PLC0415 - loads numba
+
+        if isinstance(self.embedder, str):
+            return load_embedder(self.embedder)
+        if isinstance(self.embedder, Embedder):
+            return self.embedder
+        message = f"embedder is a name or an embedder of leo_core, not {type(self.embedder).__name__}"
+        raise ConfigError(message)
+
+
+def _unit(rows: Rows) -> Rows:
+    """Rows of length one; a row of zeros stays."""
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    unit: Rows = rows / np.where(lengths > 0.0, lengths, 1.0).astype(np.float32)
+    return unit
+
+
+def _scaled(values: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """Values mapped to [0, 1] over their range; all 1 where they are equal."""
+    low, high = float(values.min()), float(values.max())
+    if high <= low:
+        return np.ones(len(values))
+    scaled: npt.NDArray[np.float64] = (values.astype(np.float64) - low) / (high - low)
+    return scaled

@@ -49,12 +49,14 @@ INTRODUCTION = (
     "else is measured.",
 )
 STORE = "demo.db"
+WIDTH = 120
+"""Of the tables, where the output does not go to a terminal."""
 
 
 def main() -> int:
     """Run the demo; 0 when everything it claims happened, 1 otherwise."""
     out = _read_arguments()
-    console = Console(highlight=False)
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH)
     started = time.perf_counter()
     console.print(Panel("\n".join(INTRODUCTION), title="LEO", border_style="cyan"))
     sections: list[Section] = []

@@ -29,7 +29,7 @@ LARGE_TAG = PriceTag(input_usd=3.00, output_usd=15.00)
 FAULTY_TAG = PriceTag(input_usd=0.15, output_usd=0.60)
 """The demo's price tags, in US dollars per million tokens: what hosted models of two sizes ask. The readers are free."""
 MAX_WRONG_HITS = 0.05
-AUDIT_RATE = 0.2
+AUDIT_RATE = 0.5
 PAUSE_S = 0.04
 SEED = 7
 
@@ -47,9 +47,17 @@ def read_handbook() -> dict[str, str]:
 
 
 def settings() -> LEOConfig:
-    """The preset ``economy``, with the demo's promise and audits."""
+    """The preset ``economy`` with the demo's promise and audits.
+
+    Waiting has no price here, so that the router's choices are the same on every machine.
+    """
     economy = LEOConfig.preset("economy")
-    return replace(economy, cache=replace(economy.cache, max_wrong_hits=MAX_WRONG_HITS), audit_rate=AUDIT_RATE)
+    return replace(
+        economy,
+        cache=replace(economy.cache, max_wrong_hits=MAX_WRONG_HITS),
+        route=replace(economy.route, latency_usd_per_s=0.0),
+        audit_rate=AUDIT_RATE,
+    )
 
 
 @tool

@@ -164,7 +164,7 @@ def vote(shop: Shop) -> Section:
     check(len(votes) == 3, "all three members voted")  # noqa: PLR2004 - small, large, faulty
     check(votes["faulty-reader"]["answer_class"] != verdict["winner"], "the faulty member was outvoted")
     check("16" in figures["text"], "the elected answer is right")
-    check(votes["faulty-reader"]["trust"] < votes["lexical-reader"]["trust"], "audits lowered the trust in the faulty member")
+    check(votes["faulty-reader"]["trust"] < votes["embedding-reader"]["trust"], "audits told the faulty member apart")
     rows = [
         (
             name,

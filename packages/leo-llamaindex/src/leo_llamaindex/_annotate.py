@@ -5,16 +5,19 @@ say when it begins and when it is done, through LlamaIndex's instrumentation, an
 response that the caller gets. So a small handler hangs on the synthesizers' own dispatcher: it opens a sheet at the
 beginning, each ``LEOLLM`` that answers meanwhile writes its facts there, and the handler puts the sheet into the
 response's metadata. The sheet travels in a context variable, so concurrent queries do not mix, also between threads
-and tasks. A streamed response gets its facts when its stream ends.
+and tasks. Some synthesizers ask the LLM only while a streamed response is read; so the sheet lies open again at each step
+of reading, and the facts are in the metadata when the stream ends.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Generator, Mapping
+from contextlib import aclosing, closing
 from contextvars import ContextVar
 from typing import Any
 
+from llama_index.core.base.response.schema import AsyncStreamingResponse, StreamingResponse
 from llama_index.core.instrumentation import get_dispatcher
 from llama_index.core.instrumentation.event_handlers import BaseEventHandler
 from llama_index.core.instrumentation.events import BaseEvent
@@ -53,6 +56,10 @@ class Sheet:
         """Put the facts, and those still to come, into the response's metadata."""
         if response.metadata is None:
             response.metadata = {}
+        if isinstance(response, StreamingResponse):
+            response.response_gen = _read(response.response_gen, self)
+        elif isinstance(response, AsyncStreamingResponse):
+            response.response_gen = _aread(response.response_gen, self)
         with self._lock:
             self._metadata = response.metadata
             self._publish()
@@ -68,6 +75,34 @@ _SHEET: ContextVar[Sheet | None] = ContextVar("leo_sheet", default=None)
 def current_sheet() -> Sheet | None:
     """The sheet of the synthesis under way in this context."""
     return _SHEET.get()
+
+
+def _read(pieces: Generator[str, None, None], sheet: Sheet) -> Generator[str, None, None]:
+    """The pieces of a stream, each made with the sheet open."""
+    with closing(pieces):
+        while True:
+            token = _SHEET.set(sheet)
+            try:
+                piece = next(pieces, None)
+            finally:
+                _SHEET.reset(token)
+            if piece is None:
+                return
+            yield piece
+
+
+async def _aread(pieces: AsyncGenerator[str, None], sheet: Sheet) -> AsyncGenerator[str, None]:
+    """The same for an asynchronous stream."""
+    async with aclosing(pieces):
+        while True:
+            token = _SHEET.set(sheet)
+            try:
+                piece = await anext(pieces, None)
+            finally:
+                _SHEET.reset(token)
+            if piece is None:
+                return
+            yield piece
 
 
 class _SynthesisWatcher(BaseEventHandler):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
+import threading
 import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any
@@ -83,6 +84,7 @@ class World:
         self.background = Background(lambda job: job(), capacity=config.background_capacity)
         self.counts: Counter[str] = Counter()
         self._pending: dict[tuple[str, str], CacheEntry] = {}
+        self._pending_lock = threading.Lock()
         self._written = 0
         self._refreshed = clock.monotonic()
         self._handlers: dict[type[ask.Effect[Any]], Callable[[Any], Any]] = {
@@ -250,7 +252,9 @@ class World:
         self.guard.attempt("count_hit", lambda: self.store.count_hit(effect.tenant, effect.entry_id), None)
 
     def _remove_entry(self, effect: ask.RemoveEntry) -> None:
-        self._pending = {key: entry for key, entry in self._pending.items() if entry.id != effect.entry_id}
+        with self._pending_lock:
+            for key in [key for key, entry in self._pending.items() if entry.id == effect.entry_id]:
+                del self._pending[key]
         self.guard.attempt("remove", lambda: self.store.remove(effect.tenant, entry_ids=[effect.entry_id]), 0)
 
     def _store_failed(self, operation: str, error: Exception) -> None:
@@ -285,7 +289,8 @@ class World:
 
     def _mark_pending(self, effect: ask.HandOver) -> None:
         if effect.entry is not None:
-            self._pending[effect.entry.tenant, effect.entry.exact_key] = effect.entry
+            with self._pending_lock:
+                self._pending[effect.entry.tenant, effect.entry.exact_key] = effect.entry
 
     def _settle(self, effect: ask.HandOver) -> None:
         try:
@@ -296,5 +301,6 @@ class World:
 
     def _unmark_pending(self, entry: CacheEntry | None) -> None:
         """The store has the entry now, unless a newer answer to the same request is already on its way."""
-        if entry is not None and self._pending.get((entry.tenant, entry.exact_key)) is entry:
-            del self._pending[entry.tenant, entry.exact_key]
+        with self._pending_lock:
+            if entry is not None and self._pending.get((entry.tenant, entry.exact_key)) is entry:
+                del self._pending[entry.tenant, entry.exact_key]

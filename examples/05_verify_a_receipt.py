@@ -18,7 +18,9 @@ def attempt(what: str, receipt: object, key: str, **more: object) -> None:
 
 
 with LEO(small=ExtractiveModel()) as leo:
-    answer = leo.ask("Context: Water boils at 100 degrees at sea level.\n\nQuestion: At how many degrees does water boil?")
+    answer = leo.ask(
+        "Context: Water boils at 100 degrees at sea level.\n\nQuestion: At how many degrees does water boil?"
+    )
     document = json.dumps(dict(answer.receipt.document))  # what you would store or send
     key = leo.public_key
 

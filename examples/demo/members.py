@@ -99,9 +99,7 @@ class EmbeddingReader:
         started = time.perf_counter()
         passage = find_passage(request)
         text = self._nearest(passage.question, split_sentences(passage.context))
-        usage = Usage(
-            input_tokens=estimate_input_tokens(request), output_tokens=estimate_text_tokens(text), calls=1
-        )
+        usage = Usage(input_tokens=estimate_input_tokens(request), output_tokens=estimate_text_tokens(text), calls=1)
         return Draft(
             member=self.id,
             model=self.id,

@@ -52,7 +52,9 @@ def write_page(sections: Sequence[Section], tiles: Sequence[tuple[str, str]], in
         introduction: Paragraphs under the title.
     """
     lead = "".join(f"<p>{escape(text)}</p>" for text in introduction)
-    figures = "".join(f'<div class="tile"><b>{escape(value)}</b><span>{escape(name)}</span></div>' for value, name in tiles)
+    figures = "".join(
+        f'<div class="tile"><b>{escape(value)}</b><span>{escape(name)}</span></div>' for value, name in tiles
+    )
     steps = "".join(_section(place, section) for place, section in enumerate(sections, 1))
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
@@ -71,7 +73,7 @@ def _section(place: int, section: Section) -> str:
         f'<section id="step-{place}"><h2><i>{place}</i>{escape(section.title)}</h2><p>{escape(section.claim)}</p>'
         f"{_chart(section.bars)}"
         f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
-        f'{f"<ul class=notes>{notes}</ul>" if notes else ""}</section>'
+        f"{f'<ul class=notes>{notes}</ul>' if notes else ''}</section>"
     )
 
 

@@ -6,7 +6,7 @@ import base64
 import json
 from typing import TYPE_CHECKING, Any
 
-from report import DemoError, Section, check
+from report import Section, check, fail
 
 from leo_core import verify_receipt
 from leo_core.errors import ReceiptError
@@ -30,14 +30,14 @@ def check_receipts(leo: LEO, answer_id: str, out: Path) -> Section:
     """
     log, key = leo.log, leo.public_key
     if log is None:
-        raise DemoError("receipts are switched on")
+        fail("receipts are switched on")
     receipts = list(log.receipts())
     for receipt in receipts:
         verify_receipt(receipt, public_key=key)
     figures = leo.explain(answer_id)
     chosen = log.get(figures["receipt"])
     if chosen is None:
-        raise DemoError("the log holds the receipt of the answer")
+        fail("the log holds the receipt of the answer")
     document = json.loads(json.dumps(dict(chosen.document)))
     (out / "receipt.json").write_text(json.dumps(document, indent=2), encoding="utf-8")
     (out / "leo.pub").write_text(key, encoding="utf-8")
@@ -62,11 +62,13 @@ def check_receipts(leo: LEO, answer_id: str, out: Path) -> Section:
 
 
 def _refusal(receipt: Any, key: str, contents: Mapping[str, Any] | None = None) -> str:
+    reason = ""
     try:
         verify_receipt(receipt, public_key=key, contents=contents)
     except ReceiptError as error:
-        return f"refused: {error}"
-    raise DemoError("a forged receipt was refused")
+        reason = f"refused: {error}"
+    check(reason, "a forged receipt was refused")
+    return reason
 
 
 def _rename_author(document: dict[str, Any]) -> dict[str, Any]:

@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, NoReturn
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-__all__ = ["DemoError", "Section", "check", "dollars", "milliseconds", "number", "print_section"]
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import Console
+
+__all__ = ["DemoError", "Section", "check", "dollars", "fail", "milliseconds", "number", "print_section"]
 
 
 class DemoError(Exception):
     """What the demo claims did not happen."""
+
+
+def fail(claim: str) -> NoReturn:
+    """Stop the demo, because what it claims did not happen.
+
+    Raises:
+        DemoError: Always.
+    """
+    raise DemoError(claim)
 
 
 def check(holds: object, claim: str) -> None:
@@ -23,7 +36,7 @@ def check(holds: object, claim: str) -> None:
         DemoError: It does not.
     """
     if not holds:
-        raise DemoError(claim)
+        fail(claim)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

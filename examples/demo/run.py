@@ -40,14 +40,17 @@ if TYPE_CHECKING:
     from report import Section
     from shop import Shop
 
-INTRODUCTION = (
-    "A bicycle shop answers its customers from a handbook. Three local members really read it: a lexical reader (small), "
-    "an embedding reader (large), and a faulty reader that misreports numbers and negations.",
-    "At the demo's price tags, in US dollars per million tokens in / out: small "
-    f"{SMALL_TAG.input_usd:g} / {SMALL_TAG.output_usd:g}, large {LARGE_TAG.input_usd:g} / {LARGE_TAG.output_usd:g}, "
-    f"faulty {FAULTY_TAG.input_usd:g} / {FAULTY_TAG.output_usd:g}. The readers themselves cost nothing; everything "
-    "else is measured.",
+WHO = (
+    "A bicycle shop answers its customers from a handbook. Three local members really read it: a lexical reader "
+    "(small), an embedding reader (large), and a faulty reader that misreports numbers and negations."
 )
+PRICES = (
+    "At the demo's price tags, in US dollars per million tokens in / out: small "
+    f"{SMALL_TAG.input_usd:.2f} / {SMALL_TAG.output_usd:.2f}, large {LARGE_TAG.input_usd:.2f} / "
+    f"{LARGE_TAG.output_usd:.2f}, faulty {FAULTY_TAG.input_usd:.2f} / {FAULTY_TAG.output_usd:.2f}. The readers "
+    "themselves cost nothing; everything else is measured."
+)
+INTRODUCTION = (WHO, PRICES)
 STORE = "demo.db"
 WIDTH = 120
 """Of the tables, where the output does not go to a terminal."""
@@ -65,7 +68,9 @@ def main() -> int:
             sections.append(section)
             print_section(console, len(sections), section)
     except DemoError as error:
-        console.print(f"The demo failed: it claims that {error}, and that did not happen.", style="bold red", markup=False)
+        console.print(
+            f"The demo failed: it claims that {error}, and that did not happen.", style="bold red", markup=False
+        )
         return 1
     (out / "demo.html").write_text(write_page(sections, _tiles(sections), INTRODUCTION), encoding="utf-8")
     took = time.perf_counter() - started
@@ -99,7 +104,9 @@ def walk(store: Path, out: Path, console: Console) -> Iterator[Section]:
 
 
 def _tiles(sections: list[Section]) -> list[tuple[str, str]]:
-    traffic, costs, receipts = (_find(sections, title) for title in ("Explore before serving", "Spent and saved", "Receipts"))
+    traffic, costs, receipts = (
+        _find(sections, title) for title in ("Explore before serving", "Spent and saved", "Receipts")
+    )
     figures = dict(costs.rows)
     return [
         (traffic.rows[0][1], "requests explored, before and beside serving"),
@@ -124,7 +131,9 @@ def _fresh_store(out: Path) -> Path:
 
 def _read_arguments() -> Path:
     parser = argparse.ArgumentParser(description="LEO's demo: offline, with local members.")
-    parser.add_argument("--out", type=Path, default=Path("out"), help="folder for the page and the store (default: out)")
+    parser.add_argument(
+        "--out", type=Path, default=Path("out"), help="folder for the page and the store (default: out)"
+    )
     out: Path = parser.parse_args().out
     out.mkdir(parents=True, exist_ok=True)
     return out

@@ -27,7 +27,7 @@ __all__ = ["Shop", "open_shop", "read_handbook", "rental_price", "settings"]
 SMALL_TAG = PriceTag(input_usd=0.15, output_usd=0.60)
 LARGE_TAG = PriceTag(input_usd=3.00, output_usd=15.00)
 FAULTY_TAG = PriceTag(input_usd=0.15, output_usd=0.60)
-"""The demo's price tags, in US dollars per million tokens: what hosted models of two sizes ask. The readers are free."""
+"""The demo's price tags, in US dollars per million tokens, as hosted models of two sizes ask. The readers are free."""
 MAX_WRONG_HITS = 0.05
 AUDIT_RATE = 0.5
 PAUSE_S = 0.04
@@ -125,7 +125,7 @@ def open_shop(store: Path) -> Shop:
         config=settings(),
         store=store,
         checker=check_fact,
-        seed=SEED,
+        engine_seed=SEED,
     )
     prompt = ChatPromptTemplate([
         ("system", "Answer the customer of Harbour Bikes from the context.\n\nContext:\n{handbook}"),

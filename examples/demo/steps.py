@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from langchain.agents import create_agent
 from langchain_core.messages import AIMessage, ToolMessage
-from report import DemoError, Section, check, dollars, milliseconds, number
+from report import Section, check, dollars, milliseconds, number
 from shop import AUDIT_RATE, MAX_WRONG_HITS, PAUSE_S, SEED, Recorder, rental_price
 from traffic import HELD_BACK, NEAR_MISSES, draw_questions, has_fact
 
@@ -43,11 +43,20 @@ def let_traffic_through(shop: Shop) -> tuple[Section, list[Figures], list[Figure
     check(explored >= shop.model.leo.config.cache.min_explored, "evidence came before the first semantic hit")
     check(len(wrong) <= MAX_WRONG_HITS * len(seen), f"wrong hits stayed within {MAX_WRONG_HITS:.0%} of the requests")
     rows = [
-        ("explored: the models were asked, and their answer compared with the kept one", str(counts["explore semantic"])),
+        (
+            "explored: the models were asked, and their answer compared with the kept one",
+            str(counts["explore semantic"]),
+        ),
         ("served: paraphrases answered from the cache", str(counts["serve semantic"])),
         ("served: the very same request again", str(counts["serve exact"])),
-        ("nothing comparable was kept", str(len(seen) - sum(counts[k] for k in ("explore semantic", "serve semantic", "serve exact")))),
-        ("wrong paraphrase hits, by the facts of the handbook", f"{len(wrong)} of {len(seen)} requests ({len(wrong) / len(seen):.1%})"),
+        (
+            "nothing comparable was kept",
+            str(len(seen) - sum(counts[k] for k in ("explore semantic", "serve semantic", "serve exact"))),
+        ),
+        (
+            "wrong paraphrase hits, by the facts of the handbook",
+            f"{len(wrong)} of {len(seen)} requests ({len(wrong) / len(seen):.1%})",
+        ),
     ]
     section = Section(
         title="Explore before serving",
@@ -110,7 +119,7 @@ def serve_paraphrase(shop: Shop) -> Section:
     ]
     return Section(
         title="Paraphrases served from the cache",
-        claim="New wordings of known questions. A hit is served only when its error bound fits what the promise allows.",
+        claim="New wordings of known questions. A hit is served only when its error bound fits the promise.",
         columns=("question", "cache", "P(same answer)", "error bound", "allowance", "answer"),
         rows=rows,
         notes=("The allowance counts wrong hits: how many more the promise bears at this request, at worst.",),
@@ -128,7 +137,7 @@ def refuse_near_misses(shop: Shop) -> Section:
         rows.append((difference, question, figures["cache"]["why"], figures["text"]))
     return Section(
         title="Near-misses are not served",
-        claim="One number, one \"not\", one day apart from a kept question. The guards refuse, and say why.",
+        claim='One number, one "not", one day apart from a kept question. The guards refuse, and say why.',
         columns=("apart by", "question", "the guard's reason", "own answer"),
         rows=rows,
     )
@@ -143,7 +152,16 @@ def show_routes(seen: list[Figures]) -> Section:
         if chosen:
             last = chosen[-1]
             names = ", ".join(member["member"] for member in last["members"])
-            rows.append((route, str(taken[route]), last["question"], names, last["route"]["why"], dollars(last["usage"]["cost_usd"])))
+            rows.append(
+                (
+                    route,
+                    str(taken[route]),
+                    last["question"],
+                    names,
+                    last["route"]["why"],
+                    dollars(last["usage"]["cost_usd"]),
+                )
+            )
     check(taken["small"] and taken["consensus"] and taken["cascade"], "the router took small, cascade and consensus")
     return Section(
         title="Routes",
@@ -177,12 +195,12 @@ def vote(shop: Shop) -> Section:
     ]
     return Section(
         title="A faulty member is outvoted",
-        claim=f"{question} {figures['text']} Posterior {verdict['confidence']:.3f}, required {verdict['required']:.2f}.",
+        claim=f"{question} {figures['text']} Posterior {verdict['confidence']:.3f}.",
         columns=("member", "said", "trust", "weight", "verdict"),
         rows=rows,
         notes=(
-            f"Why a vote: {figures['route']['why']}.",
-            f"Certified margin: {verdict['certified_margin']} of the heaviest supporters may switch without another result.",
+            f"Why a vote: {figures['route']['why']}. The posterior that is required: {verdict['required']:.2f}.",
+            f"Certified margin: {verdict['certified_margin']} of the heaviest supporters could switch without changing it.",
             f"Trust was learned from audits: a checker that knows the facts looked at {AUDIT_RATE:.0%} of the answers.",
         ),
     )
@@ -200,7 +218,9 @@ def stream_answers(shop: Shop, console: Console) -> Section:
         claim="prompt | model | parser, streamed: first from a member, word by word; then from the cache.",
         columns=("question", "route", "pieces", "first piece", "whole answer", "text"),
         rows=rows,
-        notes=(f"The large reader really waits {milliseconds(PAUSE_S)} after each word, so that the stream can be seen.",),
+        notes=(
+            f"The large reader really waits {milliseconds(PAUSE_S)} after each word, so that the stream can be seen.",
+        ),
     )
 
 
@@ -209,9 +229,7 @@ def _stream(shop: Shop, console: Console, question: str) -> tuple[str, ...]:
     started = time.perf_counter()
     first, pieces = 0.0, []
     console.print("streaming: ", end="")
-    for piece in shop.chain(route="large").stream(
-        {"question": question}, {"callbacks": [shop.handler, recorder]}
-    ):
+    for piece in shop.chain(route="large").stream({"question": question}, {"callbacks": [shop.handler, recorder]}):
         if piece:
             first = first or time.perf_counter() - started
             pieces.append(piece)
@@ -220,7 +238,14 @@ def _stream(shop: Shop, console: Console, question: str) -> tuple[str, ...]:
     total = time.perf_counter() - started
     figures = shop.explain(recorder.facts[-1]["answer_id"])
     console.print(f"  [{figures['route']['taken']}]", style="dim", markup=False, highlight=False)
-    return question, figures["route"]["taken"], str(len(pieces)), milliseconds(first), milliseconds(total), "".join(pieces)
+    return (
+        question,
+        figures["route"]["taken"],
+        str(len(pieces)),
+        milliseconds(first),
+        milliseconds(total),
+        "".join(pieces),
+    )
 
 
 def call_tool(shop: Shop) -> Section:
@@ -269,13 +294,14 @@ def show_costs(shop: Shop) -> Section:
             ("answers", f"{summary.calls}, {summary.errors} failed"),
             ("from the cache", f"{summary.hits} ({summary.hits / summary.calls:.0%})"),
             ("routes", ", ".join(f"{name} {count}" for name, count in sorted(summary.routes.items()))),
-            ("tokens", f"{summary.input_tokens} in, {summary.output_tokens} out (estimated: the readers have no tokenizer)"),
+            (
+                "tokens",
+                f"{summary.input_tokens} in, {summary.output_tokens} out (estimated: the readers have no tokenizer)",
+            ),
             ("spent", dollars(summary.spent_usd)),
             ("saved", dollars(summary.saved_usd)),
         ],
-        notes=(
-            "Saved: what a hit's answer cost when it was made, and what a cheaper route left of the large member's price.",
-        ),
+        notes=("Saved: what a hit's answer had cost, and what a cheaper route left of the large member's price.",),
     )
 
 
@@ -289,8 +315,7 @@ def show_own_time(seen: list[Figures]) -> Section:
     }
     for name, kind in kinds.items():
         times = [figures["own_s"] for figures in seen if _kind(figures) == kind]
-        if not times:
-            raise DemoError(f"there are answers of the kind {name!r}")
+        check(times, f"there are answers of the kind {name!r}")
         rows.append((name, str(len(times)), milliseconds(statistics.median(times)), milliseconds(_high(times))))
     return Section(
         title="LEO's own time per request",

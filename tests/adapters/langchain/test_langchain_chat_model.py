@@ -368,6 +368,12 @@ class TestAnswers:
         assert len(openai.requests) == 2
         assert hit.response_metadata["leo"]["cache"]["action"] == "off"
 
+    def test_members_of_langchain_get_the_messages_unchanged(self, openai: OpenAIServer) -> None:
+        image = {"type": "image_url", "image_url": {"url": "http://x/y.png", "detail": "low"}}
+        with LEOChatModel(small=chat_openai(openai.base_url)) as model:
+            model.invoke([HumanMessage([{"type": "text", "text": "Look"}, image])])
+        assert openai.requests[0].body["messages"][0]["content"][1] == image
+
     def test_exact_only(self, openai: OpenAIServer) -> None:
         with LEOChatModel(small=chat_openai(openai.base_url), use_cache="exact") as model:
             model.invoke("Name a colour, please.")

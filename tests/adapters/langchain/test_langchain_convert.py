@@ -338,6 +338,35 @@ def test_only_the_expected_objects_are_read() -> None:
         load_generations("{}")
 
 
+def test_a_hidden_object_of_another_class_is_refused() -> None:
+    kwargs = {"template": "{x}", "input_variables": ["x"]}
+    hidden = {"lc": 1, "type": "constructor", "id": ["langchain_core", "prompts", "prompt", "PromptTemplate"]}
+    generation = {
+        "lc": 1,
+        "type": "constructor",
+        "id": ["langchain", "schema", "output", "Generation"],
+        "kwargs": {"text": "x", "generation_info": {"y": {**hidden, "kwargs": kwargs}}},
+    }
+    with pytest.raises(ValueError, match="not allowed"):
+        load_generations(json.dumps([generation]))
+
+
+def test_a_members_chunks_are_passed_on_without_usage_id_and_metadata() -> None:
+    usage = to_usage_metadata(Usage(input_tokens=5, output_tokens=5))
+    native = AIMessageChunk(
+        content="x",
+        id="run-1",
+        usage_metadata=usage,
+        response_metadata={"model_name": "m", "model_provider": "p"},
+        chunk_position="last",
+    )
+    (piece,) = ChunkWriter().write(Chunk(text="x", native=native))
+    message = piece.message
+    assert isinstance(message, AIMessageChunk)
+    assert (message.id, message.usage_metadata, message.chunk_position) == (None, None, None)
+    assert message.response_metadata == {"model_provider": "p"}
+
+
 def test_pieces_of_a_settled_answer_join_to_it() -> None:
     writer = ChunkWriter()
     message = Message(role="assistant", content="x")

@@ -324,6 +324,12 @@ class TestOneTenantNeverSeesAnothersAnswers:
             assert leo.invoke(QUESTION, tenant=way).response_metadata["leo"]["cache"]["hit"]
         assert len(openai.requests) == 6
 
+    def test_leo_separates_tenants_of_a_block_in_generate(self, leo: LEOChatModel, openai: OpenAIServer) -> None:
+        leo.generate([[HumanMessage(QUESTION)]])
+        with tenant("acme"):
+            leo.generate([[HumanMessage(QUESTION)]])
+        assert len(openai.requests) == 2
+
     def test_naive_does_not_notice_a_changed_temperature(self, openai: OpenAIServer) -> None:
         set_llm_cache(InMemoryCache())
         model = chat_openai(openai.base_url, temperature=0.0)

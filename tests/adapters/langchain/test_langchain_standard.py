@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,9 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:Support for class-based `config` is deprecated"),
 ]
 
-SHARED_STORE = Path(tempfile.mkdtemp(prefix="leo-langchain-")) / "shared.db"
+SHARED_FOLDER = tempfile.TemporaryDirectory(prefix="leo-langchain-", ignore_cleanup_errors=True)
+atexit.register(SHARED_FOLDER.cleanup)
+SHARED_STORE = Path(SHARED_FOLDER.name) / "shared.db"
 
 
 def urls() -> dict[str, str]:

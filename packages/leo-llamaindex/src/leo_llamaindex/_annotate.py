@@ -4,27 +4,30 @@ A response synthesizer keeps the text of an answer only, and it is the synthesiz
 say when it begins and when it is done, through LlamaIndex's instrumentation, and the second event carries the very
 response that the caller gets. So a small handler hangs on the synthesizers' own dispatcher: it opens a sheet at the
 beginning, each ``LEOLLM`` that answers meanwhile writes its facts there, and the handler puts the sheet into the
-response's metadata. The sheet travels in a context variable, so concurrent queries do not mix, also between threads
-and tasks. Some synthesizers ask the LLM only while a streamed response is read; so the sheet lies open again at each step
+response's metadata. The sheet travels in a context variable, so concurrent queries do not mix, also between threads and
+tasks. Some synthesizers ask the LLM only while a streamed response is read; so the sheet lies open again at each step
 of reading, and the facts are in the metadata when the stream ends.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import AsyncGenerator, Generator, Mapping
 from contextlib import aclosing, closing
 from contextvars import ContextVar
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from llama_index.core.base.response.schema import AsyncStreamingResponse, StreamingResponse
-from llama_index.core.instrumentation import get_dispatcher
 from llama_index.core.instrumentation.event_handlers import BaseEventHandler
-from llama_index.core.instrumentation.events import BaseEvent
-from llama_index.core.instrumentation.events.span import SpanDropEvent
 from llama_index.core.instrumentation.events.synthesis import SynthesizeEndEvent, SynthesizeStartEvent
+from llama_index_instrumentation import get_dispatcher
+from llama_index_instrumentation.events.span import SpanDropEvent
 
-from leo_core.records import Json
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Generator, Mapping
+
+    from llama_index.core.instrumentation.events import BaseEvent
+
+    from leo_core.records import Json
 
 __all__ = ["Sheet", "current_sheet", "watch_synthesizers"]
 

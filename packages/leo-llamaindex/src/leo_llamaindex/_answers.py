@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from llama_index.core.base.llms.types import (
     ChatMessage,
@@ -15,8 +15,10 @@ from llama_index.core.base.llms.types import (
 )
 
 from leo_core.engine.explain import summarise_answer
-from leo_core.records import Answer, Chunk, Json, ToolCallDelta, Usage
-from leo_llamaindex._convert import to_chat_message
+from leo_llamaindex._convert import legacy_call, to_chat_message
+
+if TYPE_CHECKING:
+    from leo_core.records import Answer, Chunk, Json, ToolCallDelta, Usage
 
 __all__ = ["ResponseWriter", "describe_answer", "to_completion", "to_response", "to_usage_dict"]
 
@@ -94,7 +96,11 @@ class ResponseWriter:
 
     def _message(self) -> ChatMessage:
         text = [TextBlock(text=self._text)] if self._text or not self._calls else []
-        return ChatMessage(role=MessageRole.ASSISTANT, blocks=[*self._thinking, *text, *self._calls.values()])
+        calls = list(self._calls.values())
+        legacy = [legacy_call(call.tool_call_id, call.tool_name, call.tool_kwargs) for call in calls]
+        beside = {"tool_calls": legacy} if legacy else {}
+        blocks = [*self._thinking, *text, *calls]
+        return ChatMessage(role=MessageRole.ASSISTANT, blocks=blocks, additional_kwargs=beside)
 
 
 def _rest(whole: str, shown: str) -> str:

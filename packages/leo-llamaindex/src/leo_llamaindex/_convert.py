@@ -17,8 +17,8 @@ from uuid import uuid4
 from llama_index.core.base.llms.types import (
     AudioBlock,
     CachePoint,
-    CitableBlock,
     ChatMessage,
+    CitableBlock,
     ContentBlock,
     DocumentBlock,
     ImageBlock,
@@ -33,7 +33,16 @@ from pydantic import TypeAdapter, ValidationError
 from leo_core.errors import RequestError
 from leo_core.records import Json, Message, Role, ToolCall
 
-__all__ = ["reads_disk", "to_chat_message", "to_message", "to_messages", "to_native_messages"]
+__all__ = [
+    "legacy_call",
+    "make_call",
+    "read_legacy_call",
+    "reads_disk",
+    "to_chat_message",
+    "to_message",
+    "to_messages",
+    "to_native_messages",
+]
 
 NATIVE = "llamaindex"
 """Key in a ``non_standard`` block under which LlamaIndex's own block is kept."""
@@ -97,7 +106,7 @@ def _to_blocks(blocks: Iterable[Any]) -> Iterable[dict[str, Json]]:
             yield _to_block(block)
 
 
-def _to_block(block: Any) -> dict[str, Json]:
+def _to_block(block: Any) -> dict[str, Json]:  # noqa: PLR0911 - one per kind
     match block:
         case TextBlock():
             return {"type": "text", "text": block.text}
@@ -155,11 +164,18 @@ def _calls_of(message: ChatMessage) -> tuple[ToolCall, ...]:
 
 
 def read_legacy_call(call: Any) -> ToolCall:
-    """A tool call in OpenAI's form or as a ``ToolSelection``, as a mapping or as an object."""
+    """A tool call in OpenAI's form, as a ``ToolSelection`` or as a ``ToolCallBlock``; a mapping or an object."""
     function = _part(call, "function")
     if function is not None:
         return make_call(_part(call, "id"), _part(function, "name"), _part(function, "arguments"))
-    return make_call(_part(call, "tool_id"), _part(call, "tool_name"), _part(call, "tool_kwargs"))
+    identity = _part(call, "tool_id") or _part(call, "tool_call_id")
+    return make_call(identity, _part(call, "tool_name"), _part(call, "tool_kwargs"))
+
+
+def legacy_call(identity: str | None, name: str, arguments: dict[str, Any] | str) -> dict[str, Any]:
+    """A tool call as it also stands in ``additional_kwargs``, where LlamaIndex's streaming programs look for it."""
+    text = arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False)
+    return {"id": identity or "", "type": "function", "function": {"name": name, "arguments": text}}
 
 
 def make_call(identity: Any, name: Any, arguments: Any) -> ToolCall:
@@ -195,11 +211,15 @@ def to_native_messages(messages: Sequence[Message]) -> list[ChatMessage]:
 def to_chat_message(message: Message) -> ChatMessage:
     """A record as a message: reasoning first, all text in one block, other blocks, then tool calls."""
     beside: dict[str, Any] = {"name": message.name} if message.name else {}
+    if message.tool_calls:
+        beside["tool_calls"] = [legacy_call(call.id, call.name, dict(call.arguments)) for call in message.tool_calls]
     if message.role == "tool":
         beside["tool_call_id"] = message.tool_call_id or ""
     if message.tool_error:
         beside["is_error"] = True
-    return ChatMessage(role=MessageRole(message.role), blocks=list(_to_native_blocks(message)), additional_kwargs=beside)
+    return ChatMessage(
+        role=MessageRole(message.role), blocks=list(_to_native_blocks(message)), additional_kwargs=beside
+    )
 
 
 def _to_native_blocks(message: Message) -> Iterable[Any]:
@@ -213,7 +233,7 @@ def _to_native_blocks(message: Message) -> Iterable[Any]:
         yield ToolCallBlock(tool_call_id=call.id, tool_name=call.name, tool_kwargs=dict(call.arguments))
 
 
-def _to_native_block(block: Mapping[str, Json]) -> Any:
+def _to_native_block(block: Mapping[str, Json]) -> Any:  # noqa: PLR0911 - one per kind
     """A block that is not text; ``None`` for one that LlamaIndex has no form for."""
     mime_type = block.get("mime_type")
     match block.get("type"):

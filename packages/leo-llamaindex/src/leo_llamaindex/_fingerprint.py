@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from llama_index.core.llms import LLM
-
-from leo_core.records import Json
 from leo_llamaindex._plain import plain
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from llama_index.core.llms import LLM
+
+    from leo_core.records import Json
 
 __all__ = ["fingerprint_llm", "name_llm"]
 

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
+from llama_index.core.base.llms.generic_utils import messages_to_prompt
 from llama_index.core.base.llms.types import ChatMessage, MessageRole
-from llama_index.core.llms import LLM
 from llama_index.core.llms.function_calling import FunctionCallingLLM
 
 from leo_core.errors import CapabilityError
-from leo_core.records import Json, Message, Request
 from leo_llamaindex._convert import to_native_messages
 from leo_llamaindex._tools import SchemaTool
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from llama_index.core.llms import LLM
+
+    from leo_core.records import Json, Message, Request
 
 __all__ = ["NativeCall", "prepare_call"]
 
@@ -65,7 +70,8 @@ def prepare_call(model: LLM, request: Request) -> NativeCall:
         messages = [ChatMessage(role=MessageRole.SYSTEM, content=_JSON_ONLY), *messages]
     if model.metadata.is_chat_model:
         return NativeCall(method="chat", arguments=(messages,), kwargs=kwargs)
-    prompt = model.messages_to_prompt(messages)
+    to_prompt = model.messages_to_prompt or messages_to_prompt
+    prompt = to_prompt(messages)
     return NativeCall(method="complete", arguments=(prompt, True), kwargs=kwargs)
 
 

@@ -1,4 +1,4 @@
-"""What a LlamaIndex LLM replied: message, usage, model and finish reason, in whatever form its provider reports them."""
+"""What a LlamaIndex LLM replied: message, usage, model, finish reason, in whatever form its provider reports them."""
 
 from __future__ import annotations
 
@@ -107,9 +107,7 @@ def _message_of(response: Response) -> ChatMessage:
 
 
 def _as_assistant(message: ChatMessage) -> ChatMessage:
-    return ChatMessage(
-        role=MessageRole.ASSISTANT, blocks=message.blocks, additional_kwargs=message.additional_kwargs
-    )
+    return ChatMessage(role=MessageRole.ASSISTANT, blocks=message.blocks, additional_kwargs=message.additional_kwargs)
 
 
 def _usage_of(response: Response) -> Usage | None:

@@ -6,11 +6,12 @@ import re
 from collections.abc import Mapping, Sequence
 from enum import Enum
 from pathlib import PurePath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretBytes, SecretStr
 
-from leo_core.records import Json
+if TYPE_CHECKING:
+    from leo_core.records import Json
 
 __all__ = ["plain", "without_user"]
 
@@ -18,7 +19,7 @@ _SECRET = re.compile(r"key|token(?!s)|secret|password|credential|authorization|c
 _USER = re.compile(r"(?<=://)[^/@\s]*@")
 
 
-def plain(value: Any) -> Json:
+def plain(value: Any) -> Json:  # noqa: PLR0911 - one per kind
     """A value as JSON, without secrets; what JSON cannot say is named by its class."""
     if isinstance(value, Enum):
         return plain(value.value)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from llama_index.core.base.llms.types import ChatMessage
 from pydantic import BaseModel
 
 from leo_core.engine.requests import make_request, parse_route
@@ -14,6 +13,9 @@ from leo_core.errors import ConfigError
 from leo_core.records import Json, Request, Route
 from leo_llamaindex._convert import to_messages
 from leo_llamaindex._tools import to_tool, to_tool_choice
+
+if TYPE_CHECKING:
+    from llama_index.core.base.llms.types import ChatMessage
 
 __all__ = ["build_request"]
 
@@ -25,9 +27,7 @@ _PLAIN = (
 _OWN = frozenset({*_PLAIN, "stop", "tools", "tool_choice", "response_format", "route", "entry_tags", "stream"})
 
 
-def build_request(
-    messages: Sequence[ChatMessage], given: Mapping[str, Any], *, defaults: Mapping[str, Any]
-) -> Request:
+def build_request(messages: Sequence[ChatMessage], given: Mapping[str, Any], *, defaults: Mapping[str, Any]) -> Request:
     """The request that a call amounts to.
 
     Args:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from llama_index.core.instrumentation.dispatcher import active_instrument_tags
-from pydantic import SecretStr
+from llama_index_instrumentation.dispatcher import active_instrument_tags
 
 from leo_core.config import LEOConfig
+
+if TYPE_CHECKING:
+    from pydantic import SecretStr
 
 __all__ = ["configure", "current_tags", "reveal"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from llama_index.core.base.llms.types import ChatMessage, ChatResponse, ToolCallBlock
 from llama_index.core.llms.llm import ToolSelection
@@ -13,8 +13,10 @@ from llama_index.core.tools import BaseTool
 from llama_index.core.tools.types import ToolMetadata
 
 from leo_core.errors import ConfigError
-from leo_core.records import Json
 from leo_llamaindex._convert import read_legacy_call
+
+if TYPE_CHECKING:
+    from leo_core.records import Json
 
 __all__ = ["SchemaTool", "keep_one_call", "read_tool_calls", "to_tool", "to_tool_choice"]
 
@@ -108,13 +110,12 @@ def read_tool_calls(response: ChatResponse) -> list[ToolSelection]:
             for block in blocks
         ]
     legacy = response.message.additional_kwargs.get("tool_calls") or ()
-    calls = [call if isinstance(call, ToolSelection) else read_legacy_call(call) for call in legacy]
-    return [
-        call
-        if isinstance(call, ToolSelection)
-        else ToolSelection(tool_id=call.id, tool_name=call.name, tool_kwargs=dict(call.arguments))
-        for call in calls
-    ]
+    return [_selection_of(call) for call in legacy]
+
+
+def _selection_of(legacy: Any) -> ToolSelection:
+    call = read_legacy_call(legacy)
+    return ToolSelection(tool_id=call.id, tool_name=call.name, tool_kwargs=dict(call.arguments))
 
 
 def _arguments(given: dict[str, Any] | str) -> dict[str, Any]:
@@ -133,7 +134,8 @@ def keep_one_call(response: ChatResponse) -> ChatResponse:
     if len(calls) < 2:  # noqa: PLR2004 - more than one
         return response
     blocks = [block for block in response.message.blocks if not isinstance(block, ToolCallBlock) or block is calls[0]]
-    message = ChatMessage(
-        role=response.message.role, blocks=blocks, additional_kwargs=response.message.additional_kwargs
-    )
+    beside = dict(response.message.additional_kwargs)
+    if isinstance(beside.get("tool_calls"), list):
+        beside["tool_calls"] = beside["tool_calls"][:1]
+    message = ChatMessage(role=response.message.role, blocks=blocks, additional_kwargs=beside)
     return response.model_copy(update={"message": message})

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from llama_index.core.instrumentation import get_dispatcher
 from llama_index.core.instrumentation.events import BaseEvent
+from llama_index_instrumentation import get_dispatcher
 from pydantic import ConfigDict
 
 if TYPE_CHECKING:
@@ -137,9 +137,7 @@ def report_answer(answer: Answer) -> None:
     if answer.verdict is not None:
         _dispatcher.event(_verify_event(answer))
     if answer.receipt is not None:
-        event = LEOProofEvent(
-            answer_id=answer.id, receipt_id=answer.receipt.id, log_index=answer.receipt.log_index
-        )
+        event = LEOProofEvent(answer_id=answer.id, receipt_id=answer.receipt.id, log_index=answer.receipt.log_index)
         _dispatcher.event(event)
 
 

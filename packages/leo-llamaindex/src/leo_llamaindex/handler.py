@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import threading
 from collections import Counter, deque
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from llama_index.core.instrumentation import get_dispatcher
 from llama_index.core.instrumentation.event_handlers import BaseEventHandler
-from llama_index.core.instrumentation.events import BaseEvent
+from llama_index_instrumentation import get_dispatcher
 from pydantic import PrivateAttr
 
 from leo_llamaindex.events import LEOCacheHitEvent, LEOProofEvent, LEORouteEvent, LEOVerifyEvent
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from llama_index.core.instrumentation.events import BaseEvent
 
 __all__ = ["LEOEventHandler", "LEOSummary"]
 

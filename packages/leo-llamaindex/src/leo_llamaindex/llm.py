@@ -22,7 +22,6 @@ from llama_index.core.base.llms.types import (
 from llama_index.core.constants import DEFAULT_CONTEXT_WINDOW, DEFAULT_NUM_OUTPUTS
 from llama_index.core.llms.callbacks import llm_chat_callback, llm_completion_callback
 from llama_index.core.llms.function_calling import FunctionCallingLLM
-from llama_index.core.llms.llm import ToolSelection
 from pydantic import ConfigDict, Field, PrivateAttr, SecretStr, field_serializer, model_validator
 
 from leo_core.config import LEOConfig
@@ -38,6 +37,7 @@ from leo_llamaindex._tools import keep_one_call, read_tool_calls, to_tool
 from leo_llamaindex.events import report_answer
 
 if TYPE_CHECKING:
+    from llama_index.core.llms.llm import ToolSelection
     from llama_index.core.tools import BaseTool
 
     from leo_core import LEO
@@ -258,7 +258,8 @@ class LEOLLM(FunctionCallingLLM):
 
     async def _aleo(self) -> LEO:
         """The engine, built off the event loop: opening a store touches the disk."""
-        return self._engine.built or await asyncio.to_thread(lambda: self.leo)
+        engine: LEO | None = self._engine.built
+        return engine or await asyncio.to_thread(lambda: self.leo)
 
     def close(self) -> None:
         """Write what is left and release the store; idempotent. A later request opens it again."""
@@ -417,8 +418,8 @@ class LEOLLM(FunctionCallingLLM):
     ) -> dict[str, Any]:
         messages = list(chat_history or [])
         if user_msg is not None:
-            is_text = isinstance(user_msg, str)
-            messages.append(ChatMessage(role=MessageRole.USER, content=user_msg) if is_text else user_msg)
+            asked = ChatMessage(role=MessageRole.USER, content=user_msg) if isinstance(user_msg, str) else user_msg
+            messages.append(asked)
         if not tools:
             return {"messages": messages, **kwargs}
         return {

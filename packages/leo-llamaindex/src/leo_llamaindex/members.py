@@ -9,10 +9,9 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping
 from contextlib import aclosing, closing
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from llama_index.core.llms import LLM, CustomLLM
 from llama_index.core.llms.function_calling import FunctionCallingLLM
@@ -28,6 +27,9 @@ from leo_llamaindex._fingerprint import fingerprint_llm, name_llm
 from leo_llamaindex._native_call import NativeCall, prepare_call
 from leo_llamaindex._native_reply import Reply, StreamFold, read_reply
 from leo_llamaindex._quiet import quieten
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping
 
 __all__ = ["LlamaIndexModel"]
 
@@ -132,7 +134,8 @@ class LlamaIndexModel:
     async def agenerate(self, request: Request) -> Draft:
         """Answer the request, without blocking the loop."""
         if self._blocks:
-            return await self._within(asyncio.to_thread(self.generate, request), request)
+            whole: Draft = await self._within(asyncio.to_thread(self.generate, request), request)
+            return whole
         started = time.perf_counter()
         with sdk_errors(self._provider, self._name):
             call = prepare_call(self._quiet, request)

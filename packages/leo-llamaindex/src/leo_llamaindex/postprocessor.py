@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 from llama_index.core.callbacks import CBEventType, EventPayload
-from llama_index.core.instrumentation import get_dispatcher
 from llama_index.core.instrumentation.events.rerank import ReRankEndEvent, ReRankStartEvent
 from llama_index.core.postprocessor.types import BaseNodePostprocessor
 from llama_index.core.schema import MetadataMode, NodeWithScore, QueryBundle
+from llama_index_instrumentation import get_dispatcher
 from pydantic import Field, PrivateAttr, field_serializer
 
 from leo_core.errors import ConfigError
 from leo_core.ports import Embedder
 from leo_llamaindex._panel import Lazy
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 __all__ = ["LEONodePostprocessor"]
 
@@ -82,7 +84,7 @@ class LEONodePostprocessor(BaseNodePostprocessor):
         top_n = self.top_n or len(nodes)
         _dispatcher.event(ReRankStartEvent(query=query, nodes=nodes, top_n=top_n, model_name=self.class_name()))
         ordered: list[NodeWithScore] = []
-        payload = {
+        payload: dict[str, Any] = {
             EventPayload.NODES: nodes,
             EventPayload.MODEL_NAME: self.class_name(),
             EventPayload.QUERY_STR: "" if query is None else query.query_str,
@@ -98,7 +100,7 @@ class LEONodePostprocessor(BaseNodePostprocessor):
 
         rows = self._rows(nodes)
         aligned = (1.0 + np.asarray(measure_alignment(rows))) / 2.0
-        blend = self.agreement * aligned + (1.0 - self.agreement) * self._relevance(nodes, rows, query)
+        blend = self.agreement * aligned + (1.0 - self.agreement) * self._relevance(nodes, query)
         order = sorted(range(len(nodes)), key=lambda index: (-blend[index], index))
         kept: list[int] = []
         for index in order:
@@ -116,7 +118,7 @@ class LEONodePostprocessor(BaseNodePostprocessor):
             return _unit(np.asarray(own, dtype=np.float32))
         return self._embed([node.node.get_content(metadata_mode=MetadataMode.NONE) for node in nodes])
 
-    def _relevance(self, nodes: list[NodeWithScore], rows: Rows, query: QueryBundle | None) -> npt.NDArray[np.float64]:
+    def _relevance(self, nodes: list[NodeWithScore], query: QueryBundle | None) -> npt.NDArray[np.float64]:
         """How well each node fits the query, in [0, 1], shape (n,)."""
         scores = [node.score for node in nodes]
         known = [score for score in scores if score is not None]
@@ -144,8 +146,7 @@ class LEONodePostprocessor(BaseNodePostprocessor):
 def _unit(rows: Rows) -> Rows:
     """Rows of length one; a row of zeros stays."""
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-    unit: Rows = rows / np.where(lengths > 0.0, lengths, 1.0).astype(np.float32)
-    return unit
+    return np.asarray(rows / np.where(lengths > 0.0, lengths, 1.0), dtype=np.float32)
 
 
 def _scaled(values: npt.NDArray[Any]) -> npt.NDArray[np.float64]:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from leo_core.cli.output import AsJson, err, out, print_json, report_errors
+from leo_core.cli.stores import write_text
+from leo_core.errors import RequestError
 
 if TYPE_CHECKING:
     from leo_core.engine.leo import LEO
@@ -35,8 +37,8 @@ def ask(
     as_json: AsJson = False,
 ) -> None:
     """Answer a question by the cheapest route that can be trusted. Without a member, the local reader answers."""
-    text = sys.stdin.read() if question == "-" else question
     with report_errors(as_json=as_json):
+        text = _read_stdin() if question == "-" else question
         from leo_core.engine.leo import LEO  # noqa: PLC0415 - the engine loads when it is used
         from leo_core.engine.requests import parse_route  # noqa: PLC0415
 
@@ -56,6 +58,14 @@ def ask(
             _report(leo, answer, explain=explain, receipt=receipt, as_json=as_json)
 
 
+def _read_stdin() -> str:
+    try:
+        return sys.stdin.read()
+    except UnicodeDecodeError as error:
+        message = f"stdin is not {error.encoding} text (byte {error.start}); convert it first"
+        raise RequestError(message) from error
+
+
 def _stream(leo: LEO, text: str, *, quiet: bool, **settings: object) -> Answer:
     answer: Answer | None = None
     for chunk in leo.stream(text, **settings):
@@ -72,7 +82,7 @@ def _report(leo: LEO, answer: Answer, *, explain: bool, receipt: Path | None, as
     from leo_core.engine.explain import explain_answer, summarise_answer  # noqa: PLC0415
 
     if receipt is not None and answer.receipt is not None:
-        receipt.write_text(json.dumps(dict(answer.receipt.document), indent=2) + "\n", encoding="utf-8")
+        write_text(receipt, json.dumps(dict(answer.receipt.document), indent=2) + "\n")
     facts = summarise_answer(answer)
     if as_json:
         figures = explain_answer(answer) if explain else None

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from leo_core.storage.receipt_log import SqliteReceiptLog
     from leo_core.storage.sqlite import SqliteStore
 
-__all__ = ["key_path", "open_existing", "read_text"]
+__all__ = ["key_path", "open_existing", "read_text", "write_text"]
 
 
 def key_path(store: Path) -> Path:
@@ -32,6 +32,19 @@ def read_text(path: Path) -> str:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         message = f"cannot read {path}: {error}"
+        raise ConfigError(message) from error
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file.
+
+    Raises:
+        ConfigError: It cannot be written.
+    """
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        message = f"cannot write {path}: {error.strerror}"
         raise ConfigError(message) from error
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING
 
+from leo_core.engine.request_form import check_form
 from leo_core.errors import CapabilityError, ConfigError, RequestError, TenantRequiredError
-from leo_core.records import Role
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 __all__ = ["admit", "find_able"]
 
-ROLES = frozenset(get_args(Role))
 BLOCK_NEEDS = {"image": "images", "image_url": "images", "audio": "audio", "input_audio": "audio", "file": "files"}
 
 
@@ -24,8 +23,8 @@ def admit(request: Request, plan: Plan) -> None:
     """Check a request before anything is spent on it.
 
     Raises:
-        RequestError: It is empty, too long, has an unknown role, an unpaired surrogate, or tool results and
-            calls that do not belong together.
+        RequestError: It is empty, too long, has an unknown role, an unpaired surrogate, something that is not JSON,
+            a figure out of its range, or tool results and calls that do not belong together.
         TenantRequiredError: The policy requires a tenant and the request has none.
         CapabilityError: No member can do what it needs.
         ConfigError: There are no members.
@@ -39,10 +38,11 @@ def admit(request: Request, plan: Plan) -> None:
     if not request.messages:
         message = "the request has no messages"
         raise RequestError(message)
+    check_form(request)
     if not any(_has_content(message) for message in request.messages):
         message = "the request has no content: every message is empty"
         raise RequestError(message)
-    _check_texts(request, plan.config.max_prompt_chars)
+    _check_length(request, plan.config.max_prompt_chars)
     _check_tool_turns(request.messages)
     find_able(plan.members, request)
 
@@ -89,30 +89,11 @@ def _texts(message: Message) -> Iterator[str]:
         yield from (block["text"] for block in message.content if isinstance(block.get("text"), str))
 
 
-def _check_texts(request: Request, limit: int) -> None:
-    total = 0
-    for position, message in enumerate(request.messages):
-        if message.role not in ROLES:
-            known = ", ".join(sorted(ROLES))
-            text = f"message {position} has the unknown role {message.role!r}; known roles: {known}"
-            raise RequestError(text)
-        for text in _texts(message):
-            total += len(text)
-            _check_surrogates(text, position)
+def _check_length(request: Request, limit: int) -> None:
+    total = sum(len(text) for message in request.messages for text in _texts(message))
     if total > limit:
         text = f"the request has {total} characters, more than max_prompt_chars={limit}"
         raise RequestError(text)
-
-
-def _check_surrogates(text: str, position: int) -> None:
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError as error:
-        message = (
-            f"message {position} holds an unpaired surrogate at character {error.start}; "
-            "decode its source with errors='replace'"
-        )
-        raise RequestError(message) from error
 
 
 def _check_tool_turns(messages: tuple[Message, ...]) -> None:

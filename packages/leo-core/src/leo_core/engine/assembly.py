@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from leo_core.engine.plan import Plan
 from leo_core.engine.world import SystemClock, World
-from leo_core.errors import ConfigError
+from leo_core.errors import ConfigError, LEOError, ReceiptError, SigningKeyError
 from leo_core.ports import Model, Store
 
 if TYPE_CHECKING:
@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from leo_core.config import LEOConfig
     from leo_core.ports import Clock, Embedder, Listener, ReceiptLog
     from leo_core.records import Answer, Request
+    from leo_core.stages.receipt.config import ReceiptConfig
     from leo_core.stages.receipt.keys import SigningKey
+    from leo_core.storage.sqlite import SqliteStore
 
 __all__ = ["make_plan", "make_world", "open_parts", "pick_member"]
 
@@ -68,11 +70,15 @@ def pick_embedder(given: str | Embedder | None, config: LEOConfig) -> Embedder:
 def open_parts(
     store: str | Path | Store, signing_key: SigningKey | str | Path | None, config: LEOConfig
 ) -> tuple[Store, ReceiptLog | None, SigningKey | None]:
-    """Store, log and key. A path means one SQLite file for all, with the key beside it (mode 0600)."""
+    """Store, log and key. A path means one SQLite file for all, with the key beside it (mode 0600).
+
+    So does a ``SqliteStore`` in a file. Beside any other store the receipts are kept in memory.
+    """
     from leo_core.stages.receipt.keys import SigningKey  # noqa: PLC0415
     from leo_core.storage.in_memory import InMemoryStore  # noqa: PLC0415
     from leo_core.storage.keyfile import load_or_create_key  # noqa: PLC0415
-    from leo_core.storage.receipt_log import InMemoryReceiptLog, SqliteReceiptLog  # noqa: PLC0415
+    from leo_core.storage.receipt_log import InMemoryReceiptLog  # noqa: PLC0415
+    from leo_core.storage.sqlite import SqliteStore  # noqa: PLC0415
 
     settings = config.receipts
     key = load_or_create_key(Path(signing_key)) if isinstance(signing_key, str | Path) else signing_key
@@ -80,20 +86,51 @@ def open_parts(
         message = "chroma:// stores are not supported; give a path, ':memory:' or a Store"
         raise ConfigError(message)
     if isinstance(store, str | Path) and str(store) != ":memory:":
-        from leo_core.storage.database import Database  # noqa: PLC0415
-        from leo_core.storage.sqlite import SqliteStore  # noqa: PLC0415
-
-        path = Path(store).expanduser()
-        database = Database(path)
-        if not settings.enabled:
-            return SqliteStore(database), None, None
-        key = key or load_or_create_key(path.with_name(path.name + ".key"))
-        return SqliteStore(database), SqliteReceiptLog(database, key, settings.origin), key
+        return _open_file(SqliteStore(Path(store).expanduser()), key, settings)
+    if isinstance(store, SqliteStore) and not store.database.in_memory:
+        return _open_file(store, key, settings)
     kept = InMemoryStore() if isinstance(store, str | Path) else store
     if not settings.enabled:
         return kept, None, None
     key = key or SigningKey.generate()
     return kept, InMemoryReceiptLog(key, settings.origin), key
+
+
+def _open_file(
+    store: SqliteStore, key: SigningKey | None, settings: ReceiptConfig
+) -> tuple[Store, ReceiptLog | None, SigningKey | None]:
+    """A store in a file, with its log in the same file and the key beside it; closed again when that fails."""
+    from leo_core.storage.keyfile import load_or_create_key  # noqa: PLC0415
+    from leo_core.storage.receipt_log import SqliteReceiptLog  # noqa: PLC0415
+
+    if not settings.enabled:
+        return store, None, None
+    path = Path(store.database.path)
+    try:
+        key = key or load_or_create_key(path.with_name(path.name + ".key"))
+        log = SqliteReceiptLog(store.database, key, settings.origin, clock_tolerance_s=settings.clock_tolerance_s)
+        _check_signer(log, key, path)
+    except LEOError:
+        store.close()
+        raise
+    return store, log, key
+
+
+def _check_signer(log: ReceiptLog, key: SigningKey, path: Path) -> None:
+    """A log that another key signed is not continued with this one: nobody could audit it any more."""
+    from leo_core.stages.receipt.checkpoint import read_checkpoint  # noqa: PLC0415
+    from leo_core.stages.receipt.keys import Keyset  # noqa: PLC0415
+
+    if not log.size():
+        return
+    try:
+        read_checkpoint(log.checkpoint()).verify(Keyset.of(key.public))
+    except ReceiptError as error:
+        message = (
+            f"the receipts in {str(path)!r} were not signed with the key {key.id}: "
+            "give the key file that signed them as signing_key, or choose another store"
+        )
+        raise SigningKeyError(message) from error
 
 
 def make_plan(
@@ -136,7 +173,11 @@ def make_world(
     clock: Clock | None,
 ) -> World:
     """The world of a LEO. ``seed=None`` draws from the system's secure source."""
-    store.open_for(embedder.fingerprint)
+    try:
+        store.open_for(embedder.fingerprint)
+    except LEOError:
+        store.close()
+        raise
     return World(
         store=store,
         log=log,

@@ -38,6 +38,11 @@ class Background:
         self._thread: threading.Thread | None = None
         self.failures = 0
 
+    @property
+    def closed(self) -> bool:
+        """Whether no job is taken any more."""
+        return self._closed
+
     def try_submit(self, job: Callable[[], object]) -> bool:
         """Queue a job if there is room.
 

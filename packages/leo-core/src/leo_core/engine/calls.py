@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from leo_core.errors import LEOError, MalformedReplyError, ProviderError
+from leo_core.engine.request_form import check_json
+from leo_core.errors import LEOError, MalformedReplyError, ProviderError, RequestError
 from leo_core.records import Draft, Failure
 
 if TYPE_CHECKING:
@@ -27,20 +29,18 @@ def call(model: Model, request: Request) -> Draft | Failure:
     """Ask one member."""
     started = time.perf_counter()
     try:
-        draft = model.generate(request)
+        return _sound(model, model.generate(request), started)
     except Exception as error:  # noqa: BLE001 - a member may raise anything; the pipeline decides what it means
         return _failure(model, error, started)
-    return _timed(draft, started)
 
 
 async def acall(model: Model, request: Request) -> Draft | Failure:
     """Ask one member on the event loop."""
     started = time.perf_counter()
     try:
-        draft = await model.agenerate(request)
+        return _sound(model, await model.agenerate(request), started)
     except Exception as error:  # noqa: BLE001 - as above
         return _failure(model, error, started)
-    return _timed(draft, started)
 
 
 def call_all(models: tuple[Model, ...], request: Request) -> tuple[Draft | Failure, ...]:
@@ -94,7 +94,7 @@ class Relay:
     def _take(self, chunk: Chunk) -> bool:
         """Take note of a chunk; tell whether there is something in it to pass on."""
         if chunk.draft is not None:
-            self.reply = _timed(chunk.draft, self._started)
+            self.reply = _sound(self._model, chunk.draft, self._started)
         visible = bool(chunk.text or chunk.tool_calls or chunk.blocks)
         if visible:
             self.shown = True
@@ -135,8 +135,27 @@ def _unfinished(model: Model) -> MalformedReplyError:
     return MalformedReplyError("the stream ended without a complete reply", provider=provider, model=model.id)
 
 
-def _timed(draft: Draft, started: float) -> Draft:
-    return draft if draft.latency_s else replace(draft, latency_s=time.perf_counter() - started)
+def _sound(model: Model, draft: Draft, started: float) -> Draft:
+    """The draft, timed, and with a cost that is a cost: one that is negative or no number is unknown.
+
+    Raises:
+        MalformedReplyError: It is no draft, or its message is not JSON, so that it could be neither kept nor signed.
+    """
+    try:
+        if not isinstance(draft, Draft):
+            message = f"{model.id} returned a {type(draft).__name__}, not a Draft"
+            raise RequestError(message)
+        content, calls = draft.message.content, draft.message.tool_calls
+        if not isinstance(content, str):
+            check_json(content, f"the reply of {model.id}")
+        for call in calls:
+            check_json(call.arguments, f"the reply of {model.id}")
+    except RequestError as error:
+        raise MalformedReplyError(str(error), provider=model.id.partition(":")[0], model=model.id) from error
+    usage = draft.usage
+    if usage.cost_usd is not None and not 0.0 <= usage.cost_usd < math.inf:
+        usage = replace(usage, cost_usd=None)
+    return replace(draft, usage=usage, latency_s=draft.latency_s or time.perf_counter() - started)
 
 
 def _failure(model: Model, error: Exception, started: float, *, shown: str = "") -> Failure:

@@ -49,6 +49,7 @@ class KnowledgeBase:
         self._known: dict[str, Known] = {}
         self._memories: OrderedDict[tuple[str, str], MemoryState] = OrderedDict()
         self._unsaved: dict[str, int] = {}
+        self._unread: set[str] = set()
         self._pending: list[Observation] = []
         self._seen = 0
         self._opened = False
@@ -110,6 +111,11 @@ class KnowledgeBase:
                     known = self._known[observation.tenant]
                     self._known[observation.tenant] = fold(known, observation, self._config)
             self._seen = found[-1][0] if found else self._seen
+            for tenant in tuple(self._unread):
+                novelty = self._start(tenant).novelty
+                with self._lock:
+                    if tenant not in self._unread:
+                        self._known[tenant] = replace(self._known[tenant], novelty=novelty)
 
     def learn_novelty(self, tenant: str, vector: Vector, draw: float) -> bool:
         """Fold a vector into the novelty state; tells whether it is time to save it."""
@@ -123,10 +129,12 @@ class KnowledgeBase:
     def save_novelty(self) -> None:
         """Save the novelty states that changed."""
         with self._lock:
-            states = {tenant: self._known[tenant].novelty for tenant, count in self._unsaved.items() if count}
-            self._unsaved.clear()
+            waiting = [tenant for tenant in self._unsaved if tenant not in self._unread]
+            states = {tenant: self._known[tenant].novelty for tenant in waiting}
         for tenant, state in states.items():
             self._store.save_state(tenant, "novelty", state.to_bytes())
+            with self._lock:
+                self._unsaved.pop(tenant, None)
 
     def remember(self, tenant: str, session: str, vector: Vector) -> None:
         """Fold a vector into the memory of a session; the sessions longest unused are forgotten."""
@@ -143,9 +151,13 @@ class KnowledgeBase:
 
     def _start(self, tenant: str) -> Known:
         known = Known.fresh(self._dimension)
-        novelty = self._guard.attempt("load_state", lambda: self._saved_novelty(tenant), None)
+        failed = b"\x00"
+        blob = self._guard.attempt("load_state", lambda: self._store.load_state(tenant, "novelty"), failed)
+        if blob is failed:  # what could not be read is not written over
+            self._unread.add(tenant)
+            return known
+        self._unread.discard(tenant)
+        novelty = None
+        if blob is not None:
+            novelty = self._guard.attempt("read_state", lambda: NoveltyState.from_bytes(blob), None)
         return known if novelty is None else replace(known, novelty=novelty)
-
-    def _saved_novelty(self, tenant: str) -> NoveltyState | None:
-        blob = self._store.load_state(tenant, "novelty")
-        return None if blob is None else NoveltyState.from_bytes(blob)

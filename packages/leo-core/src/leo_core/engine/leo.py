@@ -177,6 +177,7 @@ class LEO:
         Raises:
             RequestError: The answer is not known here.
         """
+        self._check_open()
         request, known = self._find(answer)
         drivers.run(take_feedback(request, known, wrong=wrong), self._world)
 
@@ -203,9 +204,11 @@ class LEO:
         if self._closed:
             return
         self._closed = True
-        self._world.close()
-        for member in self.members:
-            member.close()
+        try:
+            self._world.close()
+        finally:
+            for member in self.members:
+                member.close()
 
     def __enter__(self) -> Self:
         return self
@@ -256,10 +259,13 @@ class LEO:
             await asyncio.to_thread(self.warm_up)
 
     def _admit(self, prompt: Prompt, settings: dict[str, Any]) -> Request:
-        if self._closed:
-            message = "this LEO is closed"
-            raise ConfigError(message)
+        self._check_open()
         return make_request(prompt, **settings)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            message = "this LEO is closed; make another"
+            raise ConfigError(message)
 
     def _keep(self, request: Request, answer: Answer) -> Answer:
         with self._lock:

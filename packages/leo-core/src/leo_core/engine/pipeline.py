@@ -25,6 +25,7 @@ from leo_core.engine.effects import (
 )
 from leo_core.engine.lookup import consult_cache
 from leo_core.engine.routes import Trip, list_options, take_route
+from leo_core.errors import ReceiptError
 from leo_core.records import Answer, Novelty, Risk, Route, RouteDecision, Usage
 from leo_core.stages.cache.identity import identify
 from leo_core.stages.consensus.trust import estimate
@@ -159,18 +160,25 @@ def certify(
     if not plan.config.receipts.enabled:
         return answer
     region, policy = sight.novelty.region, plan.config.consensus
-    statement, openings = build_statement(
-        request,
-        answer,
-        identity=sight.identity,
-        drafts=answer.drafts,
-        trust=tuple(estimate(known.trust, member, region, policy) for member in answer.members),
-        policy=plan.policy,
-        audit_rate=plan.config.audit_rate,
-        source_receipt=answer.entry.receipt_id if answer.entry else None,
-        entropy=(yield from Entropy(32)),
-        now=ended.epoch,
-        quorum=plan.config.receipts.quorum,
-    )
+    entropy = yield from Entropy(32)
+    try:
+        statement, openings = build_statement(
+            request,
+            answer,
+            identity=sight.identity,
+            drafts=answer.drafts,
+            trust=tuple(estimate(known.trust, member, region, policy) for member in answer.members),
+            policy=plan.policy,
+            audit_rate=plan.config.audit_rate,
+            source_receipt=answer.entry.receipt_id if answer.entry else None,
+            entropy=entropy,
+            now=ended.epoch,
+            quorum=plan.config.receipts.quorum,
+        )
+    except ReceiptError as error:
+        yield from Notify("receipt.failed", {"error": type(error).__name__})
+        if plan.config.receipts.required:
+            raise
+        return answer
     receipt = yield from Certify(statement, openings)
     return replace(answer, receipt=receipt)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from leo_core.errors import ConfigError, RequestError
+from leo_core.engine.request_form import check_constraints
 from leo_core.records import Constraints, Message, Request, Route, Sampling, ToolCall
 
 __all__ = ["Prompt", "make_request", "parse_route"]
@@ -38,13 +39,18 @@ def make_request(prompt: Prompt, **settings: Any) -> Request:
         message = f"unknown setting {', '.join(unknown)}; known: {known}"
         raise RequestError(message)
     request = _from_prompt(prompt)
+    if isinstance(given.get("route"), str):
+        given["route"] = parse_route(given["route"])
+    if isinstance(given.get("stop"), str):
+        given["stop"] = (given["stop"],)
     constraints = {name: value for name, value in given.items() if name in _CONSTRAINTS}
     sampling = {name: value for name, value in given.items() if name in _SAMPLING}
     rest = {name: value for name, value in given.items() if name in _REQUEST}
-    _check_constraints(constraints)
+    demanded = dataclasses.replace(request.constraints, **constraints)
+    check_constraints(demanded)
     return dataclasses.replace(
         request,
-        constraints=dataclasses.replace(request.constraints, **constraints),
+        constraints=demanded,
         sampling=dataclasses.replace(request.sampling, **sampling),
         **rest,
     )
@@ -67,40 +73,41 @@ def _to_message(item: object, position: int) -> Message:
     if not isinstance(item, Mapping) or "role" not in item:
         message = f"message {position} needs the form {{'role': …, 'content': …}}"
         raise RequestError(message)
-    role: Any = _ALIASES.get(item["role"], item["role"])
-    content = item.get("content") or ""
-    calls = tuple(_to_call(call, position) for call in item.get("tool_calls") or ())
+    role: Any = _ALIASES.get(str(item["role"]), item["role"])
+    calls = item.get("tool_calls") or ()
+    if not isinstance(calls, Sequence) or isinstance(calls, str):
+        message = f"message {position}: tool_calls must be a list"
+        raise RequestError(message)
+    calls = tuple(_to_call(call, position) for call in calls)
     return Message(
         role=role,
-        content=content if isinstance(content, str) else tuple(content),
+        content=_to_content(item.get("content") or "", position),
         tool_calls=calls,
         tool_call_id=item.get("tool_call_id"),
         name=item.get("name"),
     )
 
 
+def _to_content(content: object, position: int) -> str | tuple[Mapping[str, Any], ...]:
+    """Text, or blocks; a text among blocks is a text block."""
+    if isinstance(content, str):
+        return content
+    if not isinstance(content, Sequence) or isinstance(content, bytes | bytearray):
+        message = f"message {position}: content is text or a list of blocks, not {type(content).__name__}"
+        raise RequestError(message)
+    return tuple({"type": "text", "text": block} if isinstance(block, str) else block for block in content)
+
+
 def _to_call(call: Mapping[str, Any], position: int) -> ToolCall:
     """A tool call in LEO's form (``name``, ``arguments``) or in OpenAI's (``function``)."""
-    body = call.get("function", call)
-    arguments = body.get("arguments", {})
     try:
-        parsed = json.loads(arguments) if isinstance(arguments, str) else dict(arguments)
+        body = call.get("function", call)
+        arguments = body.get("arguments", {})
+        parsed = dict(json.loads(arguments) if isinstance(arguments, str) else arguments)
         return ToolCall(id=str(call["id"]), name=str(body["name"]), arguments=parsed)
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         message = f"message {position} has a tool call without id, name or JSON arguments"
         raise RequestError(message) from error
-
-
-def _check_constraints(given: Mapping[str, Any]) -> None:
-    error = given.get("max_error")
-    if error is not None and not 0.0 <= error <= 1.0:
-        message = f"max_error must lie in [0, 1], got {error!r}"
-        raise RequestError(message)
-    for name in ("max_cost_usd", "max_latency_s"):
-        value = given.get(name)
-        if value is not None and not value >= 0.0:
-            message = f"{name} must not be negative, got {value!r}"
-            raise RequestError(message)
 
 
 def parse_route(name: str | None) -> Route | None:

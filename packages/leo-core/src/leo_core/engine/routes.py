@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -103,7 +104,17 @@ def list_options(request: Request, plan: Plan) -> tuple[RouteOption, ...]:
 
 
 def _cost(members: Sequence[Model], request: Request) -> float | None:
-    return sum((member.estimate(request) for member in members), Usage()).cost_usd
+    costs = [_estimate(member, request) for member in members]
+    return None if None in costs else sum(cost for cost in costs if cost is not None)
+
+
+def _estimate(member: Model, request: Request) -> float | None:
+    """What a call may cost; ``None`` where the member cannot say, or says what is no cost."""
+    try:
+        cost = member.estimate(request).cost_usd
+    except Exception:  # noqa: BLE001 - a member may raise anything; when it is called that becomes its failure
+        return None
+    return cost if cost is not None and 0.0 <= cost < math.inf else None
 
 
 # -------------------------------------------------------------------------------------------------- routes

@@ -55,6 +55,10 @@ class StoreGuard:
         self._in_a_row = 0
         return result
 
+    def wake(self) -> None:
+        """Try the store again at the next operation, even if it rests."""
+        self._resting_until = 0.0
+
     def _note(self, operation: str, error: Exception) -> None:
         with self._lock:
             self.failures += 1

@@ -84,6 +84,7 @@ class World:
         self.background = Background(lambda job: job(), capacity=config.background_capacity)
         self.counts: Counter[str] = Counter()
         self._pending: dict[tuple[str, str], CacheEntry] = {}
+        self._revoked: set[str] = set()
         self._pending_lock = threading.Lock()
         self._written = 0
         self._refreshed = clock.monotonic()
@@ -147,18 +148,24 @@ class World:
 
     def flush(self, timeout_s: float | None = None) -> bool:
         """Wait until everything handed over is done and written; tells whether it was in time."""
-        self.background.submit(self._write_knowledge)
-        self.background.submit(self._save_novelty)
+        if not self.background.closed:
+            self._submit(self._write_knowledge)
+            self._submit(self._save_novelty)
         return self.background.flush(timeout_s)
 
     def close(self) -> None:
-        """Finish the background, write what was learned, close log and store; idempotent."""
+        """Finish the background, write what was learned, close log and store; idempotent.
+
+        A store that fails now is counted and logged; what was acknowledged is safe.
+        """
         if self.background.close():
+            self.guard.wake()
             self._write_knowledge()
             self._save_novelty()
         if self.log is not None:
-            self.log.close()
-        self.store.close()
+            self.guard.attempt("close", self.log.close, None)
+        self.guard.wake()
+        self.guard.attempt("close", self.store.close, None)
 
     def _may_block(self, effect: ask.Effect[Any]) -> bool:
         match effect:
@@ -182,7 +189,7 @@ class World:
     def _recall(self, effect: ask.Recall) -> Known:
         if self._clock.monotonic() - self._refreshed > REFRESH_EVERY_S:
             self._refreshed = self._clock.monotonic()
-            self.background.try_submit(self.knowledge.refresh)
+            self._try_submit(self.knowledge.refresh)
         return self.knowledge.recall(effect.tenant, effect.session)
 
     def _decide(self, effect: ask.Decide[Any]) -> Any:
@@ -193,7 +200,7 @@ class World:
 
     def _learn_novelty(self, effect: ask.LearnNovelty) -> None:
         if self.knowledge.learn_novelty(effect.tenant, effect.vector, effect.draw):
-            self.background.try_submit(self._save_novelty)
+            self._try_submit(self._save_novelty)
 
     def _write_knowledge(self) -> None:
         self.guard.attempt("observe", self.knowledge.write, None)
@@ -230,6 +237,8 @@ class World:
         )
 
     def _write_entry(self, effect: ask.WriteEntry) -> None:
+        if effect.entry.id in self._revoked:
+            return
         self.guard.attempt("put", lambda: self.store.put(effect.entry, effect.vector), None)
         self._written += 1
         if self._written % max(1, (self.config.cache.max_entries or TRIM_EVERY) // TRIM_EVERY) == 0:
@@ -253,8 +262,19 @@ class World:
 
     def _remove_entry(self, effect: ask.RemoveEntry) -> None:
         with self._pending_lock:
-            for key in [key for key, entry in self._pending.items() if entry.id == effect.entry_id]:
+            keys = [key for key, entry in self._pending.items() if entry.id == effect.entry_id]
+            for key in keys:
                 del self._pending[key]
+        self._remove(effect)
+        if keys:  # it is on its way to the store: stop it, and remove it once more if it was just being written
+            self._revoked.add(effect.entry_id)
+            self._submit(lambda: self._finish_removal(effect))
+
+    def _finish_removal(self, effect: ask.RemoveEntry) -> None:
+        self._remove(effect)
+        self._revoked.discard(effect.entry_id)
+
+    def _remove(self, effect: ask.RemoveEntry) -> None:
         self.guard.attempt("remove", lambda: self.store.remove(effect.tenant, entry_ids=[effect.entry_id]), 0)
 
     def _store_failed(self, operation: str, error: Exception) -> None:
@@ -277,15 +297,38 @@ class World:
         return receipt
 
     def _check(self, effect: ask.CheckAnswer) -> bool | None:
-        return None if self._checker is None else self._checker(effect.request, effect.answer)
+        if self._checker is None:
+            return None
+        try:
+            return self._checker(effect.request, effect.answer)
+        except Exception as error:
+            _log.exception("the checker failed")
+            self.notify("checker.failed", {"error": type(error).__name__})
+            return None
 
     def _hand_over(self, effect: ask.HandOver) -> None:
         self._mark_pending(effect)
-        self.background.submit(lambda: self._settle(effect))
+        if not self._submit(lambda: self._settle(effect)):
+            self._unmark_pending(effect.entry)
 
     def _try_hand_over(self, effect: ask.HandOver) -> bool:
         self._mark_pending(effect)
-        return self.background.try_submit(lambda: self._settle(effect))
+        return self._try_submit(lambda: self._settle(effect))
+
+    def _try_submit(self, job: Callable[[], object]) -> bool:
+        try:
+            return self.background.try_submit(job)
+        except RuntimeError:  # closed meanwhile
+            return False
+
+    def _submit(self, job: Callable[[], object]) -> bool:
+        """Queue a job; tells whether it was queued. After :meth:`close` the answer stands, but is not kept."""
+        try:
+            self.background.submit(job)
+        except RuntimeError:
+            self.notify("background.closed", {})
+            return False
+        return True
 
     def _mark_pending(self, effect: ask.HandOver) -> None:
         if effect.entry is not None:

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Passage", "Support", "find_passage", "find_support", "split_sentences"]
 
-_RULE: Final = re.compile(r"^\s*(?:-{5,}|={5,}|<{3,}|>{3,})\s*$", re.MULTILINE)
-_TAGGED: Final = re.compile(r"<(context|contexts|documents|passages|sources)>(.*?)</\1>", re.DOTALL | re.IGNORECASE)
+_RULE: Final = re.compile(r"^[ \t]*(?:-{5,}|={5,}|<{3,}|>{3,})[ \t]*$", re.MULTILINE)
+_TAGGED: Final = re.compile(r"<(context|contexts|documents|passages|sources)>((?:(?!<\1>).)*?)</\1>", re.DOTALL | re.IGNORECASE)
 _LABEL: Final = re.compile(
     r"^[ \t*#]*(?P<name>retrieved context|context(?: information)?|passages?|documents?|sources?|background|"
     r"user question|original query|question|query|helpful answer|final answer|refined answer|answer|instructions?)"

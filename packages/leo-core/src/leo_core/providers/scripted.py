@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from leo_core.errors import InvalidRequestError, LEOError, ProviderTimeoutError, ProviderUnavailableError
+from leo_core.errors import (
+    ConfigError,
+    InvalidRequestError,
+    LEOError,
+    ProviderTimeoutError,
+    ProviderUnavailableError,
+)
 from leo_core.providers.draft_chunks import draft_chunks
 from leo_core.providers.tokens import estimate_input_tokens, estimate_text_tokens
 from leo_core.records import Capabilities, Chunk, Draft, Json, Message, Request, Usage
@@ -58,6 +65,9 @@ class ScriptedModel:
         capabilities: Capabilities | None = None,
         logprobs: tuple[float, ...] | None = None,
     ) -> None:
+        if cost is not None and not 0.0 <= cost < math.inf:
+            message = f"cost={cost!r} must be US dollars, at least 0, or None for unknown"
+            raise ConfigError(message)
         self._id, self._replies, self._usage, self._cost = id, replies, usage, cost
         self._delay_s, self._fail, self._fail_after_chunks = delay_s, fail, fail_after_chunks
         self._family, self._logprobs = family or id, logprobs

@@ -9,14 +9,10 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import resources
-from typing import TYPE_CHECKING
-
 from leo_core.errors import ConfigError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 __all__ = ["Price", "PriceTable", "load_prices"]
 
@@ -106,6 +102,9 @@ class PriceTable:
 def _read_price(name: str, price: Price | Mapping[str, object]) -> Price:
     if isinstance(price, Price):
         return price
+    if not isinstance(price, Mapping):
+        message = f"price of {name!r} must be a Price or a mapping of its fields, as in {{'gpt-5': {{'input': 1.25, 'output': 10.0}}}}"
+        raise ConfigError(message)
     try:
         return Price(**price)  # type: ignore[arg-type]  # the fields are checked by Price itself
     except (TypeError, ConfigError) as error:

@@ -41,6 +41,8 @@ __all__ = ["canonical_bytes", "canonical_message", "identify"]
 _DOMAIN = "leo.request.v1"
 _SAFE_INTEGER = 2**53 - 1
 _MARK = "\x1a"
+_LONGEST_COMPARED = 16_384
+"""Characters of the longest question that is compared with others; a vector says little of a longer one."""
 _EPHEMERAL = frozenset(
     {
         "additional_kwargs",
@@ -167,6 +169,8 @@ def _why_exact(request: Request, position: int) -> str:  # noqa: PLR0911 - one r
     turn = request.messages[position]
     if not isinstance(turn.content, str) and any(block.get("type") != "text" for block in turn.content):
         return "the last user turn has content other than text"
+    if len(turn.text) > _LONGEST_COMPARED:
+        return f"the last user turn is longer than {_LONGEST_COMPARED} characters"
     return "" if turn.text.strip() else "the last user turn has no text"
 
 

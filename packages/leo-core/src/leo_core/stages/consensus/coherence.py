@@ -57,9 +57,7 @@ def measure_agreement(vectors: npt.NDArray[np.float32], weights: Sequence[float]
     )
 
 
-def measure_alignment(
-    vectors: npt.NDArray[np.float32], weights: Sequence[float] | None = None
-) -> tuple[float, ...]:
+def measure_alignment(vectors: npt.NDArray[np.float32], weights: Sequence[float] | None = None) -> tuple[float, ...]:
     """Cosine of each vector with the robust centre of all: their geometric median.
 
     Args:

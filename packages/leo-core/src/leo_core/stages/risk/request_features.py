@@ -21,7 +21,7 @@ __all__ = ["request_features", "text_features", "vocabulary_buckets", "vocabular
 
 _READ = 4000
 _VOCABULARY_READ = 150
-_OPTION = re.compile(r"(?m)^\s*\(?([A-Ea-e])[.)]\s+(.*)$")
+_OPTION = re.compile(r"(?m)^[ \t]*\(?([A-Ea-e])[.)]\s+(.*)$")
 _CODE = re.compile(
     r"```|\bdef \w+\(|\breturn\b.*\n|;\s*\n|\b(?:function|class|import|select|const) \w+[ ({]|[=!<>]=|\?\?"
 )

@@ -30,8 +30,9 @@ def find_swap(a: Words, b: Words) -> str | None:
 
 
 def _find_swap_around(connector: str, a: tuple[str, ...], b: tuple[str, ...]) -> tuple[str, str] | None:
+    sides_b = _sides(connector, b)
     for left_a, right_a in _sides(connector, a):
-        for left_b, right_b in _sides(connector, b):
+        for left_b, right_b in sides_b:
             to_right = (left_a & right_b) - right_a - left_b
             to_left = (right_a & left_b) - left_a - right_b
             if to_right and to_left:

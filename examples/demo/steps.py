@@ -200,7 +200,7 @@ def vote(shop: Shop) -> Section:
         rows=rows,
         notes=(
             f"Why a vote: {figures['route']['why']}. The posterior that is required: {verdict['required']:.2f}.",
-            f"Certified margin: {verdict['certified_margin']} of the heaviest supporters could switch without changing it.",
+            f"Certified margin: {verdict['certified_margin']} of the heaviest could switch without changing it.",
             f"Trust was learned from audits: a checker that knows the facts looked at {AUDIT_RATE:.0%} of the answers.",
         ),
     )

@@ -627,7 +627,7 @@ class StoreContract:
             ready.put(make_entry("b"), axis(0))
 
 
-def _act(store: Store, action: str, tenant: str, number: int) -> int | None:
+def _act(store: Store, action: str, tenant: str, number: int) -> int | None:  # noqa: PLR0911 - one per step
     """Do one step with names that both tenants use."""
     entry = make_entry(str(number), tenant=tenant, tags=(f"tag-{number % 2}",), model=f"model-{number % 3}")
     match action:

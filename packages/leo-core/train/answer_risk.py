@@ -81,7 +81,7 @@ def training_matrix(rows: list[dict], rng: np.random.Generator) -> tuple[list[st
                 chosen = rng.choice(sorted(row["others"]), size=rng.integers(1, 7), replace=False)
                 agreed = sum(row["others"][other] == row["final"] for other in chosen)
                 disagreed = len(chosen) - agreed
-            record = records[row["set"], row["model"]] if rng.random() < 0.5 else None
+            record = records[row["set"], row["model"]] if rng.random() < 0.5 else None  # noqa: PLR2004 - every other one
             features.append(evidence(row, agreed=agreed, disagreed=disagreed, record=record) | own)
             kept.append(row)
     names = list(features[0])
@@ -207,9 +207,7 @@ def report_cascade(data: Path, names: list[str], x: np.ndarray, fitted: tuple) -
         points = " ".join(f"CPT{share:.0%} {cpt(s, small, large, share):.3f}" for share in (0.5, 0.8))
         order = np.argsort(-s)
         best = (small.mean() + np.cumsum((large - small)[order]) / len(s)).max() - large.mean()
-        print(
-            f"cascade {label}: n {len(s)}  APGR {apgr(s, small, large):.3f}  {points}  best point over large {best:+.3f}"
-        )
+        print(f"cascade {label}: n {len(s)}  APGR {apgr(s, small, large):.3f}  {points}  best over large {best:+.3f}")
 
 
 def grounded_rows(data: Path) -> list[dict]:
@@ -225,7 +223,7 @@ def grounded_rows(data: Path) -> list[dict]:
 
 
 def grounded_head(data: Path, reasoning: tuple[list[str], tuple]) -> dict:
-    """Fit, report and return the head "grounded"; what others say is borrowed from the other head at half its weight."""
+    """Fit, report and return the head "grounded"; what others say comes from the other head at half weight."""
     rows = grounded_rows(data)
     features = [grounding_features(row["text"], row["context"], row["question"]) for row in rows]
     names = list(features[0])
@@ -257,7 +255,8 @@ def grounded_head(data: Path, reasoning: tuple[list[str], tuple]) -> dict:
         print(f"  length only             AUROC {auroc(y[held], length, groups[held])}")
         print(f"  token precision only    AUROC {auroc(y[held], support, groups[held])}")
         print(
-            f"  head                    AUROC {auroc(y[held], p, groups[held])}  ECE {calibration_error(y[held], p, groups[held])}"
+            f"  head                    AUROC {auroc(y[held], p, groups[held])}"
+            f"  ECE {calibration_error(y[held], p, groups[held])}"
         )
     borrowed, source = [*SHARED, *HAND_SET], reasoning[1]
     size = len(names) + len(borrowed)

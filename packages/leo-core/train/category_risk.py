@@ -6,8 +6,8 @@ Reads ``data/high_risk.jsonl`` beside this file (labelled by hand, see ``README.
 stratified by category and seeded, is held out for the first report; the second pools five such parts, each scored by
 a model that did not see it. The topic vocabularies were written by the same hand as the questions, so expect less on
 foreign traffic. Where the public data sets are at hand (``--data``), 100 GSM8K questions of the training fifth
-and 120 train requests of BANKING77 join the training as "none" (word problems about money, card service), and the false-alarm rate
-on the rest of both is printed. With ``--write`` the model that ships is then fitted
+and 120 train requests of BANKING77 join the training as "none" (word problems about money, card service), and the
+false-alarm rate on the rest of both is printed. With ``--write`` the model that ships is then fitted
 on all questions and stored in ``stages/risk/models/categories.json``.
 """
 
@@ -54,7 +54,11 @@ def foreign(data: Path) -> tuple[list[str], dict[str, list[str]]]:
     """Questions that are "none" by construction: those to train on, and the held-out rest by name."""
     if not (data / "routing").is_dir():
         return [], {}
-    read = lambda name: [json.loads(line) for line in gzip.open(data / name, "rt", encoding="utf-8")]  # noqa: E731
+
+    def read(name: str) -> list[dict[str, str]]:
+        with gzip.open(data / name, "rt", encoding="utf-8") as lines:
+            return [json.loads(line) for line in lines]
+
     gsm = [row["question"] for row in read("routing/gsm8k_mixtral_gpt4.jsonl.gz")]
     banking = read("streams/banking77.jsonl.gz")
     rng = np.random.default_rng(7)
@@ -144,7 +148,7 @@ def main() -> None:
         weights, intercepts = train_on(np.arange(len(rows)))
         document = {
             "categories": CATEGORIES,
-            "trained_on": "train/data/high_risk.jsonl (all rows; figures from held-out parts), GSM8K (100), BANKING77 (120)",
+            "trained_on": "train/data/high_risk.jsonl (all rows; figures: held-out), GSM8K (100), BANKING77 (120)",
             "weight_scale": SCALE,
             "intercepts": np.round(intercepts, 4).tolist(),
             "weights": np.round(weights[:BUCKETS].T * SCALE).astype(int).tolist(),

@@ -1,10 +1,11 @@
-"""Train the priors of P(the small model is wrong | request) and of what the large model gains, and report it on held-out questions.
+"""Train the priors of P(the small model is wrong | request) and of the large model's gain; report both held out.
 
     python packages/leo-core/train/request_risk.py [--data PATH] [--write]
 
 Trains on the questions of the routing sets with sha256(question) % 5 == 0 (Mixtral-8x7B-Instruct is the small model,
 GPT-4-1106 the large one); everything else is evaluation. Figures: AUROC of "the small model is wrong", calibration
-error, and APGR of the gain, the average performance gap recovered over the share of strong calls (random 0.5), beside the length.
+error, and APGR of the gain, the average performance gap recovered over the share of strong calls (random 0.5),
+beside the length.
 """
 
 from __future__ import annotations

@@ -58,8 +58,7 @@ def test_paraphrases_are_likelier_than_other_questions(model: PairModel) -> None
 
 def test_probability_takes_cosines_from_the_embedder_given() -> None:
     def embed(texts: Any) -> Any:
-        rows = np.array([[1.0, 0.0] if "a" in text else [0.6, 0.8] for text in texts], dtype=np.float32)
-        return rows
+        return np.array([[1.0, 0.0] if "a" in text else [0.6, 0.8] for text in texts], dtype=np.float32)
 
     model = load_pair_model(embed=embed)
     found = model.probability(["a b", "x"], ["c", "y"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import pytest
 from hypothesis import given, settings
@@ -34,7 +34,7 @@ class Run:
     wrong: int = 0
     broken: bool = False
     first: int = 0
-    state: PromiseState = PromiseState()
+    state: PromiseState = field(default_factory=PromiseState)
 
 
 def outcome(at: int, *, same: bool, entry: str = "e") -> Observation:
@@ -235,7 +235,7 @@ def test_error_bound_is_valid_at_all_times() -> None:
 
 def _brute(bins: tuple[Counts, ...], wrong: float, steps: int = 400) -> float:
     """Least log-evidence of one served bin by trying all rates."""
-    from math import lgamma, log  # noqa: PLC0415
+    from math import lgamma, log
 
     (bin_,) = bins
     best = float("inf")

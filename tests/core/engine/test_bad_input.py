@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import os
+import importlib.util
 import sqlite3
 import subprocess
 import sys
 import time
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -28,7 +27,6 @@ from leo_core.errors import (
     SigningKeyError,
     StorageError,
     StoreCorruptError,
-    StoreFullError,
     StoreLockedError,
     StoreMismatchError,
     StreamInterruptedError,
@@ -36,7 +34,7 @@ from leo_core.errors import (
 from leo_core.providers.anthropic import AnthropicModel
 from leo_core.providers.openai import OpenAIModel
 from leo_core.providers.scripted import ScriptedModel
-from leo_core.records import Capabilities, Constraints, Draft, Sampling, ToolCall, Usage
+from leo_core.records import Capabilities, Constraints, Draft, ToolCall, Usage
 from leo_core.stages.receipt.config import ReceiptConfig
 from leo_core.storage.database import Database
 from leo_core.storage.receipt_log import SqliteReceiptLog
@@ -101,7 +99,7 @@ BAD_PROMPTS = {
     "a text block without text": ([user(({"type": "text", "text": 3},))], "text block without text"),
     "bytes in a block": ([user(({"type": "image", "data": b"x"},))], "bytes, which is not JSON"),
     "a number that is none": ([user(({"type": "text", "text": "x", "at": float("nan")},))], "nan"),
-    "a key that is no text": ([user(({"type": "text", "text": "x", 3: 4},))], "key 3"),
+    "a key that is no text": ([user(({"type": "text", "text": "x", 3: 4},))], "key 3 must be text"),
     "a surrogate in a block": ([user(({"type": "image", "url": LONE},))], "unpaired surrogate"),
     "a surrogate in a name": ([user("x", name=LONE)], "unpaired surrogate"),
     "tool calls that are none": ([{"role": "assistant", "tool_calls": [3]}], "tool call without"),
@@ -184,7 +182,9 @@ BAD_SETTINGS = {
 def test_a_bad_setting_is_refused_by_name_and_costs_nothing(setting, value):
     member = model()
     with LEO(small=member) as leo:
-        with pytest.raises((RequestError, ConfigError), match=r"route|tool 0" if setting in ("route", "tools") else setting):
+        with pytest.raises(
+            (RequestError, ConfigError), match=r"route|tool 0" if setting in ("route", "tools") else setting
+        ):
             leo.ask(QUESTION, **{setting: value})
         assert (member.calls, leo.log.size()) == (0, 0)
 
@@ -197,7 +197,9 @@ def test_what_can_be_understood_is():
         assert leo.ask("\x00 \u202e \U0001f600", options={"big": 10**40, "none": None}).receipt
 
 
-@pytest.mark.parametrize("shape", ["\n", "-", ".", " a", "In 2027 Bob's 3.5 km isn't `f(x)` > 2? ", "<context>", "1,", "(", '"'])
+@pytest.mark.parametrize(
+    "shape", ["\n", "-", ".", " a", "In 2027 Bob's 3.5 km isn't `f(x)` > 2? ", "<context>", "1,", "(", '"']
+)
 def test_a_huge_prompt_takes_time_in_proportion_to_its_length(shape):
     with LEO(small=model("small"), large=model("large")) as leo:
         leo.warm_up()
@@ -222,7 +224,7 @@ def test_members_that_disagree_on_capabilities_are_asked_for_what_they_can_do():
     with LEO(small=blind, large=handless, jury=[blind, handless]) as leo:
         for way, ask in ways(leo).items():
             assert ask([image], tags=(way,)).members == ("handless",)
-            assert ask(QUESTION, tools=tools).model in {"blind"}
+            assert ask(QUESTION, tools=tools).model == "blind"
             with pytest.raises(CapabilityError, match="images, tools"):
                 ask([image], tools=tools)
 
@@ -292,8 +294,18 @@ def test_a_reply_that_could_not_be_signed_is_the_members_failure(brought):
         leo.ask(QUESTION)
 
 
-def test_a_missing_extra_says_what_to_install(monkeypatch):
-    for name, member in {"openai": OpenAIModel("gpt-5", api_key="k"), "anthropic": AnthropicModel("claude", api_key="k")}.items():
+def test_a_missing_extra_says_what_to_install_when_it_is_named(monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    for name in ("openai", "anthropic"):
+        with pytest.raises(MissingExtraError, match=rf"pip install 'leo-core\[{name}\]'"):
+            LEO(small=f"{name}:some-model")
+
+
+def test_an_extra_that_cannot_be_imported_is_the_members_failure(monkeypatch):
+    for name, member in {
+        "openai": OpenAIModel("gpt-5", api_key="k"),
+        "anthropic": AnthropicModel("claude", api_key="k"),
+    }.items():
         monkeypatch.setitem(sys.modules, name, None)
         with LEO(small=member) as leo:
             for ask in ways(leo).values():
@@ -305,7 +317,10 @@ def test_a_missing_extra_says_what_to_install(monkeypatch):
 
 # ------------------------------------------------------------------------------------------------ providers
 
-PROVIDERS = {"openai": (OpenAIServer, OpenAIModel, "gpt-5-mini"), "anthropic": (AnthropicServer, AnthropicModel, "claude-haiku-4-5")}
+PROVIDERS = {
+    "openai": (OpenAIServer, OpenAIModel, "gpt-5-mini"),
+    "anthropic": (AnthropicServer, AnthropicModel, "claude-haiku-4-5"),
+}
 FAULTS = {
     "times out": (Fault(delay_s=5), ProviderTimeoutError),
     "429": (Fault(status=429, retry_after="7"), RateLimitError),
@@ -345,7 +360,11 @@ def test_a_failing_provider_is_its_own_error_alone_and_replaced_in_company(provi
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
-@pytest.mark.parametrize("fault", [Fault(cut_after_events=5), Fault(reset_after=900), Fault(error_after_events=5)], ids=["cut", "reset", "error"])
+@pytest.mark.parametrize(
+    "fault",
+    [Fault(cut_after_events=5), Fault(reset_after=900), Fault(error_after_events=5)],
+    ids=["cut", "reset", "error"],
+)
 def test_a_stream_that_dies_says_what_was_shown_and_keeps_nothing(provider, fault):
     serve, kind, name = PROVIDERS[provider]
     with serve(brain=lambda asked: "one two three four five six seven " * 20, fault=fault) as server:
@@ -369,7 +388,10 @@ def test_several_failed_providers_are_all_named():
                 for route in (Route.SMALL, Route.CASCADE, Route.CONSENSUS):
                     with pytest.raises(NoAnswerError) as caught:
                         ask(QUESTION, route=route)
-                    assert {type(error) for error in caught.value.failures} == {ProviderUnavailableError, RateLimitError}
+                    assert {type(error) for error in caught.value.failures} == {
+                        ProviderUnavailableError,
+                        RateLimitError,
+                    }
 
 
 # ---------------------------------------------------------------------------------------------------- store
@@ -453,12 +475,11 @@ def test_a_receipt_that_is_required_and_cannot_be_written_is_an_error(tmp_path, 
 
 def test_what_was_learned_while_the_store_was_locked_is_written_at_the_end(tmp_path, impatient):
     path = tmp_path / "leo.db"
-    with LEO(small=model(), store=path) as leo:
-        with Holder(path):
-            for number in range(5):
-                leo.ask(f"{QUESTION} {number}")
-            leo.flush()
-            assert not list(leo.store.observations())
+    with LEO(small=model(), store=path) as leo, Holder(path):
+        for number in range(5):
+            leo.ask(f"{QUESTION} {number}")
+        leo.flush()
+        assert not list(leo.store.observations())
         # the guard still rests; closing tries once more all the same
     with LEO(small=model(), store=path) as leo:
         kinds = [item.kind for _, item in leo.store.observations()]
@@ -577,7 +598,9 @@ def test_a_store_that_always_fails_costs_hits_and_learning_only(error, way, capl
         def close(self):
             closed.append(self.id)
 
-    leo = LEO(small=Closing("small", replies="The answer is 29."), large=Closing("large", replies="29"), store=Failing(error))
+    leo = LEO(
+        small=Closing("small", replies="The answer is 29."), large=Closing("large", replies="29"), store=Failing(error)
+    )
     for number in range(4):
         answer = ways(leo)[way](f"{QUESTION} {number}", session="s", tenant=f"t{number}")
         verify_receipt(answer.receipt, public_key=leo.public_key)
@@ -592,9 +615,6 @@ def test_a_store_that_always_fails_costs_hits_and_learning_only(error, way, capl
 def test_an_answer_that_was_on_its_way_to_the_store_can_be_taken_back():
     with LEO(small=model()) as leo:
         for number in range(50):
-            answer = leo.ask(f"{QUESTION} {number}")
-            leo.feedback(answer, wrong=True)
-            assert not leo.ask(f"{QUESTION} {number}", cache="exact").cache.hit or number < 0
             leo.feedback(leo.ask(f"{QUESTION} {number}"), wrong=True)
         leo.flush()
         assert leo.store.count_entries() == 0
@@ -621,7 +641,7 @@ def test_a_checker_that_fails_cannot_tell(caplog):
         leo.ask(QUESTION)
         leo.flush()
         assert leo.counts["checker.failed"] == 1
-        assert leo.counts["audit.done"] == 0
+        assert "audit.done" not in leo.counts
         assert [item.kind for _, item in leo.store.observations()].count("route") == 1
     assert "the checker failed" in caplog.text
 
@@ -683,7 +703,7 @@ def test_another_embedder_is_refused(tmp_path):
 def test_closing_brings_everything_into_one_file(tmp_path):
     path = tmp_path / "leo.db"
     seeded(path)
-    assert sorted(os.listdir(tmp_path)) == ["leo.db", "leo.db.key"]
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["leo.db", "leo.db.key"]
 
 
 def test_a_store_object_in_a_file_keeps_the_receipts_in_that_file(tmp_path):

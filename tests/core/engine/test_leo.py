@@ -227,8 +227,7 @@ def test_a_stream_that_dies_is_an_error_with_what_was_shown_and_keeps_nothing():
     with LEO(small=dying, large=model("large")) as leo:
         shown = []
         with pytest.raises(StreamInterruptedError) as caught:
-            for chunk in leo.stream(QUESTION, route=Route.SMALL):
-                shown.append(chunk.text)
+            shown.extend(chunk.text for chunk in leo.stream(QUESTION, route=Route.SMALL))
         assert caught.value.partial == "".join(shown)
         assert shown
         leo.flush()
@@ -488,3 +487,12 @@ def test_the_newest_of_two_answers_on_their_way_to_the_store_is_served():
             leo.cache.update(request, Message(role="assistant", content=str(number)))
             _, entry = leo.cache.lookup(request)
             assert entry.message.text == str(number)
+
+
+def test_feedback_right_after_the_answer_is_not_undone_by_its_writing():
+    member = model()
+    with LEO(small=member) as leo:
+        for number in range(50):
+            leo.feedback(leo.ask(f"{QUESTION} {number}"), wrong=True)
+            leo.flush()
+            assert leo.store.count_entries() == 0

@@ -10,9 +10,9 @@ import pytest
 from leo_core.config import LEOConfig
 from leo_core.engine import effects as ask
 from leo_core.engine.knowledge import Known
-from leo_core.engine.plan import Plan
 from leo_core.engine.pipeline import answer_request
-from leo_core.errors import StreamInterruptedError, ProviderUnavailableError
+from leo_core.engine.plan import Plan
+from leo_core.errors import ProviderUnavailableError, StreamInterruptedError
 from leo_core.providers.scripted import ScriptedModel
 from leo_core.records import (
     CacheEntry,

@@ -8,12 +8,13 @@ float32, shape ``(d,)``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import numpy as np
     import numpy.typing as npt
 
@@ -31,8 +32,8 @@ __all__ = [
     "Coherence",
     "Constraints",
     "Draft",
-    "Embedding",
     "EmbedderFingerprint",
+    "Embedding",
     "Event",
     "Failure",
     "Identity",
@@ -524,8 +525,7 @@ class RouteDecision:
         expected_cost_usd: Expected cost per candidate route; ``None`` where unknown.
         expected_error: Expected P(wrong) per candidate route.
         objective: Value that was minimised, per candidate route.
-        explored: Whether a worse-looking route was drawn to learn (Thompson sampling) or an audit was drawn.
-        audited: Whether this answer was drawn for an audit.
+        explored: Whether a worse-looking route was drawn to learn (Thompson sampling).
     """
 
     route: Route
@@ -534,7 +534,6 @@ class RouteDecision:
     expected_error: Mapping[str, float] = field(default_factory=dict)
     objective: Mapping[str, float] = field(default_factory=dict)
     explored: bool = False
-    audited: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -602,7 +601,7 @@ class Verdict:
         classes: Canonical form of each answer class.
         posterior: Posterior probability of each class.
         votes: One per draft.
-        certified_margin: f*: the largest number of the heaviest supporters that could switch without changing the winner.
+        certified_margin: f*: the largest number of the heaviest supporters that could switch and leave the winner.
         medoid: Index of the draft that is served: the medoid of the winning class.
         abstained: Whether the posterior missed the confidence asked for.
         confidence: Posterior of the winner.
@@ -727,7 +726,8 @@ class Observation:
 
     Attributes:
         kind: ``"cache"``: an explored candidate was compared; ``"trust"``: a member was audited;
-            ``"route"``: a route's outcome became known; ``"served"``: a hit was served; ``"feedback"``: the caller spoke.
+            ``"route"``: a route's outcome became known; ``"served"``: a hit was served;
+            ``"feedback"``: the caller spoke.
         tenant: Whose.
         body: The facts (JSON), named by the stage that folds them.
         at: Instant.

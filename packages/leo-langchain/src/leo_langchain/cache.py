@@ -18,7 +18,6 @@ from langchain_core.outputs import ChatGeneration, Generation
 from leo_core.records import CacheDecision, CacheEntry, Constraints, Message, Request, Usage
 from leo_core.telemetry.cost import cost_of
 from leo_core.telemetry.prices import load_prices
-from leo_langchain._absent import AbsentModel
 from leo_langchain._answers import dump_generations, load_generations, to_usage_metadata
 from leo_langchain._convert import to_message, to_messages, to_usage
 from leo_langchain._engine import LazyEngine, configure
@@ -48,7 +47,8 @@ class LEOCache(BaseCache):
 
     Args:
         store: A path, ``":memory:"``, or a store of leo_core.
-        max_wrong_hits: Share of wrong answers among those served that is never exceeded; 0 matches exactly only.
+        max_wrong_hits: The cache's promise: wrong hits over all requests stay at or below this share; 0 matches
+            exactly only.
         tenant: Whose answers, where no ``tenant(...)`` block says so. Answers are never shared between tenants.
         config: Every other setting.
         embedder: Makes the vectors; by default what the settings name.
@@ -180,7 +180,6 @@ class LEOCache(BaseCache):
         from leo_core import LEO  # noqa: PLC0415 - the engine loads numba
 
         return LEO(
-            small=AbsentModel(),
             config=self._config,
             store=self._store,
             embedder=self._embedder,

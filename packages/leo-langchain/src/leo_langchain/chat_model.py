@@ -62,7 +62,7 @@ class LEOChatModel(BaseChatModel):
         small: Asked where that is enough: a name like ``"openai:gpt-5-mini"``, a chat model, or a leo_core model.
         large: Asked where the small one is not enough.
         jury: Asked when a verdict is needed; ``small`` and ``large`` may sit in it.
-        max_wrong_hits: The cache's promise: the share of wrong answers among those served from it stays below.
+        max_wrong_hits: The cache's promise: wrong hits over all requests stay at or below this share.
             0 turns semantic hits off.
         max_error, max_cost_usd: Per request.
         store: A path, ``":memory:"``, or a store of leo_core.

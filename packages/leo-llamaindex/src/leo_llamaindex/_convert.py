@@ -81,7 +81,7 @@ def to_message(message: ChatMessage) -> Message:
     beside = message.additional_kwargs
     return Message(
         role=role,
-        content=(message.content or "") if plain_text else blocks,
+        content="\n".join(str(block["text"]) for block in blocks) if plain_text else blocks,
         tool_calls=_calls_of(message) if role == "assistant" else (),
         tool_call_id=str(beside.get("tool_call_id") or "") if role == "tool" else None,
         tool_error=role == "tool" and bool(beside.get("is_error")),

@@ -29,7 +29,9 @@ def to_tool(tool: BaseTool | Mapping[str, Any]) -> dict[str, Json]:
     Args:
         tool: A tool of LlamaIndex, or a mapping in OpenAI's form or in the neutral one.
     """
-    spec = tool if isinstance(tool, Mapping) else tool.metadata.to_openai_tool(skip_length_check=True)
+    spec: Mapping[str, Any] = (
+        tool if isinstance(tool, Mapping) else tool.metadata.to_openai_tool(skip_length_check=True)
+    )
     function = spec.get("function", spec)
     return dict(function)
 
@@ -122,7 +124,7 @@ def _arguments(given: dict[str, Any] | str) -> dict[str, Any]:
     if not isinstance(given, str):
         return given
     try:
-        parsed = parse_partial_json(given)
+        parsed: object = parse_partial_json(given)
     except ValueError:
         return {}
     return parsed if isinstance(parsed, dict) else {}

@@ -182,7 +182,7 @@ def _verify_event(answer: Answer) -> LEOVerifyEvent:
     return LEOVerifyEvent(
         answer_id=answer.id,
         votes=len(verdict.votes),
-        classes=len(verdict.classes),
+        classes=len({vote.answer_class for vote in verdict.votes}),
         confidence=verdict.confidence,
         required=verdict.required,
         abstained=verdict.abstained,

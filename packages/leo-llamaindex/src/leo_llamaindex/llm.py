@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import difflib
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
 from contextlib import aclosing, closing
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
@@ -22,7 +21,7 @@ from llama_index.core.base.llms.types import (
 from llama_index.core.constants import DEFAULT_CONTEXT_WINDOW, DEFAULT_NUM_OUTPUTS
 from llama_index.core.llms.callbacks import llm_chat_callback, llm_completion_callback
 from llama_index.core.llms.function_calling import FunctionCallingLLM
-from pydantic import ConfigDict, Field, PrivateAttr, SecretStr, field_serializer, model_validator
+from pydantic import ConfigDict, Field, PrivateAttr, SecretStr, field_serializer
 
 from leo_core.config import LEOConfig
 from leo_core.errors import ConfigError
@@ -32,7 +31,7 @@ from leo_llamaindex._convert import reads_disk
 from leo_llamaindex._panel import Lazy, MemberMaker, Panel, name_member
 from leo_llamaindex._plain import plain
 from leo_llamaindex._request import build_request
-from leo_llamaindex._settings import configure, current_tags, reveal
+from leo_llamaindex._settings import configure, current_tags, refuse_unknown, reveal
 from leo_llamaindex._tools import keep_one_call, read_tool_calls, to_tool
 from leo_llamaindex.events import report_answer
 
@@ -64,7 +63,7 @@ class LEOLLM(FunctionCallingLLM):
         large: Asked where the small one is not enough.
         jury: Asked when a verdict is needed; ``small`` and ``large`` may sit in it.
         model: The one member, where there is neither ``small`` nor ``large``.
-        max_wrong_hits: The cache's promise: the share of wrong answers among those served from it stays below.
+        max_wrong_hits: The cache's promise: wrong hits over all requests stay at or below this share.
             0 turns semantic hits off.
         max_error: Largest acceptable P(wrong), per request.
         max_cost_usd: Most that may be spent, per request.
@@ -146,34 +145,23 @@ class LEOLLM(FunctionCallingLLM):
         """
         return cls(config=LEOConfig.preset(preset), **settings)
 
-    @model_validator(mode="before")
-    @classmethod
-    def _check_names(cls, given: Any) -> Any:
-        """A misspelt argument is an error, not silently nothing."""
-        if not isinstance(given, Mapping):
-            return given
-        for name in given:
-            if name not in cls.model_fields:
-                near = difflib.get_close_matches(str(name), sorted(cls.model_fields), n=1)
-                hint = f"; did you mean {near[0]!r}?" if near else ""
-                message = f"LEOLLM has no argument {name!r}{hint}"
-                raise ConfigError(message)
-        optional = ("callback_manager", "store")
-        return {name: value for name, value in given.items() if value is not None or name not in optional}
+    def __init__(self, **settings: Any) -> None:
+        """Check the arguments and make the members; nothing is opened yet.
 
-    @model_validator(mode="after")
-    def _check_members(self) -> Self:
-        if self.model and self.small is None and self.large is None and not self.jury:
-            self.__dict__["small"] = self.model
-        if self.small is None and self.large is None and not self.jury:
-            message = "LEOLLM needs a member: give small=, large=, jury= or model="
-            raise ConfigError(message)
+        Raises:
+            ConfigError: An argument is unknown, or there is no usable member.
+        """
+        optional = ("callback_manager", "store")
+        given = {name: value for name, value in settings.items() if value is not None or name not in optional}
+        refuse_unknown(given, type(self).model_fields)
+        if given.get("model") and not (given.get("small") or given.get("large") or given.get("jury")):
+            given["small"] = given["model"]
+        super().__init__(**given)
         if not self._members:
-            message = "the jury holds None only; give members"
+            message = "LEOLLM needs a member: give small=, large=, jury= or model="
             raise ConfigError(message)
         if self.annotate_responses:
             watch_synthesizers()
-        return self
 
     def __setattr__(self, name: str, value: Any) -> None:
         private = getattr(self, "__pydantic_private__", None)
@@ -259,7 +247,9 @@ class LEOLLM(FunctionCallingLLM):
     async def _aleo(self) -> LEO:
         """The engine, built off the event loop: opening a store touches the disk."""
         engine: LEO | None = self._engine.built
-        return engine or await asyncio.to_thread(lambda: self.leo)
+        if engine is None:
+            engine = await asyncio.to_thread(lambda: self.leo)
+        return engine
 
     def close(self) -> None:
         """Write what is left and release the store; idempotent. A later request opens it again."""

@@ -7,6 +7,7 @@ counts the tokens, once. A chat model is asked by ``chat``, another one by ``com
 from __future__ import annotations
 
 import asyncio
+import inspect
 import json
 import time
 from contextlib import aclosing, closing
@@ -61,7 +62,7 @@ class LlamaIndexModel:
         self._family = family or family_of(self._name)
         self._prices: PriceTable = load_prices().with_prices(prices or {})
         self._fingerprint = fingerprint_llm(model)
-        self._blocks = isinstance(model, CustomLLM) and type(model).achat is CustomLLM.achat
+        self._blocks = _is_derived(model)
 
     def __repr__(self) -> str:
         return f"LlamaIndexModel({self._id!r})"
@@ -214,6 +215,12 @@ class LlamaIndexModel:
             logprobs=reply.logprobs,
             metadata={"model_name": name, "model_provider": self._provider, **estimated},
         )
+
+
+def _is_derived(model: LLM) -> bool:
+    """Whether the asynchronous methods are those of ``CustomLLM``, which call the synchronous ones on the loop."""
+    name = "achat" if model.metadata.is_chat_model else "acomplete"
+    return inspect.getattr_static(type(model), name) is inspect.getattr_static(CustomLLM, name)
 
 
 def _shown(text: str, call: NativeCall) -> Iterator[Chunk]:

@@ -1,4 +1,4 @@
-"""The command line ``leo``. Loads what a command needs, and nothing else: ``leo verify`` needs neither numba nor a store."""
+"""The command line ``leo``. Loads what a command needs: ``leo verify`` needs neither numba nor a store."""
 
 from __future__ import annotations
 

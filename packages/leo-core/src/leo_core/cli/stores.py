@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from leo_core.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from leo_core.storage.receipt_log import SqliteReceiptLog
     from leo_core.storage.sqlite import SqliteStore
@@ -64,18 +64,16 @@ def open_existing(store: Path, public_key: Path | None = None) -> Iterator[tuple
         message = f"there is no store {store}"
         raise ConfigError(message)
     from leo_core.stages.receipt.config import ReceiptConfig  # noqa: PLC0415
-    from leo_core.storage.database import Database  # noqa: PLC0415
     from leo_core.stages.receipt.keys import PublicKey  # noqa: PLC0415
+    from leo_core.storage.database import Database  # noqa: PLC0415
     from leo_core.storage.keyfile import load_key  # noqa: PLC0415
-    from leo_core.storage.receipt_log import SqliteReceiptLog  # noqa: PLC0415
+    from leo_core.storage.receipt_log import SqliteReceiptLog, find_origin  # noqa: PLC0415
     from leo_core.storage.sqlite import SqliteStore  # noqa: PLC0415
 
-    if public_key is not None:
-        key = PublicKey.from_pem(read_text(public_key))
-    else:
-        key = load_key(key_path(store)).public
+    key = PublicKey.from_pem(read_text(public_key)) if public_key is not None else load_key(key_path(store)).public
     database = Database(store)
     try:
-        yield SqliteStore(database), SqliteReceiptLog(database, key, ReceiptConfig().origin)
+        origin = find_origin(database) or ReceiptConfig().origin
+        yield SqliteStore(database), SqliteReceiptLog(database, key, origin)
     finally:
         database.close()

@@ -60,10 +60,10 @@ def _must(member: Model | None) -> Model:
 
 def pick_embedder(given: str | Embedder | None, config: LEOConfig) -> Embedder:
     """The embedder: a name, an object, or the one that the settings name."""
-    from leo_core.stages.embed.load import load_embedder  # noqa: PLC0415 - loads numba
+    from leo_core.stages.embed.load import build_embedder, load_embedder  # noqa: PLC0415 - loads numba
 
     if given is None:
-        return load_embedder(config.embed.name)
+        return build_embedder(config.embed)
     return load_embedder(given) if isinstance(given, str) else given
 
 

@@ -100,7 +100,7 @@ class Background:
                 self._changed.notify_all()
             try:
                 self._run(job)
-            except Exception:
+            except Exception:  # noqa: BLE001 - logged with its traceback; the next job must go on
                 self.failures += 1
                 _log.exception("a background job of LEO failed")
             finally:

@@ -141,17 +141,16 @@ def _sound(model: Model, draft: Draft, started: float) -> Draft:
     Raises:
         MalformedReplyError: It is no draft, or its message is not JSON, so that it could be neither kept nor signed.
     """
+    provider = model.id.partition(":")[0]
+    if not isinstance(draft, Draft):
+        message = f"{model.id} returned a {type(draft).__name__}, not a Draft"
+        raise MalformedReplyError(message, provider=provider, model=model.id)
     try:
-        if not isinstance(draft, Draft):
-            message = f"{model.id} returned a {type(draft).__name__}, not a Draft"
-            raise RequestError(message)
-        content, calls = draft.message.content, draft.message.tool_calls
-        if not isinstance(content, str):
-            check_json(content, f"the reply of {model.id}")
-        for call in calls:
-            check_json(call.arguments, f"the reply of {model.id}")
+        for part in (draft.message.content, *(call.arguments for call in draft.message.tool_calls)):
+            if not isinstance(part, str):
+                check_json(part, f"the reply of {model.id}")
     except RequestError as error:
-        raise MalformedReplyError(str(error), provider=model.id.partition(":")[0], model=model.id) from error
+        raise MalformedReplyError(str(error), provider=provider, model=model.id) from error
     usage = draft.usage
     if usage.cost_usd is not None and not 0.0 <= usage.cost_usd < math.inf:
         usage = replace(usage, cost_usd=None)

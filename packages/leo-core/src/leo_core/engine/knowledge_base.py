@@ -151,13 +151,14 @@ class KnowledgeBase:
 
     def _start(self, tenant: str) -> Known:
         known = Known.fresh(self._dimension)
-        failed = b"\x00"
-        blob = self._guard.attempt("load_state", lambda: self._store.load_state(tenant, "novelty"), failed)
-        if blob is failed:  # what could not be read is not written over
+        kept: tuple[bytes | None, ...] = ()
+        kept = self._guard.attempt("load_state", lambda: (self._store.load_state(tenant, "novelty"),), kept)
+        if not kept:  # what could not be read is not written over
             self._unread.add(tenant)
             return known
         self._unread.discard(tenant)
-        novelty = None
-        if blob is not None:
-            novelty = self._guard.attempt("read_state", lambda: NoveltyState.from_bytes(blob), None)
+        blob = kept[0]
+        if blob is None:
+            return known
+        novelty = self._guard.attempt("read_state", lambda: NoveltyState.from_bytes(blob), None)
         return known if novelty is None else replace(known, novelty=novelty)

@@ -64,5 +64,5 @@ def consult_cache(
 
     decision, entry = yield from Decide(request.tenant, choose)
     if not decision.hit:
-        yield from Notify(f"cache.{decision.action}", {"kind": decision.kind, "why": decision.why})
+        yield from Notify(f"cache.{decision.action}", {"kind": decision.kind, "entry_id": decision.entry_id})
     return decision, entry

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -66,5 +67,6 @@ class Plan:
         if self.large is None or served.member == self.large.id:
             return Usage()
         price = self.large.price(served.usage)
-        saved = None if price is None or spent.cost_usd is None else price - spent.cost_usd
-        return Usage(cost_usd=saved)
+        if price is None or not 0.0 <= price < math.inf or spent.cost_usd is None:
+            return Usage(cost_usd=None)
+        return Usage(cost_usd=price - spent.cost_usd)

@@ -31,16 +31,17 @@ def check_form(request: Request) -> None:
     for name in ("tenant", "session", "model", "tool_choice"):
         _check_text(getattr(request, name), name, optional=name != "tenant")
     _check_texts(request.tags, "tags")
-    for position, tool in enumerate(request.tools):
+    tools: tuple[Json, ...] = request.tools  # what callers hand over is checked, not believed
+    for position, tool in enumerate(tools):
         if not isinstance(tool, Mapping) or not isinstance(tool.get("name"), str):
-            message = f"tool {position} needs the form {{'name': …, 'description': …, 'parameters': …}}"
-            raise RequestError(message)
+            text = f"tool {position} needs the form {{'name': …, 'description': …, 'parameters': …}}"
+            raise RequestError(text)
         check_json(tool, f"tool {position}")
     for name in ("response_format", "options"):
         value = getattr(request, name)
         if not isinstance(value, Mapping) and not (value is None and name == "response_format"):
-            message = f"{name} must be a mapping, got {type(value).__name__}"
-            raise RequestError(message)
+            text = f"{name} must be a mapping, got {type(value).__name__}"
+            raise RequestError(text)
         check_json(value, name)
     _check_sampling(request.sampling)
     check_constraints(request.constraints)
@@ -82,10 +83,7 @@ def check_json(value: Json, where: str, depth: int = 0) -> None:
         raise RequestError(message)
     elif isinstance(value, Mapping):
         for key, item in value.items():
-            if not isinstance(key, str):
-                message = f"{where} has the key {key!r}, which is not a string"
-                raise RequestError(message)
-            _check_text(key, where)
+            _check_text(key, f"{where}, key {key!r}")
             check_json(item, where, depth + 1)
     elif isinstance(value, Sequence) and not isinstance(value, bytes | bytearray):
         for item in value:
@@ -99,7 +97,8 @@ def _check_message(message: Message, where: str) -> None:
     if not isinstance(message, Message):
         text = f"{where} is a {type(message).__name__}, not a Message"
         raise RequestError(text)
-    if not isinstance(message.role, str) or message.role not in ROLES:
+    role: Json = message.role
+    if not isinstance(role, str) or role not in ROLES:
         known = ", ".join(sorted(ROLES))
         text = f"{where} has the unknown role {message.role!r}; known roles: {known}"
         raise RequestError(text)
@@ -142,8 +141,7 @@ def _check_text(value: object, where: str, *, optional: bool = False) -> None:
         value.encode("utf-8")
     except UnicodeEncodeError as error:
         message = (
-            f"{where} holds an unpaired surrogate at character {error.start}; "
-            "decode its source with errors='replace'"
+            f"{where} holds an unpaired surrogate at character {error.start}; decode its source with errors='replace'"
         )
         raise RequestError(message) from error
 

@@ -7,8 +7,8 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from leo_core.errors import ConfigError, RequestError
 from leo_core.engine.request_form import check_constraints
+from leo_core.errors import ConfigError, RequestError
 from leo_core.records import Constraints, Message, Request, Route, Sampling, ToolCall
 
 __all__ = ["Prompt", "make_request", "parse_route"]

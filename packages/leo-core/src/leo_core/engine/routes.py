@@ -13,6 +13,7 @@ from leo_core.engine.effects import CallAll, CallMember, EmbedTexts, Notify, Now
 from leo_core.errors import AbstainedError, BudgetExceededError, NoAnswerError, StreamInterruptedError
 from leo_core.records import Draft, Failure, Risk, Route, Usage
 from leo_core.stages.consensus.equivalence import same_answer
+from leo_core.stages.consensus.trust import estimate
 from leo_core.stages.consensus.vote import reach_consensus
 from leo_core.stages.risk.answer import score_answer
 from leo_core.stages.route.policy import RouteOption
@@ -307,6 +308,13 @@ def _vote(trip: Trip) -> Pipeline[Verdict]:
     return verdict
 
 
+def _learned_trust(trip: Trip, member: str) -> float | None:
+    """The member's rate of right answers, where audits or feedback have said anything about it."""
+    policy = trip.plan.config.consensus
+    found = estimate(trip.known.trust, member, trip.region, policy)
+    return found.mean if found.alpha + found.beta > policy.prior_right + policy.prior_wrong else None
+
+
 def _risk(trip: Trip, served: Draft, verdict: Verdict | None = None) -> Risk:
     others = tuple(draft for draft in trip.drafts if draft is not served)
     same = [same_answer(served.message, other.message, trip.request.question) for other in others]
@@ -316,6 +324,7 @@ def _risk(trip: Trip, served: Draft, verdict: Verdict | None = None) -> Risk:
         verdict=verdict,
         other_drafts=others,
         other_agreement=sum(same) / len(same) if same else None,
+        trust=_learned_trust(trip, served.member),
         config=trip.plan.config.risk,
         max_error=trip.request.constraints.max_error,
     )

@@ -143,7 +143,7 @@ class World:
         for listener in self._listeners:
             try:
                 listener.notify(event)
-            except Exception:
+            except Exception:  # noqa: BLE001 - a listener may raise anything; it goes no further
                 _log.exception("the listener %s failed", type(listener).__name__)
 
     def flush(self, timeout_s: float | None = None) -> bool:
@@ -301,7 +301,7 @@ class World:
             return None
         try:
             return self._checker(effect.request, effect.answer)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - a checker may raise anything; it then cannot tell
             _log.exception("the checker failed")
             self.notify("checker.failed", {"error": type(error).__name__})
             return None

@@ -10,13 +10,13 @@ import gzip
 import hashlib
 import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from leo_core.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
 __all__ = ["RecordedQuestion", "is_held_out", "read_jsonl", "read_questions"]
 

@@ -26,7 +26,8 @@ def draw_cost_against_accuracy(result: Mapping[str, Any], path: Path) -> None:
     try:
         from matplotlib.figure import Figure  # noqa: PLC0415 - heavy and optional
     except ImportError as error:
-        raise MissingExtraError("bench", "drawing figures") from error
+        message = "bench"
+        raise MissingExtraError(message, "drawing figures") from error
     figure = Figure(figsize=(7.0, 4.5), layout="constrained")
     axes = figure.subplots()
     rules = [{"name": "LEO", **result}, *result["baselines"]]

@@ -107,7 +107,7 @@ def run_replay(
 
 
 def _without_latency() -> LEOConfig:
-    """The default settings, but time is free: recordings hold no latency, and the machine's own must not steer routes."""
+    """The default settings, but time is free: recordings hold no latency, and this machine's must not steer routes."""
     defaults = LEOConfig()
     return replace(defaults, route=replace(defaults.route, latency_usd_per_s=0.0))
 

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 __all__ = ["Passage", "Support", "find_passage", "find_support", "split_sentences"]
 
 _RULE: Final = re.compile(r"^[ \t]*(?:-{5,}|={5,}|<{3,}|>{3,})[ \t]*$", re.MULTILINE)
-_TAGGED: Final = re.compile(r"<(context|contexts|documents|passages|sources)>((?:(?!<\1>).)*?)</\1>", re.DOTALL | re.IGNORECASE)
+_TAGGED: Final = re.compile(
+    r"<(context|contexts|documents|passages|sources)>((?:(?!<\1>).)*?)</\1>", re.DOTALL | re.IGNORECASE
+)
 _LABEL: Final = re.compile(
     r"^[ \t*#]*(?P<name>retrieved context|context(?: information)?|passages?|documents?|sources?|background|"
     r"user question|original query|question|query|helpful answer|final answer|refined answer|answer|instructions?)"
@@ -44,7 +46,7 @@ _STOPWORDS: Final = frozenset(
     his how i if in into is it its just may me might more most much many must my no nor not of on one only or
     our out over own please shall she should so some such tell than that the their them then there these they
     this those to too under up us use using was we were what when where which while who whom whose why will with
-    would you your give say know according following given based context question answer query information""".split()  # noqa: SIM905 - reads as prose
+    would you your give say know according following given based context question answer query information""".split()  # noqa: SIM905 - words read better as a text
 )
 _ENDINGS: Final = (
     ("ies", "y"),

@@ -20,6 +20,7 @@ from leo_core.errors import (
     InvalidRequestError,
     LEOError,
     MalformedReplyError,
+    MissingExtraError,
     ProviderError,
     ProviderTimeoutError,
     ProviderUnavailableError,
@@ -57,6 +58,8 @@ def sdk_errors(provider: str, model: str) -> Iterator[None]:
         yield
     except LEOError:
         raise
+    except ImportError as error:
+        raise MissingExtraError(provider, f"asking the model {model!r}") from error
     except Exception as error:
         raise translate_sdk_error(error, provider=provider, model=model) from error
 

@@ -22,7 +22,8 @@ def check_entry(entry: CacheEntry) -> None:
         StorageError: ``expires_at`` is not a number.
     """
     if entry.expires_at is not None and math.isnan(entry.expires_at):
-        raise StorageError("expires_at is not a number; give an instant, or None for never")
+        message = "expires_at is not a number; give an instant, or None for never"
+        raise StorageError(message)
 
 
 def check_vector(vector: Vector, fingerprint: EmbedderFingerprint | None) -> Vector:
@@ -33,14 +34,15 @@ def check_vector(vector: Vector, fingerprint: EmbedderFingerprint | None) -> Vec
         StorageError: The vector holds a value that is not finite.
     """
     if fingerprint is None:
-        raise StoreMismatchError("no embedder was declared; call open_for(embedder.fingerprint) first")
+        message = "no embedder was declared; call open_for(embedder.fingerprint) first"
+        raise StoreMismatchError(message)
     checked = np.ascontiguousarray(vector, dtype=np.float32)
     if checked.shape != (fingerprint.dimension,):
-        raise StoreMismatchError(
-            f"the vector has shape {checked.shape}, those of {fingerprint} have ({fingerprint.dimension},)"
-        )
+        message = f"the vector has shape {checked.shape}, those of {fingerprint} have ({fingerprint.dimension},)"
+        raise StoreMismatchError(message)
     if not np.isfinite(checked).all():
-        raise StorageError("the vector holds a value that is not finite; check the embedder")
+        message = "the vector holds a value that is not finite; check the embedder"
+        raise StorageError(message)
     return checked
 
 
@@ -57,7 +59,6 @@ def check_embedder(
         StoreMismatchError: They differ.
     """
     if declared is not None and declared != inside:
-        raise StoreMismatchError(
-            f"the store holds vectors of {inside}, not of {declared}; clear it or choose another path"
-        )
+        message = f"the store holds vectors of {inside}, not of {declared}; clear it or choose another path"
+        raise StoreMismatchError(message)
     return inside

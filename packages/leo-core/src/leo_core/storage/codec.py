@@ -68,7 +68,8 @@ def from_column(value: str | bytes) -> str:
     try:
         return value.decode("utf-8", "surrogatepass")
     except (AttributeError, UnicodeDecodeError) as error:
-        raise StoreCorruptError("a stored text cannot be read; restore a copy of the store") from error
+        message = "a stored text cannot be read; restore a copy of the store"
+        raise StoreCorruptError(message) from error
 
 
 # ---------------------------------------------------------------------------------------------- records
@@ -131,7 +132,8 @@ def decode_entry(text: str, *, hits: int) -> CacheEntry:
             metadata=_take(body, "metadata", dict),
         )
     except _MALFORMED as error:
-        raise StoreCorruptError("a stored entry cannot be read; remove it or restore a copy of the store") from error
+        message = "a stored entry cannot be read; remove it or restore a copy of the store"
+        raise StoreCorruptError(message) from error
 
 
 def encode_observation(observation: Observation) -> str:
@@ -165,7 +167,8 @@ def decode_observation(text: str) -> Observation:
             at=_take_number(body, "at"),
         )
     except _MALFORMED as error:
-        raise StoreCorruptError("a stored observation cannot be read; restore a copy of the store") from error
+        message = "a stored observation cannot be read; restore a copy of the store"
+        raise StoreCorruptError(message) from error
 
 
 def encode_fingerprint(fingerprint: EmbedderFingerprint) -> str:
@@ -195,7 +198,8 @@ def decode_fingerprint(text: str) -> EmbedderFingerprint:
             table_sha256=_take(body, "table_sha256", str),
         )
     except _MALFORMED as error:
-        raise StoreCorruptError("the store's note of its embedder cannot be read; restore a copy") from error
+        message = "the store's note of its embedder cannot be read; restore a copy"
+        raise StoreCorruptError(message) from error
 
 
 # ------------------------------------------------------------------------------------------------ parts
@@ -257,7 +261,8 @@ def _dump(body: dict[str, Json]) -> str:
     try:
         return json.dumps(_plain(body), ensure_ascii=False, separators=(",", ":"))
     except (ValueError, RecursionError) as error:
-        raise StorageError("a value is nested too deeply or refers to itself; only JSON can be stored") from error
+        message = "a value is nested too deeply or refers to itself; only JSON can be stored"
+        raise StorageError(message) from error
 
 
 def _plain(value: Json) -> Json:
@@ -267,11 +272,13 @@ def _plain(value: Json) -> Json:
     if isinstance(value, Mapping):
         for key in value:
             if not isinstance(key, str):
-                raise StorageError(f"a mapping has a key of type {type(key).__name__}; only JSON can be stored")
+                message = f"a mapping has a key of type {type(key).__name__}; only JSON can be stored"
+                raise StorageError(message)
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, (bytes, bytearray, memoryview)):
         return [_plain(item) for item in value]
-    raise StorageError(f"a value has type {type(value).__name__}; only JSON can be stored")
+    message = f"a value has type {type(value).__name__}; only JSON can be stored"
+    raise StorageError(message)
 
 
 def _load(text: str) -> dict[str, Json]:
@@ -280,7 +287,8 @@ def _load(text: str) -> dict[str, Json]:
 
 def _check(value: Json, kind: type[_Value]) -> _Value:
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-        raise TypeError(f"expected {kind.__name__}, found {type(value).__name__}")
+        message = f"expected {kind.__name__}, found {type(value).__name__}"
+        raise TypeError(message)
     return value
 
 
@@ -304,5 +312,6 @@ def _take_texts(body: dict[str, Json], key: str) -> tuple[str, ...]:
 def _take_word(body: dict[str, Json], key: str, words: frozenset[str]) -> str:
     word = _take(body, key, str)
     if word not in words:
-        raise ValueError(f"unknown {key}")
+        message = f"unknown {key}"
+        raise ValueError(message)
     return word

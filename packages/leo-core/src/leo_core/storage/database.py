@@ -59,12 +59,15 @@ class Database:
         self, path: str | os.PathLike[str], *, busy_timeout_s: float = 5.0, max_bytes: int | None = None
     ) -> None:
         if busy_timeout_s < 0:
-            raise ConfigError(f"busy_timeout_s is {busy_timeout_s}; give seconds, 0 or more")
+            message = f"busy_timeout_s is {busy_timeout_s}; give seconds, 0 or more"
+            raise ConfigError(message)
         if max_bytes is not None and max_bytes < 1:
-            raise ConfigError(f"max_bytes is {max_bytes}; give a positive number or None")
+            message = f"max_bytes is {max_bytes}; give a positive number or None"
+            raise ConfigError(message)
         self._path = os.fspath(path)
         if not self._path or "\0" in self._path:
-            raise ConfigError(f"the path of the store is {self._path!r}; give a file name or ':memory:'")
+            message = f"the path of the store is {self._path!r}; give a file name or ':memory:'"
+            raise ConfigError(message)
         self._busy_timeout_s = busy_timeout_s
         self._max_bytes = max_bytes
         self._state = threading.Condition()
@@ -132,7 +135,8 @@ class Database:
             StorageError: A transaction of this thread is already open, or the store failed.
         """
         if getattr(self._current, "connection", None) is not None:
-            raise StorageError("a transaction of this thread is already open; write inside that one")
+            message = "a transaction of this thread is already open; write inside that one"
+            raise StorageError(message)
         with self._transaction("BEGIN IMMEDIATE", synchronous="FULL" if durable else "NORMAL") as connection:
             yield connection
 
@@ -163,7 +167,8 @@ class Database:
                 connection.execute(begin)
                 yield connection
                 if os.getpid() != process:
-                    raise StorageError("the process forked inside this transaction; its parent decides the outcome")
+                    message = "the process forked inside this transaction; its parent decides the outcome"
+                    raise StorageError(message)
                 connection.execute("COMMIT")
             finally:
                 if os.getpid() == process:
@@ -175,12 +180,14 @@ class Database:
             while self.in_memory and self._in_use and not self._closed:
                 self._state.wait()
             if self._closed:
-                raise StorageError(f"store {self._path!r} is closed")
+                message = f"store {self._path!r} is closed"
+                raise StorageError(message)
             if self._cut_by_fork:
-                raise StorageError(
+                message = (
                     f"store {self._path!r} was in use when this process was forked; "
                     "start the process with 'spawn' or fork earlier"
                 )
+                raise StorageError(message)
             if self._idle:
                 connection = self._idle.pop()
                 self._in_use.add(connection)
@@ -315,11 +322,11 @@ def _create_file(path: Path) -> None:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
     except FileExistsError:
         if not path.parent.is_dir():
-            raise StorageError(f"store {str(path)!r} cannot be created: its folder is a file") from None
+            message = f"store {str(path)!r} cannot be created: its folder is a file"
+            raise StorageError(message) from None
     except OSError as error:
-        raise StorageError(
-            f"store {str(path)!r} cannot be created: {error.strerror}; check folder and rights"
-        ) from error
+        message = f"store {str(path)!r} cannot be created: {error.strerror}; check folder and rights"
+        raise StorageError(message) from error
 
 
 def _watch_forks(database: Database) -> None:

@@ -10,9 +10,9 @@ import numpy as np
 
 from leo_core.errors import StorageError
 from leo_core.records import Neighbour
-from leo_core.storage.eviction import Occupant, choose_evicted
 from leo_core.storage.checks import check_embedder, check_entry, check_vector
 from leo_core.storage.codec import decode_entry, decode_observation, encode_entry, encode_observation
+from leo_core.storage.eviction import Occupant, choose_evicted
 from leo_core.storage.vector_index import ScopeIndex, find_nearest
 
 if TYPE_CHECKING:
@@ -254,7 +254,8 @@ class InMemoryStore:
     def _opened(self) -> threading.RLock:
         """The lock, for a store that is still open."""
         if self._closed:
-            raise StorageError("the store is closed")
+            message = "the store is closed"
+            raise StorageError(message)
         return self._lock
 
     def _next(self) -> int:

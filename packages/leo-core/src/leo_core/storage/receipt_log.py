@@ -22,11 +22,18 @@ if TYPE_CHECKING:
     from leo_core.stages.receipt.merkle import NodeReader
     from leo_core.storage.database import Database
 
-__all__ = ["InMemoryReceiptLog", "SqliteReceiptLog"]
+__all__ = ["InMemoryReceiptLog", "SqliteReceiptLog", "find_origin"]
 
 _CHUNK = 256
 _COLUMNS = "r.position, r.id, r.answer_id, r.envelope, o.body"
 _ROWS = f"SELECT {_COLUMNS} FROM receipts r LEFT JOIN receipt_openings o ON o.position = r.position"  # noqa: S608
+
+
+def find_origin(database: Database) -> str | None:
+    """Name of the log in a store's file, from its checkpoint; ``None`` before the first receipt."""
+    with database.read() as connection:
+        row = connection.execute("SELECT checkpoint FROM receipt_head").fetchone()
+    return None if row is None else str(row[0]).partition("\n")[0]
 
 
 class SqliteReceiptLog:

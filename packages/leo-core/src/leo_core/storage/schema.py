@@ -37,7 +37,8 @@ def read_migrations() -> tuple[str, ...]:
     found = sorted((int(m[1]), item) for item in folder.iterdir() if (m := _MIGRATION_NAME.fullmatch(item.name)))
     numbers = [number for number, _ in found]
     if numbers != list(range(1, len(found) + 1)):
-        raise StorageError(f"migrations are numbered {numbers}; reinstall leo-core")
+        message = f"migrations are numbered {numbers}; reinstall leo-core"
+        raise StorageError(message)
     return tuple(item.read_text(encoding="utf-8") for _, item in found)
 
 
@@ -93,7 +94,8 @@ def ensure_wal(connection: sqlite3.Connection, path: str, *, timeout_s: float) -
             time.sleep(_WAL_RETRY_S)
             continue
         if mode != "wal":
-            raise StorageError(f"store {path!r} lies on a file system without write-ahead logging; choose a local disk")
+            message = f"store {path!r} lies on a file system without write-ahead logging; choose a local disk"
+            raise StorageError(message)
         return
 
 
@@ -115,7 +117,8 @@ def check_whole(connection: sqlite3.Connection, path: str) -> None:
         if _find_size(path + "-wal") or not _find_size(path) % page_bytes:
             return
         time.sleep(_WAL_RETRY_S)
-    raise StoreCorruptError(f"store {path!r} is damaged (its end is missing); restore a copy or choose another path")
+    message = f"store {path!r} is damaged (its end is missing); restore a copy or choose another path"
+    raise StoreCorruptError(message)
 
 
 def _find_size(path: str) -> int:
@@ -131,13 +134,15 @@ def _find_version(connection: sqlite3.Connection, path: str, *, latest: int) -> 
     if application != APPLICATION_ID:
         objects = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
         if application or version or objects:
-            raise StoreCorruptError(f"{path!r} is a database of another program; choose another path for the store")
+            message = f"{path!r} is a database of another program; choose another path for the store"
+            raise StoreCorruptError(message)
         return 0
     if version > latest:
-        raise StoreMismatchError(
+        message = (
             f"store {path!r} has schema {version}, this LEO knows up to {latest}; "
             "upgrade leo-core or choose another path"
         )
+        raise StoreMismatchError(message)
     return version
 
 
@@ -150,4 +155,5 @@ def _run_script(connection: sqlite3.Connection, script: str) -> None:
             connection.execute(statement)
             statement = ""
     if statement.strip():
-        raise StorageError("a migration ends in the middle of a statement; reinstall leo-core")
+        message = "a migration ends in the middle of a statement; reinstall leo-core"
+        raise StorageError(message)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Self
 
 from leo_core.errors import StoreCorruptError
 from leo_core.records import Neighbour
-from leo_core.storage.eviction import Occupant, choose_evicted
 from leo_core.storage.checks import check_embedder, check_entry, check_vector
 from leo_core.storage.codec import (
     decode_entry,
@@ -20,6 +19,7 @@ from leo_core.storage.codec import (
     to_column,
 )
 from leo_core.storage.database import Database
+from leo_core.storage.eviction import Occupant, choose_evicted
 from leo_core.storage.vector_cache import VectorCache, forget_old_removals
 from leo_core.storage.vector_index import find_nearest
 
@@ -117,7 +117,8 @@ class SqliteStore:
             hits = find_nearest(view, query, k=k, now=now)
             rows = [connection.execute(_BY_QUESTION, (hit.question,)).fetchone() for hit in hits]
             if None in rows:
-                raise StoreCorruptError("an index of the store is damaged; restore a copy of the store")
+                message = "an index of the store is damaged; restore a copy of the store"
+                raise StoreCorruptError(message)
         return tuple(_read_neighbour(row, hit) for row, hit in zip(rows, hits, strict=True))
 
     def put(self, entry: CacheEntry, vector: Vector | None) -> None:
@@ -201,7 +202,8 @@ class SqliteStore:
         owner = to_column(tenant)
         with self._database.write(durable=False) as connection:
             rows = connection.execute(
-                "SELECT row, hits, json_extract(body, '$.size_bytes'), expires_at FROM entries WHERE tenant = ?", (owner,)
+                "SELECT row, hits, json_extract(body, '$.size_bytes'), expires_at FROM entries WHERE tenant = ?",
+                (owner,),
             )
             occupants = [
                 Occupant(number=row, hits=hits, size_bytes=size or 0, expires_at=expires_at)
@@ -281,7 +283,8 @@ class SqliteStore:
                 "SELECT blob FROM states WHERE tenant = ? AND name = ?", (to_column(tenant), to_column(name))
             ).fetchone()
         if row is not None and not isinstance(row[0], bytes):
-            raise StoreCorruptError("a stored state cannot be read; restore a copy of the store")
+            message = "a stored state cannot be read; restore a copy of the store"
+            raise StoreCorruptError(message)
         return None if row is None else row[0]
 
     def tenants(self) -> tuple[str, ...]:

@@ -105,7 +105,8 @@ def _load_new(connection: sqlite3.Connection, index: ScopeIndex, tenant: str | b
         try:
             index.append(*_to_arrays(rows, index.dimension))
         except (TypeError, ValueError) as error:
-            raise StoreCorruptError("a stored vector cannot be read; restore a copy of the store") from error
+            message = "a stored vector cannot be read; restore a copy of the store"
+            raise StoreCorruptError(message) from error
 
 
 def _to_arrays(
@@ -113,7 +114,8 @@ def _to_arrays(
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.float64], npt.NDArray[np.float32]]:
     questions, entries, ends, blobs = zip(*rows, strict=True)
     if any(len(blob) != 4 * dimension for blob in blobs):
-        raise ValueError("a vector has another length")
+        message = "a vector has another length"
+        raise ValueError(message)
     return (
         np.array(questions, dtype=np.int64),
         np.array(entries, dtype=np.int64),

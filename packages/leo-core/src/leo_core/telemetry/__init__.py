@@ -1,1 +1,1 @@
-"""Money, logs and traces. Everything that watches is a Listener; prices are data."""
+"""Money: what tokens cost. Prices are data with a date."""

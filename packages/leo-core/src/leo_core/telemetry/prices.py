@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import resources
+
 from leo_core.errors import ConfigError
 
 __all__ = ["Price", "PriceTable", "load_prices"]
@@ -103,7 +104,9 @@ def _read_price(name: str, price: Price | Mapping[str, object]) -> Price:
     if isinstance(price, Price):
         return price
     if not isinstance(price, Mapping):
-        message = f"price of {name!r} must be a Price or a mapping of its fields, as in {{'gpt-5': {{'input': 1.25, 'output': 10.0}}}}"
+        message = (
+            f"price of {name!r} must be a Price or a mapping of its fields, as {{'m': {{'input': 1, 'output': 10}}}}"
+        )
         raise ConfigError(message)
     try:
         return Price(**price)  # type: ignore[arg-type]  # the fields are checked by Price itself

@@ -18,11 +18,11 @@ FUNCTION_WORDS = frozenset(
     up down out off over under again and or but if because as until while than then so too very just also
     only there here way more most much many best good
     s t d m ll re ve don doesn didn isn aren wasn weren won wouldn couldn shouldn
-    """.split()  # noqa: SIM905
+    """.split()  # noqa: SIM905 - words read better as a text
 )
 """Articles, pronouns, auxiliaries, prepositions, conjunctions, light verbs and adverbs, and what contractions leave."""
 
 QUESTION_WORDS = frozenset(
-    "what which who whom whose when where why how no not nor neither never without".split()  # noqa: SIM905
+    "what which who whom whose when where why how no not nor neither never without".split()  # noqa: SIM905 - words read better as a text
 )
 """Words that ask or deny: as frequent as function words, but they turn the meaning."""

@@ -180,7 +180,6 @@ _FIELDS: dict[str, Form] = {
     "route": _object(
         chosen=_route,
         explored=_flag,
-        audited=_flag,
         options=_list(
             _object(
                 route=_route,

@@ -185,7 +185,6 @@ def _route(decision: RouteDecision, risk: RequestRisk | None) -> dict[str, Json]
     return {
         "chosen": decision.route.value,
         "explored": decision.explored,
-        "audited": decision.audited,
         "options": list(_options(decision)),
         "request_risk": None
         if risk is None

@@ -58,7 +58,7 @@ def _equation_at(text: str, position: int) -> Equation | None:
     left = _BREAK.split(text[max(0, position - 3 * _LONGEST) : position])[-1]
     result = _RESULT.match(text, position + 1)
     tokens = _expression(left)
-    if result is None or _VARIABLE.search(left) or not any(token in "+-*/" for token in tokens[1:]):
+    if result is None or _VARIABLE.search(left) or not any(token in "+-*/" for token in tokens[1:]):  # noqa: S105 - no password: a token of text
         return None
     computed, stated = evaluate(tokens), _stated(text, position + 1, result)
     if computed is None or stated is None:
@@ -87,7 +87,7 @@ def _expression(left: str) -> list[str]:
             skipped += 1
             if tokens and tokens[-1] == "/":
                 tokens.pop()
-            if token == "of" and tokens and tokens[-1] == "%":
+            if token == "of" and tokens and tokens[-1] == "%":  # noqa: S105 - no password: a token of text
                 tokens.append("*")
             elif skipped > 2:  # noqa: PLR2004 a unit has one or two words
                 tokens = []
@@ -122,10 +122,10 @@ def _atom(rest: list[str]) -> float | None:
     if not rest:
         return None
     token = rest.pop()
-    if token in "+-":
+    if token in "+-":  # noqa: S105 - no password: a token of text
         inner = _atom(rest)
-        return None if inner is None else (inner if token == "+" else -inner)
-    if token == "(":
+        return None if inner is None else (inner if token == "+" else -inner)  # noqa: S105 - no password: a token of text
+    if token == "(":  # noqa: S105 - no password: a token of text
         inner = _sum(rest)
         if not rest or rest.pop() != ")":
             return None

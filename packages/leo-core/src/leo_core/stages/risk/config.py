@@ -54,9 +54,11 @@ class RiskConfig:
             _check(name, getattr(self, name), low=1e-9, high=1e9)
         _check("forgetting", self.forgetting, low=1e-9, high=1.0)
         if self.accept_on not in ("value", "upper"):
-            raise ConfigError(f"RiskConfig.accept_on is {self.accept_on!r}; it must be 'value' or 'upper'")
+            message = f"RiskConfig.accept_on is {self.accept_on!r}; it must be 'value' or 'upper'"
+            raise ConfigError(message)
 
 
 def _check(name: str, value: float, *, low: float, high: float) -> None:
     if not low <= value <= high:
-        raise ConfigError(f"RiskConfig.{name} is {value!r}; it must lie in [{low:g}, {high:g}]")
+        message = f"RiskConfig.{name} is {value!r}; it must lie in [{low:g}, {high:g}]"
+        raise ConfigError(message)

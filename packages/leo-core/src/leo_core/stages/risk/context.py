@@ -16,7 +16,9 @@ _NAMES = (
 )
 # Every pattern takes time in proportion to the text, whatever the text: requests may be megabytes long.
 _HEADING = re.compile(rf"(?im)^[^\w\n]*(?:{_NAMES})\b[^\n:]{{0,60}}:[ \t]*\n?")
-_ENDING = re.compile(r"(?im)^[^\w\n]*(?:question|query|task|instructions?|user|answer|given (?:the|this))\b[^\n]{0,80}:?")
+_ENDING = re.compile(
+    r"(?im)^[^\w\n]*(?:question|query|task|instructions?|user|answer|given (?:the|this))\b[^\n]{0,80}:?"
+)
 _TAGGED = re.compile(rf"(?is)<({_NAMES})\b[^<>]*>((?:(?!<\1\b).)*?)</\1>")
 _FENCED = re.compile(r"(?s)(?:\"\"\"|(?<!-)-{4,}\n)(.+?)(?:\"\"\"|\n-{4,})")
 _CODE = re.compile(r"\bdef \w+\(|\[PYTHON\]|```|;\s*\n|\breturn\b")

@@ -15,7 +15,7 @@ _READ_CONTEXT = 24000
 _READ_ANSWER = 6000
 _MOST_SENTENCES = 40
 _NAME = re.compile(r"(?<=[a-z,;] )[A-Z][\w'-]+")
-_PERSONAL = frozenset("i i'm i've i'd i'll me my we our you your".split())
+_PERSONAL = frozenset("i i'm i've i'd i'll me my we our you your".split())  # noqa: SIM905 - words read better as a text
 _NGRAMS = (2, 3)
 
 

@@ -27,13 +27,13 @@ _CODE = re.compile(
 )
 _MATHS = re.compile(r"[=^+*/\\<>≤≥∫Σ√]|\b(?:sqrt|log|cos|sin|mod)\b")
 _REASON = frozenset(
-    (
+    (  # noqa: SIM905 - words read better as a text
         "why prove derive explain compare evaluate calculate compute find solve determine estimate if each every twice "
         "half "
         "times percent total remaining more less than after before following respectively probability average ratio"
     ).split()
 )
-_NEGATION = frozenset("not except never no neither nor without false incorrect least unless cannot".split())
+_NEGATION = frozenset("not except never no neither nor without false incorrect least unless cannot".split())  # noqa: SIM905 - words read better as a text
 _OPENERS = ("what", "which", "how", "why", "who", "when", "where")
 
 

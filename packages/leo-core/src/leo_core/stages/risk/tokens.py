@@ -11,7 +11,7 @@ _WORD = re.compile(r"[^\W_]+(?:['\u2019][^\W_]+)*")
 _NUMBER = re.compile(r"(?<![\w.])\d[\d,]*(?:\.\d+)?")
 _SENTENCE = re.compile(r"(?<=[.!?])\s+|\n+")
 _STOP = frozenset(
-    (
+    (  # noqa: SIM905 - words read better as a text
         "a an the and or but of to in on at for with from by as is are was were be been being am do does did have has "
         "had he she it they we you i his her its their our your my me him them us this that these those there here not "
         "no so "

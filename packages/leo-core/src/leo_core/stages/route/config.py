@@ -85,4 +85,5 @@ class RouteConfig:
     def _check(self, name: str, low: float, high: float) -> None:
         value = getattr(self, name)
         if not (math.isfinite(value) and low <= value <= high):
-            raise ConfigError(f"RouteConfig.{name} is {value!r}; it must lie in [{low:g}, {high:g}]")
+            message = f"RouteConfig.{name} is {value!r}; it must lie in [{low:g}, {high:g}]"
+            raise ConfigError(message)

@@ -81,9 +81,11 @@ def _check_options(options: tuple[RouteOption, ...], constraints: Constraints) -
     routes = [option.route for option in options]
     if not routes or Route.CACHE in routes or len(set(routes)) < len(routes):
         named = ", ".join(routes) or "none"
-        raise ConfigError(f"routes to choose from: {named}; give at least one, none twice, and not 'cache'")
+        message = f"routes to choose from: {named}; give at least one, none twice, and not 'cache'"
+        raise ConfigError(message)
     if constraints.route is not None and constraints.route not in routes:
-        raise ConfigError(f"route {str(constraints.route)!r} was forced, but only {', '.join(routes)} can be taken")
+        message = f"route {str(constraints.route)!r} was forced, but only {', '.join(routes)} can be taken"
+        raise ConfigError(message)
 
 
 def _permit(
@@ -109,7 +111,8 @@ def _within_budget(rows: tuple[Outlook, ...], constraints: Constraints) -> _Allo
     if not fitting:
         known = [most for row in rows if (most := _most(row)) is not None]
         least = f"the cheapest may cost {min(known):.6g}" if known else "no price is known; set prices for the members"
-        raise BudgetExceededError(f"no route is known to cost at most {limit:.6g} USD: {least}")
+        message = f"no route is known to cost at most {limit:.6g} USD: {least}"
+        raise BudgetExceededError(message)
     return fitting, (() if len(fitting) == len(rows) else ("dearer routes are over the budget",))
 
 

@@ -1,0 +1,114 @@
+"""The order that agreement gives to nodes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from blockbuster import blockbuster_ctx
+from llama_index.core.callbacks import CallbackManager, CBEventType, LlamaDebugHandler
+from llama_index.core.schema import NodeWithScore, QueryBundle, TextNode
+
+from leo_core import load_embedder
+from leo_core.errors import ConfigError
+from leo_llamaindex import LEONodePostprocessor
+from tests.contracts.llamaindex_llm import record_events
+
+SAME = ("The capital of France is Paris.", "Paris is the capital city of France.", "France's capital is called Paris.")
+ODD = "Bananas are yellow and rich in potassium."
+
+
+def nodes(*texts: str, scores: Any = None) -> list[NodeWithScore]:
+    given = scores or [None] * len(texts)
+    return [NodeWithScore(node=TextNode(text=text), score=score) for text, score in zip(texts, given, strict=True)]
+
+
+def texts(found: list[NodeWithScore]) -> list[str]:
+    return [item.node.get_content() for item in found]
+
+
+def test_what_the_others_bear_out_comes_first() -> None:
+    given = nodes(ODD, *SAME)
+    found = LEONodePostprocessor(agreement=1.0).postprocess_nodes(given)
+    assert texts(found)[-1] == ODD
+    assert sorted(texts(found)) == sorted(texts(given))
+    assert [item.score for item in found] == sorted((item.score for item in found), reverse=True)
+    assert all(0 <= item.score <= 1 for item in found)
+
+
+def test_nodes_are_new_and_the_old_ones_as_they_were() -> None:
+    given = nodes(*SAME, scores=[0.3, 0.2, 0.1])
+    found = LEONodePostprocessor().postprocess_nodes(given, query_str="capital?")
+    assert not {id(item) for item in found} & {id(item) for item in given}
+    assert {id(item.node) for item in found} == {id(item.node) for item in given}
+    assert [item.score for item in given] == [0.3, 0.2, 0.1]
+
+
+def test_the_retriever_has_the_rest_of_the_weight() -> None:
+    given = nodes(*SAME, ODD, scores=[0.1, 0.2, 0.3, 0.9])
+    assert texts(LEONodePostprocessor(agreement=0.0).postprocess_nodes(given)) == [ODD, *reversed(SAME)]
+    assert texts(LEONodePostprocessor(agreement=1.0).postprocess_nodes(given))[-1] == ODD
+
+
+def test_the_query_stands_in_for_missing_scores() -> None:
+    found = LEONodePostprocessor(agreement=0.0).postprocess_nodes(nodes(*SAME, ODD), query_str="yellow bananas")
+    assert texts(found)[0] == ODD
+    partly = nodes(*SAME, ODD, scores=[0.5, None, 0.7, 0.6])
+    assert texts(LEONodePostprocessor(agreement=0.0).postprocess_nodes(partly))[0] == SAME[2]
+
+
+def test_near_duplicates_are_dropped() -> None:
+    given = nodes(SAME[0], SAME[0], SAME[0] + " ", ODD)
+    assert len(LEONodePostprocessor().postprocess_nodes(given)) == 2
+    assert len(LEONodePostprocessor(duplicate_cosine=1.5).postprocess_nodes(given)) == 4
+    assert len(LEONodePostprocessor(duplicate_cosine=1.5, top_n=3).postprocess_nodes(given)) == 3
+
+
+def test_embeddings_of_the_nodes_are_used() -> None:
+    given = nodes("a", "b", "c", "d")
+    for item, vector in zip(given, ([1.0, 0.0], [2.0, 0.1], [1.0, 0.2], [0.0, 0.0]), strict=True):
+        item.node.embedding = vector
+    found = LEONodePostprocessor(agreement=1.0, duplicate_cosine=2.0).postprocess_nodes(given)
+    assert texts(found)[0] == "b"
+    assert texts(found)[-1] == "d"
+    given[0].node.embedding = [1.0]
+    assert len(LEONodePostprocessor().postprocess_nodes(given)) == 4
+
+
+async def test_nothing_and_one() -> None:
+    postprocessor = LEONodePostprocessor()
+    assert postprocessor.postprocess_nodes([]) == []
+    assert await postprocessor.apostprocess_nodes([]) == []
+    (only,) = postprocessor.postprocess_nodes(nodes("alone"))
+    assert only.score == 1.0
+
+
+async def test_async_agrees_and_does_not_block() -> None:
+    postprocessor, given = LEONodePostprocessor(), nodes(ODD, *SAME)
+    whole = postprocessor.postprocess_nodes(given, query_bundle=QueryBundle("capital"))
+    with blockbuster_ctx():
+        found = await postprocessor.apostprocess_nodes(given, query_bundle=QueryBundle("capital"))
+    assert texts(found) == texts(whole)
+
+
+async def test_events_and_callbacks() -> None:
+    debug = LlamaDebugHandler(print_trace_on_end=False)
+    postprocessor = LEONodePostprocessor(top_n=2, callback_manager=CallbackManager([debug]))
+    with record_events() as seen:
+        postprocessor.postprocess_nodes(nodes(*SAME))
+        await postprocessor.apostprocess_nodes(nodes(*SAME))
+    assert seen.names["ReRankStartEvent"] == seen.names["ReRankEndEvent"] == 2
+    (start, *_) = [event for event in seen.events if type(event).__name__ == "ReRankStartEvent"]
+    assert (start.top_n, start.query, start.model_name) == (2, None, "LEONodePostprocessor")
+    (end, *_) = [event for event in seen.events if type(event).__name__ == "ReRankEndEvent"]
+    assert len(end.nodes) == 2
+    assert len(debug.get_event_pairs(CBEventType.RERANKING)) == 2
+
+
+def test_embedders_and_settings() -> None:
+    own = LEONodePostprocessor(embedder=load_embedder("hashed", dimension=64))
+    assert len(own.postprocess_nodes(nodes(*SAME))) == 3
+    assert own.to_dict()["embedder"] == "default"
+    assert LEONodePostprocessor(embedder="hashed").to_dict()["embedder"] == "hashed"
+    with pytest.raises(ConfigError, match="not int"):
+        LEONodePostprocessor(embedder=3).postprocess_nodes(nodes(*SAME))

@@ -5,6 +5,7 @@ UV := .tools/uv/bin/uv
 DATA ?= ../shared/data
 export UV_PYTHON_DOWNLOADS := never
 export UV_PROJECT_ENVIRONMENT := .venv
+export NO_MKDOCS_2_WARNING := 1
 RUN := .venv/bin/python -m
 
 .PHONY: demo test check bench docs train clean

@@ -29,7 +29,7 @@ from llama_index.core.llms.llm import ToolSelection
 from pydantic import SecretStr
 
 from leo_core.errors import ConfigError, RequestError
-from leo_core.records import Answer, Message, Novelty, Risk, Route, RouteDecision, CacheDecision, ToolCall, Usage
+from leo_core.records import Answer, CacheDecision, Message, Novelty, Risk, Route, RouteDecision, ToolCall, Usage
 from leo_llamaindex._answers import to_response
 from leo_llamaindex._convert import reads_disk, to_chat_message, to_message, to_messages, to_native_messages
 from leo_llamaindex._plain import plain

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
+from collections.abc import Callable  # noqa: TC003 - pydantic reads the field's type
 from contextlib import aclosing, closing
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
@@ -36,6 +36,8 @@ from leo_llamaindex._tools import keep_one_call, read_tool_calls, to_tool
 from leo_llamaindex.events import report_answer
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
+
     from llama_index.core.llms.llm import ToolSelection
     from llama_index.core.tools import BaseTool
 

@@ -179,3 +179,12 @@ def test_the_command_is_installed():
     script = Path(sys.executable).with_name("leo")
     done = subprocess.run([script, "--version"], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.strip() == __version__
+
+
+def test_a_receipt_that_cannot_be_written_and_a_question_that_is_no_text_are_errors(tmp_path):
+    facts, code = as_json("ask", PROMPT, "--receipt", tmp_path / "nowhere" / "r.json")
+    assert (facts["error"], code) == ("ConfigError", 2)
+    assert "cannot write" in facts["message"]
+    facts, code = as_json("ask", "-", stdin=b"\xff\xfe\x00")
+    assert (facts["error"], code) == ("RequestError", 1)
+    assert "convert it first" in facts["message"]

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from leo_core.records import Message
 from leo_core.stages.consensus.dates import read_date, read_time
 from leo_core.stages.consensus.extraction import extract_answer
 from leo_core.stages.consensus.literals import read_literal, spell_json, spell_literal, spell_number
@@ -336,3 +337,36 @@ def test_value_readers_need_no_numpy() -> None:
         "assert 'numpy' not in sys.modules and 'numba' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "I cannot answer from the given context.",
+        "I'm sorry, but I can't help with that.",
+        "Sorry, I do not know.",
+        "Unable to answer.",
+        "The context does not mention it.",
+    ],
+)
+def test_a_refusal_is_no_answer(text):
+    from leo_core.stages.consensus.canonical_answers import canonicalise
+    from leo_core.stages.consensus.questions import read_question
+
+    assert canonicalise(Message(role="assistant", content=text), read_question("Who?")).kind == "none"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "I cannot say exactly, about 42.",
+        "You cannot return helmets.",
+        "I do, and the answer is Paris.",
+        "Sorry is an album.",
+    ],
+)
+def test_an_answer_that_sounds_like_a_refusal_is_one(text):
+    from leo_core.stages.consensus.canonical_answers import canonicalise
+    from leo_core.stages.consensus.questions import read_question
+
+    assert canonicalise(Message(role="assistant", content=text), read_question("Who?")).kind != "none"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,13 +18,17 @@ __all__ = ["stats"]
 def stats(
     store: Annotated[Path, typer.Argument(help="The store (a SQLite file).")],
     tenant: Annotated[str | None, typer.Option(help="Only this tenant.")] = None,
+    max_wrong_hits: Annotated[float, typer.Option(help="The promise that the store is used with.")] = 0.01,
     as_json: AsJson = False,
 ) -> None:
     """Spent, saved, hits, wrong hits and their bound, routes, trust."""
     with report_errors(as_json=as_json), open_existing(store) as (kept, log):
+        from leo_core.config import LEOConfig  # noqa: PLC0415 - the engine loads when it is used
         from leo_core.evaluation.stats import collect_stats  # noqa: PLC0415
 
-        found = collect_stats(kept, log, tenant)
+        defaults = LEOConfig()
+        config = replace(defaults, cache=replace(defaults.cache, max_wrong_hits=max_wrong_hits))
+        found = collect_stats(kept, log, tenant, config=config)
         if as_json:
             print_json(found)
             return

@@ -19,11 +19,12 @@ if TYPE_CHECKING:
     from leo_core.config import LEOConfig
     from leo_core.ports import Clock, Embedder, Listener, ReceiptLog
     from leo_core.records import Answer, Request
+    from leo_core.stages.cache.pair import PairModel
     from leo_core.stages.receipt.config import ReceiptConfig
     from leo_core.stages.receipt.keys import SigningKey
     from leo_core.storage.sqlite import SqliteStore
 
-__all__ = ["make_plan", "make_world", "open_parts", "pick_member"]
+__all__ = ["load_pair_model", "make_plan", "make_world", "open_parts", "pick_member"]
 
 
 def pick_member(given: str | Model | None) -> Model | None:
@@ -65,6 +66,14 @@ def pick_embedder(given: str | Embedder | None, config: LEOConfig) -> Embedder:
     if given is None:
         return build_embedder(config.embed)
     return load_embedder(given) if isinstance(given, str) else given
+
+
+def load_pair_model() -> PairModel:
+    """The shipped pair model with the default embedder, ready for ``probability(a, b)``."""
+    from leo_core.stages.cache import pair  # noqa: PLC0415
+    from leo_core.stages.embed.load import load_embedder  # noqa: PLC0415 - loads numba
+
+    return pair.load_pair_model(embed=load_embedder().embed)
 
 
 def open_parts(
@@ -137,7 +146,7 @@ def make_plan(
     small: Model | None, large: Model | None, jury: tuple[Model, ...], config: LEOConfig, *, audits: bool
 ) -> Plan:
     """The plan: members in their roles, policies, and the fingerprint that goes into every key."""
-    from leo_core.stages.cache.pair import load_pair_model  # noqa: PLC0415
+    from leo_core.stages.cache import pair  # noqa: PLC0415
 
     members = {
         "small": None if small is None else dict(small.fingerprint),
@@ -156,7 +165,7 @@ def make_plan(
         jury=jury,
         fingerprint=members,
         policy=policy,
-        pair_model=load_pair_model(),
+        pair_model=pair.load_pair_model(),
         audits=audits,
     )
 

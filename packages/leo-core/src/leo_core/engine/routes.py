@@ -185,7 +185,7 @@ def take_consensus(trip: Trip) -> Pipeline[Outcome]:
     if verdict.abstained and trip.plan.config.consensus.on_abstain == "raise":
         message = f"the members disagree: confidence {verdict.confidence:.3f}, required {verdict.required:.3f}"
         raise AbstainedError(message, failures=tuple(failure.error for failure in trip.failures))
-    served = trip.drafts[verdict.medoid] if verdict.medoid >= 0 else _most_trusted(trip, verdict)
+    served = trip.drafts[verdict.medoid] if verdict.medoid >= 0 else _least_risky(trip)
     return Outcome(route=Route.CONSENSUS, served=served, risk=_risk(trip, served, verdict), verdict=verdict)
 
 
@@ -330,6 +330,6 @@ def _risk(trip: Trip, served: Draft, verdict: Verdict | None = None) -> Risk:
     )
 
 
-def _most_trusted(trip: Trip, verdict: Verdict) -> Draft:
-    best = max(range(len(trip.drafts)), key=lambda index: (verdict.votes[index].trust, -index))
-    return trip.drafts[best]
+def _least_risky(trip: Trip) -> Draft:
+    """What to serve when the committee abstains: the draft that looks least wrong by itself; ties go to the first."""
+    return min(trip.drafts, key=lambda draft: _risk(trip, draft).value)

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 __all__ = ["collect_stats"]
 
 
-def collect_stats(store: Store, log: ReceiptLog, tenant: str | None = None) -> dict[str, Any]:
+def collect_stats(
+    store: Store, log: ReceiptLog, tenant: str | None = None, *, config: LEOConfig | None = None
+) -> dict[str, Any]:
     """Spent, saved, routes, hits, the promise and trust.
 
     Money, routes and models come from the receipts, whose tenants are pseudonyms, so they are of all tenants
@@ -27,12 +29,13 @@ def collect_stats(store: Store, log: ReceiptLog, tenant: str | None = None) -> d
         store: The store.
         log: Its receipt log.
         tenant: Only this tenant's observations; ``None`` for all.
+        config: Settings that the store is used with; the bounds depend on them.
     """
     names = store.tenants() if tenant is None else (tenant,)
     return {
         "receipts": log.size(),
         "traffic": _traffic(log),
-        "tenants": {name: _tenant(store, name) for name in names},
+        "tenants": {name: _tenant(store, name, config or LEOConfig()) for name in names},
     }
 
 
@@ -57,8 +60,7 @@ def _traffic(log: ReceiptLog) -> dict[str, Any]:
     }
 
 
-def _tenant(store: Store, tenant: str) -> dict[str, Any]:
-    config = LEOConfig()
+def _tenant(store: Store, tenant: str, config: LEOConfig) -> dict[str, Any]:
     known = Known.fresh(1)
     kinds: Counter[str] = Counter()
     members: set[str] = set()

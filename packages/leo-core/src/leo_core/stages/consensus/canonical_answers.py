@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from leo_core.stages.consensus.dates import read_date, read_time
-from leo_core.stages.consensus.extraction import FoundAnswer, extract_answer
+from leo_core.stages.consensus.extraction import FoundAnswer, extract_answer, is_refusal
 from leo_core.stages.consensus.free_text import Wording, normalise, read_wording
 from leo_core.stages.consensus.literals import read_literal, spell_json, spell_literal, spell_number
 from leo_core.stages.consensus.programs import spell_program
@@ -64,6 +64,8 @@ def canonicalise(message: Message, traits: QuestionTraits) -> CanonicalAnswer:
     text = message.text
     if not text.strip():
         return _read_blocks(message)
+    if is_refusal(text):
+        return CanonicalAnswer(kind="none", form="")
     found = extract_answer(text, traits)
     if traits.code:
         return _read_program_value(found)

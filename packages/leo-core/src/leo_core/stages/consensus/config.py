@@ -29,7 +29,7 @@ class ConsensusConfig:
         feedback_weight: Weight of a caller's feedback, where an audit weighs 1.
         kappa: Distance between unit vectors from which the coherence problem counts linearly, in (0, 2].
         outlier_cutoff: Robust standard deviations beyond which a draft's distance makes it an outlier.
-        on_abstain: What a request gets when the committee abstains: the most trusted member's ``answer``, marked as
+        on_abstain: What a request gets when the committee abstains: the ``answer`` that looks least wrong, marked as
             abstained on and never kept, or an error (``raise``).
     """
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from leo_core.records import Json
     from leo_core.stages.consensus.questions import QuestionTraits
 
-__all__ = ["FoundAnswer", "extract_answer"]
+__all__ = ["FoundAnswer", "extract_answer", "is_refusal"]
 
 _MAX_REPLY = 50_000
 _MAX_ANSWER = 20_000
@@ -36,6 +36,16 @@ _LETTER_FIRST = re.compile(r"[\s*_(\[]{0,8}([A-J])(?:[)\].:*_]|\s*$)")
 _LETTER_LAST = re.compile(r"(?:^|\s)[*_(\[]{1,3}([A-J])[*_)\]]{1,3}[.\s]*$")
 
 
+_MOST_REFUSAL = 240
+_REFUSAL = re.compile(
+    r"(?:(?:i am |i'm )?sorry[,.]?\s*(?:but\s+)?)?"
+    r"(?:i (?:can(?:not|'t| not)|could(?: not|n't)|am unable to|am not able to|do(?: not|n't) (?:know|have))"
+    r"|i'm (?:unable|not able) to|unable to answer|no answer (?:is )?(?:can be )?(?:found|given)"
+    r"|the (?:given )?context does(?: not|n't) (?:say|contain|mention|give))\b",
+    re.IGNORECASE,
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoundAnswer:
     """The final answer of a reply.
@@ -49,6 +59,12 @@ class FoundAnswer:
     text: str
     explicit: bool = False
     program: bool = False
+
+
+def is_refusal(reply: str) -> bool:
+    """Whether a reply only says that it has no answer: short, opening with such words, and without a figure."""
+    text = reply.strip()
+    return len(text) <= _MOST_REFUSAL and _REFUSAL.match(text) is not None and not any(map(str.isdigit, text))
 
 
 def extract_answer(reply: str, traits: QuestionTraits) -> FoundAnswer:

@@ -39,7 +39,8 @@ class CosinePairs:
 def entry(name: str, answer: str = "yes", text: str = "how can I open an account") -> CacheEntry:
     return CacheEntry(
         id=name, tenant="t", exact_key=name, scope_key="s", text=text,
-        message=Message(role="assistant", content=answer), members=(f"member-{name}",), model="m", route=Route.SMALL, usage=Usage(), receipt_id="", created_at=0.0,
+        message=Message(role="assistant", content=answer), members=(f"member-{name}",), model="m",
+        route=Route.SMALL, usage=Usage(), receipt_id="", created_at=0.0,
     )  # fmt: skip
 
 

@@ -353,7 +353,7 @@ def test_a_refusal_is_no_answer(text):
     from leo_core.stages.consensus.canonical_answers import canonicalise
     from leo_core.stages.consensus.questions import read_question
 
-    assert canonicalise(Message(role="assistant", content=text), read_question("Who?")).kind == "none"
+    assert canonicalise(Message(role="assistant", content=text), read_question("Who?")).kind == "refusal"
 
 
 @pytest.mark.parametrize(
@@ -369,4 +369,4 @@ def test_an_answer_that_sounds_like_a_refusal_is_one(text):
     from leo_core.stages.consensus.canonical_answers import canonicalise
     from leo_core.stages.consensus.questions import read_question
 
-    assert canonicalise(Message(role="assistant", content=text), read_question("Who?")).kind != "none"
+    assert canonicalise(Message(role="assistant", content=text), read_question("Who?")).kind != "refusal"

@@ -258,3 +258,16 @@ def test_a_closed_cache_serves_nothing_and_breaks_nothing():
 def test_a_store_of_a_kind_that_does_not_exist_is_refused():
     with pytest.raises(ConfigError, match="chroma"):
         LEO(small=model(), store="chroma://somewhere")
+
+
+def test_explain_puts_verdicts_novelty_and_failures_into_words():
+    jury = [model("a"), model("b"), down("c"), model("liar", "The answer is 30.")]
+    with LEO(jury=jury) as leo:
+        for number in range(60):
+            answer = leo.ask(f"{QUESTION} {number}", cache=False)
+        told = leo.explain(answer)
+        words = "\n".join(told["words"])
+        assert "3 votes in 2 classes, class" in words
+        assert "c failed: ProviderUnavailableError" in words
+        assert "past requests" in words
+        assert "unknown, only" not in words

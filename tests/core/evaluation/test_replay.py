@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import gzip
 import json
+import sys
 
 import pytest
 
+from leo_core.config import LEOConfig
 from leo_core.engine.leo import LEO
-from leo_core.errors import ConfigError
+from leo_core.errors import ConfigError, MissingExtraError
 from leo_core.evaluation.datasets import is_held_out, read_questions
 from leo_core.evaluation.figures import draw_cost_against_accuracy
 from leo_core.evaluation.replay import ReplaySettings, run_replay
@@ -145,3 +147,26 @@ def test_the_figure_is_drawn_from_the_result(recording, tmp_path, suffix):
     assert len(content) > 5000
     if suffix == "svg":
         assert b"plain majority" in content or b"<path" in content
+
+
+def test_what_goes_wrong_in_a_replay_is_counted_or_said(recording, monkeypatch):
+    from leo_core.errors import ProviderUnavailableError
+    from leo_core.providers.replay import ReplayModel
+    from leo_core.stages.receipt.config import ReceiptConfig
+
+    def fail(self, request):
+        raise ProviderUnavailableError("out", provider="replay", model="m")
+
+    with pytest.raises(ConfigError, match="there are"):
+        replay(recording, small="nobody")
+    config = LEOConfig(receipts=ReceiptConfig(enabled=False))
+    assert replay(recording, config=config, limit=3)["receipts_verified"] == 0
+    monkeypatch.setattr(ReplayModel, "generate", fail)
+    failed = replay(recording, limit=3)
+    assert (failed["failures"], failed["accuracy"], failed["receipts_verified"]) == (3, 0.0, 0)
+
+
+def test_drawing_without_matplotlib_says_what_to_install(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    with pytest.raises(MissingExtraError, match=r"leo-core\[bench\]"):
+        draw_cost_against_accuracy({}, tmp_path / "plot.svg")

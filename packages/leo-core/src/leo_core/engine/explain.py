@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from leo_core.records import Answer
+    from leo_core.records import Answer, Verdict
 
 __all__ = ["explain_answer", "summarise_answer"]
 
@@ -71,7 +71,7 @@ def _words(answer: Answer) -> list[str]:
     words.append(f"route: {answer.route.value}, because {answer.decision.why}")
     words.extend(f"{failure.member} failed: {type(failure.error).__name__}" for failure in answer.failures)
     if answer.verdict is not None:
-        words.append(_verdict_in_words(answer))
+        words.append(_verdict_in_words(answer.verdict))
     low, high = answer.risk.interval
     words.append(f"risk: P(wrong) = {answer.risk.value:.3f}, 95 % interval {low:.3f} to {high:.3f}")
     cost = answer.usage.cost_usd
@@ -79,10 +79,7 @@ def _words(answer: Answer) -> list[str]:
     return words
 
 
-def _verdict_in_words(answer: Answer) -> str:
-    verdict = answer.verdict
-    if verdict is None:
-        return ""
+def _verdict_in_words(verdict: Verdict) -> str:
     outcome = "abstained" if verdict.abstained else f"class {verdict.winner} won"
     return (
         f"verdict: {len(verdict.votes)} votes in {len(verdict.classes)} classes, {outcome} with posterior "

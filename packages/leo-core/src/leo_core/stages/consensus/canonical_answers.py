@@ -44,7 +44,7 @@ class CanonicalAnswer:
     """What a reply finally says.
 
     Attributes:
-        kind: ``none`` (no answer), ``tools``, ``blocks``, ``choice``, ``yes-no``, ``number``, ``date``, ``time``,
+        kind: ``none`` (no answer), ``refusal`` (the reply says that it has none), ``tools``, ``blocks``, ``choice``, ``yes-no``, ``number``, ``date``, ``time``,
             ``literal``, ``program``, ``string`` (a value of a program) or ``text``.
         form: Its one spelling; answers of one kind and form are the same.
         quantity: Of a number.
@@ -65,7 +65,7 @@ def canonicalise(message: Message, traits: QuestionTraits) -> CanonicalAnswer:
     if not text.strip():
         return _read_blocks(message)
     if is_refusal(text):
-        return CanonicalAnswer(kind="none", form="")
+        return CanonicalAnswer(kind="refusal", form="")
     found = extract_answer(text, traits)
     if traits.code:
         return _read_program_value(found)

@@ -21,6 +21,7 @@ __all__ = ["Judge", "classify", "same_answer"]
 Judge = Callable[[str, str, str], bool | None]
 """Asked for what words cannot tell: (question, one reply, the other) -> the same, different, or unknown."""
 
+_SILENT = frozenset({"none", "refusal"})
 _MAX_FORM = 400
 
 
@@ -96,8 +97,8 @@ def _same(
 def _compare(a: CanonicalAnswer, b: CanonicalAnswer, traits: QuestionTraits) -> bool | None:
     """Yes, no, or ``None`` when the rules cannot tell: free text beside another text or another kind."""
     kinds = {a.kind, b.kind}
-    if "none" in kinds:
-        return False
+    if kinds & _SILENT:
+        return kinds == {"refusal"}
     if a == b:
         return True
     if a.quantity is not None and b.quantity is not None:
@@ -109,7 +110,7 @@ def _compare(a: CanonicalAnswer, b: CanonicalAnswer, traits: QuestionTraits) -> 
 
 def _spell(answer: CanonicalAnswer) -> str:
     """The canonical form of a class; long ones are cut and end in a SHA-256 of the whole."""
-    if answer.kind == "none":
+    if answer.kind in _SILENT:
         return ""
     form = f"{answer.kind}: {answer.form}"
     if len(form) <= _MAX_FORM:

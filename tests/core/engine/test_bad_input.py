@@ -337,7 +337,13 @@ def test_a_failing_provider_is_its_own_error_alone_and_replaced_in_company(provi
     serve, kind, name = PROVIDERS[provider]
     broken, expected = FAULTS[fault]
     with serve(fault=broken) as server:
-        member = kind(name, base_url=server.base_url, api_key="sk-secret", max_retries=0, timeout_s=0.3)
+        member = kind(
+            name,
+            base_url=server.base_url,
+            api_key="sk-secret",
+            max_retries=0,
+            timeout_s=0.3 if fault == "times out" else 30.0,
+        )
         with LEO(small=member) as leo:
             for ask in ways(leo).values():
                 with pytest.raises(expected) as caught:

@@ -267,7 +267,7 @@ def test_explain_puts_verdicts_novelty_and_failures_into_words():
             answer = leo.ask(f"{QUESTION} {number}", cache=False)
         told = leo.explain(answer)
         words = "\n".join(told["words"])
-        assert "3 votes in 2 classes, class" in words
+        assert "verdict: 3 votes in " in words
         assert "c failed: ProviderUnavailableError" in words
         assert "past requests" in words
         assert "unknown, only" not in words

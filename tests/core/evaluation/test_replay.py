@@ -151,17 +151,17 @@ def test_the_figure_is_drawn_from_the_result(recording, tmp_path, suffix):
 
 def test_what_goes_wrong_in_a_replay_is_counted_or_said(recording, monkeypatch):
     from leo_core.errors import ProviderUnavailableError
-    from leo_core.providers.replay import ReplayModel
     from leo_core.stages.receipt.config import ReceiptConfig
 
-    def fail(self, request):
+    def fail(self, prompt, **settings):
         raise ProviderUnavailableError("out", provider="replay", model="m")
 
     with pytest.raises(ConfigError, match="there are"):
         replay(recording, small="nobody")
     config = LEOConfig(receipts=ReceiptConfig(enabled=False))
-    assert replay(recording, config=config, limit=3)["receipts_verified"] == 0
-    monkeypatch.setattr(ReplayModel, "generate", fail)
+    settings = ReplaySettings(data=recording, small=MODELS[0], large=None, everything=True, limit=3)
+    assert run_replay(settings, config=config)["receipts_verified"] == 0
+    monkeypatch.setattr(LEO, "ask", fail)
     failed = replay(recording, limit=3)
     assert (failed["failures"], failed["accuracy"], failed["receipts_verified"]) == (3, 0.0, 0)
 

@@ -154,7 +154,7 @@ def _replay_one(leo: LEO, question: RecordedQuestion, route: Route | None) -> Re
         cost_usd=answer.usage.cost_usd,
         calls=tuple(draft.member for draft in answer.drafts),
         own_s=answer.own_s,
-        receipt_valid=_receipt_holds(answer, leo.public_key),
+        receipt_valid=_receipt_holds(answer, leo),
     )
 
 
@@ -168,11 +168,11 @@ def _grade(answer: Answer, question: RecordedQuestion) -> bool:
     )
 
 
-def _receipt_holds(answer: Answer, public_key: str) -> bool:
+def _receipt_holds(answer: Answer, leo: LEO) -> bool:
     if answer.receipt is None:
         return False
     try:
-        verify_receipt(answer.receipt, public_key=public_key)
+        verify_receipt(answer.receipt, public_key=leo.public_key)
     except ReceiptError:
         return False
     return True

@@ -44,7 +44,8 @@ class CanonicalAnswer:
     """What a reply finally says.
 
     Attributes:
-        kind: ``none`` (no answer), ``refusal`` (the reply says that it has none), ``tools``, ``blocks``, ``choice``, ``yes-no``, ``number``, ``date``, ``time``,
+        kind: ``none`` (no answer), ``refusal`` (the reply says that it has none), ``tools``, ``blocks``,
+            ``choice``, ``yes-no``, ``number``, ``date``, ``time``,
             ``literal``, ``program``, ``string`` (a value of a program) or ``text``.
         form: Its one spelling; answers of one kind and form are the same.
         quantity: Of a number.

@@ -30,7 +30,7 @@ h2 i{font-style:normal;color:var(--mark);margin-right:.5rem;font-variant-numeric
 section>p{margin:.25rem 0 .75rem}.scroll{overflow-x:auto}
 table{border-collapse:collapse;width:100%;font-size:.9rem;font-variant-numeric:tabular-nums}
 th{text-align:left;color:var(--soft);font-weight:600;border-bottom:2px solid var(--line);white-space:nowrap}
-th,td{padding:.45rem .75rem .45rem 0;vertical-align:top}td{border-bottom:1px solid var(--line);overflow-wrap:anywhere}
+th,td{padding:.45rem .75rem .45rem 0;vertical-align:top}td{border-bottom:1px solid var(--line);overflow-wrap:break-word}
 tr:last-child td{border-bottom:0}.notes{color:var(--soft);font-size:.875rem;margin:.75rem 0 0;padding-left:1.1rem}
 .notes li{overflow-wrap:anywhere}svg{display:block;width:100%;height:9rem;margin:.5rem 0}
 .legend{display:flex;gap:1.25rem;flex-wrap:wrap;color:var(--soft);font-size:.875rem;margin-bottom:.75rem}

@@ -1,0 +1,52 @@
+"""Arguments of an adapter's classes."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from leo_core.config import LEOConfig
+from leo_core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pydantic import SecretStr
+
+__all__ = ["configure", "refuse_unknown", "reveal"]
+
+
+def configure(config: LEOConfig | None, max_wrong_hits: float | None) -> LEOConfig:
+    """The settings, with the cache's promise where it was given apart."""
+    settings = config or LEOConfig()
+    if max_wrong_hits is None:
+        return settings
+    return replace(settings, cache=replace(settings.cache, max_wrong_hits=max_wrong_hits))
+
+
+def refuse_unknown(given: Iterable[object], known: Iterable[str], *, owner: str) -> None:
+    """A misspelt argument is an error, not silently nothing.
+
+    Args:
+        given: Names of the arguments given.
+        known: Names of the arguments that there are.
+        owner: Whose arguments they are.
+
+    Raises:
+        ConfigError: An argument is unknown; the message names the nearest known one.
+    """
+    names = sorted(known)
+    for name in given:
+        if name not in names:
+            near = difflib.get_close_matches(str(name), names, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            message = f"{owner} has no argument {name!r}{hint}"
+            raise ConfigError(message)
+
+
+def reveal(key: SecretStr | dict[str, SecretStr] | None) -> str | dict[str, str] | None:
+    """A key, or keys by provider, in the clear."""
+    if isinstance(key, dict):
+        return {provider: secret.get_secret_value() for provider, secret in key.items()}
+    return None if key is None else key.get_secret_value()

@@ -21,7 +21,6 @@ __all__ = [
     "to_messages",
     "to_response_format",
     "to_tool",
-    "to_tool_choice",
     "to_usage",
     "without_ids",
 ]
@@ -39,7 +38,6 @@ _ROLES: Mapping[str, Role] = {
 _CALL_BLOCKS = frozenset({"tool_call", "tool_call_chunk", "tool_use", "input_json_delta", "function_call"})
 _LINKED_BLOCKS = frozenset({"tool_call", "tool_use", "server_tool_call", "server_tool_use"})
 _NOT_NAME = re.compile(r"[^A-Za-z0-9_-]")
-_CHOICES = {"required": "any", "any": "any", "auto": "auto", "none": "none"}
 
 
 # ------------------------------------------------------------------------------------------------ messages
@@ -153,31 +151,6 @@ def to_tool(tool: Mapping[str, Any]) -> Mapping[str, Json]:
         "parameters": function.get("parameters") or {"type": "object", "properties": {}},
     }
     return {**neutral, "strict": function["strict"]} if function.get("strict") is not None else neutral
-
-
-def to_tool_choice(choice: object, names: Sequence[str] = ()) -> str | None:
-    """A tool choice in any of the usual forms as ``None``, ``"auto"``, ``"any"``, ``"none"`` or a tool's name.
-
-    Args:
-        choice: ``None``, a bool, ``"any"``, ``"required"``, a name, or OpenAI's or Anthropic's mapping.
-        names: Names of the bound tools; a tool may be called ``"any"``.
-
-    Raises:
-        ConfigError: The form is unknown.
-    """
-    if choice is None or choice is False:
-        return None
-    if choice is True:
-        return "any"
-    if isinstance(choice, str):
-        return choice if choice in names else _CHOICES.get(choice, choice)
-    if isinstance(choice, Mapping):
-        function = choice.get("function")
-        name = function.get("name") if isinstance(function, Mapping) else choice.get("name")
-        if name or choice.get("type") in _CHOICES:
-            return str(name) if name else _CHOICES[choice["type"]]
-    text = f"tool_choice={choice!r} is not understood: use 'auto', 'any', 'none' or the name of a tool"
-    raise ConfigError(text)
 
 
 def to_response_format(given: object) -> Mapping[str, Json] | None:

@@ -16,6 +16,7 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage, SystemMessage
 from langchain_core.runnables import RunnableBinding
 
+from leo_core.adapting.native_calls import JSON_ONLY, sampling_options
 from leo_core.errors import CapabilityError
 from leo_langchain._answers import to_native
 
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 __all__ = ["NativeCall", "prepare_call"]
 
-_JSON_ONLY = "Reply with one JSON object and with nothing else: no explanation, no code fence."
 _TRACING_ONLY = frozenset({"ls_structured_output_format", "structured_output_format"})
 
 
@@ -59,10 +59,10 @@ def prepare_call(model: BaseChatModel, request: Request) -> NativeCall:
         CapabilityError: The member can bind neither tools nor a schema, and the request needs it.
     """
     messages = list(request.native) if _is_native(request.native) else to_native(request.messages)
-    kwargs: dict[str, Any] = {**_sampling(request), **request.options}
+    kwargs: dict[str, Any] = {**sampling_options(request), **request.options}
     format_kwargs, unwraps = _format_kwargs(model, request)
     if request.response_format is not None and format_kwargs is None:
-        messages = [SystemMessage(_JSON_ONLY), *messages]
+        messages = [SystemMessage(JSON_ONLY), *messages]
     if request.tools:
         kwargs = {**kwargs, **_tool_kwargs(model, request, kwargs)}
     if format_kwargs:
@@ -73,18 +73,6 @@ def prepare_call(model: BaseChatModel, request: Request) -> NativeCall:
 
 def _is_native(native: object) -> bool:
     return isinstance(native, Sequence) and bool(native) and all(isinstance(item, BaseMessage) for item in native)
-
-
-def _sampling(request: Request) -> dict[str, Any]:
-    sampling = request.sampling
-    named = {
-        "temperature": sampling.temperature,
-        "top_p": sampling.top_p,
-        "max_tokens": sampling.max_tokens,
-        "seed": sampling.seed,
-        "model": request.model,
-    }
-    return {name: value for name, value in named.items() if value is not None}
 
 
 # ---------------------------------------------------------------------------------------------------- tools

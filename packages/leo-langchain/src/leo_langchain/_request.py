@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from leo_core.adapting.tool_choice import to_tool_choice
 from leo_core.errors import ConfigError
 from leo_core.records import Constraints, Json, Request, Route, Sampling
-from leo_langchain._convert import to_messages, to_response_format, to_tool, to_tool_choice
+from leo_langchain._convert import to_messages, to_response_format, to_tool
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

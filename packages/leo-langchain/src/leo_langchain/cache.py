@@ -15,12 +15,14 @@ from langchain_core.caches import RETURN_VAL_TYPE, BaseCache
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGeneration, Generation
 
+from leo_core.adapting.closing import Closeable
+from leo_core.adapting.lazy import LazyEngine
+from leo_core.adapting.settings import configure
 from leo_core.records import CacheDecision, CacheEntry, Constraints, Message, Request, Usage
 from leo_core.telemetry.cost import cost_of
 from leo_core.telemetry.prices import load_prices
 from leo_langchain._answers import dump_generations, load_generations, to_usage_metadata
 from leo_langchain._convert import to_message, to_messages, to_usage
-from leo_langchain._engine import LazyEngine, configure
 from leo_langchain._load import read_objects
 from leo_langchain.tenancy import current_tenant
 
@@ -38,7 +40,7 @@ _TOOLS_BOUND = re.compile(r"""['"](?:tools|functions)['"]\s*[:,]\s*\[(?!\s*\])""
 _NOT_REPLAYED = frozenset({"id", "token_usage", "usage"})
 
 
-class LEOCache(BaseCache):
+class LEOCache(Closeable, BaseCache):
     """A cache that knows when two questions have the same answer, and keeps its promise about wrong hits.
 
     Whatever belongs to the model (name, parameters, tools, stop sequences) and everything but the last user turn has
@@ -168,12 +170,6 @@ class LEOCache(BaseCache):
         """Write what is left and release the store; idempotent. A later use opens it again."""
         self._engine.close()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
     # ------------------------------------------------------------------------------------------------- private
 
     def _build(self) -> LEO:
@@ -188,8 +184,7 @@ class LEOCache(BaseCache):
         )
 
     async def _aleo(self) -> LEO:
-        built = self._engine.built
-        return built if built is not None else await asyncio.to_thread(lambda: self.leo)
+        return await self._engine.aget(self._build)
 
     def _request(self, prompt: str, llm_string: str) -> Request:
         messages, extra = _read_prompt(prompt)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import difflib
 import hashlib
 import json
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
@@ -17,15 +16,20 @@ from langchain_core.utils import from_env, secret_from_env
 from langchain_core.utils.function_calling import convert_to_openai_tool
 from pydantic import Field, PrivateAttr, SecretStr, model_validator
 
+from leo_core.adapting.closing import Closeable
+from leo_core.adapting.lazy import LazyEngine
+from leo_core.adapting.members import MemberPicker, name_member
+from leo_core.adapting.plain import plain
+from leo_core.adapting.settings import configure, refuse_unknown, reveal
 from leo_core.config import LEOConfig
 from leo_core.errors import ConfigError
 from leo_langchain._answers import ChunkWriter, make_message
-from leo_langchain._engine import LazyEngine, Members, configure, name_member
-from leo_langchain._fingerprint import fingerprint_model, plain
+from leo_langchain._fingerprint import fingerprint_model
 from leo_langchain._profile import intersect_profiles
 from leo_langchain._request import build_request
 from leo_langchain._structured import bind_schema
 from leo_langchain._version import __version__
+from leo_langchain.members import CHAT_MODELS
 from leo_langchain.tenancy import current_session, current_tenant
 
 if TYPE_CHECKING:
@@ -48,7 +52,7 @@ _ENGINE_FIELDS = frozenset({
 _DEFAULTS = ("temperature", "top_p", "max_tokens", "seed", "stop", "tenant", "max_error", "max_cost_usd", "route")
 
 
-class LEOChatModel(BaseChatModel):
+class LEOChatModel(Closeable, BaseChatModel):
     """One chat model made of several: answered by the cheapest route that can be trusted, with a receipt.
 
     ??? info "Setup"
@@ -157,12 +161,7 @@ class LEOChatModel(BaseChatModel):
         if not isinstance(given, Mapping):
             return given
         known = {*cls.model_fields, *(field.alias for field in cls.model_fields.values() if field.alias)}
-        for name in given:
-            if name not in known:
-                near = difflib.get_close_matches(str(name), sorted(known), n=1)
-                hint = f"; did you mean {near[0]!r}?" if near else ""
-                message = f"LEOChatModel has no argument {name!r}{hint}"
-                raise ConfigError(message)
+        refuse_unknown(given, known, owner="LEOChatModel")
         if given.get("cache") is False and "use_cache" not in given:
             return {**given, "use_cache": False}
         return given
@@ -213,11 +212,12 @@ class LEOChatModel(BaseChatModel):
     def _build(self) -> LEO:
         from leo_core import LEO  # noqa: PLC0415 - the engine loads numba
 
-        members = Members(options=self._member_options, prices=self.prices)
+        picker = MemberPicker(own=CHAT_MODELS, options=self._member_options, prices=self.prices)
+        panel = picker.pick_panel(self.small, self.large, self.jury)
         return LEO(
-            small=members.pick(self.small),
-            large=members.pick(self.large),
-            jury=members.pick_all(self.jury),
+            small=panel.small,
+            large=panel.large,
+            jury=panel.jury,
             config=configure(self.config, self.max_wrong_hits),
             store=self.store,
             signing_key=self.signing_key,
@@ -229,13 +229,12 @@ class LEOChatModel(BaseChatModel):
 
     async def _aleo(self) -> LEO:
         """The engine, built off the event loop: opening a store touches the disk."""
-        built = self._engine.built
-        return built if built is not None else await asyncio.to_thread(lambda: self.leo)
+        return await self._engine.aget(self._build)
 
     @property
     def _member_options(self) -> dict[str, Any]:
         return {
-            "api_key": _revealed(self.api_key),
+            "api_key": reveal(self.api_key),
             "base_url": self.base_url,
             "timeout_s": self.timeout,
             "max_retries": self.max_retries,
@@ -248,22 +247,6 @@ class LEOChatModel(BaseChatModel):
     def close(self) -> None:
         """Write what is left and release the store; idempotent. A later request opens it again."""
         self._engine.close()
-
-    async def aclose(self) -> None:
-        """:meth:`close` without blocking the event loop."""
-        await asyncio.to_thread(self.close)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.aclose()
 
     # -------------------------------------------------------------------------------------------------- identity
 
@@ -294,7 +277,7 @@ class LEOChatModel(BaseChatModel):
         return False
 
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
-        names = "+".join(dict.fromkeys(name_member(member) for member in self._given_members))
+        names = "+".join(dict.fromkeys(name_member(member, CHAT_MODELS) for member in self._given_members))
         params = LangSmithParams(
             ls_provider="leo", ls_model_name=kwargs.get("model") or self.model or names, ls_model_type="chat"
         )
@@ -470,12 +453,6 @@ class LEOChatModel(BaseChatModel):
 
 ChatLEO = LEOChatModel
 """The same under the name that LangChain's convention suggests."""
-
-
-def _revealed(key: SecretStr | dict[str, SecretStr] | None) -> str | dict[str, str] | None:
-    if isinstance(key, dict):
-        return {provider: secret.get_secret_value() for provider, secret in key.items()}
-    return None if key is None else key.get_secret_value()
 
 
 def _scoped(config: RunnableConfig | None, kwargs: dict[str, Any]) -> dict[str, Any]:

@@ -9,17 +9,16 @@ from __future__ import annotations
 
 import time
 from contextlib import aclosing
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, AIMessageChunk, message_chunk_to_message
 
+from leo_core.adapting.framework_model import FrameworkModel
+from leo_core.adapting.members import OwnModels
 from leo_core.errors import MalformedReplyError
-from leo_core.providers.names import family_of
-from leo_core.providers.tokens import estimate_input_tokens
-from leo_core.records import Capabilities, Chunk, Draft, Json, Request, ToolCallDelta, Usage
-from leo_core.telemetry.cost import cost_of
-from leo_core.telemetry.prices import Price, PriceTable, load_prices
+from leo_core.records import Capabilities, Chunk, Draft, Json, Request, ToolCallDelta
 from leo_langchain._answers import NATIVE, dump_message
 from leo_langchain._convert import to_message, to_usage
 from leo_langchain._errors import translate_error
@@ -31,7 +30,9 @@ if TYPE_CHECKING:
 
     from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 
-__all__ = ["LangChainModel"]
+    from leo_core.telemetry.prices import Price
+
+__all__ = ["CHAT_MODELS", "LangChainModel"]
 
 _FINISH = {
     "stop": "stop",
@@ -50,10 +51,9 @@ _FINISH = {
     "safety": "content_filter",
 }
 _SHOWN = frozenset({"reasoning", "thinking", "image", "audio", "video", "file"})
-_DEFAULT_OUTPUT_TOKENS = 1024
 
 
-class LangChainModel:
+class LangChainModel(FrameworkModel):
     """A LangChain chat model as a member (``leo_core.ports.Model``).
 
     Args:
@@ -71,50 +71,17 @@ class LangChainModel:
         family: str | None = None,
         prices: Mapping[str, Price | Mapping[str, float]] | None = None,
     ) -> None:
-        self.model = model
-        self._provider, self._name = name_model(model)
-        self._id = id or f"{self._provider}:{self._name}"
-        self._family = family or family_of(self._name)
-        self._prices: PriceTable = load_prices().with_prices(prices or {})
-        self._fingerprint = fingerprint_model(model)
+        provider, name = name_model(model)
+        fingerprint = fingerprint_model(model)
+        super().__init__(
+            model, provider=provider, name=name, fingerprint=fingerprint, id=id, family=family, prices=prices
+        )
         self._capabilities = _capabilities_of(model)
-
-    def __repr__(self) -> str:
-        return f"LangChainModel({self._id!r})"
-
-    @property
-    def id(self) -> str:
-        """Id of the member."""
-        return self._id
-
-    @property
-    def family(self) -> str:
-        """Family of the model."""
-        return self._family
 
     @property
     def capabilities(self) -> Capabilities:
         """What the model's profile says that it can do; everything where there is no profile."""
         return self._capabilities
-
-    @property
-    def fingerprint(self) -> Mapping[str, Json]:
-        """Class and parameters of the model, without secrets."""
-        return self._fingerprint
-
-    def estimate(self, request: Request) -> Usage:
-        """Upper estimate of the usage: a token per 3.5 characters, and as many reply tokens as are allowed."""
-        allowed = request.sampling.max_tokens or getattr(self.model, "max_tokens", None)
-        output = allowed if isinstance(allowed, int) else _DEFAULT_OUTPUT_TOKENS
-        usage = Usage(input_tokens=estimate_input_tokens(request), output_tokens=output, calls=1)
-        return _priced(usage, self.price(usage))
-
-    def price(self, usage: Usage) -> float | None:
-        """What these tokens would cost; ``None`` when the model's price is unknown."""
-        return cost_of(usage, self._name, self._prices)
-
-    def close(self) -> None:
-        """Nothing to release: the model belongs to the caller."""
 
     # -------------------------------------------------------------------------------------------------- calls
 
@@ -197,29 +164,18 @@ class LangChainModel:
         facts = reply.response_metadata
         name = str(facts.get("model_name") or facts.get("model") or call.kwargs.get("model") or self._name)
         usage = to_usage(reply)
-        cost = cost_of(usage, name, self._prices) if reply.usage_metadata else None
+        cost = self._price_as(usage, name) if reply.usage_metadata else None
         return Draft(
             member=self._id,
             model=name,
             message=to_message(reply),
-            usage=_priced(usage, self.price(usage) if cost is None and reply.usage_metadata else cost),
+            usage=replace(usage, cost_usd=cost),
             finish_reason=_finish_of(reply),
             latency_s=time.perf_counter() - started,
             logprobs=_logprobs_of(facts),
             metadata={"model_name": name, NATIVE: dump_message(reply)},
             native=reply,
         )
-
-
-def _priced(usage: Usage, cost_usd: float | None) -> Usage:
-    return Usage(
-        input_tokens=usage.input_tokens,
-        output_tokens=usage.output_tokens,
-        cached_input_tokens=usage.cached_input_tokens,
-        reasoning_tokens=usage.reasoning_tokens,
-        calls=usage.calls,
-        cost_usd=cost_usd,
-    )
 
 
 # -------------------------------------------------------------------------------------------- what comes back
@@ -328,3 +284,7 @@ def _capabilities_of(model: BaseChatModel) -> Capabilities:
         max_input_tokens=profile.get("max_input_tokens"),
         max_output_tokens=profile.get("max_output_tokens"),
     )
+
+
+CHAT_MODELS = OwnModels(kind=BaseChatModel, called="a chat model", name=name_model, wrap=LangChainModel)
+"""LangChain's own models, as members."""

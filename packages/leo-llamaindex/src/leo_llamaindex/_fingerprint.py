@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from leo_llamaindex._plain import plain
+from leo_core.adapting.plain import plain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -10,6 +10,7 @@ from llama_index.core.base.llms.generic_utils import messages_to_prompt
 from llama_index.core.base.llms.types import ChatMessage, MessageRole
 from llama_index.core.llms.function_calling import FunctionCallingLLM
 
+from leo_core.adapting.native_calls import JSON_ONLY, sampling_options
 from leo_core.errors import CapabilityError
 from leo_llamaindex._convert import to_native_messages
 from leo_llamaindex._tools import SchemaTool
@@ -19,11 +20,10 @@ if TYPE_CHECKING:
 
     from llama_index.core.llms import LLM
 
-    from leo_core.records import Json, Message, Request
+    from leo_core.records import Message, Request
 
 __all__ = ["NativeCall", "prepare_call"]
 
-_JSON_ONLY = "Reply with one JSON object and with nothing else: no explanation, no code fence."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +57,8 @@ def prepare_call(model: LLM, request: Request) -> NativeCall:
         CapabilityError: The member can call no tools, and the request needs it.
     """
     messages = to_native_messages(request.messages)
-    kwargs = {**_sampling(request), **request.options}
+    stops = {"stop": list(request.sampling.stop)} if request.sampling.stop else {}
+    kwargs: dict[str, Any] = {**sampling_options(request), **stops, **request.options}
     parallel = bool(kwargs.pop("parallel_tool_calls", True))
     if request.tools:
         tools = [SchemaTool(tool) for tool in request.tools]
@@ -67,7 +68,7 @@ def prepare_call(model: LLM, request: Request) -> NativeCall:
         tool = SchemaTool({"name": wanted.get("name", "answer"), "parameters": wanted["schema"]})
         return replace(_with_tools(model, messages, [tool], "any", kwargs, parallel=False), unwraps=True)
     if wanted is not None:
-        messages = [ChatMessage(role=MessageRole.SYSTEM, content=_JSON_ONLY), *messages]
+        messages = [ChatMessage(role=MessageRole.SYSTEM, content=JSON_ONLY), *messages]
     if model.metadata.is_chat_model:
         return NativeCall(method="chat", arguments=(messages,), kwargs=kwargs)
     to_prompt = model.messages_to_prompt or messages_to_prompt
@@ -98,16 +99,3 @@ def _with_tools(
         **kwargs,
     )
     return NativeCall(method="chat", arguments=(prepared.pop("messages"),), kwargs=prepared)
-
-
-def _sampling(request: Request) -> dict[str, Json]:
-    sampling = request.sampling
-    named = {
-        "temperature": sampling.temperature,
-        "top_p": sampling.top_p,
-        "max_tokens": sampling.max_tokens,
-        "seed": sampling.seed,
-        "stop": list(sampling.stop) or None,
-        "model": request.model,
-    }
-    return {name: value for name, value in named.items() if value is not None}

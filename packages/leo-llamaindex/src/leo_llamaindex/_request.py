@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
+from leo_core.adapting.tool_choice import to_tool_choice
 from leo_core.engine.requests import make_request, parse_route
 from leo_core.errors import ConfigError
 from leo_core.records import Json, Request, Route
 from leo_llamaindex._convert import to_messages
-from leo_llamaindex._tools import to_tool, to_tool_choice
+from leo_llamaindex._tools import to_tool
 
 if TYPE_CHECKING:
     from llama_index.core.base.llms.types import ChatMessage

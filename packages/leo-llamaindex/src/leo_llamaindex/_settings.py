@@ -1,32 +1,14 @@
-"""Settings of one LLM and of one call."""
+"""Settings that enclosing blocks make."""
 
 from __future__ import annotations
 
-import difflib
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from llama_index_instrumentation.dispatcher import active_instrument_tags
 
-from leo_core.config import LEOConfig
-from leo_core.errors import ConfigError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from pydantic import SecretStr
-
-__all__ = ["configure", "current_tags", "refuse_unknown", "reveal"]
+__all__ = ["current_tags"]
 
 _TAGS = ("tenant", "session")
-
-
-def configure(config: LEOConfig | None, max_wrong_hits: float | None) -> LEOConfig:
-    """The settings, with the cache's promise where it was given apart."""
-    settings = config or LEOConfig()
-    if max_wrong_hits is None:
-        return settings
-    return replace(settings, cache=replace(settings.cache, max_wrong_hits=max_wrong_hits))
 
 
 def current_tags() -> dict[str, Any]:
@@ -36,25 +18,3 @@ def current_tags() -> dict[str, Any]:
     """
     tags = active_instrument_tags.get()
     return {name: str(tags[name]) for name in _TAGS if tags.get(name)}
-
-
-def refuse_unknown(given: Iterable[str], known: Iterable[str]) -> None:
-    """A misspelt argument is an error, not silently nothing.
-
-    Raises:
-        ConfigError: An argument is unknown; the message names the nearest known one.
-    """
-    names = sorted(known)
-    for name in given:
-        if name not in names:
-            near = difflib.get_close_matches(name, names, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
-            message = f"LEOLLM has no argument {name!r}{hint}"
-            raise ConfigError(message)
-
-
-def reveal(key: SecretStr | dict[str, SecretStr] | None) -> str | dict[str, str] | None:
-    """A key, or keys by provider, in the clear."""
-    if isinstance(key, dict):
-        return {provider: secret.get_secret_value() for provider, secret in key.items()}
-    return None if key is None else key.get_secret_value()

@@ -18,9 +18,7 @@ from leo_llamaindex._convert import read_legacy_call
 if TYPE_CHECKING:
     from leo_core.records import Json
 
-__all__ = ["SchemaTool", "keep_one_call", "read_tool_calls", "to_tool", "to_tool_choice"]
-
-_CHOICES = {"required": "any", "any": "any", "auto": "auto", "none": "none"}
+__all__ = ["SchemaTool", "keep_one_call", "read_tool_calls", "to_tool"]
 
 
 def to_tool(tool: BaseTool | Mapping[str, Any]) -> dict[str, Json]:
@@ -34,29 +32,6 @@ def to_tool(tool: BaseTool | Mapping[str, Any]) -> dict[str, Json]:
     )
     function = spec.get("function", spec)
     return dict(function)
-
-
-def to_tool_choice(choice: object, names: Sequence[str] = ()) -> str | None:
-    """A tool choice in any of the usual forms as ``None``, ``"auto"``, ``"any"``, ``"none"`` or a tool's name.
-
-    Args:
-        choice: ``None``, a bool, ``"any"``, ``"required"``, a name, or OpenAI's or Anthropic's mapping.
-        names: Names of the tools; a tool may be called ``"any"``.
-
-    Raises:
-        ConfigError: The form is unknown.
-    """
-    if choice is None or isinstance(choice, bool):
-        return "any" if choice else None
-    if isinstance(choice, str):
-        return choice if choice in names else _CHOICES.get(choice, choice)
-    if isinstance(choice, Mapping):
-        function = choice.get("function")
-        name = function.get("name") if isinstance(function, Mapping) else choice.get("name")
-        if name or choice.get("type") in _CHOICES:
-            return str(name) if name else _CHOICES[choice["type"]]
-    message = f"tool_choice={choice!r} is not understood: use 'auto', 'any', 'none' or the name of a tool"
-    raise ConfigError(message)
 
 
 # --------------------------------------------------------------------------------------- tools for members

@@ -23,17 +23,21 @@ from llama_index.core.llms.callbacks import llm_chat_callback, llm_completion_ca
 from llama_index.core.llms.function_calling import FunctionCallingLLM
 from pydantic import ConfigDict, Field, PrivateAttr, SecretStr, field_serializer
 
+from leo_core.adapting.closing import Closeable
+from leo_core.adapting.lazy import Lazy, LazyEngine
+from leo_core.adapting.members import MemberPicker, Panel, name_member
+from leo_core.adapting.plain import plain
+from leo_core.adapting.settings import configure, refuse_unknown, reveal
 from leo_core.config import LEOConfig
 from leo_core.errors import ConfigError
 from leo_llamaindex._annotate import current_sheet, watch_synthesizers
 from leo_llamaindex._answers import ResponseWriter, describe_answer, to_completion, to_response
 from leo_llamaindex._convert import reads_disk
-from leo_llamaindex._panel import Lazy, MemberMaker, Panel, name_member
-from leo_llamaindex._plain import plain
 from leo_llamaindex._request import build_request
-from leo_llamaindex._settings import configure, current_tags, refuse_unknown, reveal
+from leo_llamaindex._settings import current_tags
 from leo_llamaindex._tools import keep_one_call, read_tool_calls, to_tool
 from leo_llamaindex.events import report_answer
+from leo_llamaindex.members import LLMS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
@@ -49,14 +53,14 @@ __all__ = ["LEOLLM"]
 
 _FIXED = frozenset({
     "small", "large", "jury", "model", "max_wrong_hits", "store", "signing_key", "config", "embedder", "listeners",
-    "checker", "prices", "api_key", "base_url", "timeout", "max_retries",
+    "checker", "engine_seed", "prices", "api_key", "base_url", "timeout", "max_retries",
 })  # fmt: skip
 _DEFAULTS = (
     "temperature", "top_p", "max_tokens", "seed", "stop", "tenant", "max_error", "max_cost_usd", "route", "cache",
 )  # fmt: skip
 
 
-class LEOLLM(FunctionCallingLLM):
+class LEOLLM(Closeable, FunctionCallingLLM):
     """One LLM made of several: answered by the cheapest route that can be trusted, with a receipt.
 
     Args:
@@ -78,6 +82,7 @@ class LEOLLM(FunctionCallingLLM):
         embedder: A name or an embedder of leo_core.
         listeners: Hear the engine's events.
         checker: Judges answers for audits.
+        engine_seed: Makes the engine's draws (audits, explorations) repeatable.
         prices: Prices by model name on top of the shipped table.
         temperature, top_p, max_tokens, seed, stop: Handed to every member.
         api_key, base_url: For members given by name; a mapping by provider where they differ. Without a key each
@@ -112,6 +117,7 @@ class LEOLLM(FunctionCallingLLM):
     embedder: Any = Field(default=None, exclude=True)
     listeners: tuple[Any, ...] = Field(default=(), exclude=True, repr=False)
     checker: Callable[..., bool | None] | None = Field(default=None, exclude=True, repr=False)
+    engine_seed: int | None = Field(default=None, repr=False)
     prices: dict[str, Any] = Field(default_factory=dict, exclude=True, repr=False)
 
     temperature: float | None = None
@@ -128,7 +134,7 @@ class LEOLLM(FunctionCallingLLM):
     annotate_responses: bool = True
 
     _panel: Lazy[Panel] = PrivateAttr(default_factory=Lazy)
-    _engine: Lazy[Any] = PrivateAttr(default_factory=Lazy)
+    _engine: LazyEngine = PrivateAttr(default_factory=LazyEngine)
 
     # --------------------------------------------------------------------------------------------- construction
 
@@ -155,7 +161,7 @@ class LEOLLM(FunctionCallingLLM):
         """
         optional = ("callback_manager", "store")
         given = {name: value for name, value in settings.items() if value is not None or name not in optional}
-        refuse_unknown(given, type(self).model_fields)
+        refuse_unknown(given, type(self).model_fields, owner="LEOLLM")
         if given.get("model") and not (given.get("small") or given.get("large") or given.get("jury")):
             given["small"] = given["model"]
         super().__init__(**given)
@@ -175,15 +181,15 @@ class LEOLLM(FunctionCallingLLM):
     def __copy__(self) -> Self:
         """A copy builds its own members and engine, so that changed settings take effect."""
         copied = super().__copy__()
-        copied._panel, copied._engine = Lazy(), Lazy()  # noqa: SLF001 - a copy of this class
+        copied._panel, copied._engine = Lazy(), LazyEngine()  # noqa: SLF001 - a copy of this class
         return copied
 
     def __repr_args__(self) -> Any:
         for name in ("small", "large"):
             if getattr(self, name) is not None:
-                yield name, name_member(getattr(self, name))
+                yield name, name_member(getattr(self, name), LLMS)
         if self.jury:
-            yield "jury", [name_member(member) for member in self.jury]
+            yield "jury", [name_member(member, LLMS) for member in self.jury]
         yield "store", plain(self.store)
 
     def __str__(self) -> str:
@@ -191,11 +197,11 @@ class LEOLLM(FunctionCallingLLM):
 
     @field_serializer("small", "large")
     def _dump_member(self, given: Any) -> str | None:
-        return name_member(given)
+        return None if given is None else name_member(given, LLMS)
 
     @field_serializer("jury")
-    def _dump_jury(self, given: tuple[Any, ...]) -> list[str | None]:
-        return [name_member(member) for member in given]
+    def _dump_jury(self, given: tuple[Any, ...]) -> list[str]:
+        return [name_member(member, LLMS) for member in given]
 
     @field_serializer("store")
     def _dump_store(self, given: Any) -> str | None:
@@ -214,8 +220,7 @@ class LEOLLM(FunctionCallingLLM):
     @property
     def leo(self) -> LEO:
         """The core's engine: ``explain``, ``feedback``, ``public_key``, ``log`` and the rest."""
-        engine: LEO = self._engine.get(self._build)
-        return engine
+        return self._engine.get(self._build)
 
     def _build(self) -> LEO:
         from leo_core import LEO  # noqa: PLC0415 - the engine loads numba
@@ -231,6 +236,7 @@ class LEOLLM(FunctionCallingLLM):
             embedder=self.embedder,
             listeners=self.listeners,
             checker=self.checker,
+            seed=self.engine_seed,
         )
 
     def _make_panel(self) -> Panel:
@@ -240,7 +246,8 @@ class LEOLLM(FunctionCallingLLM):
             "timeout_s": self.timeout,
             "max_retries": self.max_retries,
         }
-        return MemberMaker(options=options, prices=self.prices).make_panel(self.small, self.large, self.jury)
+        picker = MemberPicker(own=LLMS, options=options, prices=self.prices)
+        return picker.pick_panel(self.small, self.large, self.jury)
 
     @property
     def _members(self) -> tuple[Any, ...]:
@@ -248,32 +255,11 @@ class LEOLLM(FunctionCallingLLM):
 
     async def _aleo(self) -> LEO:
         """The engine, built off the event loop: opening a store touches the disk."""
-        engine: LEO | None = self._engine.built
-        if engine is None:
-            engine = await asyncio.to_thread(lambda: self.leo)
-        return engine
+        return await self._engine.aget(self._build)
 
     def close(self) -> None:
         """Write what is left and release the store; idempotent. A later request opens it again."""
-        engine: LEO | None = self._engine.take()
-        if engine is not None:
-            engine.close()
-
-    async def aclose(self) -> None:
-        """:meth:`close` without blocking the event loop."""
-        await asyncio.to_thread(self.close)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.aclose()
+        self._engine.close()
 
     # ------------------------------------------------------------------------------------------------- metadata
 

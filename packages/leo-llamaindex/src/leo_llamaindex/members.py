@@ -17,13 +17,12 @@ from typing import TYPE_CHECKING, Any
 from llama_index.core.llms import LLM, CustomLLM
 from llama_index.core.llms.function_calling import FunctionCallingLLM
 
+from leo_core.adapting.framework_model import FrameworkModel
+from leo_core.adapting.members import OwnModels
 from leo_core.errors import MalformedReplyError
-from leo_core.providers.names import family_of
 from leo_core.providers.sdk_errors import sdk_errors
 from leo_core.providers.tokens import estimate_input_tokens, estimate_text_tokens
 from leo_core.records import Capabilities, Chunk, Draft, Json, Request, ToolCallDelta, Usage
-from leo_core.telemetry.cost import cost_of
-from leo_core.telemetry.prices import Price, PriceTable, load_prices
 from leo_llamaindex._fingerprint import fingerprint_llm, name_llm
 from leo_llamaindex._native_call import NativeCall, prepare_call
 from leo_llamaindex._native_reply import Reply, StreamFold, read_reply
@@ -32,12 +31,12 @@ from leo_llamaindex._quiet import quieten
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping
 
-__all__ = ["LlamaIndexModel"]
+    from leo_core.telemetry.prices import Price
 
-_DEFAULT_OUTPUT_TOKENS = 1024
+__all__ = ["LLMS", "LlamaIndexModel"]
 
 
-class LlamaIndexModel:
+class LlamaIndexModel(FrameworkModel):
     """A LlamaIndex LLM as a member (``leo_core.ports.Model``).
 
     Args:
@@ -55,17 +54,13 @@ class LlamaIndexModel:
         family: str | None = None,
         prices: Mapping[str, Price | Mapping[str, float]] | None = None,
     ) -> None:
-        self.model = model
+        provider, name = name_llm(model)
+        fingerprint = fingerprint_llm(model)
+        super().__init__(
+            model, provider=provider, name=name, fingerprint=fingerprint, id=id, family=family, prices=prices
+        )
         self._quiet = quieten(model)
-        self._provider, self._name = name_llm(model)
-        self._id = id or f"{self._provider}:{self._name}"
-        self._family = family or family_of(self._name)
-        self._prices: PriceTable = load_prices().with_prices(prices or {})
-        self._fingerprint = fingerprint_llm(model)
         self._blocks = _is_derived(model)
-
-    def __repr__(self) -> str:
-        return f"LlamaIndexModel({self._id!r})"
 
     def __getstate__(self) -> dict[str, Any]:
         """Without the quiet copy, which is made anew."""
@@ -74,16 +69,6 @@ class LlamaIndexModel:
     def __setstate__(self, state: Mapping[str, Any]) -> None:
         self.__dict__.update(state)
         self._quiet = quieten(self.model)
-
-    @property
-    def id(self) -> str:
-        """Id of the member."""
-        return self._id
-
-    @property
-    def family(self) -> str:
-        """Family of the model."""
-        return self._family
 
     @property
     def capabilities(self) -> Capabilities:
@@ -100,25 +85,6 @@ class LlamaIndexModel:
             max_input_tokens=facts.context_window if facts.context_window > 0 else None,
             max_output_tokens=facts.num_output if facts.num_output > 0 else None,
         )
-
-    @property
-    def fingerprint(self) -> Mapping[str, Json]:
-        """Class and settings of the LLM, without secrets."""
-        return self._fingerprint
-
-    def estimate(self, request: Request) -> Usage:
-        """Upper estimate of the usage: a token per 3.5 characters, and as many reply tokens as are allowed."""
-        allowed = request.sampling.max_tokens or getattr(self.model, "max_tokens", None)
-        output = allowed if isinstance(allowed, int) else _DEFAULT_OUTPUT_TOKENS
-        usage = Usage(input_tokens=estimate_input_tokens(request), output_tokens=output, calls=1)
-        return replace(usage, cost_usd=self.price(usage))
-
-    def price(self, usage: Usage) -> float | None:
-        """What these tokens would cost; ``None`` when the model's price is unknown."""
-        return cost_of(usage, self._name, self._prices)
-
-    def close(self) -> None:
-        """Nothing to release: the LLM belongs to the caller."""
 
     # -------------------------------------------------------------------------------------------------- calls
 
@@ -201,9 +167,7 @@ class LlamaIndexModel:
         usage = reply.usage or Usage(
             input_tokens=estimate_input_tokens(request), output_tokens=estimate_text_tokens(message.text), calls=1
         )
-        cost = cost_of(usage, name, self._prices) if reply.usage is not None else None
-        if cost is None:
-            cost = self.price(usage)
+        cost = self.price(usage) if reply.usage is None else self._price_as(usage, name)
         estimated: dict[str, Json] = {} if reply.usage is not None else {"usage_estimated": True}
         return Draft(
             member=self._id,
@@ -243,3 +207,7 @@ def _whole_calls(draft: Draft) -> tuple[ToolCallDelta, ...]:
         ToolCallDelta(index=index, id=call.id, name=call.name, arguments=json.dumps(dict(call.arguments)))
         for index, call in enumerate(draft.message.tool_calls)
     )
+
+
+LLMS = OwnModels(kind=LLM, called="an LLM of LlamaIndex", name=name_llm, wrap=LlamaIndexModel)
+"""LlamaIndex's own models, as members."""

@@ -15,9 +15,9 @@ from llama_index.core.schema import MetadataMode, NodeWithScore, QueryBundle
 from llama_index_instrumentation import get_dispatcher
 from pydantic import Field, PrivateAttr, field_serializer
 
+from leo_core.adapting.lazy import Lazy
 from leo_core.errors import ConfigError
 from leo_core.ports import Embedder
-from leo_llamaindex._panel import Lazy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

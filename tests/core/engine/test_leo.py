@@ -496,3 +496,15 @@ def test_feedback_right_after_the_answer_is_not_undone_by_its_writing():
             leo.feedback(leo.ask(f"{QUESTION} {number}"), wrong=True)
             leo.flush()
             assert leo.store.count_entries() == 0
+
+
+def test_feedback_on_a_paraphrase_removes_the_entry_that_it_became_an_alias_of():
+    with LEO(small=model()) as leo:
+        leo.ask("How do I reset my password?")
+        leo.flush()
+        paraphrase = leo.ask("How can I reset my password?")
+        leo.flush()
+        assert paraphrase.cache.action == "explore"
+        assert leo.store.count_entries() == 1
+        leo.feedback(paraphrase, wrong=True)
+        assert leo.store.count_entries() == 0

@@ -2,32 +2,23 @@
 
 from __future__ import annotations
 
-import html
-import threading
-from collections import Counter, deque
-from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
 
 from langchain_core.messages import AIMessage
 from langchain_core.outputs import ChatGeneration, LLMResult
 
+from leo_core.adapting.summary import Summary
+from leo_core.adapting.tally import Tally
 from leo_core.errors import BudgetExceededError
 from leo_core.telemetry.cost import cost_of
 from leo_core.telemetry.prices import load_prices
 from leo_langchain._convert import to_usage
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from rich.table import Table
-
 __all__ = ["LEOSummary", "Ledger"]
-
-MOST_KEPT = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LEOSummary:
+class LEOSummary(Summary):
     """What happened so far.
 
     Attributes:
@@ -47,64 +38,10 @@ class LEOSummary:
 
     calls: int = 0
     errors: int = 0
-    hits: int = 0
-    routes: Mapping[str, int] = field(default_factory=dict)
-    models: Mapping[str, int] = field(default_factory=dict)
-    input_tokens: int = 0
-    output_tokens: int = 0
-    spent_usd: float = 0.0
-    saved_usd: float = 0.0
-    unpriced: int = 0
-    risks: tuple[float, ...] = ()
-    receipts: tuple[str, ...] = ()
 
-    @property
-    def mean_risk(self) -> float | None:
-        """Mean of the risks."""
-        return sum(self.risks) / len(self.risks) if self.risks else None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values."""
-        facts = asdict(self)
-        return {**facts, "risks": list(self.risks), "receipts": list(self.receipts), "mean_risk": self.mean_risk}
-
-    def __str__(self) -> str:
-        return "\n".join(f"{name:<14}{value}" for name, value in self._rows())
-
-    def __rich__(self) -> Table:
-        from rich.table import Table  # noqa: PLC0415 - only where it is shown
-
-        table = Table(title="LEO", show_header=False)
-        for name, value in self._rows():
-            table.add_row(name, value)
-        return table
-
-    def _repr_html_(self) -> str:
-        rows = "".join(
-            f"<tr><th style='text-align:left'>{html.escape(name)}</th><td>{html.escape(value)}</td></tr>"
-            for name, value in self._rows()
-        )
-        return f"<table><caption>LEO</caption>{rows}</table>"
-
-    def _rows(self) -> list[tuple[str, str]]:
+    def _answer_rows(self) -> list[tuple[str, str]]:
         share = f" ({self.hits / self.calls:.0%})" if self.calls else ""
-        unknown = f", {self.unpriced} of unknown price" if self.unpriced else ""
-        risk = "none" if self.mean_risk is None else f"mean {self.mean_risk:.3f}, highest {max(self.risks):.3f}"
-        return [
-            ("answers", f"{self.calls}, {self.errors} failed"),
-            ("hits", f"{self.hits}{share}"),
-            ("routes", _counted(self.routes)),
-            ("models", _counted(self.models)),
-            ("tokens", f"{self.input_tokens} in, {self.output_tokens} out"),
-            ("spent", f"${self.spent_usd:.6f}{unknown}"),
-            ("saved", f"${self.saved_usd:.6f}"),
-            ("risk", risk),
-            ("receipts", str(len(self.receipts))),
-        ]
-
-
-def _counted(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{name} {count}" for name, count in sorted(counts.items(), key=lambda item: -item[1])) or "none"
+        return [("answers", f"{self.calls}, {self.errors} failed"), ("hits", f"{self.hits}{share}")]
 
 
 class Ledger:
@@ -116,14 +53,8 @@ class Ledger:
 
     def __init__(self, max_cost_usd: float | None = None) -> None:
         self.max_cost_usd = max_cost_usd
-        self._lock = threading.Lock()
         self._prices = load_prices()
-        self._totals: Counter[str] = Counter()
-        self._spent = self._saved = 0.0
-        self._routes: Counter[str] = Counter()
-        self._models: Counter[str] = Counter()
-        self._risks: deque[float] = deque(maxlen=MOST_KEPT)
-        self._receipts: deque[str] = deque(maxlen=MOST_KEPT)
+        self._tally = Tally()
 
     def check_budget(self) -> None:
         """Refuse a call once the budget is spent.
@@ -131,16 +62,14 @@ class Ledger:
         Raises:
             BudgetExceededError: It is.
         """
-        with self._lock:
-            spent = self._spent
+        spent = self._tally.spent_usd
         if self.max_cost_usd is not None and spent >= self.max_cost_usd:
             message = f"${spent:.6f} of max_cost_usd={self.max_cost_usd} is spent: no further call is made"
             raise BudgetExceededError(message)
 
     def add_error(self) -> None:
         """Count a failed call."""
-        with self._lock:
-            self._totals["errors"] += 1
+        self._tally.count(errors=1)
 
     def add_result(self, result: LLMResult) -> None:
         """Add what a model answered."""
@@ -156,31 +85,20 @@ class Ledger:
         facts = facts if isinstance(facts, dict) else {}
         model = str(facts.get("model") or message.response_metadata.get("model_name") or "unknown")
         usage = to_usage(message)
-        spent = facts["cost_usd"] if "cost_usd" in facts else cost_of(usage, model, self._prices)
-        cache = facts.get("cache")
-        with self._lock:
-            self._totals.update(calls=1, input_tokens=usage.input_tokens, output_tokens=usage.output_tokens)
-            self._totals["hits"] += bool(isinstance(cache, dict) and cache.get("hit"))
-            self._totals["unpriced"] += spent is None
-            self._spent += spent or 0.0
-            self._saved += facts.get("saved_usd") or 0.0
-            self._routes[str(facts.get("route") or "direct")] += 1
-            self._models[model] += 1
-            if facts.get("risk") is not None:
-                self._risks.append(float(facts["risk"]))
-            if facts.get("receipt"):
-                self._receipts.append(str(facts["receipt"]))
+        cache, risk, receipt = facts.get("cache"), facts.get("risk"), facts.get("receipt")
+        self._tally.add_answer(
+            route=str(facts.get("route") or "direct"),
+            model=model,
+            hit=bool(isinstance(cache, dict) and cache.get("hit")),
+            input_tokens=usage.input_tokens,
+            output_tokens=usage.output_tokens,
+            cost_usd=facts["cost_usd"] if "cost_usd" in facts else cost_of(usage, model, self._prices),
+            saved_usd=facts.get("saved_usd"),
+            risk=None if risk is None else float(risk),
+            receipt=str(receipt) if receipt else None,
+            calls=1,
+        )
 
     def summary(self) -> LEOSummary:
         """What happened so far."""
-        with self._lock:
-            names = ("calls", "errors", "hits", "input_tokens", "output_tokens", "unpriced")
-            return LEOSummary(
-                **{name: self._totals[name] for name in names},
-                routes=dict(self._routes),
-                models=dict(self._models),
-                spent_usd=self._spent,
-                saved_usd=self._saved,
-                risks=tuple(self._risks),
-                receipts=tuple(self._receipts),
-            )
+        return LEOSummary(**self._tally.figures("calls", "errors"))

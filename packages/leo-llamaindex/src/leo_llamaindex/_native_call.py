@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 __all__ = ["NativeCall", "prepare_call"]
 
 
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NativeCall:
     """A call of a member.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from leo_core.engine.effects import Learn, Notify, Now, RemoveEntry
+from leo_core.engine.effects import FindExact, Learn, Notify, Now, RemoveEntry
+from leo_core.stages.cache.identity import identify
 from leo_core.stages.cache.observations import observe_feedback as cache_feedback
 from leo_core.stages.consensus.equivalence import same_answer
 from leo_core.stages.consensus.observations import observe_audit
@@ -13,17 +14,24 @@ from leo_core.stages.route.observations import observe_route
 
 if TYPE_CHECKING:
     from leo_core.engine.effects import Pipeline
+    from leo_core.engine.plan import Plan
     from leo_core.records import Answer, Observation, Request
 
 __all__ = ["judge_members", "take_feedback"]
 
 
-def take_feedback(request: Request, answer: Answer, *, wrong: bool) -> Pipeline[None]:
-    """A wrong answer is removed from the cache; members, routes and the cache's record learn either way."""
+def take_feedback(request: Request, answer: Answer, plan: Plan, *, wrong: bool) -> Pipeline[None]:
+    """A wrong answer is removed from the cache; members, routes and the cache's record learn either way.
+
+    Removed is what was served, and what the request leads to now: an answer that was found equal to a kept one
+    had become an alias of it, and then that one is as wrong.
+    """
     now = yield from Now()
     entry_id = answer.entry.id if answer.entry is not None else answer.id
     if wrong:
-        yield from RemoveEntry(request.tenant, entry_id)
+        leads_to = yield from FindExact(request.tenant, identify(request, models=plan.fingerprint).exact_key)
+        for wrong_id in {entry_id} | ({leads_to.id} if leads_to is not None else set()):
+            yield from RemoveEntry(request.tenant, wrong_id)
     yield from Learn(_observations(request, answer, entry_id, wrong=wrong, at=now.epoch))
     yield from Notify("feedback.given", {"wrong": wrong, "answer_id": answer.id})
 

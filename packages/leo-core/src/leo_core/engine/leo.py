@@ -179,7 +179,8 @@ class LEO:
         """
         self._check_open()
         request, known = self._find(answer)
-        drivers.run(take_feedback(request, known, wrong=wrong), self._world)
+        self.flush()
+        drivers.run(take_feedback(request, known, self._plan, wrong=wrong), self._world)
 
     def warm_up(self) -> None:
         """Load and compile what the first request would otherwise wait for; idempotent.

@@ -8,14 +8,14 @@ export UV_PROJECT_ENVIRONMENT := .venv
 export NO_MKDOCS_2_WARNING := 1
 RUN := .venv/bin/python -m
 
-.PHONY: demo test check bench docs train clean
+.PHONY: help demo test check bench docs clean setup-demo setup-test setup-check
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo    set up, then run LEO's main job offline"
 	@echo "make test    set up, then run all tests"
 	@echo "make check   lint, types, import contracts, docs build"
-	@echo "make bench   the replay benchmark on recorded answers (DATA=$(DATA))"
+	@echo "make bench   the replay benchmark on recorded answers (DATA=$(DATA)); refreshes the figures in the docs"
 	@echo "make docs    build the documentation into site/"
 
 $(UV):
@@ -50,7 +50,7 @@ docs: setup-check
 	.venv/bin/mkdocs build --strict
 
 bench: setup-demo
-	.venv/bin/leo bench replay --data $(DATA)/replay/gsm.jsonl.gz --small gpt-4o-mini-2024-07-18 --large claude-3-5-sonnet-20241022
+	.venv/bin/python tools/refresh_figures.py $(DATA)/replay
 
 clean:
 	rm -rf .venv .tools site dist build out

@@ -1,0 +1,55 @@
+"""Run the replay benchmark on both recordings and put what it prints into ``docs/benchmarks.md`` and ``README.md``.
+
+Usage: ``python tools/refresh_figures.py [FOLDER]``; the folder holds ``gsm.jsonl.gz`` and ``crux.jsonl.gz``.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+SMALL, LARGE = "gpt-4o-mini-2024-07-18", "claude-3-5-sonnet-20241022"
+JURY = f"{SMALL},gemma-2-9b-it,Meta-Llama-3.1-70B-Instruct,claude-3-haiku-20240307,gpt-4o-2024-08-06"
+
+
+def run_benchmark(data: Path) -> str:
+    """What ``leo bench replay`` prints for one recording."""
+    leo = Path(sys.executable).with_name("leo")
+    command = [leo, "bench", "replay", "--data", data, "--small", SMALL, "--large", LARGE, "--jury", JURY]
+    done = subprocess.run(  # noqa: S603 - our own command
+        command, capture_output=True, text=True, check=True, env={**os.environ, "COLUMNS": "118", "TERM": "dumb"}
+    )
+    return "\n".join(line.rstrip() for line in done.stdout.strip().splitlines())
+
+
+def read_rules(printed: str) -> dict[str, tuple[str, str]]:
+    """Accuracy and cost per rule of a printed table."""
+    rows = ([cell.strip() for cell in line.split("│")[1:-1]] for line in printed.splitlines() if line.startswith("│"))
+    return {row[0]: (row[1], row[3]) for row in rows if row[0]}
+
+
+def main() -> None:
+    """Refresh both pages."""
+    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT.parent / "shared/data/replay"
+    printed = {name: run_benchmark(folder / f"{name}.jsonl.gz") for name in ("gsm", "crux")}
+    page = ROOT / "docs/benchmarks.md"
+    text = page.read_text(encoding="utf-8")
+    for name, table in printed.items():
+        pattern = rf"(<!-- figures: {name} -->\n```text\n).*?(\n```)"
+        text = re.sub(pattern, lambda match, table=table: match[1] + table + match[2], text, flags=re.DOTALL)
+    page.write_text(text, encoding="utf-8")
+    school, functions = read_rules(printed["gsm"]), read_rules(printed["crux"])
+    rows = "\n".join(f"| {rule} | {' | '.join((*school[rule], *functions[rule]))} |" for rule in school)
+    readme = ROOT / "README.md"
+    head, mark, rest = readme.read_text(encoding="utf-8").partition("<!-- figures: gsm crux -->")
+    table = re.sub(r"(\|---.*?\n).*?(?=\n\n)", lambda match: match[1] + rows, rest, count=1, flags=re.DOTALL)
+    readme.write_text(head + mark + table, encoding="utf-8")
+    print(rows)
+
+
+if __name__ == "__main__":
+    main()

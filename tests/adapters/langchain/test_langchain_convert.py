@@ -23,7 +23,6 @@ from typing_extensions import TypedDict
 
 from leo_core.errors import (
     AuthenticationError,
-    ConfigError,
     ProviderError,
     ProviderTimeoutError,
     ProviderUnavailableError,
@@ -54,7 +53,7 @@ from leo_langchain._answers import (
     to_native,
     to_usage_metadata,
 )
-from leo_langchain._convert import to_message, to_response_format, to_tool, to_tool_choice, to_usage, without_ids
+from leo_langchain._convert import to_message, to_response_format, to_tool, to_usage, without_ids
 from leo_langchain._errors import translate_error
 from leo_langchain._profile import intersect_profiles
 
@@ -197,34 +196,6 @@ def test_tools() -> None:
         "parameters": {"type": "object", "properties": {}},
     }
     assert to_tool({"type": "web_search"}) == {"type": "web_search"}
-
-
-@pytest.mark.parametrize(
-    ("given_", "neutral"),
-    [
-        (None, None),
-        (False, None),
-        (True, "any"),
-        ("any", "any"),
-        ("required", "any"),
-        ("auto", "auto"),
-        ("none", "none"),
-        ("f", "f"),
-        ({"type": "function", "function": {"name": "f"}}, "f"),
-        ({"type": "tool", "name": "f"}, "f"),
-        ({"type": "any"}, "any"),
-        ({"type": "auto"}, "auto"),
-        ({"type": "none"}, "none"),
-    ],
-)
-def test_tool_choices(given_: Any, neutral: str | None) -> None:
-    assert to_tool_choice(given_) == neutral
-
-
-def test_a_tool_may_be_called_any() -> None:
-    assert to_tool_choice("required", ["required"]) == "required"
-    with pytest.raises(ConfigError, match="not understood"):
-        to_tool_choice(7)
 
 
 class City(TypedDict):

@@ -12,7 +12,6 @@ from langchain_core.language_models.fake_chat_models import FakeListChatModel
 from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage, ToolMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from langchain_core.rate_limiters import InMemoryRateLimiter
-from pydantic import SecretStr
 
 from leo_core.errors import (
     AuthenticationError,
@@ -28,7 +27,6 @@ from leo_core.errors import (
 from leo_core.ports import Model
 from leo_core.records import Message, Request, Sampling, ToolCall, Usage
 from leo_langchain import LangChainModel
-from leo_langchain._fingerprint import plain
 from tests.adapters.langchain.langchain_servers import chat_anthropic, chat_openai
 from tests.contracts.model import SECRET, FailureContract, ModelContract, ask
 from tests.servers.anthropic_server import AnthropicServer
@@ -161,12 +159,6 @@ def test_the_price_is_known_or_unknown_never_zero() -> None:
     priced = LangChainModel(Parrot(), prices={"parrot-1": {"input": 2.0, "output": 4.0}})
     assert priced.price(usage) == 2.0
     assert priced.generate(ask("Hello")).usage.cost_usd == pytest.approx((3 * 2 + 2 * 4) / 1e6)
-
-
-def test_parameters_that_only_sound_secret_are_in_the_fingerprint() -> None:
-    names = {"stop_token_ids": [1], "max_tokens": 5, "token_limit": 7, "monkey": 1}
-    assert plain({**names, "hf_token": "s", "openai_api_key": "s", "aws_access_key_id": "s", "key": "s"}) == names
-    assert plain({"a": SecretStr("s"), "b": (1, {"password": "s"}), "c": b"s"}) == {"b": [1, {}], "c": "<bytes>"}
 
 
 def test_the_fingerprint_has_parameters_and_no_secret() -> None:

@@ -26,14 +26,12 @@ from llama_index.core.base.llms.types import (
     VideoBlock,
 )
 from llama_index.core.llms.llm import ToolSelection
-from pydantic import SecretStr
 
-from leo_core.errors import ConfigError, RequestError
+from leo_core.errors import RequestError
 from leo_core.records import Answer, CacheDecision, Message, Novelty, Risk, Route, RouteDecision, ToolCall, Usage
 from leo_llamaindex._answers import to_response
 from leo_llamaindex._convert import reads_disk, to_chat_message, to_message, to_messages, to_native_messages
-from leo_llamaindex._plain import plain
-from leo_llamaindex._tools import keep_one_call, read_tool_calls, to_tool, to_tool_choice
+from leo_llamaindex._tools import keep_one_call, read_tool_calls, to_tool
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(8)
 B64 = base64.b64encode(PNG).decode()
@@ -189,26 +187,8 @@ def test_one_call_is_kept_in_both_places() -> None:
     assert len(keep_one_call(ChatResponse(message=bare)).message.blocks) == 1
 
 
-def test_tools_and_choices() -> None:
+def test_tools() -> None:
     assert to_tool({"name": "x", "parameters": {}}) == {"name": "x", "parameters": {}}
-    choices = [None, False, True, "required", "any", "auto", "none", "add", {"type": "auto"}, {"name": "add"}]
-    choices.append({"type": "function", "function": {"name": "add"}})
-    found = [to_tool_choice(choice) for choice in choices]
-    assert found == [None, None, "any", "any", "any", "auto", "none", "add", "auto", "add", "add"]
-    assert to_tool_choice("auto", ["auto"]) == "auto"
-    for wrong in ({}, 3):
-        with pytest.raises(ConfigError, match="not understood"):
-            to_tool_choice(wrong)
-
-
-def test_plain_values_hold_no_secret() -> None:
-    given = {
-        "api_key": "s", "max_tokens": 3, "hidden": SecretStr("s"), "path": Path("a/b"), "list": (1, b"x"),
-        "url": "http://me:s@host/v1", "role": ChatMessage("x").role, "none": None,
-    }  # fmt: skip
-    assert plain(given) == {
-        "max_tokens": 3, "path": "a/b", "list": [1, "<bytes>"], "url": "http://host/v1", "role": "user", "none": None,
-    }  # fmt: skip
 
 
 def test_a_whole_answer_is_a_response() -> None:

@@ -35,7 +35,7 @@ demo: setup-demo
 
 test: setup-test
 	rm -f .coverage .coverage.*
-	$(RUN) coverage run -m pytest -n 2 --dist worksteal $(ARGS)
+	$(RUN) coverage run -m pytest -n 2 --dist loadfile $(ARGS)
 	$(RUN) coverage combine --quiet
 	$(RUN) coverage report
 

@@ -113,6 +113,16 @@ def test_presets_and_promise() -> None:
     assert LEOLLM(small=scripted()).leo.config == LEOConfig()
 
 
+def test_the_engine_seed_makes_draws_repeatable() -> None:
+    twins = [LEOLLM(small=scripted(), engine_seed=7) for _ in range(2)]
+    draws = [[llm.leo._world._chance.random() for _ in range(3)] for llm in twins]
+    assert draws[0] == draws[1]
+    with pytest.raises(ConfigError, match="make another LEOLLM"):
+        twins[0].engine_seed = 8
+    for llm in twins:
+        llm.close()
+
+
 def test_settings_survive_dicts_and_pickles(tmp_path: Path) -> None:
     llm = LEOLLM(
         small="openai:gpt-5-mini",

@@ -53,7 +53,7 @@ _FINISH = {
 _SHOWN = frozenset({"reasoning", "thinking", "image", "audio", "video", "file"})
 
 
-class LangChainModel(FrameworkModel):
+class LangChainModel(FrameworkModel[BaseChatModel]):
     """A LangChain chat model as a member (``leo_core.ports.Model``).
 
     Args:

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["LLMS", "LlamaIndexModel"]
 
 
-class LlamaIndexModel(FrameworkModel):
+class LlamaIndexModel(FrameworkModel[LLM]):
     """A LlamaIndex LLM as a member (``leo_core.ports.Model``).
 
     Args:

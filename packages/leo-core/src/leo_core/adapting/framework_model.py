@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from leo_core.providers.names import family_of
 from leo_core.providers.remote import DEFAULT_OUTPUT_TOKENS
@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 
 __all__ = ["FrameworkModel"]
 
+M = TypeVar("M")
 
-class FrameworkModel:
+
+class FrameworkModel(Generic[M]):
     """Identity and prices of a framework's model as a member; a subclass adds ``capabilities`` and the calls.
 
     Args:
@@ -33,7 +35,7 @@ class FrameworkModel:
 
     def __init__(
         self,
-        model: Any,
+        model: M,
         *,
         provider: str,
         name: str,

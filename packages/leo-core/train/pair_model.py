@@ -10,15 +10,14 @@ precision 0.9 on the validation part as one JSON object.
 from __future__ import annotations
 
 import argparse
-import gzip
 import json
 import math
 import sys
-import zlib
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
+from paraphrase import DEFAULT_PAIRS, FIT, TUNE, read_pairs, split_by_component
 from scipy.sparse import csr_matrix
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
@@ -29,7 +28,6 @@ from leo_core.stages.cache.pair_features import FEATURES, Traits, WordTable, com
 from leo_core.stages.embed.load import load_embedder
 
 HERE = Path(__file__).resolve()
-DEFAULT_PAIRS = HERE.parents[3].parent / "shared" / "data" / "paraphrase" / "qqp_pairs.jsonl.gz"
 OUTPUT = HERE.parents[1] / "src" / "leo_core" / "stages" / "cache" / "pair_model.json"
 LEAST_COUNT = 8
 FOLDS = 5
@@ -43,31 +41,6 @@ DECREASING = frozenset(
 )
 """Features in which the probability may only rise or only fall: what holds in every domain."""
 EMPTY = WordTable(idf={}, default_idf=1.0, shared={}, missing={})
-
-
-def read_pairs(path: Path) -> tuple[list[str], list[str], np.ndarray]:
-    """Questions and labels."""
-    with gzip.open(path, "rt", encoding="utf-8") as lines:
-        rows = [json.loads(line) for line in lines]
-    return [row["a"] for row in rows], [row["b"] for row in rows], np.array([row["same"] for row in rows], dtype=bool)
-
-
-def split_by_component(a: list[str], b: list[str], seed: int) -> np.ndarray:
-    """A number in [0, 1) per pair, the same for all pairs of one connected component."""
-    parent: dict[str, str] = {}
-
-    def find(text: str) -> str:
-        while parent.setdefault(text, text) != text:
-            parent[text] = parent[parent[text]]
-            text = parent[text]
-        return text
-
-    for one, two in zip(a, b, strict=True):
-        parent[find(one)] = find(two)
-    names: dict[str, str] = {}
-    for text in sorted(parent):
-        names.setdefault(find(text), text)
-    return np.array([zlib.crc32(f"{seed}|{names[find(one)]}".encode()) / 2**32 for one in a])
 
 
 def learn_idf(traits: list[Traits]) -> tuple[dict[str, float], float]:

@@ -133,12 +133,13 @@ def _scan(
     wanted: int,
     limit: int,
 ) -> Integers:
-    """Numbers of the ``wanted`` live rows whose sketches differ least, in at most ``limit`` bits."""
+    """Numbers of the ``wanted`` live rows whose sketches differ least, by at most ``limit``."""
     room = _SLACK * wanted + _BLOCK
     places = np.empty(room, dtype=np.int64)
     distances = np.empty(room, dtype=np.int64)
     counts = np.zeros(BITS + 1, dtype=np.int64)
     block = np.empty(_BLOCK, dtype=np.uint16)
+    inside = np.empty(_BLOCK, dtype=np.int64)
     kept = 0
     word0, word1, word2, word3 = sketch[0], sketch[1], sketch[2], sketch[3]
     for span in range(spans.shape[0]):
@@ -156,9 +157,12 @@ def _scan(
                 near += block[index] <= limit
             if near == 0:
                 continue
-            for index in range(part.shape[0]):
-                if block[index] > limit:
-                    continue
+            near = 0
+            for index in range(part.shape[0]):  # nor here: a wrong guess costs more than the whole step
+                inside[near] = index
+                near += block[index] <= limit
+            for which in range(near):
+                index = inside[which]
                 row = first + index
                 if order.shape[0] > 0:
                     row = np.int64(order[row])

@@ -20,7 +20,7 @@ from leo_core.storage.codec import (
     to_column,
 )
 from leo_core.storage.database import Database
-from leo_core.storage.vector_cache import VectorCache, forget_old_removals
+from leo_core.storage.vector_cache import VectorCache, forget_old_removals, read_vectors
 from leo_core.storage.vector_index import find_nearest
 
 if TYPE_CHECKING:
@@ -114,7 +114,9 @@ class SqliteStore:
                 inside = check_embedder(self._fingerprint, _find_fingerprint(connection))
                 query = check_vector(vector, inside)
                 view = self._vectors.view(connection, to_column(tenant), to_column(scope_key), dimension=len(query))
-            hits = find_nearest(view, query, k=k, now=now)
+            hits = find_nearest(
+                view, query, k=k, now=now, read_vectors=lambda questions: read_vectors(connection, questions)
+            )
             rows = [connection.execute(_BY_QUESTION, (hit.question,)).fetchone() for hit in hits]
             if None in rows:
                 raise StoreCorruptError("an index of the store is damaged; restore a copy of the store")
@@ -201,7 +203,8 @@ class SqliteStore:
         owner = to_column(tenant)
         with self._database.write(durable=False) as connection:
             rows = connection.execute(
-                "SELECT row, hits, json_extract(body, '$.size_bytes'), expires_at FROM entries WHERE tenant = ?", (owner,)
+                "SELECT row, hits, json_extract(body, '$.size_bytes'), expires_at FROM entries WHERE tenant = ?",
+                (owner,),
             )
             occupants = [
                 Occupant(number=row, hits=hits, size_bytes=size or 0, expires_at=expires_at)

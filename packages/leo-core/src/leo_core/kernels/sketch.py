@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     Sketches = npt.NDArray[np.uint64]
     Integers = npt.NDArray[np.int64]
 
-__all__ = ["BITS", "WORDS", "find_candidates", "make_rotation", "quantise_query", "quantise_rows", "sketch_rows"]
+__all__ = ["BITS", "WORDS", "find_candidates", "make_rotation", "quantise_query", "quantise_rows", "sketch_query", "sketch_rows"]
 
 BITS = 256
 WORDS = BITS // 64
@@ -32,6 +32,8 @@ _SEED = 20030609
 _BLOCK = 128
 _SAMPLE = 2048
 _SLACK = 4
+_POOL = 8
+_FARTHEST = 2 * BITS
 _ROW_STEPS = 127
 _QUERY_STEPS = 2047
 """12 bits: 256 · 127 · 2047 fits 32 bits, and so does every dimension up to 8,260."""
@@ -53,6 +55,16 @@ def sketch_rows(rows: Rows) -> Sketches:
     """Signs of the rotated ``rows`` (n, d) as bits, uint64 (n, 4)."""
     signs = rows @ make_rotation(rows.shape[1]) > 0
     return np.packbits(signs, axis=1).view(np.uint64)
+
+
+def sketch_query(query: Rows) -> Sketches:
+    """Signs of the rotated ``query`` (d,), and which of its coordinates are above their root mean square.
+
+    Shape uint64 (2, 4). A sign that differs in one of the latter counts twice, which orders rows far better.
+    """
+    turned = query @ make_rotation(len(query))
+    squares = turned * turned
+    return np.packbits(np.stack((turned > 0, squares > squares.mean())), axis=1).view(np.uint64)
 
 
 def quantise_rows(rows: Rows) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float32]]:
@@ -97,7 +109,7 @@ def _tighten(places: Integers, distances: Integers, counts: Integers, kept: int,
 
 @kernel
 def _guess_limit(sketches: Sketches, spans: Integers, sketch: Sketches, wanted: int) -> int:
-    """A distance within which probably no less than ``wanted`` rows lie, and not many more, from a sample of them."""
+    """A number of differing signs within which some eight times ``wanted`` rows lie, from a sample of them."""
     total = 0
     for span in range(spans.shape[0]):
         total += spans[span, 1] - spans[span, 0]
@@ -109,10 +121,10 @@ def _guess_limit(sketches: Sketches, spans: Integers, sketch: Sketches, wanted: 
             for place in range(first, min(first + _BLOCK, spans[span, 1])):
                 distance = np.int64(0)
                 for word in range(WORDS):
-                    distance += np.int64(count_bits(sketches[place, word] ^ sketch[word]))
+                    distance += np.int64(count_bits(sketches[place, word] ^ sketch[0, word]))
                 counts[distance] += 1
                 seen += 1
-    enough = 2 * wanted * seen // max(1, total) + 4
+    enough = _POOL * wanted * seen // max(1, total) + 4
     limit = 0
     reached = counts[0]
     while limit < BITS and reached < enough:
@@ -133,15 +145,17 @@ def _scan(
     wanted: int,
     limit: int,
 ) -> Integers:
-    """Numbers of the ``wanted`` live rows whose sketches differ least, by at most ``limit``."""
+    """Numbers of the ``wanted`` live rows at the least weighted distance, among those with ``limit`` differing signs."""
     room = _SLACK * wanted + _BLOCK
     places = np.empty(room, dtype=np.int64)
     distances = np.empty(room, dtype=np.int64)
-    counts = np.zeros(BITS + 1, dtype=np.int64)
+    counts = np.zeros(_FARTHEST + 1, dtype=np.int64)
     block = np.empty(_BLOCK, dtype=np.uint16)
     inside = np.empty(_BLOCK, dtype=np.int64)
     kept = 0
-    word0, word1, word2, word3 = sketch[0], sketch[1], sketch[2], sketch[3]
+    word0, word1, word2, word3 = sketch[0, 0], sketch[0, 1], sketch[0, 2], sketch[0, 3]
+    heavy0, heavy1, heavy2, heavy3 = sketch[1, 0], sketch[1, 1], sketch[1, 2], sketch[1, 3]
+    farthest = _FARTHEST
     for span in range(spans.shape[0]):
         for first in range(spans[span, 0], spans[span, 1], _BLOCK):
             part = sketches[first : min(first + _BLOCK, spans[span, 1])]
@@ -163,17 +177,20 @@ def _scan(
                 near += block[index] <= limit
             for which in range(near):
                 index = inside[which]
+                again = count_bits((part[index, 0] ^ word0) & heavy0) + count_bits((part[index, 1] ^ word1) & heavy1)
+                again += count_bits((part[index, 2] ^ word2) & heavy2) + count_bits((part[index, 3] ^ word3) & heavy3)
+                distance = np.int64(block[index]) + np.int64(again)
                 row = first + index
                 if order.shape[0] > 0:
                     row = np.int64(order[row])
-                if not alive[row] or (ends.shape[0] > 0 and ends[row] < now):
+                if distance > farthest or not alive[row] or (ends.shape[0] > 0 and ends[row] < now):
                     continue
                 places[kept] = row
-                distances[kept] = block[index]
-                counts[block[index]] += 1
+                distances[kept] = distance
+                counts[distance] += 1
                 kept += 1
             if kept > room - _BLOCK:
-                limit = _tighten(places, distances, counts, kept, wanted)
+                farthest = _tighten(places, distances, counts, kept, wanted)
                 kept = wanted
     if kept > wanted:
         _tighten(places, distances, counts, kept, wanted)
@@ -205,7 +222,7 @@ def find_candidates(
         rows: The rows rounded, int8 (n, d).
         scales: Their scales, float32 (n,).
         spans: First and last place (exclusive) of each part that is scanned, int64 (p, 2).
-        sketch: The query's sketch, uint64 (4,).
+        sketch: The query's sketch, uint64 (2, 4); see :func:`sketch_query`.
         query: The query, int16 (d,) with |q| ≤ 2047.
         now: Present instant.
         wanted: How many, ≥ 1.

@@ -30,7 +30,7 @@ EXACT_UP_TO = 2_048
 PARTITION_ABOVE = 150_000
 """Vectors from which the sketches lie in lists. Measured as above."""
 
-CANDIDATES = 1_024
+CANDIDATES = 768
 """Rows that the sketches put forward, at least."""
 
 _SPARE = 16

@@ -123,7 +123,7 @@ class SketchView:
             self.rows,
             self.scales,
             self._choose_spans(vector, probes),
-            sketch.sketch_rows(vector[np.newaxis])[0],
+            sketch.sketch_query(vector),
             sketch.quantise_query(vector),
             now,
             wanted,
@@ -163,8 +163,8 @@ class SketchedRows:
     @property
     def size_bytes(self) -> int:
         """Memory taken."""
-        arrays = (self._sketches, self._order, self._rows, self._scales, self._centres, self._bounds, *self._waiting)
-        return sum(array.nbytes for array in arrays)
+        arrays = (self._sketches, self._order, self._rows, self._scales, self._centres, self._bounds)
+        return sum(array.nbytes for array in arrays) + sum(len(lists) for lists in self._waiting)
 
     def append(self, vectors: Rows) -> None:
         """Add ``vectors`` (m, d) at the end."""

@@ -14,7 +14,7 @@ __all__ = ["DEFAULT_PAIRS", "FIT", "TUNE", "read_pairs", "split_by_component"]
 DEFAULT_PAIRS = Path(__file__).resolve().parents[3].parent / "shared" / "data" / "paraphrase" / "qqp_pairs.jsonl.gz"
 FIT = 0.7
 TUNE = 0.8
-"""Places below ``FIT`` are fitted on, from ``FIT`` to ``TUNE`` choices and calibration are made, above is validation."""
+"""Places below ``FIT`` are fitted on; up to ``TUNE`` choices and calibration are made; above is validation."""
 
 
 def read_pairs(path: Path) -> tuple[list[str], list[str], np.ndarray]:

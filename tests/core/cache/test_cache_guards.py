@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 
 from leo_core.stages.cache.guards import find_conflict, read_profile
 from leo_core.stages.cache.guards.words import read_words, stem
-
-from .minimal_pairs import MUST_DIFFER, PARAPHRASES
+from tests.core.cache.minimal_pairs import MUST_DIFFER, PARAPHRASES
 
 
 @pytest.mark.parametrize("kind", sorted(MUST_DIFFER))

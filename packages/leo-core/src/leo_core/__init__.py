@@ -12,9 +12,9 @@ from leo_core._version import __version__
 
 if TYPE_CHECKING:
     from leo_core.config import LEOConfig
+    from leo_core.engine.assembly import load_pair_model
     from leo_core.engine.leo import LEO
     from leo_core.records import Answer, Chunk, Message, Receipt, Request, Route
-    from leo_core.stages.cache.pair import load_pair_model
     from leo_core.stages.embed.load import load_embedder
     from leo_core.stages.receipt.verify import verify_receipt
 
@@ -43,7 +43,7 @@ _HOMES = {
     "Request": "leo_core.records",
     "Route": "leo_core.records",
     "load_embedder": "leo_core.stages.embed.load",
-    "load_pair_model": "leo_core.stages.cache.pair",
+    "load_pair_model": "leo_core.engine.assembly",
     "verify_receipt": "leo_core.stages.receipt.verify",
 }
 

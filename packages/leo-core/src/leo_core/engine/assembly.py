@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from leo_core.config import LEOConfig
+    from leo_core.stages.cache.pair import PairModel
     from leo_core.ports import Clock, Embedder, Listener, ReceiptLog
     from leo_core.records import Answer, Request
     from leo_core.stages.receipt.keys import SigningKey
@@ -96,12 +97,21 @@ def open_parts(
     return kept, InMemoryReceiptLog(key, settings.origin), key
 
 
+def load_pair_model() -> PairModel:
+    """P(same answer | two questions): the shipped pair model, with the shipped embedder to compare words.
+
+    ``load_pair_model().probability(a, b)`` gives float64 ``(n,)`` for two lists of n questions.
+    """
+    from leo_core.stages.cache import pair  # noqa: PLC0415
+    from leo_core.stages.embed.load import load_embedder  # noqa: PLC0415 - loads numba
+
+    return pair.load_pair_model(embed=load_embedder("static").embed)
+
+
 def make_plan(
     small: Model | None, large: Model | None, jury: tuple[Model, ...], config: LEOConfig, *, audits: bool
 ) -> Plan:
     """The plan: members in their roles, policies, and the fingerprint that goes into every key."""
-    from leo_core.stages.cache.pair import load_pair_model  # noqa: PLC0415
-
     members = {
         "small": None if small is None else dict(small.fingerprint),
         "large": None if large is None else dict(large.fingerprint),

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from leo_core.errors import ConfigError
-from leo_core.stages.cache.pair_features import FEATURES, Traits, WordTable, compare_traits, read_traits
+from leo_core.stages.cache.guards import read_profile
+from leo_core.stages.cache.pair_features import FEATURES, Traits, WordTable, compare_traits, embed_by_chance
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -61,6 +62,7 @@ class PairModel:
         )
         self.embedder: str = weights["embedder"]
         self._embed = embed
+        self._profile = lru_cache(maxsize=_TEXTS_KEPT)(read_profile)
         self._read = lru_cache(maxsize=_TEXTS_KEPT)(self._read_traits)
         self._feature = np.array(weights["feature"], dtype=np.int64)
         self._threshold = np.array(weights["threshold"], dtype=np.float64)
@@ -99,10 +101,10 @@ class PairModel:
 
     def profile(self, text: str) -> Profile:
         """What the guards compare of a text; texts seen lately are not read again."""
-        return self._read(text).profile
+        return self._profile(text)
 
     def _read_traits(self, text: str) -> Traits:
-        return read_traits(text, self.table, self._embed)
+        return Traits(self._profile(text), self.table, self._embed or embed_by_chance)
 
     def score_rows(self, rows: Floats) -> Floats:
         """Calibrated probabilities, float64 ``(n,)``, of feature rows ``(n, len(FEATURES))``."""

@@ -129,20 +129,21 @@ class Traits:
         "words",
     )
 
-    def __init__(self, text: str, table: WordTable, embed: Embed) -> None:
-        """Read a text; ``embed`` gives unit rows for its words."""
-        self.profile: Profile = read_profile(text)
-        tokens = [token for token in self.profile.words.lower if token[0].isalnum()]
-        forms = {stem(token): token for token in tokens if token not in FUNCTION_WORDS}
-        self.sequence = [stem(token) for token in tokens if token not in FUNCTION_WORDS]
-        self.content = frozenset(self.sequence)
+    def __init__(self, profile: Profile, table: WordTable, embed: Embed) -> None:
+        """Read what the guards did not; ``embed`` gives unit rows for words."""
+        self.profile = profile
+        tokens = [token for token in profile.words.lower if token[0].isalnum()]
+        stems = [stem(token) for token in tokens]
+        content = [(root, token) for root, token in zip(stems, tokens, strict=True) if token not in FUNCTION_WORDS]
+        forms = dict(content)
+        self.sequence = [root for root, _ in content]
+        self.content = frozenset(forms)
         self.idf = {word: table.idf.get(word, table.default_idf) for word in self.content}
         self.weight = sum(self.idf.values())
         self.words = tuple(forms)
         self.weights = np.array([self.idf[word] for word in forms], dtype=np.float64)
         self.vectors = embed(list(forms.values()))
         self.kinship = self.vectors @ self.vectors.T
-        stems = [stem(token) for token in tokens]
         self.bag = frozenset(stems)
         self.pairs = frozenset(pairwise(stems))
         self.grams = _grams(" ".join(tokens))
@@ -152,7 +153,7 @@ class Traits:
 
 def read_traits(text: str, table: WordTable, embed: Embed | None = None) -> Traits:
     """Read a text; without ``embed`` only equal words are alike."""
-    return Traits(text, table, embed or embed_by_chance)
+    return Traits(read_profile(text), table, embed or embed_by_chance)
 
 
 def embed_by_chance(words: Sequence[str]) -> npt.NDArray[np.float32]:

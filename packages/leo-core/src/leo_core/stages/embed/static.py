@@ -6,7 +6,6 @@ import hashlib
 import io
 import re
 import unicodedata
-from functools import lru_cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
@@ -139,7 +138,6 @@ def _build_index(
     return keys, rows
 
 
-@lru_cache(maxsize=1)
 def _read_arrays() -> Mapping[str, npt.NDArray[np.generic]]:
     """The shipped arrays."""
     data = (files("leo_core.stages.embed") / _FILE).read_bytes()

@@ -49,7 +49,7 @@ def read_groups(words: Words) -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     if not words.bag.isdisjoint(_MEMBERS):
         for token in words.bag & _MEMBERS.keys():
-            if token != "all" or not words.bag >= _ALL_TIME:
+            if token != "all" or not words.bag >= _ALL_TIME:  # noqa: S105 - no password: a token of text
                 group, member = _MEMBERS[token]
                 found.setdefault(group, set()).add(member)
     asked = _read_asked(words.lower)

@@ -23,20 +23,20 @@ _SCRIPTS = (
 )
 _LANGUAGES: dict[str, frozenset[str]] = {
     "English": frozenset(
-        """the is are what how do does can which why when where who you my of and to in for""".split()
+        """the is are what how do does can which why when where who you my of and to in for""".split()  # noqa: SIM905 - words read better as a text
     ),
     "Spanish": frozenset(
-        """el la los las es qué que cómo como cuál cuánto dónde por para del una un está mi en y""".split()
+        """el la los las es qué que cómo como cuál cuánto dónde por para del una un está mi en y""".split()  # noqa: SIM905 - words read better as a text
     ),
     "French": frozenset(
-        """le la les est que quelle quel comment pourquoi où des une un du je puis et dans pour mon""".split()
+        """le la les est que quelle quel comment pourquoi où des une un du je puis et dans pour mon""".split()  # noqa: SIM905 - words read better as a text
     ),
     "German": frozenset(
-        """der die das ist was wie warum wo ein eine und ich kann mein nicht zu im von für den""".split()
+        """der die das ist was wie warum wo ein eine und ich kann mein nicht zu im von für den""".split()  # noqa: SIM905 - words read better as a text
     ),
-    "Italian": frozenset("""il lo gli è che come perché dove di della un una per sono mio posso quale nel e""".split()),
-    "Portuguese": frozenset("""o os as é que como qual onde por para do da um uma meu posso não em quanto e""".split()),
-    "Dutch": frozenset("""de het is wat hoe waarom waar een en ik kan mijn niet van voor te met""".split()),
+    "Italian": frozenset("""il lo gli è che come perché dove di della un una per sono mio posso quale nel e""".split()),  # noqa: SIM905 - words read better as a text
+    "Portuguese": frozenset("""o os as é que como qual onde por para do da um uma meu posso não em quanto e""".split()),  # noqa: SIM905 - words read better as a text
+    "Dutch": frozenset("""de het is wat hoe waarom waar een en ik kan mijn niet van voor te met""".split()),  # noqa: SIM905 - words read better as a text
 }
 _NEEDED = 2
 

@@ -23,7 +23,7 @@ def unread(questions: np.ndarray) -> np.ndarray:
     raise AssertionError(questions)
 
 
-@pytest.mark.parametrize(("exact_up_to", "partition_above"), [(2048, 150_000), (0, 150_000), (20, 60)])
+@pytest.mark.parametrize(("exact_up_to", "partition_above"), [(8192, 150_000), (0, 150_000), (20, 60)])
 @given(
     seed=st.integers(0, 2**32 - 1),
     batches=st.lists(st.integers(0, 40), max_size=5),
@@ -117,7 +117,7 @@ def make_near_copies(count: int, dimension: int, seed: int) -> tuple[np.ndarray,
 @pytest.mark.parametrize("partition_above", [5_000, 100_000])
 def test_large_scopes_find_the_nearest_live_one_nearly_always(dimension: int, partition_above: int) -> None:
     rows, queries = make_near_copies(12_000, dimension, seed=3)
-    index = ScopeIndex(dimension, partition_above=partition_above)
+    index = ScopeIndex(dimension, exact_up_to=2_000, partition_above=partition_above)
     numbers = np.arange(1, len(rows) + 1)
     ends = np.where(numbers % 5 == 0, 10.0, np.inf)
     for first in range(0, len(rows), 1_000):
@@ -142,7 +142,7 @@ def test_large_scopes_find_the_nearest_live_one_nearly_always(dimension: int, pa
 
 def test_what_is_left_after_most_were_removed_is_found_again() -> None:
     rows, queries = make_near_copies(9_000, 64, seed=4)
-    index = ScopeIndex(64, partition_above=3_000)
+    index = ScopeIndex(64, exact_up_to=1_000, partition_above=3_000)
     numbers = np.arange(1, len(rows) + 1)
     index.append(numbers, numbers, np.full(len(rows), np.inf), rows)
     before = index.size_bytes
@@ -157,7 +157,7 @@ def test_what_is_left_after_most_were_removed_is_found_again() -> None:
 
 def test_many_questions_of_few_entries_still_give_every_entry() -> None:
     rows, _ = make_near_copies(6_000, 32, seed=5)
-    index = ScopeIndex(32, partition_above=3_000)
+    index = ScopeIndex(32, exact_up_to=1_000, partition_above=3_000)
     numbers = np.arange(1, len(rows) + 1)
     index.append(numbers, np.where(numbers > 5_990, numbers, 1), np.full(len(rows), np.inf), rows)
     found = find_nearest(index.view(), rows[0], k=50, now=0.0, read_vectors=lambda asked: rows[asked - 1])
@@ -179,7 +179,7 @@ def test_large_row_numbers_are_kept() -> None:
 
 def test_memory_beyond_the_rounded_rows_is_under_50_bytes_a_vector() -> None:
     rows, _ = make_near_copies(4_096, 256, seed=6)
-    index = ScopeIndex(256, partition_above=3_000)
+    index = ScopeIndex(256, exact_up_to=1_000, partition_above=3_000)
     numbers = np.arange(1, len(rows) + 1)
     index.append(numbers, numbers, np.full(len(rows), np.inf), rows)
     slack = 1.25  # of arrays that grow

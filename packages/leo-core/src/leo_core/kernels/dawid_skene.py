@@ -41,31 +41,40 @@ class Accuracies(NamedTuple):
 
 
 @kernel
-def _weigh(answers: Integers, choices: int, accuracy: Floats, posterior: Floats) -> None:
-    """Write into ``posterior`` (m,) how probable each of the ``answers`` (m,) to one item is; -1 is no answer."""
+def _weigh(answers: Integers, choices: int, odds: Floats, votes: Floats, posterior: Floats) -> None:
+    """Write into ``posterior`` (m,) how probable each of the ``answers`` (m,) to one item is; -1 is no answer.
+
+    ``odds``: ln p_j/(1 - p_j), shape (m,). ``votes``: room for m figures.
+    """
     count = answers.shape[0]
-    votes = np.zeros(count)
+    guesses = math.log(choices - 1.0)
     best = 0.0
     for first in range(count):
         if answers[first] < 0:
             continue
+        votes[first] = 0.0
         for other in range(count):
             if answers[other] == answers[first]:
-                votes[first] += math.log(accuracy[other] * (choices - 1) / (1.0 - accuracy[other]))
+                votes[first] += odds[other] + guesses
         best = max(best, votes[first])
     named = 0
     total = 0.0
     for first in range(count):
-        leads = answers[first] >= 0
-        for other in range(first):
-            if answers[other] == answers[first]:
-                leads = False
-        if leads:
+        posterior[first] = 0.0
+        if answers[first] < 0:
+            continue
+        leader = 0
+        while answers[leader] != answers[first]:
+            leader += 1
+        if leader == first:
+            posterior[first] = math.exp(votes[first] - best)
             named += 1
-            total += math.exp(votes[first] - best)
+            total += posterior[first]
+        else:
+            posterior[first] = posterior[leader]
     total += max(0, choices - named) * math.exp(-best)  # answers that nobody gave
     for first in range(count):
-        posterior[first] = math.exp(votes[first] - best) / total if answers[first] >= 0 else 0.0
+        posterior[first] /= total
 
 
 @kernel
@@ -85,6 +94,7 @@ def fit_accuracies(
     items, members = answers.shape
     accuracy = np.full(members, right / (right + wrong))
     posterior = np.zeros((items, members))
+    votes = np.empty(members)
     given = np.zeros(members)
     for item in range(items):
         for member in range(members):
@@ -93,8 +103,9 @@ def fit_accuracies(
     moved = math.inf
     while moved > tolerance and iterations < max_iterations:
         credit = np.full(members, right)
+        odds = np.log(accuracy / (1.0 - accuracy))
         for item in range(items):
-            _weigh(answers[item], choices[item], accuracy, posterior[item])
+            _weigh(answers[item], choices[item], odds, votes, posterior[item])
             for member in range(members):
                 credit[member] += posterior[item, member]
         moved = 0.0
@@ -118,7 +129,7 @@ def learn_item(answers: Integers, choices: int, right: Floats, wrong: Floats, fo
         forgetting: Factor of the old counts of those who answered, in (0, 1].
     """
     posterior = np.empty(answers.shape[0])
-    _weigh(answers, choices, right / (right + wrong), posterior)
+    _weigh(answers, choices, np.log(right / wrong), np.empty(answers.shape[0]), posterior)
     for member in range(answers.shape[0]):
         if answers[member] >= 0:
             right[member] = forgetting * right[member] + posterior[member]

@@ -18,7 +18,15 @@ _EXPANDED = {
     "gotta": "got to", "whats": "what is", "hows": "how is", "wheres": "where is", "whos": "who is",
     "dont": "do not", "doesnt": "do not", "didnt": "did not", "cant": "can not", "wont": "will not",
     "isnt": "is not", "arent": "are not", "u": "you", "ur": "your", "pls": "please", "plz": "please", "im": "i am",
-    "someone's": "someone", "phd": "ph.d",
+    "someone's": "someone", "phd": "ph.d", "taught": "teach",
+    "caught": "catch", "bought": "buy", "sold": "sell", "told": "tell", "gave": "give", "given": "give", "took": "take",
+    "taken": "take", "wrote": "write", "written": "write", "ate": "eat", "eaten": "eat", "bit": "bite",
+    "bitten": "bite", "beaten": "beat", "led": "lead", "paid": "pay", "sent": "send", "met": "meet",
+    "seen": "see", "knew": "know", "known": "know", "chose": "choose", "chosen": "choose", "fought": "fight",
+    "shot": "shoot", "lost": "lose", "made": "make", "found": "find", "drove": "drive",
+    "spoke": "speak", "sang": "sing", "stole": "steal", "stolen": "steal", "lent": "lend", "overtook": "overtake",
+    "overthrew": "overthrow", "succeeded": "succeed", "brought": "bring", "built": "build", "drew": "draw",
+    "hid": "hide", "held": "hold", "kept": "keep", "chased": "chase", "flew": "fly",
 }  # fmt: skip
 _ENDINGS = (("n't", "not"), ("'re", "are"), ("'ll", "will"), ("'ve", "have"), ("'d", "would"), ("'s", ""), ("'", ""))
 _COMMON = """what which when where while would should could does have with from that this there their about because are

@@ -72,6 +72,7 @@ def read_quantities(words: Words) -> Quantities:
     tokens = words.lower
     if CLOCK in words.text:
         found.times = frozenset(token for token in tokens if token[0] == CLOCK)
+        found.spare.update(token.lstrip(f"{CLOCK}?").split(":")[0] for token in found.times if token.endswith(":00"))
     at, size = 0, len(tokens)
     while at < size:
         token = tokens[at]
@@ -215,7 +216,9 @@ def _fraction(tokens: tuple[str, ...], at: int, value: str) -> tuple[str, int]:
     """Read "and a half" or "thirds" after a number; "one third"."""
     following = tokens[at : at + 3]
     if following[:2] in {("and", "a"), ("and", "one")} and following[2:3] and following[2] in {"half", "quarter"}:
-        return write(float(value) + (0.5 if following[2] == "half" else 0.25)), at + 3
+        more = float(value) + (0.5 if following[2] == "half" else 0.25)
+        after = tokens[at + 3] if at + 3 < len(tokens) else ""
+        return (scale(str(more), SCALES[after]), at + 4) if after in SCALES else (write(more), at + 3)
     if len(following) > 0 and following[0] in _PARTS and value.isdigit() and 1 <= int(value) < _PARTS[following[0]]:
         return write(round(int(value) / _PARTS[following[0]], 6)), at + 1
     return value, at

@@ -27,6 +27,8 @@ _CONVERSE_VERBS = frozenset(
     """give get receive lend borrow buy sell teach learn before after above below over under parent child teacher
     student employer employee import export win lose send precede follow lead host guest""".split()  # noqa: SIM905 - words read better as a text
 )
+_ASKED = frozenset({"who", "whom", "which", "what"})
+_DO = frozenset({"did", "do", "does"})
 _REACH = 6
 _LONGEST = 14
 
@@ -48,6 +50,9 @@ def find_role_swap(a: tuple[str, ...], b: tuple[str, ...]) -> str | None:
     if ("by" in a) != ("by" in b):
         passive, active = (a, b) if "by" in a else (b, a)
         return _compare_voices(passive, active)
+    asked = _compare_asked(a, b) or _compare_asked(b, a)
+    if asked is not None:
+        return asked
     if len(a) != len(b) or sorted(a) != sorted(b):
         return None
     start = next(at for at in range(len(a)) if a[at] != b[at])
@@ -89,11 +94,36 @@ def _find_exchange(left: tuple[str, ...], right: tuple[str, ...], whole: tuple[s
             if right[:second] != left[size - second :] or left[first : size - second] != right[second : size - first]:
                 continue
             one, two, middle = left[:first], left[size - second :], left[first : size - second]
-            if FREE.issuperset(one) or FREE.issuperset(two) or not _MUTUAL.isdisjoint(whole):
+            if (
+                FREE.issuperset(one)
+                or FREE.issuperset(two)
+                or _is_question(one)
+                or _is_question(two)
+                or not _MUTUAL.isdisjoint(whole)
+            ):
                 return None
             if not middle and (len(one) > 1 or len(two) > 1):
                 return None
             return f"arguments swapped: {' '.join(one)} and {' '.join(two)}"
+    return None
+
+
+def _is_question(part: tuple[str, ...]) -> bool:
+    """Whether the part is what is asked for, which may stand first or last: "how many rupees"."""
+    return part[0] in {"how", "what", "which", "when", "where", "who"}
+
+
+def _compare_asked(a: tuple[str, ...], b: tuple[str, ...]) -> str | None:
+    """The asked is the object in ``a`` ("who did Ann call") and the subject in ``b`` ("who called Ann")."""
+    if a[:1] != b[:1] or a[0] not in _ASKED or _DO.isdisjoint(a) or not _DO.isdisjoint(b):
+        return None
+    at = next(at for at, each in enumerate(a) if each in _DO)
+    rest = a[at + 1 :]
+    for cut in range(1, len(rest)):
+        subject, verb = rest[:cut], rest[cut]
+        if b[:at] != a[:at] or b[at : at + 1] != (verb,) or b[at + 1 :] != subject + rest[cut + 1 :]:
+            continue
+        return f"arguments swapped: {a[0]} and {' '.join(subject)}"
     return None
 
 

@@ -14,7 +14,7 @@ __all__ = ["find_antonyms", "find_negation_conflict", "find_opposites", "is_nega
 
 _NEGATORS = frozenset(
     """not no never without none nobody nothing nowhere neither nor cannot cant dont wont doesnt didnt isnt arent wasnt
-    werent shouldnt couldnt wouldnt havent hasnt hadnt aint non hardly barely lack lacks lacking""".split()  # noqa: SIM905 - words read better as a text
+    werent shouldnt couldnt wouldnt havent hasnt hadnt aint non hardly barely lack lacks lacking unless""".split()  # noqa: SIM905 - words read better as a text
 )
 _IDIOMS = (
     ("or", "not"),

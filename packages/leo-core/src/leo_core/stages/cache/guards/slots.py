@@ -6,6 +6,7 @@ from leo_core.stages.cache.guards.lexicon import AUXILIARIES, FREE, PHRASES, are
 
 __all__ = ["find_substitution", "is_alike"]
 from leo_core.stages.cache.guards.units import DIMENSIONS
+from leo_core.stages.cache.guards.words import stem
 
 _LONGEST_SLOT = 5
 _OPEN_SLOT = 3
@@ -18,6 +19,7 @@ _RESTRICTING = frozenset(
     adult child left right upper lower minimum maximum average median second-hand used former future past next previous
     north south east west""".split()  # noqa: SIM905 - words read better as a text
 )
+_RESTRICTING |= {stem(word) for word in _RESTRICTING}
 _GRADES = frozenset({"most", "least", "more", "less", "only", "all", "every", "each", "whol", "if", "none"})
 _QUANTIFIERS = {
     "all": "all", "every": "all", "each": "all", "everyon": "all", "everybody": "all", "any": "any", "some": "some",
@@ -27,7 +29,8 @@ _QUANTIFIERS = {
 }  # fmt: skip
 _NEAR = ({"some", "any"}, {"some", "many"}, {"many", "most"}, {"any", "either"}, {"one", "some"}, {"one", "any"})
 _OPPOSED = frozenset(
-    frozenset(pair.split("/"))
+    frozenset(form(word) for word in pair.split("/"))
+    for form in (str, stem)
     for pair in [
         "in/out",
         "in/outof",
@@ -40,6 +43,12 @@ _OPPOSED = frozenset(
         "before/after",
         "with/without",
         "over/under",
+        "if/evenif",
+        "if/unless",
+        "if/onlyif",
+        "in/outside",
+        "besides/insteadof",
+        "except/besides",
         "above/below",
         "he/she",
         "his/her",

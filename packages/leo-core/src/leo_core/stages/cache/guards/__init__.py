@@ -60,7 +60,7 @@ class Profile:
 def read_profile(text: str) -> Profile:
     """Read what the guards compare."""
     words = read_words(text)
-    plain = fold_text(text)
+    plain = fold_text(text, words.bag)
     folded = words if plain == text else read_words(plain)
     quantities = read_quantities(folded)
     return Profile(

@@ -31,10 +31,9 @@ _PLAIN = re.compile(
     r"|\b(?:12 )?(noon|midday|midnight)\b",
     re.IGNORECASE,
 )
-_CLOCK_SIGN = re.compile(
-    r"\d:\d|\d\.\d\d\s?[ap]|\d\s?[ap]\.?m\b|o['’]?\s?clock|noon|midday|midnight|\bpast\b|quarter|\bhrs\b|\bhours\b|half"
-    r"|minutes? (?:to|before|till|after)|morning|afternoon|evening|at night|[ap]\.?m\b|(?:ten|five|twenty) to",
-    re.IGNORECASE,
+_CLOCK_WORDS = frozenset(
+    """am pm o'clock oclock clock noon midday midnight past quarter half hrs hours morning afternoon evening night
+    minute minutes five ten twenty h uhr sharp""".split()  # noqa: SIM905 - words read better as a text
 )
 _COMPOUND = (
     (re.compile(r"\bkm ?/ ?h\b|\bkilomet(?:er|re)s? (?:per|an) hour\b|\bkm per hour\b", re.IGNORECASE), "kmh"),
@@ -74,9 +73,10 @@ _COMPOUND = (
     (re.compile(r"\btenners?\b", re.IGNORECASE), "10 gbp"),
     (re.compile(r"(?<=\d )grand\b|(?<=\d)grand\b"), "thousand"),
 )  # fmt: skip
-_COMPOUND_SIGN = re.compile(
-    r"/(?:s|h)\b|per (?:hour|second|cent)|percent|an hour|a second|square|\bsq|cubic|m³|nautical|light[ -]year|[A-Z]\$"
-    r"|US \$|dollar|krone|krona|kronor|crown|pound|franc|yen|rupee|yuan|lira|TRY|₺|won\b|peso|reai?l|fiver|tenner|grand"
+_COMPOUND_WORDS = frozenset(
+    """per percent cent hour second square sq cubic cu nautical light dollar dollars $ krone kroner krona kronor crown
+    crowns pound pounds franc francs yen rupee rupees yuan lira liras try ₺ won peso pesos real reais fiver fivers
+    tenner tenners grand""".split()  # noqa: SIM905 - words read better as a text
 )
 _ISO_DATE = re.compile(r"\b((?:19|20)\d\d)-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])\b")
 _MONTHS = (
@@ -88,14 +88,19 @@ _EVENING = 6
 _HOURS_A_DAY = 24
 
 
-def fold_text(text: str) -> str:
-    """The text with times of day as "⌚15:00", ISO dates in words and compound units as one word."""
-    if _COMPOUND_SIGN.search(text) is not None:
+def fold_text(text: str, bag: frozenset[str]) -> str:
+    """The text with times of day as "⌚15:00", ISO dates in words and compound units as one word.
+
+    Args:
+        text: Any text.
+        bag: Its tokens in lower case.
+    """
+    if "/" in text or "m³" in text or not bag.isdisjoint(_COMPOUND_WORDS):
         for pattern, name in _COMPOUND:
             text = pattern.sub(name, text)
     if "-" in text:
         text = _ISO_DATE.sub(lambda m: f"{int(m[3])} {_MONTHS[int(m[2]) - 1]} {m[1]}", text)
-    if _CLOCK_SIGN.search(text) is None:
+    if ":" not in text and bag.isdisjoint(_CLOCK_WORDS) and ".m" not in text and ".M" not in text:
         return text
     return _PLAIN.sub(_fold_plain, _SPOKEN.sub(_fold_spoken, text))
 

@@ -100,9 +100,13 @@ def read_code(text: str) -> frozenset[str]:
 
 _OPERATOR = re.compile(r"(?<![\w=<>!&|*/+%^~-])[=<>!&|*/+%^~-]{2,3}(?![\w=<>!&|*/+%^~-])|(?<=[\w)] )[%^&|*/](?= [\w(])")
 
+_SIGNS = frozenset("=<>!&|^~*/%+-")
+
 
 def find_operator_conflict(a: str, b: str) -> str | None:
     """Reason in words when both texts hold operators, and not the same ones."""
+    if _SIGNS.isdisjoint(a) or _SIGNS.isdisjoint(b):
+        return None
     left, right = set(_OPERATOR.findall(a)), set(_OPERATOR.findall(b))
     if not left or not right or left == right:
         return None

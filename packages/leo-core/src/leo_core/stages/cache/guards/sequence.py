@@ -28,6 +28,9 @@ def read_sequence(words: Words, quantities: Quantities) -> tuple[str, ...]:
     for token in expand(_with_values(_with_letters(words), quantities)):
         if token in _LEFT_OUT:
             continue
+        if token == "if" and out and out[-1] == "even":  # noqa: S105 - no password: a token of text
+            out[-1] = "evenif"
+            continue
         unit = UNITS.get(token)
         if unit is not None:
             out.append(unit.name)

@@ -136,6 +136,8 @@ def _is_told_apart(ours: list[str], theirs: list[str], a: tuple[str, ...], *, cl
     if len(ours) == len(theirs) == 1 and close:
         return _differs(ours[0], theirs[0], a)
     either = {*ours, *theirs}
+    if either == {"unless", "if", "not"}:
+        return False
     if len(either) == 1:
         return not either.isdisjoint(_RESTRICTING)
     if not ours or not theirs or len(ours) + len(theirs) > _OPEN_SLOT or either.isdisjoint(_GRADES):

@@ -1,6 +1,6 @@
 """Train the cache's pair model and write its numbers into the package.
 
-    python packages/leo-core/train/pair_model.py [pairs.jsonl.gz] [--embedder hashed] [--seed 0] [--dry-run]
+    python packages/leo-core/train/pair_model.py [pairs.jsonl.gz] [--folds FOLDER] [--seed 0] [--dry-run]
 
 The file holds one pair per line: ``{"a": question, "b": question, "same": bool}``. Pairs are split by connected
 component of the graph whose edges are the pairs, so no question is on two sides. Prints AUC, ECE and the recall at
@@ -14,11 +14,12 @@ import gzip
 import json
 import math
 import sys
-import zlib
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from paraphrase import DEFAULT_PAIRS, FIT, TUNE, read_pairs, split_by_component
 from scipy.sparse import csr_matrix
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
@@ -26,48 +27,50 @@ from sklearn.metrics import precision_recall_curve, roc_auc_score
 
 from leo_core.stages.cache.pair import PairModel
 from leo_core.stages.cache.pair_features import FEATURES, Traits, WordTable, compare_traits, read_traits, score_words
-from leo_core.stages.embed.load import load_embedder
+from leo_core.stages.embed.static import StaticEmbedder
 
 HERE = Path(__file__).resolve()
-DEFAULT_PAIRS = HERE.parents[3].parent / "shared" / "data" / "paraphrase" / "qqp_pairs.jsonl.gz"
 OUTPUT = HERE.parents[1] / "src" / "leo_core" / "stages" / "cache" / "pair_model.json"
 LEAST_COUNT = 8
 FOLDS = 5
 INCREASING = frozenset(
-    """cosine overlap overlap_idf containment_idf pairs letters letters_content content_equal question_equal order
-    learned_words""".split()  # noqa: SIM905 - words read better as a text
+    [
+        "cosine",
+        "overlap",
+        "overlap_idf",
+        "containment_idf",
+        "pairs",
+        "letters",
+        "letters_content",
+        "content_equal",
+        "question_equal",
+        "order",
+        "learned_words",
+        "align",
+        "align_other",
+        "align_least",
+        "remainder",
+    ]
 )
 DECREASING = frozenset(
-    """missing_idf missing_idf_other rarest_missing conflict negation_differs numbers_differ names_missing
-    soft_missing""".split()  # noqa: SIM905 - words read better as a text
+    [
+        "missing_idf",
+        "missing_idf_other",
+        "rarest_missing",
+        "conflict",
+        "negation_differs",
+        "numbers_differ",
+        "names_missing",
+        "soft_missing",
+        "unaligned",
+        "unaligned_other",
+    ]
 )
 """Features in which the probability may only rise or only fall: what holds in every domain."""
+TUTOR = 0.5
+MINED_WEIGHT = 0.5
+"""How much of a label comes from the tutor where there is a label, and the weight of pairs that it labelled alone."""
 EMPTY = WordTable(idf={}, default_idf=1.0, shared={}, missing={})
-
-
-def read_pairs(path: Path) -> tuple[list[str], list[str], np.ndarray]:
-    """Questions and labels."""
-    with gzip.open(path, "rt", encoding="utf-8") as lines:
-        rows = [json.loads(line) for line in lines]
-    return [row["a"] for row in rows], [row["b"] for row in rows], np.array([row["same"] for row in rows], dtype=bool)
-
-
-def split_by_component(a: list[str], b: list[str], seed: int) -> np.ndarray:
-    """A number in [0, 1) per pair, the same for all pairs of one connected component."""
-    parent: dict[str, str] = {}
-
-    def find(text: str) -> str:
-        while parent.setdefault(text, text) != text:
-            parent[text] = parent[parent[text]]
-            text = parent[text]
-        return text
-
-    for one, two in zip(a, b, strict=True):
-        parent[find(one)] = find(two)
-    names: dict[str, str] = {}
-    for text in sorted(parent):
-        names.setdefault(find(text), text)
-    return np.array([zlib.crc32(f"{seed}|{names[find(one)]}".encode()) / 2**32 for one in a])
 
 
 def learn_idf(traits: list[Traits]) -> tuple[dict[str, float], float]:
@@ -109,7 +112,7 @@ def make_table(idf: dict[str, float], default_idf: float, columns: dict[str, int
     )
 
 
-def fit_trees(rows: np.ndarray, same: np.ndarray, seed: int) -> HistGradientBoostingClassifier:
+def fit_trees(rows: np.ndarray, same: np.ndarray, weight: np.ndarray, seed: int) -> HistGradientBoostingClassifier:
     """Boosted trees, small enough to ship, monotone where the sign is known."""
     model = HistGradientBoostingClassifier(
         max_iter=220,
@@ -122,27 +125,24 @@ def fit_trees(rows: np.ndarray, same: np.ndarray, seed: int) -> HistGradientBoos
         random_state=seed,
         early_stopping=False,
     )
-    return model.fit(rows, same)
+    return model.fit(rows, same, sample_weight=weight)
 
 
 def export_trees(model: HistGradientBoostingClassifier) -> dict[str, object]:
     """All trees as flat arrays; a leaf points to itself, so that every walk has the same length."""
     feature, threshold, left, right, value, roots = [], [], [], [], [], []
-    depth = 0
     for (tree,) in model._predictors:  # noqa: SLF001 - the only way to a shippable form
         base = len(feature)
         roots.append(base)
         for at, node in enumerate(tree.nodes):
             leaf = bool(node["is_leaf"])
             feature.append(0 if leaf else int(node["feature_idx"]))
-            threshold.append(0.0 if leaf else float(node["num_threshold"]))
+            threshold.append(0.0 if leaf else float(f"{node['num_threshold']:.7g}"))
             left.append(base + at if leaf else base + int(node["left"]))
             right.append(base + at if leaf else base + int(node["right"]))
             value.append(round(float(node["value"]), 6) if leaf else 0.0)
-            depth = max(depth, int(node["depth"]))
     return {
         "feature": feature, "threshold": threshold, "left": left, "right": right, "value": value, "roots": roots,
-        "depth": depth,
     }  # fmt: skip
 
 
@@ -169,75 +169,182 @@ def recall_at_precision(probabilities: np.ndarray, same: np.ndarray, precision: 
     return float(recalls[precisions >= precision].max())
 
 
+def load_static(path: Path | None) -> StaticEmbedder:
+    """The shipped static embedder, or the table of a file."""
+    if path is None:
+        return StaticEmbedder()
+    with np.load(path) as arrays:
+        return StaticEmbedder(arrays=dict(arrays))
+
+
+def embed_each(texts: list[str], part_of: dict[str, int], embedders: list[StaticEmbedder]) -> dict[str, np.ndarray]:
+    """The vector of each text by the embedder of its part."""
+    found: dict[str, np.ndarray] = {}
+    for part, embedder in enumerate(embedders):
+        mine = [text for text in texts if part_of[text] == part]
+        found.update(zip(mine, embedder.embed(mine), strict=True))
+    return found
+
+
+def measure_transfer(model: PairModel, embedder: StaticEmbedder, path: Path) -> dict[str, float]:
+    """AUC of "same intent" for the nearest other request of each request of BANKING77, by model and by cosine."""
+    with gzip.open(path, "rt", encoding="utf-8") as lines:
+        rows = [json.loads(line) for line in lines]
+    texts, intents = [row["text"] for row in rows], np.array([row["intent"] for row in rows])
+    vectors = embedder.embed(texts)
+    nearest, cosines = np.empty(len(texts), dtype=np.int64), np.empty(len(texts))
+    for first in range(0, len(texts), 1024):
+        likeness = vectors[first : first + 1024] @ vectors.T
+        lines_ = np.arange(len(likeness))
+        likeness[lines_, first + lines_] = -2.0
+        nearest[first : first + 1024] = likeness.argmax(axis=1)
+        cosines[first : first + 1024] = likeness.max(axis=1)
+    same = intents == intents[nearest]
+    probabilities = model.probability_at(cosines, texts, [texts[at] for at in nearest])
+    return {
+        "banking77_nearest_same": round(float(same.mean()), 4),
+        "banking77_auc": round(float(roc_auc_score(same, probabilities)), 4),
+        "banking77_auc_cosine": round(float(roc_auc_score(same, cosines)), 4),
+        "banking77_mean_probability": round(float(probabilities.mean()), 4),
+    }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Examples:
+    """Feature rows with their labels and places.
+
+    ``target`` is P(same) by label and tutor; ``mined`` marks pairs that only the tutor labelled, all of them to fit.
+    """
+
+    rows: np.ndarray
+    same: np.ndarray
+    target: np.ndarray
+    mined: np.ndarray
+    place: np.ndarray
+    pairs: list[tuple[Traits, Traits]]
+    idf: dict[str, float]
+    default_idf: float
+
+
+def gather(options: argparse.Namespace) -> Examples:
+    """Labelled and mined pairs, compared; those to fit are embedded by tables that have not seen their labels."""
+    a, b, same = read_pairs(options.pairs)
+    place = split_by_component(a, b, options.seed)
+    embedders = [load_static(options.folds / f"fold{half}.npz") for half in (0, 1)] if options.folds else []
+    embedders.append(load_static(options.table))
+    home = dict(zip([*a, *b], [*place, *place], strict=True))
+    last = len(embedders) - 1
+    part_of = {text: min(int(at // (FIT / 2)), last) if at < FIT else last for text, at in home.items()}
+    texts = sorted(home)
+    vectors = embed_each(texts, part_of, embedders)
+    fit_texts = [text for text in texts if home[text] < FIT]
+    target = same.astype(np.float64)
+    count = len(a)
+    if options.folds:
+        with np.load(options.folds / "labels.npz") as tutor:
+            target[place < FIT] = (1.0 - TUTOR) * target[place < FIT] + TUTOR * tutor["labelled"]
+            a += [fit_texts[at] for at in tutor["left"]]
+            b += [fit_texts[at] for at in tutor["right"]]
+            target = np.concatenate([target, tutor["mined"]])
+    same = np.concatenate([same, target[count:] > 0.5])  # noqa: PLR2004
+    place = np.array([home[one] for one in a])
+    idf, default_idf = learn_idf([read_traits(text, EMPTY) for text in fit_texts])
+    blank = WordTable(idf=idf, default_idf=default_idf, shared={}, missing={})
+    traits = {text: read_traits(text, blank, embedders[part_of[text]].embed) for text in texts}
+    pairs = [(traits[one], traits[two]) for one, two in zip(a, b, strict=True)]
+    cosines = [float(vectors[one] @ vectors[two]) for one, two in zip(a, b, strict=True)]
+    rows = np.array([compare_traits(*pair, cosine, blank) for pair, cosine in zip(pairs, cosines, strict=True)])
+    mined = np.arange(len(a)) >= count
+    return Examples(
+        rows=rows, same=same, target=target, mined=mined, place=place, pairs=pairs, idf=idf, default_idf=default_idf
+    )  # fmt: skip
+
+
+def score_learned(examples: Examples, kept: int) -> tuple[np.ndarray, WordTable]:
+    """The feature of learned word weights for all examples, and the table that is shipped."""
+    same, place = examples.same, examples.place
+    fit = place < FIT
+    common = sorted(examples.idf, key=lambda word: (examples.idf[word], word))[:kept]
+    columns = {word: at for at, word in enumerate(sorted(common))}
+    words = word_rows(examples.pairs, columns)
+    scores = np.zeros(len(same))
+    fold = np.minimum((place / FIT * FOLDS).astype(int), FOLDS)
+    for each in range(FOLDS):  # scores of the fitting part come from models that have not seen the pair
+        inside, outside = fit & (fold == each), fit & ~examples.mined & (fold != each)
+        scores[inside] = words[inside] @ fit_words(words[outside], same[outside])
+    used = fit & ~examples.mined
+    table = make_table(examples.idf, examples.default_idf, columns, fit_words(words[used], same[used]))
+    for at in np.flatnonzero(~fit):
+        scores[at] = score_words(*examples.pairs[at], table)
+    return scores, table
+
+
+def fit_model(examples: Examples, table: WordTable, seed: int) -> dict[str, object]:
+    """Trees and calibration, as shipped."""
+    rows, target = examples.rows, examples.target
+    fit = examples.place < FIT
+    tune = ~examples.mined & (examples.place >= FIT) & (examples.place < TUNE)
+    share = np.where(examples.mined, MINED_WEIGHT, 1.0)[fit]
+    model = fit_trees(
+        np.concatenate([rows[fit], rows[fit]]),
+        np.repeat([True, False], fit.sum()),
+        np.concatenate([target[fit] * share, (1.0 - target[fit]) * share]),
+        seed,
+    )
+    weights: dict[str, object] = {
+        "format": 1,
+        "features": list(FEATURES),
+        "default_idf": examples.default_idf,
+        "words": {
+            word: [round(idf, 3), table.shared.get(word, 0.0), table.missing.get(word, 0.0)]
+            for word, idf in sorted(examples.idf.items())
+        },
+        **export_trees(model),
+        "calibration": [1.0, 0.0],
+        "embedder": "",
+    }
+    raw = PairModel(weights).score_rows(rows[tune])
+    weights["calibration"] = fit_calibration(np.log(raw / (1.0 - raw)), examples.same[tune])
+    return weights
+
+
+def report_on(examples: Examples, weights: dict[str, object]) -> dict[str, object]:
+    """Figures of the validation part."""
+    validate = examples.place >= TUNE
+    rows, same = examples.rows[validate], examples.same[validate]
+    probabilities = PairModel(weights).score_rows(rows)
+    cosines = rows[:, FEATURES.index("cosine")]
+    return {
+        "pairs": int(validate.sum()),
+        "auc": round(float(roc_auc_score(same, probabilities)), 4),
+        "auc_cosine": round(float(roc_auc_score(same, cosines)), 4),
+        "ece": round(expected_calibration_error(probabilities, same), 4),
+        "recall_at_precision_0.9": round(recall_at_precision(probabilities, same, 0.9), 4),
+        "recall_at_precision_0.8": round(recall_at_precision(probabilities, same, 0.8), 4),
+    }
+
+
 def main() -> None:
     """Train, report, write."""
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("pairs", nargs="?", type=Path, default=DEFAULT_PAIRS)
-    arguments.add_argument("--embedder", default="hashed")
+    arguments.add_argument("--folds", type=Path, help="where static_embedder.py --folds wrote its tables")
+    arguments.add_argument("--table", type=Path, help="another table than the shipped one")
+    arguments.add_argument("--words", type=int, default=1500, help="how many words get learned weights")
     arguments.add_argument("--seed", type=int, default=0)
     arguments.add_argument("--dry-run", action="store_true", help="train and report, write nothing")
     options = arguments.parse_args()
 
-    a, b, same = read_pairs(options.pairs)
-    place = split_by_component(a, b, options.seed)
-    fit, tune, validate = place < 0.7, (place >= 0.7) & (place < 0.8), place >= 0.8  # noqa: PLR2004
-    texts = sorted({*a, *b})
-    embedder = load_embedder(options.embedder)
-    position = {text: at for at, text in enumerate(texts)}
-    vectors = embedder.embed(texts)
-    left, right = [position[text] for text in a], [position[text] for text in b]
-    cosines = np.einsum("ij,ij->i", vectors[left], vectors[right]).astype(np.float64)
-    print(
-        f"{len(a)} pairs, {fit.sum()} to fit, {tune.sum()} to calibrate, {validate.sum()} to validate", file=sys.stderr
-    )
-
-    bare = {text: read_traits(text, EMPTY) for text in texts}
-    fit_texts = sorted({text for text, use in zip([*a, *b], [*fit, *fit], strict=True) if use})
-    idf, default_idf = learn_idf([bare[text] for text in fit_texts])
-    columns = {word: at for at, word in enumerate(sorted(idf))}
-    blank = WordTable(idf=idf, default_idf=default_idf, shared={}, missing={})
-    traits = {text: read_traits(text, blank) for text in texts}
-    pairs = [(traits[one], traits[two]) for one, two in zip(a, b, strict=True)]
-    rows = np.array(
-        [compare_traits(one, two, cosine, blank) for (one, two), cosine in zip(pairs, cosines, strict=True)]
-    )
-
-    words = word_rows(pairs, columns)
-    learned = FEATURES.index("learned_words")
-    fold = np.minimum((place / 0.7 * FOLDS).astype(int), FOLDS)
-    for each in range(FOLDS):  # scores of the fitting part come from models that have not seen the pair
-        inside, outside = fit & (fold == each), fit & (fold != each)
-        rows[inside, learned] = words[inside] @ fit_words(words[outside], same[outside])
-    table = make_table(idf, default_idf, columns, fit_words(words[fit], same[fit]))
-    for at in np.flatnonzero(~fit):
-        rows[at, learned] = score_words(*pairs[at], table)
-
-    model = fit_trees(rows[fit], same[fit], options.seed)
-    weights: dict[str, object] = {
-        "format": 1,
-        "embedder": str(embedder.fingerprint),
-        "features": list(FEATURES),
-        "default_idf": default_idf,
-        "words": {
-            word: [round(idf[word], 3), round(table.shared[word], 3), round(table.missing[word], 3)] for word in columns
-        },
-        **export_trees(model),
-        "calibration": [1.0, 0.0],
-    }
-    raw = PairModel(weights).score_rows(rows[tune])
-    weights["calibration"] = fit_calibration(np.log(raw / (1.0 - raw)), same[tune])
-    probabilities = PairModel(weights).score_rows(rows[validate])
-    report = {
-        "pairs": int(validate.sum()),
-        "auc": round(float(roc_auc_score(same[validate], probabilities)), 4),
-        "auc_cosine": round(float(roc_auc_score(same[validate], cosines[validate])), 4),
-        "auc_words": round(float(roc_auc_score(same[validate], rows[validate, learned])), 4),
-        "ece": round(expected_calibration_error(probabilities, same[validate]), 4),
-        "recall_at_precision_0.9": round(recall_at_precision(probabilities, same[validate], 0.9), 4),
-        "recall_at_precision_0.8": round(recall_at_precision(probabilities, same[validate], 0.8), 4),
-        "seed": options.seed,
-        "embedder": str(embedder.fingerprint),
-    }
+    examples = gather(options)
+    scores, table = score_learned(examples, options.words)
+    examples.rows[:, FEATURES.index("learned_words")] = scores
+    weights = fit_model(examples, table, options.seed)
+    embedder = load_static(options.table)
+    weights["embedder"] = str(embedder.fingerprint)
+    report = report_on(examples, weights) | {"seed": options.seed, "embedder": str(embedder.fingerprint)}
+    banking = options.pairs.parent.parent / "streams" / "banking77.jsonl.gz"
+    if banking.exists():
+        report |= measure_transfer(PairModel(weights, embed=embedder.embed), embedder, banking)
     weights["validation"] = report
     if not options.dry_run:
         OUTPUT.write_text(json.dumps(weights, separators=(",", ":"), sort_keys=True) + "\n", encoding="utf-8")

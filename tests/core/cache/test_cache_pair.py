@@ -11,9 +11,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import leo_core
 from leo_core.errors import ConfigError
 from leo_core.stages.cache.pair import PairModel, load_pair_model
-from leo_core.stages.cache.pair_features import FEATURES, WordTable, compare_traits, read_traits, score_words
+from leo_core.stages.cache.pair_features import (
+    FEATURES,
+    WordTable,
+    compare_traits,
+    embed_by_chance,
+    read_traits,
+    score_words,
+)
+from leo_core.stages.embed.load import load_embedder
 
 TABLE = WordTable(idf={"rain": 3.0}, default_idf=5.0, shared={"rain": 0.5}, missing={"london": -2.0})
 
@@ -79,9 +88,43 @@ def test_what_is_wrong_is_said(model: PairModel) -> None:
 
 def test_the_shipped_validation_meets_its_aim() -> None:
     report = weights()["validation"]
-    assert report["auc"] >= 0.82
+    assert report["auc"] >= 0.88
+    assert report["auc"] > report["auc_cosine"] + 0.02
     assert report["ece"] <= 0.03
-    assert report["recall_at_precision_0.9"] > 0.08
+    assert report["banking77_auc"] >= report["banking77_auc_cosine"]
+
+
+def test_it_was_trained_for_the_shipped_embedder() -> None:
+    assert weights()["embedder"] == str(load_embedder("static").fingerprint)
+
+
+def test_the_file_is_small() -> None:
+    assert len((files("leo_core.stages.cache") / "pair_model.json").read_bytes()) <= 300_000
+
+
+def test_the_public_model_compares_words_by_the_shipped_embedder() -> None:
+    found = leo_core.load_pair_model().probability(
+        ["How do I lose weight fast?"] * 3,
+        ["What is the quickest way to lose weight?", "How do I lose my accent fast?", "Who was the first man on Mars?"],
+    )
+    assert found.shape == (3,)
+    assert found[0] > 0.5 > found[1] > found[2]
+
+
+@given(st.lists(st.floats(0.0, 1.0), min_size=2, max_size=2))
+@settings(deadline=None, max_examples=40)
+def test_a_larger_cosine_never_lowers_the_probability(cosines: list[float]) -> None:
+    low, high = load_pair_model().probability_at(sorted(cosines), ["how to boil eggs"] * 2, ["cook an egg"] * 2)
+    assert low <= high
+
+
+def test_equal_words_are_alike_and_others_are_not_without_an_embedder() -> None:
+    rows = embed_by_chance(["rain", "rain", "london", "\udc80"])
+    table = rows @ rows.T
+    assert rows.shape == (4, 512)
+    assert table[0, 1] == pytest.approx(1.0)
+    assert abs(table[0, 2]) < 0.2
+    assert embed_by_chance([]).shape == (0, 512)
 
 
 @given(st.text(max_size=40), st.text(max_size=40), st.floats(-1.0, 1.0))

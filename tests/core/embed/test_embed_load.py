@@ -12,7 +12,7 @@ from leo_core.errors import ConfigError
 from leo_core.stages.embed.load import load_embedder
 
 
-@pytest.mark.parametrize("name", ["hashed", "default"])
+@pytest.mark.parametrize("name", ["hashed", "static", "default"])
 def test_known_names(name: str) -> None:
     embedder = load_embedder(name, dimension=64)
     assert embedder.fingerprint.dimension == 64
@@ -20,7 +20,7 @@ def test_known_names(name: str) -> None:
 
 
 def test_unknown_name_lists_the_names() -> None:
-    with pytest.raises(ConfigError, match=r"'word2vec'.*default, hashed"):
+    with pytest.raises(ConfigError, match=r"'word2vec'.*default, hashed, static"):
         load_embedder("word2vec")
 
 

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from leo_core.kernels import coherence, geometric_median, hashing, kmeans, pcs
+from leo_core.kernels import coherence, dawid_skene, geometric_median, hashing, kmeans, pcs, sketch
 from leo_core.kernels.warm import compile_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-MODULES = (coherence, geometric_median, hashing, kmeans, pcs)
+MODULES = (coherence, dawid_skene, geometric_median, hashing, kmeans, pcs, sketch)
 
 
 @pytest.fixture(autouse=True, scope="module", params=["compiled", "python"])

@@ -5,7 +5,8 @@
 Each vector has its own copy θ_i of w, with the constraint θ_i = w (S. Boyd, N. Parikh, E. Chu, B. Peleato and
 J. Eckstein, "Distributed optimization and statistical learning via ADMM", 2011, §7.1); the penalty of copy i is
 weighted by α_i, so that the iteration does not depend on the scale of the weights. It stops on the primal and
-dual residuals of §3.3 and balances them as in §3.4.1, with over-relaxation 1.6 (§3.4.3).
+dual residuals of §3.3 and balances them as in §3.4.1, with over-relaxation 1.6 (§3.4.3). Where that has not sufficed,
+because nearly all weight lies on far points and the problem is nearly flat, the penalty is loosened a few more times.
 """
 
 from __future__ import annotations
@@ -28,6 +29,9 @@ __all__ = ["Consensus", "measure_coherence", "solve_consensus", "solve_orthogona
 RELAXATION = 1.6
 BALANCE = 10.0
 ADAPTATIONS = 60
+PATIENCE = 100
+LOOSENINGS = 8
+LOOSER = 0.25
 
 
 class Consensus(NamedTuple):
@@ -190,7 +194,12 @@ def solve_consensus(points: Floats, weights: Floats, kappa: float, tolerance: fl
         primal = math.sqrt(apart)
         dual = rho * math.sqrt(moved)
         converged = primal <= floor + tolerance * size and dual <= floor + tolerance * rho * math.sqrt(price)
-        if converged or iterations > ADAPTATIONS:
+        if converged or iterations > ADAPTATIONS + LOOSENINGS * PATIENCE:
+            continue
+        if iterations > ADAPTATIONS:
+            if (iterations - ADAPTATIONS) % PATIENCE == 0:
+                rho *= LOOSER
+                _rescale(duals, 1.0 / LOOSER)
             continue
         factor = 2.0 if primal > BALANCE * dual else 0.5 if dual > BALANCE * primal else 1.0
         rho *= factor

@@ -18,6 +18,8 @@ from leo_core.storage.vector_index import ScopeIndex, find_nearest
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    import numpy.typing as npt
+
     from leo_core.records import CacheEntry, EmbedderFingerprint, Observation, Vector
 
 __all__ = ["InMemoryStore"]
@@ -53,6 +55,7 @@ class _Question:
     exact_key: str
     own: bool
     text: str
+    vector: Vector | None
 
 
 class InMemoryStore:
@@ -113,7 +116,7 @@ class InMemoryStore:
             index = self._scopes.get((tenant, scope_key))
             if index is None:
                 return ()
-            hits = find_nearest(index.view(), query, k=k, now=now)
+            hits = find_nearest(index.view(), query, k=k, now=now, read_vectors=self._read_vectors)
             questions = [self._questions[hit.question] for hit in hits]
             return tuple(
                 Neighbour(entry=self._entries[question.entry].read(), cosine=hit.cosine, text=question.text)
@@ -125,7 +128,7 @@ class InMemoryStore:
         check_entry(entry)
         body = encode_entry(entry)
         with self._opened():
-            checked = None if vector is None else check_vector(vector, self._fingerprint)
+            checked = None if vector is None else check_vector(vector, self._fingerprint).copy()
             self._make_room(entry)
             number = self._next()
             self._entries[number] = _Kept(
@@ -140,9 +143,9 @@ class InMemoryStore:
             )
             self._by_id[entry.tenant, entry.id] = number
             question = _Question(
-                entry=number, tenant=entry.tenant, exact_key=entry.exact_key, own=True, text=entry.text
+                entry=number, tenant=entry.tenant, exact_key=entry.exact_key, own=True, text=entry.text, vector=checked
             )
-            self._add_question(question, checked)
+            self._add_question(question)
 
     def add_alias(self, tenant: str, entry_id: str, text: str, vector: Vector, exact_key: str) -> None:
         """Attach a verified paraphrase to an entry.
@@ -151,15 +154,15 @@ class InMemoryStore:
         with this key moves here.
         """
         with self._opened():
-            checked = check_vector(vector, self._fingerprint)
+            checked = check_vector(vector, self._fingerprint).copy()
             number = self._by_id.get((tenant, entry_id))
             taken = self._by_key.get((tenant, exact_key))
             if number is None or (taken is not None and self._questions[taken].own):
                 return
             if taken is not None:
                 self._remove_question(taken)
-            question = _Question(entry=number, tenant=tenant, exact_key=exact_key, own=False, text=text)
-            self._add_question(question, checked)
+            question = _Question(entry=number, tenant=tenant, exact_key=exact_key, own=False, text=text, vector=checked)
+            self._add_question(question)
 
     def count_hit(self, tenant: str, entry_id: str) -> None:
         """Count one serving of the entry; nothing happens when it is gone."""
@@ -274,12 +277,16 @@ class InMemoryStore:
         else:
             self._remove_question(taken)
 
-    def _add_question(self, question: _Question, vector: Vector | None) -> None:
+    def _read_vectors(self, questions: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+        return np.array([self._questions[number].vector for number in questions.tolist()], dtype=np.float32)
+
+    def _add_question(self, question: _Question) -> None:
         number = self._next()
         self._questions[number] = question
         self._by_key[question.tenant, question.exact_key] = number
         kept = self._entries[question.entry]
         kept.questions.add(number)
+        vector = question.vector
         if vector is None:
             return
         index = self._scopes.setdefault((kept.tenant, kept.scope_key), ScopeIndex(len(vector)))

@@ -20,7 +20,7 @@ from leo_core.storage.codec import (
 )
 from leo_core.storage.database import Database
 from leo_core.storage.eviction import Occupant, choose_evicted
-from leo_core.storage.vector_cache import VectorCache, forget_old_removals
+from leo_core.storage.vector_cache import VectorCache, forget_old_removals, read_vectors
 from leo_core.storage.vector_index import find_nearest
 
 if TYPE_CHECKING:
@@ -114,7 +114,9 @@ class SqliteStore:
                 inside = check_embedder(self._fingerprint, _find_fingerprint(connection))
                 query = check_vector(vector, inside)
                 view = self._vectors.view(connection, to_column(tenant), to_column(scope_key), dimension=len(query))
-            hits = find_nearest(view, query, k=k, now=now)
+            hits = find_nearest(
+                view, query, k=k, now=now, read_vectors=lambda questions: read_vectors(connection, questions)
+            )
             rows = [connection.execute(_BY_QUESTION, (hit.question,)).fetchone() for hit in hits]
             if None in rows:
                 message = "an index of the store is damaged; restore a copy of the store"

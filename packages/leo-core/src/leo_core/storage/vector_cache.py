@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from leo_core.storage.vector_index import ScopeView
 
-__all__ = ["REMOVALS_KEPT", "VectorCache", "forget_old_removals"]
+__all__ = ["REMOVALS_KEPT", "VectorCache", "forget_old_removals", "read_vectors"]
 
 REMOVALS_KEPT = 4096
 """Removals that the table remembers; a cache that is further behind loads its scopes again."""
@@ -97,6 +97,22 @@ class VectorCache:
 def forget_old_removals(connection: sqlite3.Connection) -> None:
     """Keep the last :data:`REMOVALS_KEPT` removals; for a write transaction that has removed something."""
     connection.execute("DELETE FROM removals WHERE number <= (SELECT max(number) FROM removals) - ?", (REMOVALS_KEPT,))
+
+
+def read_vectors(connection: sqlite3.Connection, questions: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+    """Vectors float32 (m, d) of the questions with these different numbers, int64 (m,), in this order.
+
+    Raises:
+        StoreCorruptError: One is missing or cannot be read.
+    """
+    marks = ",".join("?" * len(questions))
+    query = f"SELECT row, vector FROM questions WHERE row IN ({marks})"  # noqa: S608
+    blobs = dict(connection.execute(query, questions.tolist()).fetchall())
+    try:
+        joined = b"".join([blobs[question] for question in questions.tolist()])
+        return np.frombuffer(joined, dtype="<f4").reshape(len(questions), -1)
+    except (KeyError, TypeError, ValueError) as error:
+        raise StoreCorruptError("a stored vector cannot be read; restore a copy of the store") from error
 
 
 def _load_new(connection: sqlite3.Connection, index: ScopeIndex, tenant: str | bytes, scope_key: str | bytes) -> None:

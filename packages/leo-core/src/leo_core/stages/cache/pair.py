@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from leo_core.errors import ConfigError
-from leo_core.stages.cache.pair_features import FEATURES, Traits, WordTable, compare_traits, read_traits
+from leo_core.stages.cache.guards import read_profile
+from leo_core.stages.cache.pair_features import FEATURES, Traits, WordTable, compare_traits, embed_by_chance
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -36,11 +37,10 @@ _TEXTS_KEPT = 4096
 class PairModel:
     """P(same answer) of pairs of questions.
 
-    The seam for a kernel is :meth:`score_rows`: a feature matrix in, probabilities out.
-
     Args:
         weights: What the training script wrote.
-        embed: Turns texts into unit rows; needed by :meth:`probability` only.
+        embed: Turns texts into unit rows, quickly and without a network; words are compared by it, and
+            :meth:`probability` takes its cosines from it. Without it, only equal words are alike.
 
     Raises:
         ConfigError: When the weights were trained for other features.
@@ -62,14 +62,14 @@ class PairModel:
         )
         self.embedder: str = weights["embedder"]
         self._embed = embed
+        self._profile = lru_cache(maxsize=_TEXTS_KEPT)(read_profile)
         self._read = lru_cache(maxsize=_TEXTS_KEPT)(self._read_traits)
-        self._feature = np.array(weights["feature"], dtype=np.intp)
+        self._feature = np.array(weights["feature"], dtype=np.int64)
         self._threshold = np.array(weights["threshold"], dtype=np.float64)
-        self._left = np.array(weights["left"], dtype=np.intp)
-        self._right = np.array(weights["right"], dtype=np.intp)
+        self._left = np.array(weights["left"], dtype=np.int64)
+        self._right = np.array(weights["right"], dtype=np.int64)
         self._value = np.array(weights["value"], dtype=np.float64)
-        self._roots = np.array(weights["roots"], dtype=np.intp)
-        self._depth = int(weights["depth"])
+        self._roots = np.array(weights["roots"], dtype=np.int64)
         self._slope, self._intercept = (float(each) for each in weights["calibration"])
 
     def probability(self, a: Sequence[str], b: Sequence[str]) -> Floats:
@@ -101,19 +101,16 @@ class PairModel:
 
     def profile(self, text: str) -> Profile:
         """What the guards compare of a text; texts seen lately are not read again."""
-        return self._read(text).profile
+        return self._profile(text)
 
     def _read_traits(self, text: str) -> Traits:
-        return read_traits(text, self.table)
+        return Traits(self._profile(text), self.table, self._embed or embed_by_chance)
 
     def score_rows(self, rows: Floats) -> Floats:
         """Calibrated probabilities, float64 ``(n,)``, of feature rows ``(n, len(FEATURES))``."""
-        nodes = np.broadcast_to(self._roots, (len(rows), len(self._roots)))
-        lines = np.arange(len(rows))[:, None]
-        for _ in range(self._depth):
-            goes_left = rows[lines, self._feature[nodes]] <= self._threshold[nodes]
-            nodes = np.where(goes_left, self._left[nodes], self._right[nodes])
-        raw = self._value[nodes].sum(axis=1)
+        from leo_core.kernels.pairs import sum_trees  # noqa: PLC0415 - loads numba
+
+        raw = sum_trees(rows, self._feature, self._threshold, self._left, self._right, self._value, self._roots)
         logit = np.clip(self._slope * raw + self._intercept, -_CLIP, _CLIP)
         probabilities: Floats = 1.0 / (1.0 + np.exp(-logit))
         return probabilities
@@ -123,8 +120,8 @@ def load_pair_model(*, embed: Callable[[Sequence[str]], npt.NDArray[np.float32]]
     """The shipped pair model; reads one file of the package.
 
     Args:
-        embed: Turns texts into unit rows, such as ``load_embedder("hashed").embed``; without it only
-            :meth:`PairModel.probability_at` works.
+        embed: Turns texts into unit rows, such as ``load_embedder("static").embed``, which it was trained with;
+            without it only :meth:`PairModel.probability_at` works, and only equal words are alike.
     """
     text = (files("leo_core.stages.cache") / _FILE).read_text(encoding="utf-8")
     return PairModel(json.loads(text), embed=embed)

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from leo_core.stages.cache.guards import find_conflict_between, read_profile
 from leo_core.stages.cache.guards.words import FUNCTION_WORDS, stem
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
+
+    import numpy.typing as npt
 
     from leo_core.stages.cache.guards import Profile
 
-__all__ = ["FEATURES", "Traits", "WordTable", "compare_traits", "read_traits", "score_words"]
+    Embed = Callable[[Sequence[str]], npt.NDArray[np.float32]]
+
+__all__ = ["FEATURES", "Traits", "WordTable", "compare_traits", "embed_by_chance", "read_traits", "score_words"]
 
 FEATURES = (
     "cosine",
@@ -47,6 +54,12 @@ FEATURES = (
     "soft_missing",
     "sentences_gap",
     "learned_words",
+    "align",
+    "align_other",
+    "align_least",
+    "unaligned",
+    "unaligned_other",
+    "remainder",
 )
 """Names of the features, in the order of the vector; all finite."""
 
@@ -105,22 +118,32 @@ class Traits:
         "grams",
         "grams_content",
         "idf",
+        "kinship",
         "pairs",
         "profile",
         "question",
         "sequence",
+        "vectors",
         "weight",
+        "weights",
+        "words",
     )
 
-    def __init__(self, text: str, table: WordTable) -> None:
-        """Read a text."""
-        self.profile: Profile = read_profile(text)
-        tokens = [token for token in self.profile.words.lower if token[0].isalnum()]
-        self.sequence = [stem(token) for token in tokens if token not in FUNCTION_WORDS]
-        self.content = frozenset(self.sequence)
+    def __init__(self, profile: Profile, table: WordTable, embed: Embed) -> None:
+        """Read what the guards did not; ``embed`` gives unit rows for words."""
+        self.profile = profile
+        tokens = [token for token in profile.words.lower if token[0].isalnum()]
+        stems = [stem(token) for token in tokens]
+        content = [(root, token) for root, token in zip(stems, tokens, strict=True) if token not in FUNCTION_WORDS]
+        forms = dict(content)
+        self.sequence = [root for root, _ in content]
+        self.content = frozenset(forms)
         self.idf = {word: table.idf.get(word, table.default_idf) for word in self.content}
         self.weight = sum(self.idf.values())
-        stems = [stem(token) for token in tokens]
+        self.words = tuple(forms)
+        self.weights = np.array([self.idf[word] for word in forms], dtype=np.float64)
+        self.vectors = embed(list(forms.values()))
+        self.kinship = self.vectors @ self.vectors.T
         self.bag = frozenset(stems)
         self.pairs = frozenset(pairwise(stems))
         self.grams = _grams(" ".join(tokens))
@@ -128,9 +151,16 @@ class Traits:
         self.question = next((token for token in tokens if token in _QUESTIONS), "")
 
 
-def read_traits(text: str, table: WordTable) -> Traits:
-    """Read a text."""
-    return Traits(text, table)
+def read_traits(text: str, table: WordTable, embed: Embed | None = None) -> Traits:
+    """Read a text; without ``embed`` only equal words are alike."""
+    return Traits(read_profile(text), table, embed or embed_by_chance)
+
+
+def embed_by_chance(words: Sequence[str]) -> npt.NDArray[np.float32]:
+    """Unit rows (n, 512) by the hash of each word: 1 for equal words, else 0 give or take 0.04."""
+    digests = b"".join([hashlib.sha512(word.encode("utf-8", "surrogatepass")).digest() for word in words])
+    bits = np.unpackbits(np.frombuffer(digests, dtype=np.uint8)).reshape(len(words), 512)
+    return (bits.astype(np.float32) * 2.0 - 1.0) / np.float32(math.sqrt(512.0))
 
 
 def compare_traits(a: Traits, b: Traits, cosine: float, table: WordTable) -> list[float]:
@@ -173,7 +203,18 @@ def compare_traits(a: Traits, b: Traits, cosine: float, table: WordTable) -> lis
         _soft_missing(only_a, only_b, a, b),
         float(abs(len(a.profile.words.starts) - len(b.profile.words.starts))),
         score_words(a, b, table),
+        *_align(a, b),
     ]
+
+
+def _align(a: Traits, b: Traits) -> list[float]:
+    """How well the words find partners; see :func:`leo_core.kernels.pairs.align_words`."""
+    from leo_core.kernels.pairs import align_words  # noqa: PLC0415 - loads numba
+
+    likeness = a.vectors @ b.vectors.T
+    only_a = np.array([word not in b.content for word in a.words], dtype=np.bool_)
+    only_b = np.array([word not in a.content for word in b.words], dtype=np.bool_)
+    return align_words(likeness, a.kinship, b.kinship, a.weights, b.weights, only_a, only_b).tolist()
 
 
 def score_words(a: Traits, b: Traits, table: WordTable) -> float:

@@ -21,7 +21,7 @@ class EmbedConfig:
         dimension: Length of the vectors, from 8 to 65,536.
     """
 
-    name: str = "hashed"
+    name: str = "default"
     dimension: int = 256
 
     def __post_init__(self) -> None:

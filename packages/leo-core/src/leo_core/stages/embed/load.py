@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from leo_core.errors import ConfigError
@@ -14,15 +15,15 @@ if TYPE_CHECKING:
 
 __all__ = ["build_embedder", "load_embedder"]
 
-DEFAULT = "hashed"
+DEFAULT = "static"
 
 
 def load_embedder(name: str = "default", *, dimension: int = 256) -> Embedder:
     """The shipped embedder with this name.
 
     Args:
-        name: ``"hashed"``, or ``"default"`` for the best that is shipped.
-        dimension: Length of its vectors, from 8 to 65,536.
+        name: ``"static"`` (trained), ``"hashed"`` (needs no data), or ``"default"``, which is ``"static"``.
+        dimension: Length of its vectors: at least 8; at most 256 for ``"static"``, 65,536 for ``"hashed"``.
 
     Raises:
         ConfigError: There is no such embedder; the message lists the names.
@@ -42,7 +43,7 @@ def build_embedder(config: EmbedConfig) -> Embedder:
 
 def _builders() -> Mapping[str, Callable[[EmbedConfig], Embedder]]:
     """What builds the embedder of each name; every builder imports its own implementation."""
-    return {"hashed": _build_hashed}
+    return {"hashed": _build_hashed, "static": _build_static}
 
 
 def _build_hashed(config: EmbedConfig) -> Embedder:
@@ -50,3 +51,11 @@ def _build_hashed(config: EmbedConfig) -> Embedder:
     from leo_core.stages.embed.hashed import HashedEmbedder  # noqa: PLC0415 - loads numba
 
     return HashedEmbedder(config)
+
+
+@lru_cache(maxsize=4)
+def _build_static(config: EmbedConfig) -> Embedder:
+    """The trained embedder; it never changes, so everybody may have the same."""
+    from leo_core.stages.embed.static import StaticEmbedder  # noqa: PLC0415 - loads numba
+
+    return StaticEmbedder(config)

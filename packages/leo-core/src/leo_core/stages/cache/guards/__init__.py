@@ -9,23 +9,35 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from leo_core.stages.cache.guards.clock import find_clock_conflict, fold_text
 from leo_core.stages.cache.guards.dates import find_date_conflict, read_dates
 from leo_core.stages.cache.guards.groups import find_group_conflict, read_groups
 from leo_core.stages.cache.guards.names import (
     find_code_conflict,
     find_name_conflict,
+    find_operator_conflict,
     find_quote_conflict,
     read_code,
     read_names,
     read_quotes,
 )
 from leo_core.stages.cache.guards.numbers import Quantities, find_number_conflict, read_quantities
-from leo_core.stages.cache.guards.order import find_swap
-from leo_core.stages.cache.guards.polarity import find_antonyms, find_negation_conflict, is_negated
+from leo_core.stages.cache.guards.order import find_role_swap, find_swap
+from leo_core.stages.cache.guards.polarity import find_antonyms, find_negation_conflict, find_opposites, is_negated
 from leo_core.stages.cache.guards.script import find_language_conflict, read_language
+from leo_core.stages.cache.guards.sequence import read_sequence
+from leo_core.stages.cache.guards.slots import find_substitution
 from leo_core.stages.cache.guards.words import Words, read_words
 
 __all__ = ["Profile", "find_conflict", "find_conflict_between", "read_profile"]
+
+_SIMILAR = 0.4
+_LOOSE = 0.3
+_AMOUNTS = {("how", "many"), ("how", "much")}
+_REASONS = frozenset(
+    """reason caus mak purpos point use for happen behind explain lead why motiv explanation ration number amount
+    quantity much many pric cost valu count drov driv""".split()  # noqa: SIM905 - words read better as a text
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,21 +53,28 @@ class Profile:
     code: frozenset[str]
     quotes: frozenset[str]
     language: str
+    folded: Words
+    sequence: tuple[str, ...]
 
 
 def read_profile(text: str) -> Profile:
     """Read what the guards compare."""
     words = read_words(text)
+    plain = fold_text(text, words.bag)
+    folded = words if plain == text else read_words(plain)
+    quantities = read_quantities(folded)
     return Profile(
         words=words,
-        quantities=read_quantities(words),
-        dates=read_dates(words),
+        quantities=quantities,
+        dates=read_dates(folded),
         negated=is_negated(words),
-        groups=read_groups(words),
-        names=read_names(words),
+        groups=read_groups(folded),
+        names=read_names(folded),
         code=read_code(text),
         quotes=read_quotes(text),
         language=read_language(words),
+        folded=folded,
+        sequence=read_sequence(folded, quantities),
     )
 
 
@@ -67,14 +86,68 @@ def find_conflict(a: str, b: str) -> str | None:
 def find_conflict_between(a: Profile, b: Profile) -> str | None:
     """The same for texts that were read before; the figures of ``a`` are named first."""
     return (
-        find_number_conflict(a.quantities, b.quantities)
+        _find_figure_conflict(a, b)
+        or find_clock_conflict(a.quantities.times, b.quantities.times, a.quantities.values, b.quantities.values)
         or find_date_conflict(a.dates, b.dates)
-        or find_negation_conflict(a=a.negated, b=b.negated)
-        or find_antonyms(a.words, b.words)
+        or _find_polarity_conflict(a, b)
         or find_group_conflict(a.groups, b.groups)
-        or find_code_conflict(a.code, b.code, a.words, b.words)
+        or _find_code_conflict(a, b)
         or find_quote_conflict(a.quotes, b.quotes, a.words.text, b.words.text)
         or find_name_conflict(a.names, b.names, a.words, b.words)
-        or find_swap(a.words, b.words)
+        or find_operator_conflict(a.words.text, b.words.text)
+        or _find_order_conflict(a, b)
         or find_language_conflict(a.language, b.language)
+        or _find_reason_conflict(a, b)
+        or find_substitution(a.sequence, b.sequence)
     )
+
+
+def _find_figure_conflict(a: Profile, b: Profile) -> str | None:
+    """A number that only one of two differently worded texts has is left to the pair model."""
+    one_sided = bool(a.quantities.values) != bool(b.quantities.values)
+    if one_sided and _overlap(a.sequence, b.sequence) < _LOOSE:
+        return None
+    return find_number_conflict(a.quantities, b.quantities)
+
+
+def _find_code_conflict(a: Profile, b: Profile) -> str | None:
+    if bool(a.code) != bool(b.code) and _overlap(a.sequence, b.sequence) < _LOOSE:
+        return None
+    return find_code_conflict(a.code, b.code, a.words, b.words)
+
+
+def _find_polarity_conflict(a: Profile, b: Profile) -> str | None:
+    """A negation and an opposite cancel each other: "not inactive" is "active"."""
+    if a.negated == b.negated:
+        return find_antonyms(a.words, b.words)
+    if _overlap(a.sequence, b.sequence) < _LOOSE or find_opposites(a.words, b.words) is not None:
+        return None
+    return find_negation_conflict(a=a.negated, b=b.negated)
+
+
+def _find_order_conflict(a: Profile, b: Profile) -> str | None:
+    """Exchanged arguments, unless an opposite exchanges them back: "A is bigger than B", "B is smaller than A"."""
+    if find_opposites(a.words, b.words) is not None:
+        return None
+    return find_swap(a.words, b.words) or find_role_swap(a.sequence, b.sequence)
+
+
+def _find_reason_conflict(a: Profile, b: Profile) -> str | None:
+    """Reason for "why" against a plain "what", "how many" against a plain "which"."""
+    for one, two, flip in ((a.sequence, b.sequence, False), (b.sequence, a.sequence, True)):
+        asked = one[0] if one[:1] == ("why",) else " ".join(one[:2]) if one[:2] in _AMOUNTS else ""
+        other = two[0] if two else ""
+        if (
+            asked
+            and other in ({"what", "which"} if asked == "why" else {"which"})
+            and _REASONS.isdisjoint(two)
+            and _overlap(one, two) >= _SIMILAR
+        ):
+            return f"asked differ: {other}, {asked}" if flip else f"asked differ: {asked}, {other}"
+    return None
+
+
+def _overlap(a: tuple[str, ...], b: tuple[str, ...]) -> float:
+    """Share of common words, from 0 to 1."""
+    one, two = set(a), set(b)
+    return len(one & two) / max(len(one | two), 1)

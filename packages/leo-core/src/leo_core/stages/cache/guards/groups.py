@@ -74,5 +74,7 @@ def _read_asked(tokens: tuple[str, ...]) -> str:
     if first in _ASKED:
         return "who" if first in {"whom", "whose"} else first
     if first == "how" and len(tokens) > 1 and tokens[1] in _HOW:
+        if tokens[1] in {"much", "long"} and (tokens[1] == "long" or tokens[2:3] == ("time",)):
+            return "how long"
         return f"how {tokens[1]}"
     return ""

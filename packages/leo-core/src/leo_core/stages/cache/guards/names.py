@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from leo_core.stages.cache.guards.units import UNITS
 from leo_core.stages.cache.guards.words import FUNCTION_WORDS, stem
 
 if TYPE_CHECKING:
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 __all__ = [
     "find_code_conflict",
     "find_name_conflict",
+    "find_operator_conflict",
     "find_quote_conflict",
     "read_code",
     "read_names",
@@ -39,6 +41,13 @@ _SAME_NAMES = {
     "kingdom": "uk", "american": "us", "americans": "us", "indians": "indian",
 }  # fmt: skip
 _ENDINGS = ("", "'s", "s", "n", "an", "ian", "ese", "ish")
+_DEMONYM = re.compile(r"(?:'s|s|n|an|ans|ian|ians|ese|ish|i|is|y|ic|ia|ium|e|land|lands|ch|tish|ns|erland)?")
+_STEM = 4
+_CALENDAR = frozenset(
+    """january february march april may june july august september october november december jan feb mar apr jun jul
+    aug sep sept oct nov dec monday tuesday wednesday thursday friday saturday sunday""".split()  # noqa: SIM905 - words read better as a text
+)
+_NOT_SHORT = frozenset({"uk", "us", "eu", "un", "uae", "ai", "it"})
 _TITLE_SHARE = 0.7
 
 
@@ -58,8 +67,10 @@ def read_names(words: Words) -> frozenset[str]:
     title = len(alphabetic) > 3 and capital >= _TITLE_SHARE * len(alphabetic)  # noqa: PLR2004
     found = set()
     for at, token in enumerate(cased):
-        acronym = len(token) > 1 and token[:-1].isupper()
-        if not token[0].isupper() or all_capitals or (lower[at] in FUNCTION_WORDS and not acronym):
+        acronym = len(token) > 1 and (token.isupper() or (len(token) > 2 and token[:-1].isupper()))  # noqa: PLR2004
+        if not token[0].isupper() or all_capitals or lower[at] in _CALENDAR or lower[at] in UNITS:
+            continue
+        if lower[at] in FUNCTION_WORDS and not acronym:
             continue
         inside = at not in words.starts or (at + 1 < len(cased) and cased[at + 1][0].isupper())
         if acronym or (inside and not title):
@@ -84,7 +95,22 @@ def read_code(text: str) -> frozenset[str]:
     if _MAYBE_CODE.search(text) is None:
         return frozenset()
     found = (next(group for group in match.groups() if group) for match in _CODE.finditer(text))
-    return frozenset(each for each in found if each.lower().rstrip(".") not in _ABBREVIATIONS)
+    return frozenset(each for each in found if each.lower().rstrip(".") not in _ABBREVIATIONS | UNITS.keys())
+
+
+_OPERATOR = re.compile(r"(?<![\w=<>!&|*/+%^~-])[=<>!&|*/+%^~-]{2,3}(?![\w=<>!&|*/+%^~-])|(?<=[\w)] )[%^&|*/](?= [\w(])")
+
+_SIGNS = frozenset("=<>!&|^~*/%+-")
+
+
+def find_operator_conflict(a: str, b: str) -> str | None:
+    """Reason in words when both texts hold operators, and not the same ones."""
+    if _SIGNS.isdisjoint(a) or _SIGNS.isdisjoint(b):
+        return None
+    left, right = set(_OPERATOR.findall(a)), set(_OPERATOR.findall(b))
+    if not left or not right or left == right:
+        return None
+    return f"operators differ: {' '.join(sorted(left))}, {' '.join(sorted(right))}"
 
 
 def find_code_conflict(a: frozenset[str], b: frozenset[str], words_a: Words, words_b: Words) -> str | None:
@@ -122,14 +148,38 @@ def _mentions(words: Words, name: str) -> bool:
     """Whether the word, its plural, or the people of the place so named occur: "Japan" and "Japanese"."""
     if any(name + ending in words.bag for ending in _ENDINGS):
         return True
-    return any(name.removesuffix(ending) in words.bag for ending in _ENDINGS[1:] if len(name) > len(ending) + 3)
+    if any(name.removesuffix(ending) in words.bag for ending in _ENDINGS[1:] if len(name) > len(ending) + 3):
+        return True
+    root = name[:_STEM]
+    return len(root) == _STEM and any(_is_of(name, word) for word in words.bag if word.startswith(root))
+
+
+def _is_of(name: str, word: str) -> bool:
+    """Whether both come from one place name: "Scotland" and "Scottish", "Germany" and "Germans"."""
+    size = next((at for at, (one, two) in enumerate(zip(name, word, strict=False)) if one != two), None)
+    size = min(len(name), len(word)) if size is None else size
+    return _DEMONYM.fullmatch(name, size) is not None and _DEMONYM.fullmatch(word, size) is not None
 
 
 def _abbreviates(names: set[str], words: Words) -> bool:
     """Whether one of the names is the initials of neighbouring words of the other text."""
     initials = "".join(token[0] for token in words.lower if token[0].isalpha())
     capitals = "".join(token[0].lower() for token in words.cased if token[0].isupper())
-    return any(len(name) > 1 and (name in capitals or (len(name) > 2 and name in initials)) for name in names)  # noqa: PLR2004
+    return any(
+        len(name) > 1 and (name in capitals or (len(name) > 2 and name in initials) or _is_code_of(name, words))  # noqa: PLR2004
+        for name in names
+    )
+
+
+def _is_code_of(name: str, words: Words) -> bool:
+    """Whether a two-letter code abbreviates a capitalised word: "OR" for "Oregon", "TX" for "Texas"."""
+    if len(name) != 2 or name in _NOT_SHORT:  # noqa: PLR2004
+        return False
+    return any(
+        word[0] == name[0] and name[1] in word[1:] and words.cased[at][0].isupper() and len(word) > 3  # noqa: PLR2004
+        for at, word in enumerate(words.lower)
+        if at
+    )
 
 
 def _spelled_out(identifier: str, words: Words) -> bool:

@@ -3,70 +3,45 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from leo_core.stages.cache.guards.clock import CLOCK
+from leo_core.stages.cache.guards.numerals import (
+    DECADES,
+    ORDINALS,
+    SCALES,
+    SMALL,
+    SUFFIXES,
+    TENS,
+    WORDS,
+    read_digits,
+    read_spelled,
+    scale,
+    write,
+)
+from leo_core.stages.cache.guards.units import SYMBOLS, UNITS
+
 if TYPE_CHECKING:
+    from leo_core.stages.cache.guards.units import Unit
     from leo_core.stages.cache.guards.words import Words
 
 __all__ = ["Quantities", "find_number_conflict", "read_quantities"]
 
-_SMALL = {
-    word: value
-    for value, word in enumerate(
-        """zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen
-    seventeen     eighteen nineteen""".split()  # noqa: SIM905 - words read better as a text
-    )
-}
-_TENS = {
-    word: 10 * (at + 2)
-    for at, word in enumerate(["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"])
-}
-_SCALES = {"hundred": 100, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
-_SUFFIXES = {"k": 10**3, "m": 10**6, "mm": 10**6, "bn": 10**9, "b": 10**9}
-_WORDS = {"dozen": 12, "half": 0.5, "quarter": 0.25, "twice": 2, "double": 2, "triple": 3, "once": 1, "thrice": 3}
-_ORDINALS = {
-    word: at + 2
-    for at, word in enumerate(
-        ["second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth", "eleventh", "twelfth"]
-    )
-}
+_PARTS = {"half": 2, "halves": 2, "third": 3, "thirds": 3, "quarter": 4, "quarters": 4, "fifth": 5, "fifths": 5}
+_PARTS |= {"tenth": 10, "tenths": 10, "eighth": 8, "eighths": 8, "sixth": 6, "sixths": 6, "fourths": 4}
 _ROMAN = {"ii": "2", "iii": "3", "iv": "4", "vi": "6", "vii": "7", "viii": "8", "ix": "9", "xi": "11", "xii": "12"}
 _TIME_NOUN_BEFORE = frozenset({"a", "per", "each", "every", "one"})
-
-_DIMENSIONS: dict[str, str] = {
-    "length": "km=km,kms,kilometer,kilometers,kilometre,kilometres cm=cm,centimeter,centimeters,centimetre,centimetres "
-    "mm=mm,millimeter,millimeters metre=meter,meters,metre,metres mile=mile,miles,mi inch=inch,inches "
-    "foot=foot,feet,ft yard=yard,yards",
-    "mass": "kg=kg,kgs,kilo,kilos,kilogram,kilograms gram=gram,grams mg=mg,milligram,milligrams lb=lb,lbs,pound,pounds "
-    "ounce=oz,ounce,ounces ton=ton,tons tonne=tonne,tonnes mcg=mcg,microgram,micrograms",
-    "volume": "litre=liter,liters,litre,litres ml=ml,milliliter,milliliters gallon=gallon,gallons cup=cup,cups "
-    "pint=pint,pints quart=quart,quarts tablespoon=tablespoon,tablespoons,tbsp teaspoon=teaspoon,teaspoons,tsp",
-    "time": "second=seconds,secs,sec minute=minute,minutes,min,mins hour=hour,hours,hr,hrs,hourly day=day,days,daily "
-    "week=week,weeks,weekly month=month,months,monthly year=year,years,yearly,annual,annually,yr,yrs "
-    "decade=decade,decades century=century,centuries ms=ms,millisecond,milliseconds",
-    "temperature": "celsius=celsius,centigrade fahrenheit=fahrenheit kelvin=kelvin",
-    "data": "bit=bit,bits byte=byte,bytes kb=kb,kilobyte,kilobytes mb=mb,megabyte,megabytes gb=gb,gigabyte,gigabytes "
-    "tb=tb,terabyte,terabytes",
-    "currency": "usd=$,usd,dollar,dollars,bucks eur=€,eur,euro,euros gbp=£,gbp,sterling yen=¥,yen,jpy "
-    "inr=₹,rupee,rupees,inr "
-    "cent=cent,cents chf=chf,franc,francs yuan=yuan,rmb bitcoin=bitcoin,btc ether=ethereum,eth",
-    "share": "percent=%,percent,percentage",
-    "energy": "watt=watt,watts kw=kw,kilowatt,kilowatts kwh=kwh joule=joule,joules calorie=calorie,calories,kcal",
-    "speed": "mph=mph kmh=kmh,kph knot=knots",
-    "angle": "degree=degree,degrees,° radian=radian,radians",
-}
-_AFTER_NUMBER_ONLY = {
-    "km": "km", "m": "metre", "g": "gram", "s": "second", "h": "hour", "d": "day", "w": "watt", "c": "celsius",
-    "f": "fahrenheit", "l": "litre", "yo": "year", "am": "am", "pm": "pm", "v": "volt",
-}  # fmt: skip
-_UNITS: dict[str, tuple[str, str]] = {
-    word: (dimension, group.split("=")[0])
-    for dimension, groups in _DIMENSIONS.items()
-    for group in groups.split()
-    for word in group.split("=")[1].split(",")
-}
+_ONE_BEFORE = frozenset({"a", "an", "per", "each", "every", "square", "single"})
+_PAIRS = frozenset({"both", "pair", "couple", "either", "neither", "twin"})
+_NUMBER_STARTS = frozenset({*SMALL, *TENS, *WORDS, *ORDINALS, *SCALES, *DECADES, "half", "quarter", "first"})
+_TELLING = _NUMBER_STARTS | UNITS.keys() | _ROMAN.keys() | _PAIRS
+_DIGIT = re.compile(r"\d")
+_CLOSE = 1e-6
+_POUNDS = frozenset({"lb", "gbp"})
 
 
+@dataclass(slots=True, kw_only=True)
 class Quantities:
     """What a text says in figures.
 
@@ -74,17 +49,19 @@ class Quantities:
         values: The numbers, as canonical text.
         measured: Numbers with the unit that follows (or the currency sign before) them.
         units: Units by dimension.
-        has_one: Whether the word "one" occurs, which may or may not be a number.
+        spare: Numbers that a word implies without being one: "one", "first", "an hour", "both".
+        spans: Start, end and value of every number among the tokens.
+        sizes: What a measured number is in the base unit of its dimension.
+        times: Folded times of day.
     """
 
-    __slots__ = ("has_one", "measured", "units", "values")
-
-    def __init__(self) -> None:
-        """Nothing found yet."""
-        self.values: set[str] = set()
-        self.measured: dict[str, set[str]] = {}
-        self.units: dict[str, set[str]] = {}
-        self.has_one = False
+    values: set[str] = field(default_factory=set)
+    measured: dict[str, set[str]] = field(default_factory=dict)
+    units: dict[str, set[str]] = field(default_factory=dict)
+    spare: set[str] = field(default_factory=set)
+    spans: list[tuple[int, int, str]] = field(default_factory=list)
+    sizes: dict[str, tuple[str, float]] = field(default_factory=dict)
+    times: frozenset[str] = frozenset()
 
 
 def read_quantities(words: Words) -> Quantities:
@@ -93,24 +70,27 @@ def read_quantities(words: Words) -> Quantities:
     if words.bag.isdisjoint(_TELLING) and not _DIGIT.search(words.text):
         return found
     tokens = words.lower
+    if CLOCK in words.text:
+        found.times = frozenset(token for token in tokens if token[0] == CLOCK)
+        found.spare.update(token.lstrip(f"{CLOCK}?").split(":")[0] for token in found.times if token.endswith(":00"))
     at, size = 0, len(tokens)
     while at < size:
         token = tokens[at]
-        unit = _UNITS.get(token)
+        unit = UNITS.get(token)
         if unit is not None:
-            found.units.setdefault(unit[0], set()).add(unit[1])
+            found.units.setdefault(unit.dimension, set()).add(unit.name)
+            if at and tokens[at - 1] in _ONE_BEFORE:
+                found.spare.add("1")
+        elif token in _PAIRS:
+            found.spare.add("2")
         elif token[0].isdigit() or token in _NUMBER_STARTS:
-            at = _read_number(tokens, at, found)
+            at = _read_number(words, at, found)
             continue
         elif token in _ROMAN and words.cased[at].isupper():
             found.values.add(_ROMAN[token])
+            found.spans.append((at, at + 1, _ROMAN[token]))
         at += 1
     return found
-
-
-_NUMBER_STARTS = frozenset({*_SMALL, *_TENS, *_WORDS, *_ORDINALS, *_SCALES})
-_TELLING = _NUMBER_STARTS | _UNITS.keys() | _ROMAN.keys()
-_DIGIT = re.compile(r"\d")
 
 
 def find_number_conflict(a: Quantities, b: Quantities) -> str | None:
@@ -118,102 +98,153 @@ def find_number_conflict(a: Quantities, b: Quantities) -> str | None:
     left, right = a.values, b.values
     if left != right:
         extra, missing = left - right, right - left
-        spare = {"1"} if (not missing and b.has_one) or (not extra and a.has_one) else set()
-        if (extra | missing) - spare:
+        if extra and missing and _same_sizes(extra, missing, a, b):
+            return None
+        if extra - b.spare or missing - a.spare:
             return f"numbers differ: {_show(left)}, {_show(right)}"
     for value, units in a.measured.items():
         others = b.measured.get(value)
-        if others and units.isdisjoint(others):
+        if others and units.isdisjoint(others) and not units | others >= _POUNDS:
             return f"units differ: {value} {_show(units)}, {value} {_show(others)}"
     for dimension, units in a.units.items():
         others = b.units.get(dimension)
-        if others and units != others:
+        if others and units - others and others - units:
             return f"units differ: {_show(units)}, {_show(others)}"
     return None
 
 
-def _read_number(tokens: tuple[str, ...], at: int, found: Quantities) -> int:
+def _same_sizes(extra: set[str], missing: set[str], a: Quantities, b: Quantities) -> bool:
+    """Whether the unmatched numbers are the same quantities in other units: 90 minutes, 1.5 hours."""
+    ours, theirs = ([side.sizes.get(value) for value in each] for side, each in ((a, extra), (b, missing)))
+    if None in ours or None in theirs:
+        return False
+    pairs = sorted(filter(None, ours)), sorted(filter(None, theirs))
+    if len(pairs[0]) != len(pairs[1]):
+        return False
+    return all(
+        one[0] == two[0] and abs(one[1] - two[1]) <= _CLOSE * max(one[1], two[1])
+        for one, two in zip(*pairs, strict=True)
+    )
+
+
+def _read_number(words: Words, at: int, found: Quantities) -> int:
     """Read the number at ``at``; returns the position after it."""
-    start, token = at, tokens[at]
+    tokens, start = words.lower, at
+    token = tokens[at]
     if token[0].isdigit():
-        value, at = _digits(token), at + 1
-        if at < len(tokens) and tokens[at] in _SUFFIXES and "." not in value[-2:]:
-            value, at = _scaled(value, _SUFFIXES[tokens[at]]), at + 1
-        elif at < len(tokens) and tokens[at] in _SCALES:
-            value, at = _scaled(value, _SCALES[tokens[at]]), at + 1
-    elif token in _ORDINALS:
-        if token == "second" and start and tokens[start - 1] in _TIME_NOUN_BEFORE:  # noqa: S105 - no password: a token of text
+        value, at = _read_digits(tokens, at)
+    elif token in DECADES:
+        value, at = DECADES[token], at + 1
+    elif token in {"half", "quarter"}:
+        return _read_part(words, at, found)
+    elif token in ORDINALS:
+        if (
+            token == "second"  # noqa: S105 - no password: a token of text
+            and start
+            and (tokens[start - 1] in _TIME_NOUN_BEFORE or tokens[start - 1][-1].isdigit() or tokens[start - 1] in TENS)
+        ):
             found.units.setdefault("time", set()).add("second")
             return at + 1
-        value, at = str(_ORDINALS[token]), at + 1
-    elif token in _WORDS:
-        value, at = _text(_WORDS[token]), at + 1
+        value, at = str(ORDINALS[token]), at + 1
+    elif token in WORDS:
+        value, at = str(WORDS[token]), at + 1
+    elif token == "first":  # noqa: S105 - no password: a token of text
+        found.spare.add("1")
+        return at + 1
     else:
-        value, at = _spelled(tokens, at)
-        if value == "1" and at == start + 1 and token == "one":  # noqa: S105 - no password: a token of text
-            found.has_one = True
+        value, at = read_spelled(tokens, at)
+        if value == "1" and at == start + 1 and token == "one" and _fraction(tokens, at, value)[1] == at:  # noqa: S105 - no password: a token of text
+            found.spare.add("1")
+            found.spans.append((start, at, "1"))
             return at
+    value, at = _fraction(tokens, at, value)
+    _measure(words, start, at, value, found)
     found.values.add(value)
-    _measure(tokens, start, at, value, found)
+    found.spans.append((start, at, value))
     return at
 
 
-def _measure(tokens: tuple[str, ...], start: int, end: int, value: str, found: Quantities) -> None:
+def _read_part(words: Words, at: int, found: Quantities) -> int:
+    """Read "half an hour" or "a quarter of": a number only before a unit or "of"."""
+    tokens = words.lower
+    if (
+        at > 3  # noqa: PLR2004
+        and tokens[at - 2 : at] == ("and", "a")
+        and tokens[at - 3] in UNITS
+        and tokens[at - 4] in {"a", "an", "one"}
+    ):
+        value = "1.5" if tokens[at] == "half" else "1.25"
+        unit = UNITS[tokens[at - 3]]
+        _add_measure(value, unit, (), found)
+        found.values.add(value)
+        found.spans.append((at, at + 1, value))
+        return at + 1
+    after = at + 1
+    while after < len(tokens) and tokens[after] in {"a", "an", "of", "the"}:
+        after += 1
+    if after < len(tokens) and (tokens[after] in UNITS or tokens[after] in SCALES):
+        value = "0.5" if tokens[at] == "half" else "0.25"
+        if tokens[after] in SCALES:
+            value, after = scale(value, SCALES[tokens[after]]), after + 1
+        _measure(words, at, after, value, found)
+        found.values.add(value)
+        found.spans.append((at, after, value))
+        return after
+    if tokens[at] == "half" or after > at + 1:
+        value = "0.5" if tokens[at] == "half" else "0.25"
+        found.values.add(value)
+        found.spans.append((at, at + 1, value))
+    return at + 1
+
+
+def _read_digits(tokens: tuple[str, ...], at: int) -> tuple[str, int]:
+    value, at = read_digits(tokens[at]), at + 1
+    after = tokens[at] if at < len(tokens) else ""
+    if after in SCALES:
+        return scale(value, SCALES[after]), at + 1
+    if after in SUFFIXES and (after != "m" or not tokens[at + 1 : at + 2] or tokens[at + 1] not in _LENGTHS):
+        return scale(value, SUFFIXES[after]), at + 1
+    return value, at
+
+
+_LENGTHS = frozenset(
+    {"long", "tall", "wide", "high", "deep", "pool", "away", "sprint", "race", "run", "above", "below"}
+)
+
+
+def _fraction(tokens: tuple[str, ...], at: int, value: str) -> tuple[str, int]:
+    """Read "and a half" or "thirds" after a number; "one third"."""
+    following = tokens[at : at + 3]
+    if following[:2] in {("and", "a"), ("and", "one")} and following[2:3] and following[2] in {"half", "quarter"}:
+        more = float(value) + (0.5 if following[2] == "half" else 0.25)
+        after = tokens[at + 3] if at + 3 < len(tokens) else ""
+        return (scale(str(more), SCALES[after]), at + 4) if after in SCALES else (write(more), at + 3)
+    if len(following) > 0 and following[0] in _PARTS and value.isdigit() and 1 <= int(value) < _PARTS[following[0]]:
+        return write(round(int(value) / _PARTS[following[0]], 6)), at + 1
+    return value, at
+
+
+def _measure(words: Words, start: int, end: int, value: str, found: Quantities) -> None:
+    tokens = words.lower
     after = tokens[end] if end < len(tokens) else ""
     before = tokens[start - 1] if start else ""
-    unit = _UNITS.get(after)
-    name = unit[1] if unit else _AFTER_NUMBER_ONLY.get(after)
-    if name is None and before in "$€£¥₹" and before:
-        name = _UNITS[before][1]
-    if name is not None:
-        found.measured.setdefault(value, set()).add(name)
+    unit = UNITS.get(after if after != "second" else "seconds")
+    symbol = words.cased[end] if after else ""
+    if symbol in SYMBOLS and (unit is None or symbol[1:].lower() not in {"b", ""}):
+        unit = SYMBOLS[symbol]
+    if unit is None and before and before in UNITS and UNITS[before].dimension == "currency":
+        unit = UNITS[before]
+    if unit is not None:
+        _add_measure(value, unit, tokens[end + 1 : end + 4], found)
 
 
-def _spelled(tokens: tuple[str, ...], at: int) -> tuple[str, int]:
-    """A number in words from ``at`` on: "two hundred and five thousand"."""
-    total, current = 0, 0
-    while at < len(tokens):
-        token = tokens[at]
-        if token in _SMALL:
-            current += _SMALL[token]
-        elif token in _TENS:
-            current += _TENS[token]
-        elif token == "hundred":  # noqa: S105 - no password: a token of text
-            current = max(current, 1) * 100
-        elif token in _SCALES:
-            total, current = total + max(current, 1) * _SCALES[token], 0
-        elif token != "and" or not (total or current >= 100) or not _continues(tokens, at + 1):  # noqa: S105, PLR2004
-            break
-        at += 1
-        if token in _SMALL and not (at < len(tokens) and tokens[at] in _SCALES):
-            break
-    return str(total + current), at
-
-
-def _continues(tokens: tuple[str, ...], at: int) -> bool:
-    return at < len(tokens) and (tokens[at] in _SMALL or tokens[at] in _TENS)
-
-
-def _digits(token: str) -> str:
-    plain = token.rstrip("stndrh") if token[-1].isalpha() else token
-    if "," in plain and all(len(group) == 3 for group in plain.split(",")[1:]):  # noqa: PLR2004
-        plain = plain.replace(",", "")
-    if plain.count(".") == 1 and plain.replace(".", "").isdigit():
-        whole, fraction = plain.split(".")
-        fraction = fraction.rstrip("0")
-        return f"{int(whole)}.{fraction}" if fraction else str(int(whole)) if len(whole) < 18 else whole  # noqa: PLR2004
-    return plain.lstrip("0") or "0" if plain.isdigit() else plain
-
-
-def _scaled(value: str, scale: int) -> str:
-    try:
-        return _text(float(value) * scale)
-    except ValueError:
-        return f"{value}x{scale}"
-
-
-def _text(value: float) -> str:
-    return str(int(value)) if value == int(value) else repr(value)
+def _add_measure(value: str, unit: Unit, rest: tuple[str, ...], found: Quantities) -> None:
+    found.measured.setdefault(value, set()).add(unit.name)
+    if unit.size:
+        amount = float(value) if value.replace(".", "", 1).isdigit() else 0.0
+        if rest == ("and", "a", "half"):
+            amount += 0.5
+        found.sizes[value] = (unit.dimension, amount * unit.size)
 
 
 def _show(values: set[str]) -> str:

@@ -1,32 +1,148 @@
-"""Arguments must not be swapped: "from A to B" is not "from B to A"."""
+"""Arguments must not be swapped: "from A to B" is not "from B to A"; a passive or a converse swaps them back."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from leo_core.stages.cache.guards.lexicon import AUXILIARIES, FREE
 from leo_core.stages.cache.guards.words import FUNCTION_WORDS, stem
 
 if TYPE_CHECKING:
     from leo_core.stages.cache.guards.words import Words
 
-__all__ = ["find_swap"]
+__all__ = ["find_role_swap", "find_swap", "is_converse"]
 
 _CONNECTORS = frozenset(
     """to into than from by before after over cause causes beat beats defeat defeated eat eats convert as for of in on
     with affect affects influence influenced against follow follows precede contain contains owe owes pay""".split()  # noqa: SIM905 - words read better as a text
 )
+_LOOSE = frozenset({"of", "in", "on", "for", "with", "as", "by"})
 _SYMMETRIC = frozenset({"vs", "versus", "or", "and", "between", "difference", "both", "compare", "with"})
+_MUTUAL = frozenset(
+    """vs versus or and between differenc both compar comparison marry married marri differ same similar common sibl
+    meet distanc sum product multipl plus averag near equal cousin friend border together & either neither
+    among altogether relat relation""".split()  # noqa: SIM905 - words read better as a text
+)
+_CONVERSE_VERBS = frozenset(
+    """give get receive lend borrow buy sell teach learn before after above below over under parent child teacher
+    student employer employee import export win lose send precede follow lead host guest""".split()  # noqa: SIM905 - words read better as a text
+)
+_ASKED = frozenset({"who", "whom", "which", "what"})
+_DO = frozenset({"did", "do", "does"})
 _REACH = 6
+_LONGEST = 14
 
 
 def find_swap(a: Words, b: Words) -> str | None:
     """Reason in words when two shared words change sides around a shared connector."""
     shared = a.bag & b.bag & _CONNECTORS
-    for connector in sorted(shared - _SYMMETRIC):
+    for connector in sorted(shared - _SYMMETRIC - _LOOSE):
         found = _find_swap_around(connector, a.lower, b.lower)
-        if found is not None:
+        if found is not None and ("by" in a.bag) == ("by" in b.bag) and _MUTUAL.isdisjoint(a.bag | b.bag):
             return f"arguments swapped: {found[0]} and {found[1]}"
-    return _find_reversal(a, b)
+    return None
+
+
+def find_role_swap(a: tuple[str, ...], b: tuple[str, ...]) -> str | None:
+    """Reason in words when two parts of one wording change places, or agent and patient do across the voices."""
+    if a == b:
+        return None
+    if ("by" in a) != ("by" in b):
+        passive, active = (a, b) if "by" in a else (b, a)
+        return _compare_voices(passive, active)
+    asked = _compare_asked(a, b) or _compare_asked(b, a)
+    if asked is not None:
+        return asked
+    if len(a) != len(b) or sorted(a) != sorted(b):
+        return None
+    start = next(at for at in range(len(a)) if a[at] != b[at])
+    end = next(at for at in range(1, len(a) + 1) if a[-at] != b[-at]) - 1
+    left, right = a[start : len(a) - end], b[start : len(b) - end]
+    if len(left) > _LONGEST:
+        return None
+    return _find_exchange(left, right, a)
+
+
+def is_converse(a: Words, b: Words, word_a: str, word_b: str) -> bool:
+    """Whether opposites with exchanged arguments say the same: "A is bigger than B", "B is smaller than A"."""
+    if not (_is_relation(word_a, a) and _is_relation(word_b, b)):
+        return False
+    before_a, after_a = _around(word_a, a)
+    before_b, after_b = _around(word_b, b)
+    return bool((before_a & after_b) - after_a and (after_a & before_b) - before_a) or bool(
+        "than" not in a.bag and len(before_a & after_b) and len(after_a) and not before_b & before_a
+    )
+
+
+def _is_relation(word: str, words: Words) -> bool:
+    return word in _CONVERSE_VERBS or stem(word) in _CONVERSE_VERBS or "than" in words.bag
+
+
+def _around(word: str, words: Words) -> tuple[set[str], set[str]]:
+    tokens = words.lower
+    at = next((at for at, token in enumerate(tokens) if word in {token, stem(token)}), 0)
+    return {stem(each) for each in tokens[:at] if _counts(each)}, {stem(each) for each in tokens[at:] if _counts(each)}
+
+
+def _find_exchange(left: tuple[str, ...], right: tuple[str, ...], whole: tuple[str, ...]) -> str | None:
+    """``X M Y`` against ``Y M X``."""
+    size = len(left)
+    for first in range(1, size):
+        if right[size - first :] != left[:first]:
+            continue
+        for second in range(1, size - first + 1):
+            if right[:second] != left[size - second :] or left[first : size - second] != right[second : size - first]:
+                continue
+            one, two, middle = left[:first], left[size - second :], left[first : size - second]
+            if (
+                FREE.issuperset(one)
+                or FREE.issuperset(two)
+                or _is_question(one)
+                or _is_question(two)
+                or not _MUTUAL.isdisjoint(whole)
+            ):
+                return None
+            if not middle and (len(one) > 1 or len(two) > 1):
+                return None
+            return f"arguments swapped: {' '.join(one)} and {' '.join(two)}"
+    return None
+
+
+def _is_question(part: tuple[str, ...]) -> bool:
+    """Whether the part is what is asked for, which may stand first or last: "how many rupees"."""
+    return part[0] in {"how", "what", "which", "when", "where", "who"}
+
+
+def _compare_asked(a: tuple[str, ...], b: tuple[str, ...]) -> str | None:
+    """The asked is the object in ``a`` ("who did Ann call") and the subject in ``b`` ("who called Ann")."""
+    if a[:1] != b[:1] or a[0] not in _ASKED or _DO.isdisjoint(a) or not _DO.isdisjoint(b):
+        return None
+    at = next(at for at, each in enumerate(a) if each in _DO)
+    rest = a[at + 1 :]
+    for cut in range(1, len(rest)):
+        subject, verb = rest[:cut], rest[cut]
+        if b[:at] != a[:at] or b[at : at + 1] != (verb,) or b[at + 1 :] != subject + rest[cut + 1 :]:
+            continue
+        return f"arguments swapped: {a[0]} and {' '.join(subject)}"
+    return None
+
+
+def _compare_voices(passive: tuple[str, ...], active: tuple[str, ...]) -> str | None:
+    """Agent and patient of the verb before "by", against the words around the same verb in the active."""
+    at = passive.index("by")
+    if at < 2 or at + 1 >= len(passive) or passive[at - 1] not in active or passive[at - 1] == "is":  # noqa: PLR2004
+        return None
+    verb = passive[at - 1]
+    if not {"is", "are", "was", "were", "been", "be", "got", "being"}.intersection(passive[: at - 1]):
+        return None
+    agent, patient = passive[at + 1], passive[at - 2]
+    place = active.index(verb)
+    before, after = set(active[max(0, place - 3) : place]), set(active[place + 1 : place + 4])
+    if (patient in before and agent in after) and not (agent in before or patient in after):
+        return f"arguments swapped: {patient} and {agent}"
+    if patient in AUXILIARIES and agent in after and agent not in before:
+        return f"arguments swapped: agent and patient of {verb}"
+    return None
 
 
 def _find_swap_around(connector: str, a: tuple[str, ...], b: tuple[str, ...]) -> tuple[str, str] | None:
@@ -48,26 +164,6 @@ def _sides(connector: str, tokens: tuple[str, ...]) -> list[tuple[set[str], set[
             before, after = tokens[max(0, at - _REACH) : at], tokens[at + 1 : at + 1 + _REACH]
             found.append(({each for each in before if _counts(each)}, {each for each in after if _counts(each)}))
     return found
-
-
-def _find_reversal(a: Words, b: Words) -> str | None:
-    """The same content words, with the outer two of three exchanged: "dogs chase cats", "cats chase dogs"."""
-    if not _SYMMETRIC.isdisjoint(a.bag) or not _SYMMETRIC.isdisjoint(b.bag):
-        return None
-    first = [stem(token) for token in a.lower if _counts(token)]
-    second = [stem(token) for token in b.lower if _counts(token)]
-    if first == second or len(first) < 3 or sorted(first) != sorted(second):  # noqa: PLR2004
-        return None
-    place = {word: at for at, word in enumerate(second)}
-    if len(place) < len(second):
-        return None
-    order = [place[word] for word in first]
-    for middle in range(1, len(order) - 1):
-        left = [at for at in range(middle) if order[at] > order[middle]]
-        right = [at for at in range(middle + 1, len(order)) if order[at] < order[middle]]
-        if left and right:
-            return f"arguments swapped: {first[left[0]]} and {first[right[-1]]}"
-    return None
 
 
 def _counts(token: str) -> bool:

@@ -4,18 +4,27 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from leo_core.stages.cache.guards.order import is_converse
 from leo_core.stages.cache.guards.words import stem
 
 if TYPE_CHECKING:
     from leo_core.stages.cache.guards.words import Words
 
-__all__ = ["find_antonyms", "find_negation_conflict", "is_negated"]
+__all__ = ["find_antonyms", "find_negation_conflict", "find_opposites", "is_negated"]
 
 _NEGATORS = frozenset(
     """not no never without none nobody nothing nowhere neither nor cannot cant dont wont doesnt didnt isnt arent wasnt
-    werent shouldnt couldnt wouldnt havent hasnt hadnt aint non hardly barely""".split()  # noqa: SIM905 - words read better as a text
+    werent shouldnt couldnt wouldnt havent hasnt hadnt aint non hardly barely lack lacks lacking unless""".split()  # noqa: SIM905 - words read better as a text
 )
-_IDIOMS = (("or", "not"), ("not", "only"), ("no", "matter"), ("why", "not"), ("no", "doubt"), ("not", "just"))
+_IDIOMS = (
+    ("or", "not"),
+    ("not", "only"),
+    ("no", "matter"),
+    ("why", "not"),
+    ("no", "doubt"),
+    ("not", "just"),
+    ("nothing", "but"),
+)
 
 _PAIRS = """
 safe:unsafe,dangerous,hazardous,risky legal:illegal,unlawful possible:impossible
@@ -65,6 +74,7 @@ tight:loose rough:smooth sharp:blunt,dull brave:cowardly generous:selfish,stingy
 give:take,receive win:lose gained:lost optional:mandatory,required,compulsory voluntary:mandatory,compulsory free:paid
 prepaid:postpaid fixed:variable,floating long-term:short-term active:inactive,passive passive:active bull:bear
 bullish:bearish sell:buy dry:wet cause:cure,prevent treat:cause encourage:discourage agree:disagree trust:distrust
+expensive:cheaper,cheapest cheap:dearer
 respect:disrespect agree:refuse proceed:cancel continue:stop,cancel confirm:cancel
 """
 _EXCEPTIONS = frozenset({"able", "side", "form", "vest", "come", "tend", "press", "port", "pose", "valuable", "less"})
@@ -101,6 +111,14 @@ def find_negation_conflict(*, a: bool, b: bool) -> str | None:
 
 def find_antonyms(a: Words, b: Words) -> str | None:
     """Reason in words when one text has a word where the other has its opposite."""
+    found = find_opposites(a, b)
+    if found is None or is_converse(a, b, *found):
+        return None
+    return f"opposites: {found[0]}, {found[1]}"
+
+
+def find_opposites(a: Words, b: Words) -> tuple[str, str] | None:
+    """A word of each text that is the opposite of the other."""
     only_a, only_b = a.bag - b.bag, b.bag - a.bag
     if not only_a or not only_b:
         return None
@@ -113,11 +131,11 @@ def find_antonyms(a: Words, b: Words) -> str | None:
         if not found and root not in b.stems:
             found = opposites & {stem(other) for other in only_b} - a.stems
         if found:
-            return f"opposites: {word}, {min(found)}"
+            return word, min(found)
     return _find_prefixed(only_a, only_b)
 
 
-def _find_prefixed(only_a: frozenset[str], only_b: frozenset[str]) -> str | None:
+def _find_prefixed(only_a: frozenset[str], only_b: frozenset[str]) -> tuple[str, str] | None:
     """Opposites by prefix: "connected" and "disconnected"."""
     for longer, shorter, a_first in ((only_a, only_b, False), (only_b, only_a, True)):
         for word in longer:
@@ -128,7 +146,7 @@ def _find_prefixed(only_a: frozenset[str], only_b: frozenset[str]) -> str | None
                 if len(root) < _SHORTEST_ROOT or root == word or root not in shorter:
                     continue
                 if root not in _EXCEPTIONS or (root == "able" and prefix == "un"):
-                    return f"opposites: {root}, {word}" if a_first else f"opposites: {word}, {root}"
+                    return (root, word) if a_first else (word, root)
     return None
 
 

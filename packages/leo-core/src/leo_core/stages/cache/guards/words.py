@@ -8,10 +8,11 @@ from dataclasses import dataclass
 __all__ = ["FUNCTION_WORDS", "Words", "read_words", "stem"]
 
 _TOKEN = re.compile(
-    r"\d+(?:[.,:/]\d+)*(?:st|nd|rd|th)?(?![^\W\d_])"
+    r"\d+(?:[.,:/]\d+)*(?:st|nd|rd|th)?(?![^\W_])"
     r"|\d+(?:[.,]\d+)*"
     r"|[^\W\d_]+(?:['’][^\W\d_]+)*"
-    r"|[%$€£¥₹°+#&]"
+    r"|⌚\??\d+:\d\d"
+    r"|[%$€£¥₹°+#&₺₽₩₪₫‰²]"
     r"|(?<![.!?:;])[.!?:;]+(?=\s|$)"
 )
 _SHORT = 3
@@ -72,7 +73,7 @@ def read_words(text: str) -> Words:
 def stem(word: str) -> str:
     """A word without its commonest English endings; crude on purpose, used for equality only."""
     size = len(word)
-    if size <= _SHORT or not word.isalpha():
+    if size <= _SHORT or word[-1] not in "gdsye" or not word.isalpha():
         return word
     if word.endswith("ies"):
         return word[:-3] + "y"

@@ -1,0 +1,118 @@
+"""What a user would write with NumPy instead of a kernel: whole-array expressions, no loop over elements."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    Floats = npt.NDArray[np.float64]
+    Integers = npt.NDArray[np.int64]
+
+__all__ = [
+    "find_geometric_median",
+    "fit_accuracies",
+    "huber_cost",
+    "learn_item",
+    "measure_distances",
+    "measure_largest_share",
+    "move_centre",
+    "solve_consensus",
+]
+
+
+def measure_distances(centres: npt.NDArray[np.float32], vector: npt.NDArray[np.float32]) -> Floats:
+    """Distances (k,) of a vector (d,) to centres (k, d)."""
+    gaps = centres.astype(np.float64) - vector.astype(np.float64)
+    distances: Floats = np.sqrt((gaps * gaps).sum(axis=1))
+    return distances
+
+
+def move_centre(centre: npt.NDArray[np.float32], vector: npt.NDArray[np.float32], rate: float) -> Any:
+    """The centre (d,) moved towards the vector (d,), at length 1."""
+    moved = (1.0 - rate) * centre.astype(np.float64) + rate * vector.astype(np.float64)
+    return (moved / np.linalg.norm(moved)).astype(np.float32)
+
+
+def huber_cost(points: Floats, weights: Floats, kappa: float, centre: Floats) -> float:
+    """Σ α_i H_κ(‖x_i - w‖)."""
+    distances = np.linalg.norm(points - centre, axis=1)
+    return float(weights @ np.where(distances <= kappa, distances**2 / 2, kappa * (distances - kappa / 2)))
+
+
+def solve_consensus(points: Floats, weights: Floats, kappa: float, tolerance: float, max_iterations: int) -> float:
+    """Optimum of the group-Huber problem by iteratively reweighted least squares (m, d), (m,)."""
+    centre = weights @ points / weights.sum()
+    for _ in range(max_iterations):
+        pulls = weights * np.minimum(1.0, kappa / np.maximum(np.linalg.norm(points - centre, axis=1), 1e-300))
+        fresh = pulls @ points / pulls.sum()
+        moved = float(np.linalg.norm(fresh - centre))
+        centre = fresh
+        if moved <= tolerance:
+            break
+    return huber_cost(points, weights, kappa, centre)
+
+
+def find_geometric_median(points: Floats, weights: Floats, tolerance: float, max_iterations: int) -> Floats:
+    """Weiszfeld's iteration (m, d), (m,) -> (d,)."""
+    centre = weights @ points / weights.sum()
+    for _ in range(max_iterations):
+        pulls = weights / np.maximum(np.linalg.norm(points - centre, axis=1), 1e-12)
+        fresh = pulls @ points / pulls.sum()
+        moved = float(np.linalg.norm(fresh - centre))
+        centre = fresh
+        if moved <= tolerance:
+            break
+    return centre
+
+
+def fit_accuracies(
+    answers: Integers, choices: Integers, right: float, wrong: float, tolerance: float, max_iterations: int
+) -> Floats:
+    """Accuracies (m,) of the one-coin model by EM, over all items (n, m) at once."""
+    given = answers >= 0
+    same = (answers[:, :, None] == answers[:, None, :]) & given[:, :, None] & given[:, None, :]
+    leads = given & ~np.tril(same, -1).any(axis=2)
+    unnamed = np.maximum(0, choices - leads.sum(axis=1))
+    accuracy = np.full(answers.shape[1], right / (right + wrong))
+    for _ in range(max_iterations):
+        logits = np.log(accuracy * (choices[:, None] - 1) / (1 - accuracy))
+        votes = (same * logits[:, None, :]).sum(axis=2)
+        best = np.maximum(0.0, np.where(given, votes, 0.0).max(axis=1))
+        powers = np.exp(votes - best[:, None])
+        total = (powers * leads).sum(axis=1) + unnamed * np.exp(-best)
+        posterior = np.where(given, powers / total[:, None], 0.0)
+        fresh = (posterior.sum(axis=0) + right) / (given.sum(axis=0) + right + wrong)
+        moved = float(np.abs(fresh - accuracy).max())
+        accuracy = fresh
+        if moved <= tolerance:
+            break
+    return accuracy
+
+
+def learn_item(answers: Integers, choices: int, right: Floats, wrong: Floats, forgetting: float) -> Floats:
+    """Posterior (m,) of one item's answers under the counts (m,), which change in place."""
+    accuracy = right / (right + wrong)
+    given = answers >= 0
+    same = (answers[:, None] == answers[None, :]) & given[None, :] & given[:, None]
+    votes = same @ np.log(accuracy * (choices - 1) / (1 - accuracy))
+    best = max(0.0, float(votes[given].max(initial=0.0)))
+    leads = given & ~np.tril(same, -1).any(axis=1)
+    powers = np.exp(votes - best)
+    total = float(powers[leads].sum()) + max(0, choices - int(leads.sum())) * float(np.exp(-best))
+    posterior: Floats = np.where(given, powers / total, 0.0)
+    right[given] = forgetting * right[given] + posterior[given]
+    wrong[given] = forgetting * wrong[given] + 1 - posterior[given]
+    return posterior
+
+
+def measure_largest_share(points: Floats, directions: Floats, bins: int) -> float:
+    """Largest share of points (n, p) in one of equal bins, over directions (k, p)."""
+    places = points @ directions.T
+    low = places.min(axis=0)
+    boxes = np.minimum(bins - 1, ((places - low) / (places.max(axis=0) - low) * bins).astype(np.int64))
+    counts = np.bincount((boxes + bins * np.arange(len(directions))).ravel(), minlength=bins * len(directions))
+    return float(counts.max() / len(points))

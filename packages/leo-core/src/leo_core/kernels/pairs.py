@@ -1,0 +1,134 @@
+"""Two questions compared word by word, and the trees that weigh the comparison."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from leo_core.kernels._compile import kernel
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    Floats = npt.NDArray[np.float64]
+    Rows = npt.NDArray[np.float32]
+    Flags = npt.NDArray[np.bool_]
+    Places = npt.NDArray[np.int64]
+
+__all__ = ["ALIGNED", "align_words", "sum_trees"]
+
+ALIGNED = 6
+"""How many figures :func:`align_words` gives."""
+
+
+@kernel
+def align_words(
+    likeness: Rows, kinship_a: Rows, kinship_b: Rows, weights_a: Floats, weights_b: Floats, only_a: Flags, only_b: Flags
+) -> Floats:
+    """How well the words of two texts find partners, shape (6,).
+
+    Args:
+        likeness: Cosines of the words of a with those of b, shape (p, q).
+        kinship_a: Cosines of the words of a with each other, shape (p, p).
+        kinship_b: The same of b, shape (q, q).
+        weights_a: Weights of the words of a, not negative, shape (p,).
+        weights_b: Those of b, shape (q,).
+        only_a: Words that b lacks, shape (p,).
+        only_b: Words that a lacks, shape (q,).
+
+    Returns mean best likeness of the worse and of the better aligned text, both weighted; least best likeness of any
+    word; weight that found no partner (Σ weight · (1 - best)), of the text with less and of that with more; and the
+    cosine of the weighted sums of what only one has (with the whole other text where that has nothing of its own).
+    Two texts without words are alike; a text without words has no likeness to another.
+    """
+    result = np.zeros(6)
+    p, q = likeness.shape
+    if p == 0 or q == 0:
+        if p == q:
+            result[0] = result[1] = result[2] = result[5] = 1.0
+        else:
+            result[4] = weights_a.sum() + weights_b.sum()
+        return result
+    least = 1.0
+    total_a = 1e-12
+    lost_a = 0.0
+    for i in range(p):
+        best = -1.0
+        for j in range(q):
+            best = max(best, float(likeness[i, j]))
+        least = min(least, best)
+        total_a += weights_a[i]
+        lost_a += weights_a[i] * (1.0 - best)
+    total_b = 1e-12
+    lost_b = 0.0
+    for j in range(q):
+        best = -1.0
+        for i in range(p):
+            best = max(best, float(likeness[i, j]))
+        least = min(least, best)
+        total_b += weights_b[j]
+        lost_b += weights_b[j] * (1.0 - best)
+    result[0] = 1.0 - max(lost_a / total_a, lost_b / total_b)
+    result[1] = 1.0 - min(lost_a / total_a, lost_b / total_b)
+    result[2] = least
+    result[3] = min(lost_a, lost_b)
+    result[4] = max(lost_a, lost_b)
+    result[5] = _compare_remainders(likeness, kinship_a, kinship_b, weights_a, weights_b, only_a, only_b)
+    return result
+
+
+@kernel
+def _compare_remainders(
+    likeness: Rows, kinship_a: Rows, kinship_b: Rows, weights_a: Floats, weights_b: Floats, only_a: Flags, only_b: Flags
+) -> float:
+    """Cosine of the weighted sums of what only one text has."""
+    some_a = only_a.any()
+    some_b = only_b.any()
+    if not some_a and not some_b:
+        return 1.0
+    cross = 0.0
+    square_a = 0.0
+    square_b = 0.0
+    for i in range(likeness.shape[0]):
+        if some_a and not only_a[i]:
+            continue
+        for j in range(likeness.shape[1]):
+            if not some_b or only_b[j]:
+                cross += weights_a[i] * weights_b[j] * likeness[i, j]
+        for j in range(likeness.shape[0]):
+            if not some_a or only_a[j]:
+                square_a += weights_a[i] * weights_a[j] * kinship_a[i, j]
+    for i in range(likeness.shape[1]):
+        if some_b and not only_b[i]:
+            continue
+        for j in range(likeness.shape[1]):
+            if not some_b or only_b[j]:
+                square_b += weights_b[i] * weights_b[j] * kinship_b[i, j]
+    return cross / math.sqrt(max(square_a, 1e-12) * max(square_b, 1e-12))
+
+
+@kernel
+def sum_trees(
+    rows: Floats, feature: Places, threshold: Floats, left: Places, right: Places, value: Floats, roots: Places
+) -> Floats:
+    """Sum of the leaves that each row reaches in every tree, shape (n,).
+
+    Args:
+        rows: Features, shape (n, f).
+        feature: Feature that a node asks about, shape (k,).
+        threshold: A row goes left if the feature is at most this, shape (k,).
+        left: Node to the left, shape (k,); a leaf points to itself.
+        right: Node to the right, shape (k,).
+        value: What a leaf adds, shape (k,).
+        roots: First node of each tree, shape (t,).
+    """
+    sums = np.zeros(rows.shape[0])
+    for row in range(rows.shape[0]):
+        for tree in range(roots.shape[0]):
+            node = roots[tree]
+            while left[node] != node:
+                node = left[node] if rows[row, feature[node]] <= threshold[node] else right[node]
+            sums[row] += value[node]
+    return sums

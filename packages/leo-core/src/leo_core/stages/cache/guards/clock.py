@@ -1,0 +1,184 @@
+"""Times of day and compound units, rewritten in one notation before anything else is read."""
+
+from __future__ import annotations
+
+import re
+
+__all__ = ["CLOCK", "find_clock_conflict", "fold_text"]
+
+CLOCK = "⌚"
+"""First character of a folded time: "⌚15:00", or "⌚?3:00" when the half of the day is unknown."""
+
+_HOURS = {
+    word: at + 1
+    for at, word in enumerate(
+        ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
+    )
+}
+_MINUTES = {"quarter": 15, "half": 30, "five": 5, "ten": 10, "twenty": 20, "twenty-five": 25, "twenty five": 25}
+_HOUR = r"(?:\d{1,2}|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve)"
+_PART = r"a\.?m\b\.?|p\.?m\b\.?|(?:in the |this |tomorrow )?(?:morning|afternoon|evening)\b|at night\b"
+_SPOKEN = re.compile(
+    r"(?<!from )(?<!\w)(?:a )?(half|quarter|five|ten|twenty(?:[ -]five)?|\d{1,2} minutes?|\w+ minutes?) "
+    rf"(past|to|after|before|till) ({_HOUR})\b(?:\s*({_PART}))?",
+    re.IGNORECASE,
+)
+_PLAIN = re.compile(
+    rf"(?<![\w.,:/$€£-])({_HOUR})(?:[:.h](\d\d))?(?![:\d])(?:\s*(?:o['’]?\s?clock|sharp))?\s*({_PART})"
+    rf"|(?<![\w.,:/$€£-])({_HOUR})\s*o['’]?\s?clock"
+    r"|(?<![\w.,:/$€£-])(\d{1,2}):(\d\d)(?![:\d])(?:\s*(?:h|hrs|hours|uhr|o['’]?clock)\b)?"
+    r"|(?<![\w.,:/-])([01]\d|2[0-3])([0-5]\d)\s*(?:h|hrs|hours)\b"
+    r"|\b(?:12 )?(noon|midday|midnight)\b",
+    re.IGNORECASE,
+)
+_CLOCK_WORDS = frozenset(
+    """am pm o'clock oclock clock noon midday midnight past quarter half hrs hours morning afternoon evening night
+    minute minutes five ten twenty h uhr sharp""".split()  # noqa: SIM905 - words read better as a text
+)
+_COMPOUND = (
+    (re.compile(r"\bkm ?/ ?h\b|\bkilomet(?:er|re)s? (?:per|an) hour\b|\bkm per hour\b", re.IGNORECASE), "kmh"),
+    (re.compile(r"\bmi ?/ ?h\b|\bmiles? (?:per|an) hour\b", re.IGNORECASE), "mph"),
+    (re.compile(r"\bmet(?:er|re)s? (?:per|a) second\b|\bm/s\b", re.IGNORECASE), "mps"),
+    (re.compile(r"\bMbit/s\b|\bMb/s\b|\bmegabits? (?:per|a) second\b"), "mbps"),
+    (re.compile(r"\bkbit/s\b|\bkb/s\b|\bkilobits? (?:per|a) second\b"), "kbps"),
+    (re.compile(r"\bGbit/s\b|\bGb/s\b|\bgigabits? (?:per|a) second\b"), "gbps"),
+    (re.compile(r"\b(?:square|sq\.?)[ -]?(?:met(?:er|re)s?|m)\b", re.IGNORECASE), "sqm"),
+    (re.compile(r"\b(?:square|sq\.?)[ -]?(?:kilomet(?:er|re)s?|km)\b", re.IGNORECASE), "sqkm"),
+    (re.compile(r"\b(?:square|sq\.?)[ -]?(?:feet|foot|ft)\b", re.IGNORECASE), "sqft"),
+    (re.compile(r"\b(?:square|sq\.?)[ -]?(yard|inch|mile|centimeter|centimetre)(?:e?s)?\b", re.IGNORECASE), r"sq\1"),
+    (re.compile(r"\b(?:cubic|cu\.?)[ -]?(foot|feet|yard|inch|mile|meter)(?:e?s)?\b", re.IGNORECASE), r"cu\1"),
+    (re.compile(r"\bcubic[ -]?(?:metres?|m)\b|m³", re.IGNORECASE), "cumeter"),
+    (re.compile(r"\bnautical miles?\b", re.IGNORECASE), "nmi"),
+    (re.compile(r"\blight[ -](?:years?)\b", re.IGNORECASE), "lightyear"),
+    (re.compile(r"\bUS ?\$|\b(?:US|American) dollars?\b", re.IGNORECASE), "usd "),
+    (re.compile(r"\bCA?\$|\bCanadian dollars?\b", re.IGNORECASE), "cad "),
+    (re.compile(r"\bAU?\$|\bAustralian dollars?\b", re.IGNORECASE), "aud "),
+    (re.compile(r"\bNZ\$|\bNew Zealand dollars?\b", re.IGNORECASE), "nzd "),
+    (re.compile(r"\bHK\$|\bHong Kong dollars?\b", re.IGNORECASE), "hkd "),
+    (re.compile(r"\bS\$|\bSingapore dollars?\b", re.IGNORECASE), "sgd "),
+    (re.compile(r"\bSwedish (?:krona|kronor|crowns?)\b", re.IGNORECASE), "sek"),
+    (re.compile(r"\bNorwegian (?:krone|kroner|crowns?)\b", re.IGNORECASE), "nok"),
+    (re.compile(r"\bDanish (?:krone|kroner|crowns?)\b", re.IGNORECASE), "dkk"),
+    (re.compile(r"\b(?:British|UK) pounds?\b|\bpounds? sterling\b", re.IGNORECASE), "gbp"),
+    (re.compile(r"\b(?:Swiss) francs?\b", re.IGNORECASE), "chf"),
+    (re.compile(r"\b(?:Japanese) yen\b", re.IGNORECASE), "yen"),
+    (re.compile(r"\b(?:Indian) rupees?\b", re.IGNORECASE), "inr"),
+    (re.compile(r"\b(?:Chinese) yuan\b", re.IGNORECASE), "yuan"),
+    (re.compile(r"\b(?:Turkish) liras?\b|\bTRY\b|₺"), "lira"),
+    (re.compile(r"\b(?:South )?Korean won\b", re.IGNORECASE), "krw"),
+    (re.compile(r"\bMexican pesos?\b", re.IGNORECASE), "mxn"),
+    (re.compile(r"\bBrazilian reai?l?s?\b", re.IGNORECASE), "brl"),
+    (re.compile(r"\bper ?cent\b", re.IGNORECASE), "percent"),
+    (re.compile(r"\bfivers?\b", re.IGNORECASE), "5 gbp"),
+    (re.compile(r"\btenners?\b", re.IGNORECASE), "10 gbp"),
+    (re.compile(r"(?<=\d )grand\b|(?<=\d)grand\b"), "thousand"),
+)  # fmt: skip
+_COMPOUND_WORDS = frozenset(
+    """per percent cent hour second square sq cubic cu nautical light dollar dollars $ krone kroner krona kronor crown
+    crowns pound pounds franc francs yen rupee rupees yuan lira liras try ₺ won peso pesos real reais fiver fivers
+    tenner tenners grand""".split()  # noqa: SIM905 - words read better as a text
+)
+_ISO_DATE = re.compile(r"\b((?:19|20)\d\d)-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])\b")
+_MONTHS = (
+    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
+    "December",
+)  # fmt: skip
+_HALF_DAY = 12
+_EVENING = 6
+_HOURS_A_DAY = 24
+
+
+def fold_text(text: str, bag: frozenset[str]) -> str:
+    """The text with times of day as "⌚15:00", ISO dates in words and compound units as one word.
+
+    Args:
+        text: Any text.
+        bag: Its tokens in lower case.
+    """
+    if "/" in text or "m³" in text or not bag.isdisjoint(_COMPOUND_WORDS):
+        for pattern, name in _COMPOUND:
+            text = pattern.sub(name, text)
+    if "-" in text:
+        text = _ISO_DATE.sub(lambda m: f"{int(m[3])} {_MONTHS[int(m[2]) - 1]} {m[1]}", text)
+    if ":" not in text and bag.isdisjoint(_CLOCK_WORDS) and ".m" not in text and ".M" not in text:
+        return text
+    return _PLAIN.sub(_fold_plain, _SPOKEN.sub(_fold_spoken, text))
+
+
+def find_clock_conflict(a: frozenset[str], b: frozenset[str], figures_a: set[str], figures_b: set[str]) -> str | None:
+    """Reason in words when the times of day differ; a time without its half of the day agrees with both."""
+    if a == b:
+        return None
+    for these, those, figures in ((a, b, figures_b), (b, a, figures_a)):
+        for time in these:
+            if not any(_agree(time, other) for other in those) and _bare_hour(time) not in figures:
+                shown = (" and ".join(sorted(each)) if each else "none" for each in (a, b))
+                return f"times differ: {', '.join(shown)}".replace(CLOCK, "").replace("?", "")
+    return None
+
+
+def _agree(a: str, b: str) -> bool:
+    if a == b:
+        return True
+    return (a[1] == "?" or b[1] == "?") and _half_day(a) == _half_day(b)
+
+
+def _half_day(time: str) -> tuple[int, str]:
+    hour, minute = time.lstrip(CLOCK + "?").split(":")
+    return int(hour) % _HALF_DAY, minute
+
+
+def _bare_hour(time: str) -> str:
+    hour, minute = time.lstrip(CLOCK + "?").split(":")
+    return hour if minute == "00" else ""
+
+
+def _fold_spoken(match: re.Match[str]) -> str:
+    said, side, hour_word, part = match.groups()
+    said = said.lower()
+    word = said.split()[0] if said.endswith(("minute", "minutes")) else said
+    minutes = _MINUTES.get(word) or (int(word) if word.isdigit() else 0)
+    hour = _hour(hour_word)
+    if not minutes or hour >= _HOURS_A_DAY:
+        return match[0]
+    if side.lower() in {"to", "before", "till"}:
+        hour, minutes = (hour - 1) % _HOURS_A_DAY, 60 - minutes
+    return _written(hour, minutes, part or "", known=hour > _HALF_DAY)
+
+
+def _fold_plain(match: re.Match[str]) -> str:  # noqa: PLR0911 - one notation a line
+    hour, minute, part, full, digital, digital_minute, military, military_minute, name = match.groups()
+    if name:
+        return f"{CLOCK}0:00" if name.lower() == "midnight" else f"{CLOCK}12:00"
+    if part:
+        if part.lower().startswith("tomorrow"):
+            return match[0]
+        if hour.isdigit() and int(hour) >= _HOURS_A_DAY:
+            return match[0]
+        return _written(_hour(hour), int(minute or 0), part, known=False)
+    if full:
+        return _written(_hour(full), 0, "", known=_hour(full) > _HALF_DAY)
+    hour = digital or military
+    if int(hour) > _HOURS_A_DAY:
+        return match[0]
+    value = int(hour) % _HOURS_A_DAY
+    known = value > _HALF_DAY or value == 0 or hour[0] == "0" or military is not None
+    return _written(value, int(digital_minute or military_minute), "", known=known)
+
+
+def _hour(word: str) -> int:
+    return int(word) if word.isdigit() else _HOURS[word.lower()]
+
+
+def _written(hour: int, minute: int, part: str, *, known: bool) -> str:
+    sign = part.lower()
+    evening = sign.startswith("p") or "afternoon" in sign or "evening" in sign
+    if "night" in sign:
+        evening = _EVENING <= hour < _HALF_DAY
+    if evening and hour < _HALF_DAY:
+        hour += _HALF_DAY
+    elif sign and not evening and hour == _HALF_DAY:
+        hour = 0
+    if sign or known:
+        return f"{CLOCK}{hour % _HOURS_A_DAY}:{minute:02d}"
+    return f"{CLOCK}?{hour % _HALF_DAY}:{minute:02d}"

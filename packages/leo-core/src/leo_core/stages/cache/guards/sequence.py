@@ -1,0 +1,76 @@
+"""The canonical sequence of a question: contractions apart, phrases of one meaning folded, figures as values."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from leo_core.stages.cache.guards.lexicon import AUXILIARIES, FREE, expand
+from leo_core.stages.cache.guards.units import UNITS
+from leo_core.stages.cache.guards.words import stem
+
+if TYPE_CHECKING:
+    from leo_core.stages.cache.guards.numbers import Quantities
+    from leo_core.stages.cache.guards.words import Words
+
+__all__ = ["read_sequence"]
+
+_VOWELS = re.compile(r"[aeiouyà-ÿ]")
+_LEFT_OUT = frozenset({".", "a", "an", "the", "please", "", "hi", "hello", "hey", "thanks", "thank"})
+_LETTER = "letter-a"
+_VERBS = {(verb,) for verb in AUXILIARIES}
+_KEPT = AUXILIARIES.keys() | FREE | {"why", "where", "there", "this", "his", "as", "was", "has", "does"}
+
+
+def read_sequence(words: Words, quantities: Quantities) -> tuple[str, ...]:
+    """Stems in order; numbers as values, units by name, sentence ends left out."""
+    out = []
+    for token in expand(_with_values(_with_letters(words), quantities)):
+        if token in _LEFT_OUT:
+            continue
+        if token == "if" and out and out[-1] == "even":  # noqa: S105 - no password: a token of text
+            out[-1] = "evenif"
+            continue
+        unit = UNITS.get(token)
+        if unit is not None:
+            out.append(unit.name)
+        elif token in _KEPT:
+            out.append(token)
+        else:
+            out.append(stem(token) if _VOWELS.search(token) else token)
+    return tuple(out)
+
+
+def _with_letters(words: Words) -> tuple[str, ...]:
+    """The tokens, with the letter "A" told from the article, and without the words before "time" in "of all time"."""
+    tokens = words.lower
+    if "A" in words.cased and not words.text.isupper():
+        cased = words.cased
+        tokens = tuple(
+            _LETTER if cased[at] == "A" and (at or tokens[at + 1 : at + 2] in _VERBS) else token
+            for at, token in enumerate(tokens)
+        )
+    if "time" in words.bag and not words.bag.isdisjoint({"all", "some"}):
+        ends = (*tokens[1:], "")
+        tokens = tuple(
+            "" if after == "time" and token in {"all", "some"} else token
+            for token, after in zip(tokens, ends, strict=True)
+        )
+    return tokens
+
+
+def _with_values(tokens: tuple[str, ...], quantities: Quantities) -> tuple[str, ...]:
+    if not quantities.spans:
+        return tokens
+    out: list[str] = []
+    done = 0
+    for start, end, value in quantities.spans:
+        out += tokens[done:start]
+        if out and out[-1] in UNITS and UNITS[out[-1]].dimension == "currency" and tokens[end : end + 1] != (out[-1],):
+            out[-1:] = [value, out[-1]]
+            done = end
+            continue
+        out.append(value)
+        done = end
+    out += tokens[done:]
+    return tuple(out)

@@ -1,0 +1,55 @@
+"""Alignment of words and sums of trees against their slow twins, compiled and interpreted."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from leo_core.kernels import pairs
+from tests.oracles import pairs as oracle
+
+KINDS = ["compiled", "interpreted"]
+
+
+def choose(kernel, kind):
+    return kernel if kind == "compiled" else kernel.py_func
+
+
+def make_words(seed, p, q):
+    draw = np.random.default_rng(seed)
+    words = draw.normal(size=(p + q, 12))
+    words[p:][draw.random(q) < 0.3] = words[0] if p else 1.0
+    words /= np.linalg.norm(words, axis=1, keepdims=True)
+    weights = draw.uniform(0.1, 5.0, p + q)
+    only = draw.random(p + q) < draw.choice([0.0, 0.5])
+    return words[:p], words[p:], weights[:p], weights[p:], only[:p], only[p:]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@given(st.integers(0, 2**32 - 1), st.integers(0, 6), st.integers(0, 6))
+@settings(deadline=None, max_examples=150)
+def test_alignment_agrees_with_the_slow_twin(kind, seed, p, q):
+    a, b, weights_a, weights_b, only_a, only_b = make_words(seed, p, q)
+    tables = [table.astype(np.float32) for table in (a @ b.T, a @ a.T, b @ b.T)]
+    align = choose(pairs.align_words, kind)
+    found = align(*tables, weights_a, weights_b, only_a, only_b)
+    np.testing.assert_allclose(found, oracle.align_words(a, b, weights_a, weights_b, only_a, only_b), atol=1e-4)
+    back = align(tables[0].T.copy(), tables[2], tables[1], weights_b, weights_a, only_b, only_a)
+    np.testing.assert_allclose(found, back, atol=1e-6)
+    assert len(found) == pairs.ALIGNED
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_trees_agree_with_the_slow_twin(kind):
+    draw = np.random.default_rng(1)
+    feature = np.array([0, 1, 0, 0, 0, 2, 0, 0], dtype=np.int64)
+    left = np.array([1, 2, 2, 3, 4, 6, 6, 7], dtype=np.int64)
+    right = np.array([4, 3, 2, 3, 4, 7, 6, 7], dtype=np.int64)
+    threshold = draw.normal(size=8)
+    value = np.where(left == np.arange(8), draw.normal(size=8), 0.0)
+    roots = np.array([0, 5], dtype=np.int64)
+    rows = np.vstack([draw.normal(size=(60, 3)), np.full((1, 3), threshold[0])])
+    arguments = (rows, feature, threshold, left, right, value, roots)
+    np.testing.assert_allclose(choose(pairs.sum_trees, kind)(*arguments), oracle.sum_trees(*arguments), rtol=1e-12)

@@ -1,0 +1,119 @@
+"""Cutting and pooling: compiled, interpreted and the slow twin give the same rows."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from leo_core.kernels import word_pieces
+from leo_core.stages.embed.static import StaticEmbedder, fold_text, pack_texts
+from tests.oracles import word_pieces as oracle
+
+PIECES = ["how", "a", "b", "ab", "abc", "##a", "##b", "##bc", "?", "€", "é", "reset", "##ting", "1", "##0", "ø", "'"]
+PAIRS = np.array([[0, 1], [1, 5], [4, 8], [3, 8]], dtype=np.int32)
+BUCKETS = 31
+FIRST = len(PIECES) + len(PAIRS)
+DRAW = np.random.default_rng(0)
+ARRAYS = {
+    "pieces": np.frombuffer("\n".join(PIECES).encode(), dtype=np.uint8),
+    "pairs": PAIRS,
+    "table": DRAW.integers(-127, 128, (FIRST + BUCKETS, 16)).astype(np.int8),
+    "scales": DRAW.uniform(0.001, 0.02, FIRST + BUCKETS).astype(np.float32),
+}
+LOOKUP = {piece: row for row, piece in enumerate(PIECES)}
+PAIR_ROWS = {(int(one), int(two)): len(PIECES) + at for at, (one, two) in enumerate(PAIRS)}
+TEXTS = st.text(alphabet="ab c?10'€éøhowrestingпри你好สวัسل\u0301😀\n\u200b-", max_size=24)
+
+
+@pytest.fixture(scope="module")
+def embedder() -> StaticEmbedder:
+    from leo_core.stages.embed.config import EmbedConfig
+
+    return StaticEmbedder(EmbedConfig(dimension=16), arrays=ARRAYS)
+
+
+def expect(text: str) -> list[tuple[int, float]]:
+    return oracle.cut_text(fold_text(text), LOOKUP, PAIR_ROWS, FIRST, BUCKETS)
+
+
+@given(st.lists(TEXTS, max_size=4))
+@settings(deadline=None, max_examples=300)
+def test_cutting_agrees_with_the_slow_twin(embedder: StaticEmbedder, texts: list[str]) -> None:
+    ids, weights, starts = embedder.cut(texts)
+    for at, text in enumerate(texts):
+        expected = expect(text)
+        part = slice(starts[at], starts[at + 1])
+        assert ids[part].tolist() == [row for row, _ in expected]
+        np.testing.assert_allclose(weights[part], [weight for _, weight in expected], rtol=1e-6)
+
+
+@given(st.lists(TEXTS, min_size=1, max_size=4))
+@settings(deadline=None, max_examples=100)
+def test_pooling_is_the_normalised_weighted_sum(embedder: StaticEmbedder, texts: list[str]) -> None:
+    rows = ARRAYS["table"].astype(np.float64) * ARRAYS["scales"][:, None].astype(np.float64)
+    found = embedder.embed(texts)
+    for row, text in zip(found, texts, strict=True):
+        total = sum((weight * rows[at] for at, weight in expect(text)), np.zeros(16))
+        norm = np.linalg.norm(total)
+        expected = total / norm if expect(text) else np.eye(16)[0]
+        np.testing.assert_allclose(row, expected, atol=2e-5)
+
+
+def test_interpreted_kernels_agree_with_the_compiled(embedder: StaticEmbedder) -> None:
+    codes, offsets = pack_texts(["how abbc? 100", "", "привет 你好 ab", "xyz a a"])
+    keys, rows = embedder._keys, embedder._rows
+    arguments = (keys, rows, ARRAYS["table"], ARRAYS["scales"], BUCKETS)
+    compiled = word_pieces.embed_pieces(codes, offsets, *arguments)
+    with np.errstate(over="ignore"):
+        plain = word_pieces.embed_pieces.py_func(codes, offsets, *arguments)
+        ids, weights = np.empty(2 * len(codes), np.int32), np.empty(2 * len(codes), np.float32)
+        starts = word_pieces.cut_texts.py_func(codes, offsets, keys, rows, FIRST, BUCKETS, ids, weights)
+    np.testing.assert_allclose(plain, compiled, atol=1e-6)
+    assert starts[-1] == len(embedder.cut(["how abbc? 100", "", "привет 你好 ab", "xyz a a"])[0])
+
+
+def test_functions_of_the_kernel_agree_interpreted_and_compiled(embedder: StaticEmbedder) -> None:
+    codes, offsets = pack_texts(["abbc", "xyz", "a?"])
+    keys, rows = embedder._keys, embedder._rows
+    room = 2 * len(codes)
+    with np.errstate(over="ignore"):
+        for text in range(3):
+            got = []
+            for each in (word_pieces.cut_text, word_pieces.cut_text.py_func):
+                ids, weights = np.zeros(room, np.int32), np.zeros(room, np.float32)
+                size = each(codes, offsets[text], offsets[text + 1], keys, rows, FIRST, BUCKETS, ids, weights)
+                got.append((ids[:size].tolist(), weights[:size].tolist()))
+            assert got[0] == got[1]
+        count = word_pieces._cut_word.py_func(codes, 0, 4, keys, rows, np.zeros(room, np.int32), 0)
+        assert count == 2
+        assert word_pieces._cut_word.py_func(codes, 4, 7, keys, rows, np.zeros(room, np.int32), 0) == -1
+        ids, weights = np.zeros(room, np.int32), np.zeros(room, np.float32)
+        assert word_pieces._hash_word.py_func(codes, 4, 7, FIRST, BUCKETS, ids, weights, 0) == 4
+        assert (ids[:4] >= FIRST).all()
+        assert (ids[:4] < FIRST + BUCKETS).all()
+        fresh = np.zeros_like(keys), np.zeros_like(rows)
+        letters, starts = pack_texts(["how", "a", "a"])
+        pairs = np.array([[0, 1]], dtype=np.int32)
+        continuing = np.array([0, 0, 1], dtype=np.int8)
+        assert word_pieces.build_index.py_func(letters, starts, continuing, pairs, *fresh) == 0
+        assert word_pieces.build_index.py_func(letters, starts, continuing, pairs, *fresh) == 4
+        assert word_pieces._mix.py_func(np.uint64(0)) == 1
+
+
+@pytest.mark.parametrize(
+    ("letter", "kind"),
+    [(" ", 0), ("\t", 0), ("\x7f", 0), ("a", 1), ("Z", 1), ("5", 1), ("_", 2), ("?", 2), ("~", 2), ("é", 1), ("×", 2)]
+    + [("\xa0", 0), ("½", 2), ("я", 1), ("ع", 1), ("؟", 0), ("ह", 1), ("।", 0), ("ก", 3), ("你", 3), ("。", 0), ("か", 3)]
+    + [("한", 1), ("€", 2), ("→", 2), ("\u200b", 0), ("😀", 2), ("\ufe0f", 0), ("𠀀", 3), ("\U000e0001", 0)],
+)
+def test_kinds_of_code_points(letter: str, kind: int) -> None:
+    assert word_pieces.classify_code(ord(letter)) == kind
+    assert word_pieces.classify_code.py_func(ord(letter)) == kind
+
+
+def test_pairs_follow_neighbours_only(embedder: StaticEmbedder) -> None:
+    assert embedder.cut(["how a"])[0].tolist() == [0, 1, len(PIECES)]
+    assert embedder.cut(["how, a"])[0].tolist().count(len(PIECES)) == 0
+    assert embedder.cut(["how 你 a"])[0].tolist().count(len(PIECES)) == 0

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from leo_core.config import LEOConfig
-    from leo_core.stages.cache.pair import PairModel
     from leo_core.ports import Clock, Embedder, Listener, ReceiptLog
     from leo_core.records import Answer, Request
+    from leo_core.stages.cache.pair import PairModel
     from leo_core.stages.receipt.keys import SigningKey
 
 __all__ = ["make_plan", "make_world", "open_parts", "pick_member"]

@@ -15,7 +15,14 @@ def align_words(a, b, weights_a, weights_b, only_a, only_b):
     lost = [float(weights_a @ (1 - best_a)), float(weights_b @ (1 - best_b))]
     shares = [lost[0] / max(weights_a.sum(), 1e-12), lost[1] / max(weights_b.sum(), 1e-12)]
     least = min(best_a.min(), best_b.min())
-    return [1 - max(shares), 1 - min(shares), least, min(lost), max(lost), _remainder(a, b, weights_a, weights_b, only_a, only_b)]
+    return [
+        1 - max(shares),
+        1 - min(shares),
+        least,
+        min(lost),
+        max(lost),
+        _remainder(a, b, weights_a, weights_b, only_a, only_b),
+    ]
 
 
 def _remainder(a, b, weights_a, weights_b, only_a, only_b):

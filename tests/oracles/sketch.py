@@ -15,3 +15,19 @@ def rank(sketches: list[list[int]], query: list[int], heavy: list[int], alive: l
     return sorted(
         (measure_distance(sketch, query, heavy)[1], row) for row, sketch in enumerate(sketches) if alive[row]
     )
+
+
+def measure_strangeness(
+    sketches: list[list[int]], query: list[int], heavy: list[int], crowd: int, share: float
+) -> float:
+    """Mean weighted distance of the two nearest, less a share of the nearest one's distance to its crowd-th nearest."""
+    if len(sketches) < 2:
+        return 1.0
+    weight = 256 + sum(bin(word).count("1") for word in heavy)
+    ranked = rank(sketches, query, heavy, [True] * len(sketches))
+    nearest = ranked[0][1]
+    others = sorted(
+        measure_distance(sketch, sketches[nearest], heavy)[0] for row, sketch in enumerate(sketches) if row != nearest
+    )
+    reach = others[min(crowd, len(others)) - 1]
+    return (ranked[0][0] + ranked[1][0]) / (2 * weight) - share * reach / 256

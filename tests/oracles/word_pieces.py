@@ -81,9 +81,7 @@ def cut_text(
         if kind == 1:
             framed = [2, *codes, 2]
             share = math.sqrt(2.0 / len(codes))
-            found += [
-                (bucket_of(GRAM, framed[at : at + 3], first, buckets), share) for at in range(len(codes))
-            ]
+            found += [(bucket_of(GRAM, framed[at : at + 3], first, buckets), share) for at in range(len(codes))]
         elif kind == 3 and place + 1 < len(words) and words[place + 1][1] == 3:
             found.append((bucket_of(BUCKET, [*codes, ord(words[place + 1][0])], first, buckets), 1.0))
     return found

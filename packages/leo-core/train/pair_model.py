@@ -67,9 +67,10 @@ DECREASING = frozenset(
     ]
 )
 """Features in which the probability may only rise or only fall: what holds in every domain."""
-TUTOR = 0.5
-MINED_WEIGHT = 0.5
-"""How much of a label comes from the tutor where there is a label, and the weight of pairs that it labelled alone."""
+MINED_WEIGHT = 0.15
+"""Weight of a pair that the tutor labelled alone."""
+LEAD = 3.0
+"""Weight of the cosine beside the trees: without it they trust in what holds for Quora only."""
 EMPTY = WordTable(idf={}, default_idf=1.0, shared={}, missing={})
 
 
@@ -115,10 +116,10 @@ def make_table(idf: dict[str, float], default_idf: float, columns: dict[str, int
 def fit_trees(rows: np.ndarray, same: np.ndarray, weight: np.ndarray, seed: int) -> HistGradientBoostingClassifier:
     """Boosted trees, small enough to ship, monotone where the sign is known."""
     model = HistGradientBoostingClassifier(
-        max_iter=220,
+        max_iter=350,
         learning_rate=0.06,
-        max_leaf_nodes=12,
-        max_depth=5,
+        max_leaf_nodes=16,
+        max_depth=6,
         min_samples_leaf=60,
         l2_regularization=5.0,
         monotonic_cst=[(name in INCREASING) - (name in DECREASING) for name in FEATURES],
@@ -129,27 +130,32 @@ def fit_trees(rows: np.ndarray, same: np.ndarray, weight: np.ndarray, seed: int)
 
 
 def export_trees(model: HistGradientBoostingClassifier) -> dict[str, object]:
-    """All trees as flat arrays; a leaf points to itself, so that every walk has the same length."""
-    feature, threshold, left, right, value, roots = [], [], [], [], [], []
+    """All trees as flat arrays, in preorder: the left child follows its node, ``skip`` leads to the right one.
+
+    ``number`` is a node's threshold, or what a leaf (``skip`` 0) adds.
+    """
+    feature: list[int] = []
+    number: list[float] = []
+    skip: list[int] = []
+    roots: list[int] = []
     for (tree,) in model._predictors:  # noqa: SLF001 - the only way to a shippable form
-        base = len(feature)
-        roots.append(base)
+        roots.append(len(feature))
         for at, node in enumerate(tree.nodes):
             leaf = bool(node["is_leaf"])
+            if not leaf and node["left"] != at + 1:
+                message = "scikit-learn does not lay out its trees in preorder any more"
+                raise ValueError(message)
             feature.append(0 if leaf else int(node["feature_idx"]))
-            threshold.append(0.0 if leaf else float(f"{node['num_threshold']:.7g}"))
-            left.append(base + at if leaf else base + int(node["left"]))
-            right.append(base + at if leaf else base + int(node["right"]))
-            value.append(round(float(node["value"]), 6) if leaf else 0.0)
-    return {
-        "feature": feature, "threshold": threshold, "left": left, "right": right, "value": value, "roots": roots,
-    }  # fmt: skip
+            number.append(float(f"{node['value']:.4g}") if leaf else float(f"{node['num_threshold']:.6g}"))
+            skip.append(0 if leaf else int(node["right"]) - at)
+    return {"feature": feature, "number": number, "skip": skip, "roots": roots}
 
 
-def fit_calibration(raw: np.ndarray, same: np.ndarray) -> list[float]:
-    """Slope and intercept of the calibrated logistic."""
-    model = LogisticRegression(C=1e6).fit(raw[:, None], same)
-    return [float(model.coef_[0, 0]), float(model.intercept_[0])]
+def fit_calibration(raw: np.ndarray, cosines: np.ndarray, same: np.ndarray) -> list[float]:
+    """Slope, lead and intercept of the calibrated logistic of ``raw + LEAD * cosine``."""
+    model = LogisticRegression(C=1e6).fit((raw + LEAD * cosines)[:, None], same)
+    slope = float(model.coef_[0, 0])
+    return [slope, slope * LEAD, float(model.intercept_[0])]
 
 
 def expected_calibration_error(probabilities: np.ndarray, same: np.ndarray, bins: int = 15) -> float:
@@ -213,7 +219,7 @@ def measure_transfer(model: PairModel, embedder: StaticEmbedder, path: Path) -> 
 class Examples:
     """Feature rows with their labels and places.
 
-    ``target`` is P(same) by label and tutor; ``mined`` marks pairs that only the tutor labelled, all of them to fit.
+    ``target`` is P(same) by label or tutor; ``mined`` marks pairs that only the tutor labelled, all of them to fit.
     """
 
     rows: np.ndarray
@@ -242,7 +248,6 @@ def gather(options: argparse.Namespace) -> Examples:
     count = len(a)
     if options.folds:
         with np.load(options.folds / "labels.npz") as tutor:
-            target[place < FIT] = (1.0 - TUTOR) * target[place < FIT] + TUTOR * tutor["labelled"]
             a += [fit_texts[at] for at in tutor["left"]]
             b += [fit_texts[at] for at in tutor["right"]]
             target = np.concatenate([target, tutor["mined"]])
@@ -300,11 +305,13 @@ def fit_model(examples: Examples, table: WordTable, seed: int) -> dict[str, obje
             for word, idf in sorted(examples.idf.items())
         },
         **export_trees(model),
-        "calibration": [1.0, 0.0],
+        "calibration": [1.0, 0.0, 0.0],
         "embedder": "",
     }
     raw = PairModel(weights).score_rows(rows[tune])
-    weights["calibration"] = fit_calibration(np.log(raw / (1.0 - raw)), examples.same[tune])
+    weights["calibration"] = fit_calibration(
+        np.log(raw / (1.0 - raw)), rows[tune, FEATURES.index("cosine")], examples.same[tune]
+    )
     return weights
 
 
@@ -330,7 +337,7 @@ def main() -> None:
     arguments.add_argument("pairs", nargs="?", type=Path, default=DEFAULT_PAIRS)
     arguments.add_argument("--folds", type=Path, help="where static_embedder.py --folds wrote its tables")
     arguments.add_argument("--table", type=Path, help="another table than the shipped one")
-    arguments.add_argument("--words", type=int, default=1500, help="how many words get learned weights")
+    arguments.add_argument("--words", type=int, default=4000, help="how many words get learned weights")
     arguments.add_argument("--seed", type=int, default=0)
     arguments.add_argument("--dry-run", action="store_true", help="train and report, write nothing")
     options = arguments.parse_args()

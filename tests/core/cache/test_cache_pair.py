@@ -41,12 +41,11 @@ def _walk(shipped: dict[str, Any], row: list[float]) -> float:
     """The slow, obvious evaluation: one tree after the other."""
     total = 0.0
     for at in shipped["roots"]:
-        while shipped["left"][at] != at:
-            side = "left" if row[shipped["feature"][at]] <= shipped["threshold"][at] else "right"
-            at = shipped[side][at]  # noqa: PLW2901
-        total += shipped["value"][at]
-    slope, intercept = shipped["calibration"]
-    return float(1.0 / (1.0 + np.exp(-(slope * total + intercept))))
+        while shipped["skip"][at]:
+            at += 1 if row[shipped["feature"][at]] <= shipped["number"][at] else shipped["skip"][at]  # noqa: PLW2901
+        total += shipped["number"][at]
+    slope, lead, intercept = shipped["calibration"]
+    return float(1.0 / (1.0 + np.exp(-(slope * total + lead * row[0] + intercept))))
 
 
 def test_score_rows_agrees_with_walking_each_tree(model: PairModel) -> None:
@@ -67,7 +66,7 @@ def test_paraphrases_are_likelier_than_other_questions(model: PairModel) -> None
 
 def test_probability_takes_cosines_from_the_embedder_given() -> None:
     def embed(texts: Any) -> Any:
-        return np.array([[1.0, 0.0] if "a" in text else [0.6, 0.8] for text in texts], dtype=np.float32)
+        return np.array([[1.0, 0.0] if "a" in text else [0.6, 0.8] for text in texts], dtype=np.float32).reshape(-1, 2)
 
     model = load_pair_model(embed=embed)
     found = model.probability(["a b", "x"], ["c", "y"])

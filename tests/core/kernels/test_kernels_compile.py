@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numba
 
-from leo_core.kernels import coherence, geometric_median, hashing, kmeans, pcs
+from leo_core.kernels import coherence, dawid_skene, geometric_median, hashing, kmeans, pcs, sketch
 from leo_core.kernels._compile import kernel
 from leo_core.kernels.warm import compile_all
 
@@ -42,11 +42,11 @@ def test_warming_compiles_every_kernel(mode: str) -> None:
         return
     kernels = [
         getattr(module, name)
-        for module in (coherence, geometric_median, hashing, kmeans, pcs)
+        for module in (coherence, dawid_skene, geometric_median, hashing, kmeans, pcs, sketch)
         for name in module.__all__
         if hasattr(getattr(module, name), "py_func")
     ]
-    assert len(kernels) == 11
+    assert len(kernels) == 15
     inner = {"classify_code", "find_words"}  # compiled into embed_codes, and alone where something else calls them
     assert {k.py_func.__name__ for k in kernels if not k.signatures} <= inner
 
@@ -54,7 +54,7 @@ def test_warming_compiles_every_kernel(mode: str) -> None:
 def test_no_kernel_uses_fastmath_or_threads(mode: str) -> None:
     if mode == "python":
         return
-    for module in (coherence, geometric_median, hashing, kmeans, pcs):
+    for module in (coherence, dawid_skene, geometric_median, hashing, kmeans, pcs, sketch):
         for value in vars(module).values():
             if hasattr(value, "py_func"):
                 assert not value.targetoptions.get("fastmath")

@@ -122,3 +122,14 @@ def test_equals_come_in_the_order_of_the_scan() -> None:
     rows = np.repeat(query[None], 2_000, axis=0)
     places, _ = find(rows, query, 7)
     assert places.tolist() == list(range(7))
+
+
+@given(seed=st.integers(0, 10**6), count=st.integers(0, 40), crowd=st.integers(1, 12), share=st.floats(0, 1))
+@settings(deadline=None, max_examples=30)
+def test_strangeness_is_its_definition(seed: int, count: int, crowd: int, share: float) -> None:
+    sketches = sketch.sketch_rows(make_units(count + 1, 24, seed)[:count])
+    query = sketch.sketch_query(make_units(1, 24, seed + 1)[0])
+    found = sketch.measure_strangeness(sketches, query, crowd, share)
+    words, heavy = query.tolist()
+    assert found == pytest.approx(oracle.measure_strangeness(sketches.tolist(), words, heavy, crowd, share))
+    assert -share <= found <= 1.0

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from leo_core.errors import ConfigError
 from leo_core.stages.embed.hashed import HashedEmbedder
+from leo_core.kernels import sketch
 from leo_core.stages.novelty.config import NoveltyConfig
 from leo_core.stages.novelty.policy import NoveltyState, learn_novelty, score_novelty
 
@@ -130,11 +131,12 @@ def small_state() -> NoveltyState:
         distances=np.full(99, 0.7),
         regions=np.zeros(99, dtype=np.int64),
         seen=100,
+        sketches=np.zeros((0, 4), dtype=np.uint64),
     )
 
 
 def test_score_is_the_formula() -> None:
-    config, state = NoveltyConfig(temperature=0.5, deviation_weight=2.0), small_state()
+    config, state = NoveltyConfig(temperature=0.5, deviation_weight=2.0, strangeness_weight=0.0), small_state()
     vector = unit(np.array([0.2, 0.9, 0.1, 0.0]))
     distances = np.linalg.norm(state.centres - vector, axis=1)
     shares = np.exp(-distances / 0.5) / np.exp(-distances / 0.5).sum()
@@ -158,7 +160,7 @@ def test_repetitions_are_never_novel() -> None:
 
 
 def test_draw_chooses_the_score_that_makes_room() -> None:
-    config = NoveltyConfig(reservoir=99)
+    config = NoveltyConfig(reservoir=99, strangeness_weight=0.0)
     vector = unit(np.array([0.9, 0.2, 0.1, 0.0]))
     for draw, slot in ((0.0, 0), (0.5, 49), (1 - 1e-17, 98)):
         new = learn_novelty(vector, small_state(), config, draw)
@@ -171,7 +173,7 @@ def test_radius_is_the_quantile_of_the_own_cluster() -> None:
     distances[60:], regions[60:] = np.linspace(0.1, 1.0, 39), 0
     state = replace(small_state(), distances=distances, regions=regions)
     vector = unit(np.array([0.99, 0.0, 0.1, 0.0]))
-    new = learn_novelty(vector, state, NoveltyConfig(reservoir=99), 0.0)
+    new = learn_novelty(vector, state, NoveltyConfig(reservoir=99, strangeness_weight=0.0), 0.0)
     expected = np.sort(new.distances[new.regions == 0])[29]  # 30 of 40 are at most this far
     assert new.radii.tolist() == pytest.approx([expected, 2.0])
     assert new.counts.tolist() == [51, 50]
@@ -188,13 +190,13 @@ def test_reservoir_holds_half_of_what_was_seen_so_first_scores_do_not_stay() -> 
 
 def test_young_cluster_borrows_the_radius_of_all() -> None:
     state = small_state()
-    new = learn_novelty(state.centres[1], state, NoveltyConfig(reservoir=99), 0.0)
+    new = learn_novelty(state.centres[1], state, NoveltyConfig(reservoir=99, strangeness_weight=0.0), 0.0)
     assert new.radii.tolist() == pytest.approx([0.5, 0.7])
 
 
 def test_centre_follows_drifting_traffic() -> None:
     rng = np.random.default_rng(3)
-    config = NoveltyConfig(centres=1, window=50)
+    config = NoveltyConfig(centres=1, window=50, strangeness_weight=0.0)
     start, end = unit(rng.normal(size=(2, 32)))
     rows = unit(np.repeat([start, end], [400, 400], axis=0) + 0.05 * rng.normal(size=(800, 32)))
     found, state = follow(rows, rng, config)
@@ -221,3 +223,35 @@ def test_centre_follows_drifting_traffic() -> None:
 def test_settings_out_of_range_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ConfigError, match=next(iter(wrong))):
         NoveltyConfig(**wrong)
+
+
+def test_strangeness_is_the_third_term_of_the_score() -> None:
+    rng = np.random.default_rng(5)
+    rows = mixture(rng, 120)
+    plain, both = NoveltyConfig(strangeness_weight=0.0), NoveltyConfig(strangeness_weight=3.0)
+    _, state = follow(rows[:119], rng, plain)
+    assert state.sketches.shape == (119, 4)
+    small, large = (learn_novelty(rows[119], state, config, 1 - 1e-9).scores for config in (plain, both))
+    (slot,) = np.flatnonzero(small != large)
+    found = sketch.measure_strangeness(state.sketches, sketch.sketch_query(rows[119]), 10, 0.3)
+    assert large[slot] - small[slot] == pytest.approx(3.0 * (0.3 + found))
+
+
+def test_memory_keeps_a_random_sample() -> None:
+    rng = np.random.default_rng(6)
+    rows = mixture(rng, 90)
+    _, state = follow(rows, rng, NoveltyConfig(memory=20))
+    seen = {tuple(row) for row in sketch.sketch_rows(rows).tolist()}
+    assert len(state.sketches) == 20
+    assert {tuple(row) for row in state.sketches.tolist()} <= seen
+
+
+def test_what_nobody_asked_is_novel_although_it_lies_between_the_clusters() -> None:
+    rng = np.random.default_rng(7)
+    rows = mixture(rng, 300)
+    _, state = follow(rows, rng, NoveltyConfig())
+    strange = unit(rng.standard_normal(rows.shape[1]))
+    known_value, strange_value = (score_novelty(row, state, NoveltyConfig()).value for row in (rows[-1], strange))
+    assert known_value is not None
+    assert strange_value is not None
+    assert strange_value > 0.95 > known_value

@@ -73,8 +73,8 @@ def seal(body: bytes) -> bytes:
 
 def test_newer_version_is_named() -> None:
     body = bytearray(learned(1, 30).to_bytes()[:-4])
-    body[7] = 2
-    with pytest.raises(StoreMismatchError, match="version 2"):
+    body[7] = 3
+    with pytest.raises(StoreMismatchError, match="version 3"):
         NoveltyState.from_bytes(seal(bytes(body)))
     body[7] = 0
     with pytest.raises(StoreCorruptError):
@@ -108,3 +108,18 @@ def test_scores_without_centres_are_refused() -> None:
     state = replace(NoveltyState.empty(3), scores=np.ones(1), distances=np.ones(1), regions=np.zeros(1, dtype=np.int64))
     with pytest.raises(StoreCorruptError):
         NoveltyState.from_bytes(state.to_bytes())
+
+
+def test_a_state_of_version_1_is_read_without_sketches() -> None:
+    state = learned(2, 60)
+    body = bytearray(state.to_bytes()[: -4 - 4 - 32 * len(state.sketches)])
+    body[7] = 1
+    old = NoveltyState.from_bytes(seal(bytes(body)))
+    assert len(old.sketches) == 0
+    np.testing.assert_array_equal(old.scores, state.scores)
+
+
+def test_sketches_survive() -> None:
+    state = learned(2, 60)
+    assert len(state.sketches) == 60
+    np.testing.assert_array_equal(NoveltyState.from_bytes(state.to_bytes()).sketches, state.sketches)

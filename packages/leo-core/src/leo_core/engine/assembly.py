@@ -69,11 +69,14 @@ def pick_embedder(given: str | Embedder | None, config: LEOConfig) -> Embedder:
 
 
 def load_pair_model() -> PairModel:
-    """The shipped pair model with the default embedder, ready for ``probability(a, b)``."""
+    """P(same answer | two questions): the shipped pair model, with the shipped embedder to compare words.
+
+    ``load_pair_model().probability(a, b)`` gives float64 ``(n,)`` for two lists of n questions.
+    """
     from leo_core.stages.cache import pair  # noqa: PLC0415
     from leo_core.stages.embed.load import load_embedder  # noqa: PLC0415 - loads numba
 
-    return pair.load_pair_model(embed=load_embedder().embed)
+    return pair.load_pair_model(embed=load_embedder("static").embed)
 
 
 def open_parts(
@@ -146,8 +149,6 @@ def make_plan(
     small: Model | None, large: Model | None, jury: tuple[Model, ...], config: LEOConfig, *, audits: bool
 ) -> Plan:
     """The plan: members in their roles, policies, and the fingerprint that goes into every key."""
-    from leo_core.stages.cache import pair  # noqa: PLC0415
-
     members = {
         "small": None if small is None else dict(small.fingerprint),
         "large": None if large is None else dict(large.fingerprint),
@@ -165,7 +166,7 @@ def make_plan(
         jury=jury,
         fingerprint=members,
         policy=policy,
-        pair_model=pair.load_pair_model(),
+        pair_model=load_pair_model(),
         audits=audits,
     )
 

@@ -187,11 +187,11 @@ class LEO:
 
         Asynchronous requests do it by themselves, in a thread, before the first of them.
         """
-        from leo_core.kernels.warm import compile_all  # noqa: PLC0415 - loads numba
+        from leo_core.kernels.warm import compile_for_requests  # noqa: PLC0415 - loads numba
 
         with self._warming:
             if not self._warm:
-                compile_all()
+                compile_for_requests()
                 self._world.embedder.embed(["warm up"])
                 self._plan.pair_model.probability_at([1.0], ["warm up"], ["warm up"])
                 self._warm = True

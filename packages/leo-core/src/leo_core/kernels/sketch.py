@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     Sketches = npt.NDArray[np.uint64]
     Integers = npt.NDArray[np.int64]
 
-__all__ = ["BITS", "WORDS", "find_candidates", "make_rotation", "quantise_query", "quantise_rows", "sketch_query", "sketch_rows"]
+__all__ = ["BITS", "WORDS", "find_candidates", "make_rotation", "measure_strangeness", "quantise_query", "quantise_rows", "sketch_query", "sketch_rows"]
 
 BITS = 256
 WORDS = BITS // 64
@@ -243,3 +243,44 @@ def find_candidates(
             total = np.int32(total + np.int32(row[axis]) * np.int32(query[axis]))
         scores[index] = np.float32(total) * scales[places[index]]
     return places, scores
+
+
+@kernel
+def measure_strangeness(sketches: Sketches, sketch: Sketches, crowd: int, share: float) -> float:
+    """How far a query lies from the two nearest of ``sketches`` (n, 4), less ``share`` of how far these lie from others.
+
+    Both are shares of differing signs: of weighted ones, averaged over the two, for the query's ``sketch`` (2, 4); at
+    the ``crowd``-th nearest, for the nearest itself. 1 where there are fewer than two; at most 1, at least -``share``.
+    """
+    count = sketches.shape[0]
+    if count < 2:  # noqa: PLR2004
+        return 1.0
+    least = np.int64(_FARTHEST)
+    second = np.int64(_FARTHEST)
+    nearest = 0
+    weight = np.int64(BITS)
+    for word in range(WORDS):
+        weight += np.int64(count_bits(sketch[1, word]))
+    for row in range(count):
+        distance = np.int64(0)
+        for word in range(WORDS):
+            gap = sketches[row, word] ^ sketch[0, word]
+            distance += np.int64(count_bits(gap) + count_bits(gap & sketch[1, word]))
+        if distance < least:
+            second = least
+            least = distance
+            nearest = row
+        elif distance < second:
+            second = distance
+    counts = np.zeros(BITS + 1, dtype=np.int64)
+    for row in range(count):
+        distance = np.int64(0)
+        for word in range(WORDS):
+            distance += np.int64(count_bits(sketches[row, word] ^ sketches[nearest, word]))
+        counts[distance] += 1
+    reach = 0
+    inside = counts[0] - 1
+    while inside < min(crowd, count - 1):
+        reach += 1
+        inside += counts[reach]
+    return float((least + second) / (2.0 * weight) - share * reach / BITS)

@@ -36,6 +36,12 @@ LAST_LATIN = 0x24F
 GRAM_ENERGY = 2.0
 
 _RANGES = (
+    (0x61, 0x7A, LETTER),  # a to z
+    (0x00, 0x20, SEPARATOR),
+    (0x30, 0x39, LETTER),  # 0 to 9
+    (0x41, 0x5A, LETTER),  # A to Z
+    (0x21, 0x7E, SINGLE),
+    (0x7F, 0x7F, SEPARATOR),
     (0x80, 0xA0, SEPARATOR),
     (0xAA, 0xAA, LETTER),
     (0xAD, 0xAD, SEPARATOR),
@@ -107,10 +113,6 @@ def _mix(value: np.uint64) -> np.uint64:
 @kernel
 def classify_code(code: int) -> int:
     """0 for a code point that separates words, 1 for a letter, 2 for a sign, 3 for a script without spaces."""
-    if code < 0x80:
-        if 0x61 <= code <= 0x7A or 0x30 <= code <= 0x39 or 0x41 <= code <= 0x5A:
-            return LETTER
-        return SEPARATOR if code <= 0x20 or code == 0x7F else SINGLE
     for first, last, kind in _RANGES:
         if first <= code <= last:
             return kind
@@ -124,14 +126,14 @@ def _find_slot(keys: Keys, key: np.uint64) -> int:
     slot = key & mask
     while keys[slot] != _ZERO and keys[slot] != key:
         slot = (slot + _ONE) & mask
-    return np.int64(slot)
+    return int(np.int64(slot))
 
 
 @kernel
 def _find_row(keys: Keys, rows: Ints, key: np.uint64) -> int:
     """The row of a key, or -1."""
     slot = _find_slot(keys, key)
-    return np.int64(rows[slot]) if keys[slot] == key else np.int64(-1)
+    return int(rows[slot]) if keys[slot] == key else -1
 
 
 @kernel
@@ -178,7 +180,7 @@ def _cut_word(codes: Codes, start: int, stop: int, keys: Keys, rows: Ints, ids: 
     at = start
     state = _BEGIN
     while at < stop:
-        found = np.int64(-1)
+        found = -1
         end = at
         for place in range(at, min(stop, at + MAX_PIECE)):
             state = (state ^ np.uint64(codes[place])) * _PRIME
@@ -198,7 +200,7 @@ def _cut_word(codes: Codes, start: int, stop: int, keys: Keys, rows: Ints, ids: 
 @kernel
 def _pick_bucket(state: np.uint64, first: int, buckets: int) -> int:
     """The row of a hashed feature."""
-    return first + np.int64(((np.uint64(_mix(state)) >> _S32) * np.uint64(buckets)) >> _S32)
+    return first + int(np.int64(((np.uint64(_mix(state)) >> _S32) * np.uint64(buckets)) >> _S32))
 
 
 @kernel
@@ -283,7 +285,7 @@ def cut_text(
                     ids[last] = pair
                     weights[last] = 1.0
                     last += 1
-            before = np.int64(ids[place])
+            before = int(ids[place])
         count = last
     return count
 

@@ -1,7 +1,7 @@
 """P(same answer | two questions): a small calibrated gradient-boosted model, shipped as numbers.
 
 The model is trained by ``packages/leo-core/train/pair_model.py``; its evaluation is a walk through all trees at once
-and the calibrated logistic of their sum (Friedman 2001, *Greedy function approximation*; Platt 1999).
+and the calibrated logistic of their sum and the cosine (Friedman 2001, *Greedy function approximation*; Platt 1999).
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ __all__ = ["PairModel", "load_pair_model"]
 
 _FILE = "pair_model.json"
 _CLIP = 30.0
+_COSINE = FEATURES.index("cosine")
 _TEXTS_KEPT = 4096
 
 
@@ -65,12 +66,12 @@ class PairModel:
         self._profile = lru_cache(maxsize=_TEXTS_KEPT)(read_profile)
         self._read = lru_cache(maxsize=_TEXTS_KEPT)(self._read_traits)
         self._feature = np.array(weights["feature"], dtype=np.int64)
-        self._threshold = np.array(weights["threshold"], dtype=np.float64)
-        self._left = np.array(weights["left"], dtype=np.int64)
-        self._right = np.array(weights["right"], dtype=np.int64)
-        self._value = np.array(weights["value"], dtype=np.float64)
+        self._number = np.array(weights["number"], dtype=np.float64)
+        skip = np.array(weights["skip"], dtype=np.int64)
+        self._left = np.arange(len(skip)) + (skip > 0)
+        self._right = np.arange(len(skip)) + skip
         self._roots = np.array(weights["roots"], dtype=np.int64)
-        self._slope, self._intercept = (float(each) for each in weights["calibration"])
+        self._slope, self._lead, self._intercept = (float(each) for each in weights["calibration"])
 
     def probability(self, a: Sequence[str], b: Sequence[str]) -> Floats:
         """P(same answer) of ``a[i]`` and ``b[i]``, float64 ``(n,)``, with the cosines of the embedder given.
@@ -110,8 +111,8 @@ class PairModel:
         """Calibrated probabilities, float64 ``(n,)``, of feature rows ``(n, len(FEATURES))``."""
         from leo_core.kernels.pairs import sum_trees  # noqa: PLC0415 - loads numba
 
-        raw = sum_trees(rows, self._feature, self._threshold, self._left, self._right, self._value, self._roots)
-        logit = np.clip(self._slope * raw + self._intercept, -_CLIP, _CLIP)
+        raw = sum_trees(rows, self._feature, self._number, self._left, self._right, self._number, self._roots)
+        logit = np.clip(self._slope * raw + self._lead * rows[:, _COSINE] + self._intercept, -_CLIP, _CLIP)
         probabilities: Floats = 1.0 / (1.0 + np.exp(-logit))
         return probabilities
 

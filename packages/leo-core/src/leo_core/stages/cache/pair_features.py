@@ -214,7 +214,8 @@ def _align(a: Traits, b: Traits) -> list[float]:
     likeness = a.vectors @ b.vectors.T
     only_a = np.array([word not in b.content for word in a.words], dtype=np.bool_)
     only_b = np.array([word not in a.content for word in b.words], dtype=np.bool_)
-    return align_words(likeness, a.kinship, b.kinship, a.weights, b.weights, only_a, only_b).tolist()
+    found: list[float] = align_words(likeness, a.kinship, b.kinship, a.weights, b.weights, only_a, only_b).tolist()
+    return found
 
 
 def score_words(a: Traits, b: Traits, table: WordTable) -> float:

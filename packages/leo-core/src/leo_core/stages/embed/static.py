@@ -26,7 +26,7 @@ __all__ = ["StaticEmbedder", "fold_text", "pack_texts"]
 VERSION = "1"
 _FILE = "static.npz"
 _MARKS = re.compile("[\u0300-\u036f]+")
-_TYPOGRAPHY = str.maketrans("‘’‚‛“”„‟′″‐‑‒–—―−…«»", "''''\"\"\"\"'\"-------.\"\"")
+_TYPOGRAPHY = str.maketrans("‘’‚‛“”„‟′″‐‑‒–—―−…«»", '\'\'\'\'""""\'"-------.""')
 _CONTINUES = "##"
 
 

@@ -21,6 +21,8 @@ class NoveltyConfig:
         growth: Requests seen per centre before another may open, at least 1.
         temperature: τ of the softmax over distances to the centres, > 0.
         deviation_weight: λ, the weight of the cluster deviation beside the regional entropy, ≥ 0.
+        strangeness_weight: Weight of the distance to the most similar past requests beside the two, ≥ 0.
+        memory: Past requests that this distance is measured to, from 1 to 65,536; 32 bytes each.
         radius_quantile: Quantile of the distances in a cluster that counts as its radius, in (0, 1).
         reservoir: Past scores kept, from ``min_samples`` to 65,536.
         min_samples: Past scores below which novelty is unknown, at least 1.
@@ -31,8 +33,10 @@ class NoveltyConfig:
     growth: int = 8
     temperature: float = 0.1
     deviation_weight: float = 1.0
+    strangeness_weight: float = 1000.0
+    memory: int = 4096
     radius_quantile: float = 0.75
-    reservoir: int = 512
+    reservoir: int = 1024
     min_samples: int = 50
     window: int = 1024
 
@@ -42,6 +46,8 @@ class NoveltyConfig:
             ("growth", self.growth >= 1, "of at least 1"),
             ("temperature", self.temperature > 0, "above 0"),
             ("deviation_weight", self.deviation_weight >= 0, "of at least 0"),
+            ("strangeness_weight", self.strangeness_weight >= 0, "of at least 0"),
+            ("memory", 1 <= self.memory <= MAX_RESERVOIR, f"from 1 to {MAX_RESERVOIR}"),
             ("radius_quantile", 0 < self.radius_quantile < 1, "between 0 and 1"),
             ("min_samples", self.min_samples >= 1, "of at least 1"),
             ("reservoir", self.min_samples <= self.reservoir <= MAX_RESERVOIR, f"from min_samples to {MAX_RESERVOIR}"),

@@ -1,21 +1,22 @@
 """Novelty: how unlike past traffic a request is, as a conformal p-value.
 
-A request is described by two figures: how undecided it is between the regions of past traffic (entropy of a
-softmax over its distances to the centres), and how far it lies from the nearest one in units of that cluster's
-own radius. Their sum has no scale of its own, so it is ranked among the sums of past requests: novelty is
-1 - p, with p the conformal p-value (V. Vovk, A. Gammerman and G. Shafer, "Algorithmic learning in a random
+A request is described by three figures: how undecided it is between the regions of past traffic (entropy of a
+softmax over its distances to the centres), how far it lies from the nearest one in units of that cluster's own
+radius, and how far from the two most similar of a few thousand past requests, measured on sketches, less 0.3 of how
+far the nearest of them lies from its own neighbours. Their weighted sum has no scale of its own, so it is ranked
+among the sums of past requests: novelty is 1 - p, with p the conformal p-value (V. Vovk, A. Gammerman and G. Shafer, "Algorithmic learning in a random
 world", 2005, ch. 2). On exchangeable traffic ``novelty > 0.95`` fires for about 5 % of the requests.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from leo_core.kernels import kmeans
+from leo_core.kernels import kmeans, sketch
 from leo_core.records import Novelty
 from leo_core.stages.novelty.state import NoveltyState
 
@@ -30,6 +31,9 @@ __all__ = ["NoveltyState", "learn_novelty", "score_novelty"]
 MIN_CLUSTER = 8
 FIRST_RADIUS = 1.0
 MIN_RADIUS = 0.05
+CROWD = 10
+CROWD_SHARE = 0.3
+SECOND_DRAW = 1021.0
 
 T = TypeVar("T", bound=np.generic)
 
@@ -78,8 +82,9 @@ def learn_novelty(vector: Vector, state: NoveltyState, config: NoveltyConfig, dr
         draw: Uniform in [0, 1); chooses which past score makes room, so older ones fade away.
     """
     if not len(state.centres):
-        return _open_centre(vector, state, FIRST_RADIUS)
+        return _open_centre(vector, _remember(vector, state, config, draw), FIRST_RADIUS)
     place = _locate(vector, state, config)
+    state = _remember(vector, state, config, draw)
     state = _keep_score(place, state, config, draw)
     if _may_open(place, state, config):
         return _open_centre(vector, state, _global_radius(state, config))
@@ -99,8 +104,19 @@ def _locate(vector: Vector, state: NoveltyState, config: NoveltyConfig) -> _Plac
         mean = float(shares @ (distance - distances)) / (config.temperature * total)
         entropy = min(1.0, max(0.0, (math.log(total) - mean) / math.log(len(distances))))
     deviation = distance / float(state.radii[region])
-    score = entropy + config.deviation_weight * deviation
+    strangeness = sketch.measure_strangeness(state.sketches, sketch.sketch_query(vector), CROWD, CROWD_SHARE)
+    score = entropy + config.deviation_weight * deviation + config.strangeness_weight * (CROWD_SHARE + strangeness)
     return _Place(region=region, distance=distance, entropy=entropy, deviation=deviation, score=score)
+
+
+def _remember(vector: Vector, state: NoveltyState, config: NoveltyConfig, draw: float) -> NoveltyState:
+    """Keep the request's sketch; when there is no room, in the place of a random one."""
+    count = len(state.sketches)
+    slot = count if count < config.memory else int(math.fmod(draw * SECOND_DRAW, 1.0) * config.memory)
+    kept = np.empty((max(count, slot + 1), state.sketches.shape[1]), dtype=np.uint64)
+    kept[:count] = state.sketches
+    kept[slot] = sketch.sketch_rows(vector[np.newaxis])[0]
+    return replace(state, sketches=kept)
 
 
 def _keep_score(place: _Place, state: NoveltyState, config: NoveltyConfig, draw: float) -> NoveltyState:
@@ -123,6 +139,7 @@ def _keep_score(place: _Place, state: NoveltyState, config: NoveltyConfig, draw:
         distances=_with(state.distances, slot, length, place.distance),
         regions=_with(state.regions, slot, length, place.region),
         seen=state.seen,
+        sketches=state.sketches,
     )
 
 
@@ -150,6 +167,7 @@ def _open_centre(vector: Vector, state: NoveltyState, radius: float) -> NoveltyS
         distances=state.distances,
         regions=state.regions,
         seen=state.seen + 1,
+        sketches=state.sketches,
     )
 
 
@@ -172,6 +190,7 @@ def _move_centre(vector: Vector, region: int, state: NoveltyState, config: Novel
         distances=state.distances,
         regions=state.regions,
         seen=state.seen + 1,
+        sketches=state.sketches,
     )
 
 

@@ -17,9 +17,12 @@ if TYPE_CHECKING:
 __all__ = ["NoveltyState"]
 
 MAGIC = b"LEO-NOV"
-VERSION = 1
+VERSION = 2
+WITHOUT_SKETCHES = 1
 HEADER = struct.Struct("<7sBIIIQ")
+COUNT = struct.Struct("<I")
 CHECKSUM = struct.Struct("<I")
+WORDS = 4
 UNIT_TOLERANCE = 1e-3
 
 
@@ -35,6 +38,7 @@ class NoveltyState:
         distances: Distance of these requests to their nearest centre at that time, float64, shape (n,).
         regions: That centre, int64, shape (n,).
         seen: Requests learned.
+        sketches: Signs of past requests, 32 bytes each, uint64, shape (s, 4).
     """
 
     centres: npt.NDArray[np.float32]
@@ -44,6 +48,7 @@ class NoveltyState:
     distances: npt.NDArray[np.float64]
     regions: npt.NDArray[np.int64]
     seen: int
+    sketches: npt.NDArray[np.uint64]
 
     @classmethod
     def empty(cls, dimension: int) -> NoveltyState:
@@ -56,6 +61,7 @@ class NoveltyState:
             distances=np.zeros(0, dtype=np.float64),
             regions=np.zeros(0, dtype=np.int64),
             seen=0,
+            sketches=np.zeros((0, WORDS), dtype=np.uint64),
         )
 
     def to_bytes(self) -> bytes:
@@ -65,17 +71,18 @@ class NoveltyState:
             array.astype(array.dtype.newbyteorder("<")).tobytes()
             for array in (self.centres, self.counts, self.radii, self.scores, self.distances, self.regions)
         )
+        body += COUNT.pack(len(self.sketches)) + self.sketches.astype("<u8").tobytes()
         return body + CHECKSUM.pack(zlib.crc32(body))
 
     @classmethod
     def from_bytes(cls, data: bytes) -> NoveltyState:
-        """The state that :meth:`to_bytes` wrote.
+        """The state that :meth:`to_bytes` wrote; that of version 1 had no sketches.
 
         Raises:
             StoreCorruptError: The bytes are damaged or something else.
             StoreMismatchError: A newer LEO wrote them.
         """
-        dimension, count, samples, seen = _read_header(data)
+        dimension, count, samples, seen, sketches = _read_header(data)
         offset = HEADER.size
 
         def take(kind: str, length: int) -> npt.NDArray[np.generic]:
@@ -92,13 +99,16 @@ class NoveltyState:
             distances=np.asarray(take("f8", samples), dtype=np.float64),
             regions=np.asarray(take("i8", samples), dtype=np.int64),
             seen=seen,
+            sketches=np.frombuffer(data, "<u8", WORDS * sketches, offset + COUNT.size if sketches else 0)
+            .astype(np.uint64)
+            .reshape(sketches, WORDS),
         )
         _check_ranges(state)
         return state
 
 
-def _read_header(data: bytes) -> tuple[int, int, int, int]:
-    """Dimension, centres, samples and requests seen, of bytes whose length and checksum are right."""
+def _read_header(data: bytes) -> tuple[int, int, int, int, int]:
+    """Dimension, centres, samples, requests seen and sketches, of bytes whose length and checksum are right."""
     if len(data) < HEADER.size + CHECKSUM.size or not data.startswith(MAGIC):
         message = f"these {len(data)} bytes are not a novelty state"
         raise StoreCorruptError(message)
@@ -106,12 +116,19 @@ def _read_header(data: bytes) -> tuple[int, int, int, int]:
     if version > VERSION:
         message = f"the novelty state has version {version}, this LEO reads up to {VERSION}; update leo-core"
         raise StoreMismatchError(message)
-    expected = HEADER.size + count * (4 * dimension + 16) + 24 * samples + CHECKSUM.size
+    body = HEADER.size + count * (4 * dimension + 16) + 24 * samples
+    sketches = 0
+    expected = body + CHECKSUM.size
+    if version != WITHOUT_SKETCHES:
+        if len(data) >= body + COUNT.size:
+            (sketches,) = COUNT.unpack_from(data, body)
+        expected += COUNT.size + 8 * WORDS * sketches
     (checksum,) = CHECKSUM.unpack(data[-CHECKSUM.size :])
-    if version != VERSION or len(data) != expected or zlib.crc32(data[: -CHECKSUM.size]) != checksum:
+    known = WITHOUT_SKETCHES <= version <= VERSION
+    if not known or len(data) != expected or zlib.crc32(data[: -CHECKSUM.size]) != checksum:
         message = f"the novelty state is damaged (version {version}, {len(data)} bytes, {expected} expected)"
         raise StoreCorruptError(message)
-    return dimension, count, samples, seen
+    return dimension, count, samples, seen, sketches
 
 
 def _check_ranges(state: NoveltyState) -> None:

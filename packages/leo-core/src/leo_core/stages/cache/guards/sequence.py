@@ -24,7 +24,7 @@ _KEPT = AUXILIARIES.keys() | FREE | {"why", "where", "there", "this", "his", "as
 
 def read_sequence(words: Words, quantities: Quantities) -> tuple[str, ...]:
     """Stems in order; numbers as values, units by name, sentence ends left out."""
-    out = []
+    out: list[str] = []
     for token in expand(_with_values(_with_letters(words), quantities)):
         if token in _LEFT_OUT:
             continue

@@ -63,15 +63,14 @@ def run_embed(pairs: Path, *, embedders: Sequence[str] = ("hashed", "static"), s
         encoder = load_embedder(name)
         left, right = np.asarray(encoder.embed(first)), np.asarray(encoder.embed(second))
         cosines = (left * right).sum(axis=1).astype(np.float64)
-        times = [_time(lambda text=text: encoder.embed([text])) for text in first[:TIMED]]  # type: ignore[misc]
+        times = [_time(lambda text=text, encoder=encoder: encoder.embed([text])) for text in first[:TIMED]]
         unrelated = float((left * np.roll(right, 1, axis=0)).sum(axis=1).mean())
         extra = {"cpu_us_per_query": float(np.median(times)) * 1e6, "unrelated_cosine": unrelated}
         results.append({**_score(f"embedder {name}", cosines, same, groups), **extra})
     model = load_pair_model()
     probabilities = np.asarray(model.probability(first, second), dtype=np.float64)
     times = [
-        _time(lambda a=a, b=b: model.probability([a], [b]))  # type: ignore[misc]
-        for a, b in zip(first[:TIMED], second[:TIMED], strict=True)
+        _time(lambda a=a, b=b: model.probability([a], [b])) for a, b in zip(first[:TIMED], second[:TIMED], strict=True)
     ]
     extra = {"ece": measure_ece(probabilities, same), "cpu_us_per_query": float(np.median(times)) * 1e6}
     results.append({**_score("pair model", probabilities, same, groups), **extra})

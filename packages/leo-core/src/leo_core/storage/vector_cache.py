@@ -112,7 +112,8 @@ def read_vectors(connection: sqlite3.Connection, questions: npt.NDArray[np.int64
         joined = b"".join([blobs[question] for question in questions.tolist()])
         return np.frombuffer(joined, dtype="<f4").reshape(len(questions), -1)
     except (KeyError, TypeError, ValueError) as error:
-        raise StoreCorruptError("a stored vector cannot be read; restore a copy of the store") from error
+        message = "a stored vector cannot be read; restore a copy of the store"
+        raise StoreCorruptError(message) from error
 
 
 def _load_new(connection: sqlite3.Connection, index: ScopeIndex, tenant: str | bytes, scope_key: str | bytes) -> None:

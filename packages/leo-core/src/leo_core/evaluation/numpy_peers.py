@@ -45,7 +45,7 @@ def huber_cost(points: Floats, weights: Floats, kappa: float, centre: Floats) ->
 
 def solve_consensus(points: Floats, weights: Floats, kappa: float, tolerance: float, max_iterations: int) -> float:
     """Optimum of the group-Huber problem by iteratively reweighted least squares (m, d), (m,)."""
-    centre = weights @ points / weights.sum()
+    centre: Floats = weights @ points / weights.sum()
     for _ in range(max_iterations):
         pulls = weights * np.minimum(1.0, kappa / np.maximum(np.linalg.norm(points - centre, axis=1), 1e-300))
         fresh = pulls @ points / pulls.sum()
@@ -58,7 +58,7 @@ def solve_consensus(points: Floats, weights: Floats, kappa: float, tolerance: fl
 
 def find_geometric_median(points: Floats, weights: Floats, tolerance: float, max_iterations: int) -> Floats:
     """Weiszfeld's iteration (m, d), (m,) -> (d,)."""
-    centre = weights @ points / weights.sum()
+    centre: Floats = weights @ points / weights.sum()
     for _ in range(max_iterations):
         pulls = weights / np.maximum(np.linalg.norm(points - centre, axis=1), 1e-12)
         fresh = pulls @ points / pulls.sum()

@@ -247,7 +247,7 @@ def _shortlist(
         return places
     best = places[scores >= np.partition(scores, -count)[-count]]
     if len(np.unique(entries[best])) >= k:
-        return best
+        return np.asarray(best)
     order = np.argsort(-scores, kind="stable")
     _, firsts = np.unique(entries[places[order]], return_index=True)
     return np.unique(np.concatenate([best, places[order[np.sort(firsts)[:count]]]]))

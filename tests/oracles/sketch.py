@@ -5,16 +5,14 @@ from __future__ import annotations
 
 def measure_distance(sketch: list[int], query: list[int], heavy: list[int]) -> tuple[int, int]:
     """Differing signs, and differing signs with the heavy ones counted twice."""
-    plain = sum(bin(a ^ b).count("1") for a, b in zip(sketch, query, strict=True))
-    again = sum(bin((a ^ b) & c).count("1") for a, b, c in zip(sketch, query, heavy, strict=True))
+    plain = sum((a ^ b).bit_count() for a, b in zip(sketch, query, strict=True))
+    again = sum(((a ^ b) & c).bit_count() for a, b, c in zip(sketch, query, heavy, strict=True))
     return plain, plain + again
 
 
 def rank(sketches: list[list[int]], query: list[int], heavy: list[int], alive: list[bool]) -> list[tuple[int, int]]:
     """(weighted distance, row) of the live rows, nearest first."""
-    return sorted(
-        (measure_distance(sketch, query, heavy)[1], row) for row, sketch in enumerate(sketches) if alive[row]
-    )
+    return sorted((measure_distance(sketch, query, heavy)[1], row) for row, sketch in enumerate(sketches) if alive[row])
 
 
 def measure_strangeness(
@@ -23,7 +21,7 @@ def measure_strangeness(
     """Mean weighted distance of the two nearest, less a share of the nearest one's distance to its crowd-th nearest."""
     if len(sketches) < 2:
         return 1.0
-    weight = 256 + sum(bin(word).count("1") for word in heavy)
+    weight = 256 + sum(word.bit_count() for word in heavy)
     ranked = rank(sketches, query, heavy, [True] * len(sketches))
     nearest = ranked[0][1]
     others = sorted(

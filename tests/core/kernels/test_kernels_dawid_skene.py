@@ -10,9 +10,7 @@ from leo_core.kernels import dawid_skene
 from tests.oracles import dawid_skene as oracle
 
 
-def draw_answers(
-    accuracies: list[float], items: int, choices: int, seed: int
-) -> tuple[np.ndarray, np.ndarray]:
+def draw_answers(accuracies: list[float], items: int, choices: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Truth (n,), and answers (n, m) of independent answerers."""
     random = np.random.default_rng(seed)
     truth = random.integers(0, choices, items)

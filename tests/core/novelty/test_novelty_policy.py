@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from leo_core.errors import ConfigError
-from leo_core.stages.embed.hashed import HashedEmbedder
 from leo_core.kernels import sketch
+from leo_core.stages.embed.hashed import HashedEmbedder
 from leo_core.stages.novelty.config import NoveltyConfig
 from leo_core.stages.novelty.policy import NoveltyState, learn_novelty, score_novelty
 

@@ -75,7 +75,10 @@ def run_core(
 
 def _read_texts(pairs: Path | None) -> list[str]:
     if pairs is None:
-        subjects, actions = ("card", "order", "loan", "ticket", "phone"), ("cancel", "change", "find", "pay for", "lose")
+        subjects, actions = (
+            ("card", "order", "loan", "ticket", "phone"),
+            ("cancel", "change", "find", "pay for", "lose"),
+        )
         return [f"How do I {a} my {s} number {n}?" for n in range(80) for s in subjects for a in actions]
     texts = list(dict.fromkeys(str(row[side]) for row in read_jsonl(pairs) for side in ("a", "b") if side in row))
     if not texts:

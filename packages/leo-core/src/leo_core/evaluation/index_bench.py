@@ -104,9 +104,7 @@ def _find_best(rows: Rows, queries: Rows) -> npt.NDArray[np.float32]:
     return best
 
 
-def _list_indexes(
-    rows: Rows, graphs_up_to: int
-) -> Iterator[tuple[str, Callable[[], tuple[Search, int | None]]]]:
+def _list_indexes(rows: Rows, graphs_up_to: int) -> Iterator[tuple[str, Callable[[], tuple[Search, int | None]]]]:
     yield "LEO, as shipped", lambda: _build_own(rows)
     yield "LEO, sketches only", lambda: _build_own(rows, exact_up_to=0, partition_above=_NEVER)
     yield "LEO, exact scan only", lambda: _build_own(rows, exact_up_to=_NEVER)

@@ -8,8 +8,8 @@ import numpy as np
 
 from leo_core.errors import ConfigError
 from leo_core.evaluation.datasets import read_jsonl
-from leo_core.evaluation.ranking import bootstrap_auroc, measure_auroc
 from leo_core.evaluation.metrics import wilson_interval
+from leo_core.evaluation.ranking import bootstrap_auroc, measure_auroc
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,8 +29,9 @@ NEIGHBOURS = (1, 10)
 def run_novelty(stream: Path, *, embedder: str = "default", seed: int = 0, splits: int = 5) -> dict[str, Any]:
     """The rate above 0.95 on an exchangeable stream, and the AUROC for requests of held-out intents.
 
-    In each split a quarter of the intents is held out. Novelty learns 4,000 shuffled requests of the others, then scores
-    the rest of them and the held-out ones; the distance to the k-th nearest of the same 4,000 requests stands beside it.
+    In each split a quarter of the intents is held out. Novelty learns 4,000 shuffled requests of the others, then
+    scores the rest of them and the held-out ones; the distance to the k-th nearest of the same 4,000 requests stands
+    beside it.
 
     Args:
         stream: Requests, as ``{"text", "intent"}`` lines.

@@ -50,7 +50,7 @@ def recall_at_precision(scores: Floats, positive: Flags, precision: float) -> fl
     """Largest share of the positives above a threshold at which at least this share is positive; (n,)."""
     order = np.argsort(-scores, kind="stable")
     hits = np.cumsum(positive[order])
-    last_of_equals = np.append(np.diff(scores[order]) != 0, True)  # noqa: FBT003
+    last_of_equals = np.append(np.diff(scores[order]) != 0, True)
     good = (hits / np.arange(1, len(scores) + 1) >= precision) & last_of_equals
     return float(hits[good].max(initial=0) / max(1, int(positive.sum())))
 

@@ -4,23 +4,52 @@ from __future__ import annotations
 
 import numpy as np
 
-from leo_core.kernels import coherence, geometric_median, hashing, kmeans, pairs, pcs, word_pieces
+from leo_core.kernels import coherence, kmeans, sketch
 
-__all__ = ["compile_all"]
+__all__ = ["compile_all", "compile_for_requests"]
+
+
+def compile_for_requests() -> None:
+    """Call the kernels that a request needs beside those of its embedder and of the pair model, once each.
+
+    Novelty, and the coherence of a jury's answers. Loads nothing that only large scopes or evaluations use.
+    """
+    centres = np.eye(2, dtype=np.float32)
+    kmeans.measure_distances(centres, centres[0])
+    kmeans.move_centre(centres[0], centres[1], 0.5)
+    sketch.measure_strangeness(sketch.sketch_rows(centres), sketch.sketch_query(centres[0]), 10, 0.3)
+    weights = np.ones(2)
+    solution = coherence.solve_consensus(np.eye(2), weights, 0.5, 1e-6, 10)
+    coherence.measure_coherence(solution.optimum, coherence.solve_orthogonal(weights, 0.5, 1e-6, 10))
 
 
 def compile_all() -> None:
-    """Call every kernel once on tiny arrays of the types that LEO uses, those of one embedder and the pair model aside.
+    """Call every kernel once on tiny arrays of the types that LEO uses.
 
     Takes seconds on the very first run of an installation and a fraction of one later, from numba's cache.
     """
-    from leo_core.kernels import dawid_skene, geometric_median, hashing, pcs  # noqa: PLC0415 - few requests need them
+    from leo_core.kernels import (  # noqa: PLC0415 - few requests need all of them
+        dawid_skene,
+        geometric_median,
+        hashing,
+        pairs,
+        pcs,
+        word_pieces,
+    )
 
     compile_for_requests()
     codes = np.array([97, 98, 32, 43], dtype=np.uint32)
     offsets = np.array([0, 4], dtype=np.int64)
     hashing.embed_codes(codes, offsets, np.zeros(1, dtype=np.uint64), np.ones(1), np.ones(3), 8)
     hashing.hash_word(codes, 0, 2)
+    keys, slots = np.zeros(8, dtype=np.uint64), np.zeros(8, dtype=np.int32)
+    table, couples = np.ones((3, 8), dtype=np.int8), np.zeros((1, 2), dtype=np.int32)
+    word_pieces.build_index(codes, offsets, np.zeros(1, dtype=np.int8), couples, keys, slots)
+    word_pieces.embed_pieces(codes, offsets, keys, slots, table, np.ones(3, dtype=np.float32), 1)
+    likeness, flags = np.eye(2, dtype=np.float32), np.zeros(2, dtype=np.bool_)
+    pairs.align_words(likeness, likeness, likeness, np.ones(2), np.ones(2), flags, flags)
+    leaf = np.zeros(1, dtype=np.int64)
+    pairs.sum_trees(np.eye(1), leaf, np.zeros(1), leaf, leaf, np.ones(1), leaf)
     points, weights = np.eye(2), np.ones(2)
     geometric_median.find_geometric_median(points, weights, 1e-6, 10)
     pcs.estimate_dimension(points)

@@ -10,9 +10,9 @@ import numpy as np
 
 from leo_core.errors import StorageError
 from leo_core.records import Neighbour
-from leo_core.storage.eviction import Occupant, choose_evicted
 from leo_core.storage.checks import check_embedder, check_entry, check_vector
 from leo_core.storage.codec import decode_entry, decode_observation, encode_entry, encode_observation
+from leo_core.storage.eviction import Occupant, choose_evicted
 from leo_core.storage.vector_index import ScopeIndex, find_nearest
 
 if TYPE_CHECKING:

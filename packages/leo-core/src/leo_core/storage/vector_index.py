@@ -30,7 +30,7 @@ EXACT_UP_TO = 8_192
 PARTITION_ABOVE = 150_000
 """Vectors from which the sketches lie in lists. Measured as above."""
 
-CANDIDATES = 768
+CANDIDATES = 512
 """Rows that the sketches put forward, at least."""
 
 _SPARE = 16
@@ -245,12 +245,12 @@ def _shortlist(
     count = 2 * k + _SPARE
     if len(places) <= count:
         return places
-    best = places[scores >= np.partition(scores, -count)[-count]]
+    best: Integers = places[scores >= np.partition(scores, -count)[-count]]
     if len(np.unique(entries[best])) >= k:
         return best
     order = np.argsort(-scores, kind="stable")
     _, firsts = np.unique(entries[places[order]], return_index=True)
-    return np.unique(np.concatenate([best, places[order[np.sort(firsts)[:count]]]]))
+    return np.asarray(np.unique(np.concatenate([best, places[order[np.sort(firsts)[:count]]]])))
 
 
 def _select(scores: npt.NDArray[np.float32], wanted: int, rounding: float) -> npt.NDArray[np.intp]:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import numba
 
-from leo_core.kernels import coherence, dawid_skene, geometric_median, hashing, kmeans, pcs, sketch
+from leo_core.kernels import _compile, coherence, dawid_skene, geometric_median, hashing, kmeans, pcs, sketch
 from leo_core.kernels._compile import kernel
 from leo_core.kernels.warm import compile_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     import pytest
 
@@ -59,3 +63,54 @@ def test_no_kernel_uses_fastmath_or_threads(mode: str) -> None:
             if hasattr(value, "py_func"):
                 assert not value.targetoptions.get("fastmath")
                 assert not value.targetoptions.get("parallel")
+
+
+IN_A_PROCESS = """
+import numpy as np
+from leo_core.kernels import kmeans
+centres = np.eye(4, dtype=np.float32)
+print(float(kmeans.measure_distances(centres, centres[0])[1]))
+"""
+
+
+def run_together(folder: str, count: int) -> list[str]:
+    """What several fresh processes print that use this folder for machine code."""
+    environment = {**os.environ, "NUMBA_CACHE_DIR": folder}
+    running = [
+        subprocess.Popen([sys.executable, "-c", IN_A_PROCESS], env=environment, stdout=subprocess.PIPE, text=True)
+        for _ in range(count)
+    ]
+    outputs = [process.communicate(timeout=200)[0].strip() for process in running]
+    assert all(process.returncode == 0 for process in running)
+    return outputs
+
+
+def test_processes_share_an_empty_folder_for_machine_code(mode: str, tmp_path: Path) -> None:
+    if mode == "python":
+        return
+    assert set(run_together(str(tmp_path), 3)) == {f"{2**0.5}"}
+    assert list(tmp_path.rglob("*.nbi"))
+    for content in (b"", b"\x80\x04 nonsense"):
+        for damaged in [*tmp_path.rglob("*.nbc"), *tmp_path.rglob("*.nbi")]:
+            damaged.write_bytes(content)  # as a disk that is full may leave it
+        assert run_together(str(tmp_path), 1) == [f"{2**0.5}"]
+
+
+def test_a_file_that_cannot_be_written_is_done_without(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if mode == "python":
+        return
+
+    def refuse(*_: object) -> None:
+        raise OSError(28, "no space left on device")
+
+    compiled: Any = kernel(add)
+    monkeypatch.setattr(compiled._cache._impl, "reduce", refuse)
+    assert compiled(2.5, 3) == 5.5
+    monkeypatch.setattr(compiled, "_cache", None)
+    _compile._forgive(compiled)
+
+
+def test_where_nothing_can_be_written_it_compiles_in_memory(mode: str) -> None:
+    if mode == "python":
+        return
+    assert run_together("/proc/nowhere", 1) == [f"{2**0.5}"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 import zlib
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from leo_core.evaluation.datasets import read_jsonl
 from leo_core.evaluation.ranking import bootstrap_auroc, measure_auroc, measure_ece, recall_at_precision
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     import numpy.typing as npt
@@ -42,7 +43,7 @@ def run_embed(pairs: Path, *, embedders: Sequence[str] = ("hashed", "static"), s
     Raises:
         ConfigError: The file holds no such pairs.
     """
-    from leo_core.stages.cache.pair import load_pair_model  # noqa: PLC0415 - loads numba
+    from leo_core.engine.assembly import load_pair_model  # noqa: PLC0415 - loads the engine
     from leo_core.stages.embed.load import load_embedder  # noqa: PLC0415 - loads numba
 
     try:
@@ -63,15 +64,13 @@ def run_embed(pairs: Path, *, embedders: Sequence[str] = ("hashed", "static"), s
         encoder = load_embedder(name)
         left, right = np.asarray(encoder.embed(first)), np.asarray(encoder.embed(second))
         cosines = (left * right).sum(axis=1).astype(np.float64)
-        times = [_time(lambda text=text, encoder=encoder: encoder.embed([text])) for text in first[:TIMED]]
+        times = [_time(partial(encoder.embed, [text])) for text in first[:TIMED]]
         unrelated = float((left * np.roll(right, 1, axis=0)).sum(axis=1).mean())
         extra = {"cpu_us_per_query": float(np.median(times)) * 1e6, "unrelated_cosine": unrelated}
         results.append({**_score(f"embedder {name}", cosines, same, groups), **extra})
     model = load_pair_model()
     probabilities = np.asarray(model.probability(first, second), dtype=np.float64)
-    times = [
-        _time(lambda a=a, b=b: model.probability([a], [b])) for a, b in zip(first[:TIMED], second[:TIMED], strict=True)
-    ]
+    times = [_time(partial(model.probability, [a], [b])) for a, b in zip(first[:TIMED], second[:TIMED], strict=True)]
     extra = {"ece": measure_ece(probabilities, same), "cpu_us_per_query": float(np.median(times)) * 1e6}
     results.append({**_score("pair model", probabilities, same, groups), **extra})
     overlap = np.array([_overlap(a, b) for a, b in zip(first, second, strict=True)])
@@ -127,7 +126,7 @@ def _overlap(a: str, b: str) -> float:
     return len(one & two) / max(1, len(one | two))
 
 
-def _time(call: Any) -> float:
+def _time(call: Callable[[], object]) -> float:
     started = time.process_time()
     call()
     return time.process_time() - started

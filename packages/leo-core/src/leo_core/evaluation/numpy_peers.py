@@ -66,7 +66,7 @@ def find_geometric_median(points: Floats, weights: Floats, tolerance: float, max
         centre = fresh
         if moved <= tolerance:
             break
-    return centre
+    return np.asarray(centre)
 
 
 def fit_accuracies(

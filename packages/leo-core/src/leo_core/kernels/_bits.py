@@ -31,4 +31,4 @@ def _ctpop(_context: Any, _word: Any) -> tuple[Any, Callable[..., Any]]:
 
 @overload(count_bits, strict=False)
 def _count_bits(word: Any) -> Callable[..., Any]:  # noqa: ARG001
-    return lambda word: _ctpop(word)  # noqa: PLW0108 - numba wants a function of Python here
+    return lambda word: _ctpop(word)  # noqa: PLW0108 - numba compiles a Python function

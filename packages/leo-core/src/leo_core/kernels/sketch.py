@@ -53,7 +53,7 @@ _LEAST_NORM = 1e-30
 
 @functools.lru_cache(maxsize=4)
 def make_rotation(dimension: int) -> Rows:
-    """Seeded random directions, float32 (dimension, 256): orthonormal columns, or rows where fewer."""
+    """Seeded random directions, float32 (dimension, 256): orthonormal columns, or rows where these are fewer."""
     directions = np.random.default_rng(_SEED).standard_normal((max(dimension, BITS), min(dimension, BITS)))
     basis, _ = np.linalg.qr(directions)
     rotation = np.ascontiguousarray(basis if dimension >= BITS else basis.T, dtype=np.float32)
@@ -86,8 +86,7 @@ def quantise_rows(rows: Rows) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.floa
 def quantise_query(query: Rows) -> npt.NDArray[np.int16]:
     """``query`` (d,) as int16, up to a positive factor: scores only have to be in order."""
     largest = max(float(np.abs(query).max()), _LEAST_NORM)
-    steps: npt.NDArray[np.int16] = np.rint(query * np.float32(_QUERY_STEPS / largest)).astype(np.int16)
-    return steps
+    return np.asarray(np.rint(query * np.float32(_QUERY_STEPS / largest)), dtype=np.int16)
 
 
 @kernel
@@ -156,7 +155,7 @@ def _scan(
     wanted: int,
     limit: int,
 ) -> Integers:
-    """Numbers of the ``wanted`` live rows at least weighted distance, among those with ``limit`` differing signs."""
+    """Numbers of the ``wanted`` live rows at the least weighted distance, among those within ``limit`` signs."""
     room = _SLACK * wanted + _BLOCK
     places = np.empty(room, dtype=np.int64)
     distances = np.empty(room, dtype=np.int64)
@@ -258,7 +257,7 @@ def find_candidates(
 
 @kernel
 def measure_strangeness(sketches: Sketches, sketch: Sketches, crowd: int, share: float) -> float:
-    """How far a query lies from the two nearest of ``sketches`` (n, 4), less ``share`` of their own distance to others.
+    """How far a query lies from the two nearest of ``sketches`` (n, 4), less ``share`` of how isolated that one is.
 
     Both are shares of differing signs: of weighted ones, averaged over the two, for the query's ``sketch`` (2, 4); at
     the ``crowd``-th nearest, for the nearest itself. 1 where there are fewer than two; at most 1, at least -``share``.

@@ -28,7 +28,7 @@ def compile_all() -> None:
 
     Takes seconds on the very first run of an installation and a fraction of one later, from numba's cache.
     """
-    from leo_core.kernels import (  # noqa: PLC0415 - loads what requests do not need
+    from leo_core.kernels import (  # noqa: PLC0415 - few requests need all of them
         dawid_skene,
         geometric_median,
         hashing,

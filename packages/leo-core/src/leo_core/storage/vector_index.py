@@ -30,8 +30,8 @@ EXACT_UP_TO = 8_192
 PARTITION_ABOVE = 150_000
 """Vectors from which the sketches lie in lists. Measured as above."""
 
-CANDIDATES = 768
-"""Rows that the sketches put forward, at least."""
+CANDIDATES = 384
+"""Rows that the sketches put forward, at least; twice as many where they lie in lists."""
 
 _SPARE = 16
 """Rows beyond twice the wanted ones whose inner products are computed exactly."""
@@ -227,7 +227,7 @@ def _find_exactly(view: ScopeView, vectors: Rows, vector: Vector, k: int, now: f
 def _find_by_sketches(
     view: ScopeView, rows: SketchView, vector: Vector, k: int, now: float, read_vectors: Callable[[Integers], Rows]
 ) -> tuple[Hit, ...]:
-    wanted, probes = max(CANDIDATES, 8 * k), PROBES
+    wanted, probes = max(2 * CANDIDATES if len(rows.centres) else CANDIDATES, 8 * k), PROBES
     while True:
         places, scores = rows.find(vector, alive=view.alive, ends=view.ends, now=now, wanted=wanted, probes=probes)
         places = _shortlist(places, scores, view.entries, k)
@@ -245,12 +245,12 @@ def _shortlist(
     count = 2 * k + _SPARE
     if len(places) <= count:
         return places
-    best = places[scores >= np.partition(scores, -count)[-count]]
+    best: Integers = places[scores >= np.partition(scores, -count)[-count]]
     if len(np.unique(entries[best])) >= k:
         return np.asarray(best)
     order = np.argsort(-scores, kind="stable")
     _, firsts = np.unique(entries[places[order]], return_index=True)
-    return np.unique(np.concatenate([best, places[order[np.sort(firsts)[:count]]]]))
+    return np.asarray(np.unique(np.concatenate([best, places[order[np.sort(firsts)[:count]]]])))
 
 
 def _select(scores: npt.NDArray[np.float32], wanted: int, rounding: float) -> npt.NDArray[np.intp]:

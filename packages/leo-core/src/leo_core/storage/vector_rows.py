@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["FloatRows", "FloatView", "SketchView", "SketchedRows", "grow"]
 
 LISTS = 256
-PROBES = 24
+PROBES = 64
 MERGE_AT_LEAST = 16_384
 TRAINED_ON = 16_384
 TRAINING_STEPS = 6

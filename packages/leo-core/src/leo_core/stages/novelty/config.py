@@ -36,7 +36,7 @@ class NoveltyConfig:
     strangeness_weight: float = 1000.0
     memory: int = 4096
     radius_quantile: float = 0.75
-    reservoir: int = 1024
+    reservoir: int = 512
     min_samples: int = 50
     window: int = 1024
 

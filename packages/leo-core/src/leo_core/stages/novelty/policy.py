@@ -4,9 +4,9 @@ A request is described by three figures: how undecided it is between the regions
 softmax over its distances to the centres), how far it lies from the nearest one in units of that cluster's own
 radius, and how far from the two most similar of a few thousand past requests, measured on sketches, less 0.3 of how
 far the nearest of them lies from its own neighbours. Their weighted sum has no scale of its own, so it is ranked
-among the sums of past requests: novelty is 1 - p, with p the conformal p-value (V. Vovk, A. Gammerman and G. Shafer,
-"Algorithmic learning in a random world", 2005, ch. 2). On exchangeable traffic ``novelty > 0.95`` fires for about 5 %
-of the requests.
+among the sums of past requests: novelty is 1 - p, with p the conformal p-value (V. Vovk, A. Gammerman and G.
+Shafer, "Algorithmic learning in a random
+world", 2005, ch. 2). On exchangeable traffic ``novelty > 0.95`` fires for about 5 % of the requests.
 """
 
 from __future__ import annotations

@@ -388,7 +388,9 @@ class TestAnswers:
         assert openai.requests == []
         runnable.invoke("Hello", config)
         assert openai.requests[0].body["temperature"] == 0.25
-        assert runnable.invoke("Hello", config).response_metadata["leo"]["cache"]["hit"]
+        # each call builds an engine of its own, and the first one writes in the background
+        hits = (runnable.invoke("Hello", config).response_metadata["leo"]["cache"]["hit"] for _ in range(20))
+        assert any(hits)
 
     def test_entry_tags_allow_removal(self, model: LEOChatModel, openai: OpenAIServer) -> None:
         model.invoke("Hello", entry_tags=["doc-7"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -62,9 +61,9 @@ def measure_starts(runs: int = RUNS) -> dict[str, Any]:
 
 
 def _run(code: str, folder: str) -> dict[str, Any]:
-    environment = {**os.environ, "NUMBA_CACHE_DIR": folder}
+    with_folder = f"import os; os.environ['NUMBA_CACHE_DIR'] = {folder!r}\n{code}"
     done = subprocess.run(  # noqa: S603 - this Python, with the code above
-        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True, timeout=300
+        [sys.executable, "-c", with_folder], capture_output=True, text=True, check=True, timeout=300
     )
     figures: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return figures

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     Vector = npt.NDArray[np.float32]
 
 __all__ = [
+    "Alias",
     "Answer",
     "CacheDecision",
     "CacheEntry",
@@ -38,6 +39,7 @@ __all__ = [
     "Failure",
     "Identity",
     "Json",
+    "KeptEntry",
     "Message",
     "Neighbour",
     "Novelty",
@@ -412,10 +414,14 @@ class CacheEntry:
         receipt_id: Receipt of the answer; empty when there is none.
         created_at: Instant of writing.
         expires_at: Instant after which it is not served; ``None`` for never.
+        fresh_until: Instant after which it is stale: served still, and renewed; ``None`` for as long as it is served.
         tags: Labels for invalidation.
+        sources: Ids of the documents that the answer stands on, for invalidation.
         size_bytes: Bytes that count against the limit.
         hits: Times served.
         metadata: What an adapter needs to rebuild its own message (JSON).
+        seal: Proof that this LEO wrote the entry and the question by which it was found, as a store keeps it beside
+            that question; opaque to stores, empty without one.
     """
 
     id: str
@@ -431,22 +437,66 @@ class CacheEntry:
     receipt_id: str
     created_at: float
     expires_at: float | None = None
+    fresh_until: float | None = None
     tags: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
     size_bytes: int = 0
     hits: int = 0
     metadata: Mapping[str, Json] = field(default_factory=dict)
+    seal: str = field(default="", repr=False)
+
+    def is_stale(self, now: float) -> bool:
+        """Whether it is due to be renewed."""
+        return self.fresh_until is not None and self.fresh_until < now
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alias:
+    """A verified paraphrase: one more question that leads to a cache entry.
+
+    Attributes:
+        exact_key: Exact key of the request that asked it.
+        text: The question as embedded.
+        vector: Its vector as kept.
+        seal: As :attr:`CacheEntry.seal`.
+    """
+
+    exact_key: str
+    text: str
+    vector: Vector = field(compare=False, repr=False)
+    seal: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptEntry:
+    """A cache entry with everything that a store keeps of it.
+
+    Attributes:
+        entry: The entry, with the seal of its own question.
+        vector: Vector of its own question; ``None`` for an entry that matches exactly only.
+        aliases: Its verified paraphrases, oldest first.
+    """
+
+    entry: CacheEntry
+    vector: Vector | None = field(default=None, compare=False, repr=False)
+    aliases: tuple[Alias, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Neighbour:
-    """A cache entry near a request: ``cosine`` is the exact inner product of the unit vectors.
+    """A cache entry near a request.
 
-    ``text`` is the text of the vector that was nearest: the entry's own, or one of its aliases.
+    Attributes:
+        entry: The entry, with the seal of the question that was nearest.
+        cosine: Exact inner product of the unit vectors.
+        text: Text of the question that was nearest: the entry's own, or one of its aliases.
+        vector: Its vector as kept.
     """
 
     entry: CacheEntry
     cosine: float
     text: str
+    vector: Vector | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

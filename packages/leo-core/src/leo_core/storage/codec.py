@@ -76,7 +76,7 @@ def from_column(value: str | bytes) -> str:
 
 
 def encode_entry(entry: CacheEntry) -> str:
-    """JSON of the entry but for ``hits``, which changes after writing.
+    """JSON of the entry but for ``hits`` and ``seal``, which are kept beside it.
 
     Raises:
         StorageError: The message or the metadata holds a value that is not JSON.
@@ -96,22 +96,23 @@ def encode_entry(entry: CacheEntry) -> str:
             "receipt_id": entry.receipt_id,
             "created_at": entry.created_at,
             "expires_at": entry.expires_at,
+            "fresh_until": entry.fresh_until,
             "tags": entry.tags,
+            "sources": entry.sources,
             "size_bytes": entry.size_bytes,
             "metadata": entry.metadata,
         }
     )
 
 
-def decode_entry(text: str, *, hits: int) -> CacheEntry:
-    """The entry that :func:`encode_entry` wrote, with this count of hits. Shares nothing with other results.
+def decode_entry(text: str, *, hits: int, seal: str = "") -> CacheEntry:
+    """The entry that :func:`encode_entry` wrote, with these hits and this seal. Shares nothing with other results.
 
     Raises:
         StoreCorruptError: The text is not an entry.
     """
     try:
         body = _load(text)
-        expires_at = body["expires_at"]
         return CacheEntry(
             id=_take(body, "id", str),
             tenant=_take(body, "tenant", str),
@@ -125,11 +126,14 @@ def decode_entry(text: str, *, hits: int) -> CacheEntry:
             usage=_read_usage(_take(body, "usage", dict)),
             receipt_id=_take(body, "receipt_id", str),
             created_at=_take_number(body, "created_at"),
-            expires_at=None if expires_at is None else _take_number(body, "expires_at"),
+            expires_at=_take_instant(body, "expires_at"),
+            fresh_until=_take_instant(body, "fresh_until"),
             tags=_take_texts(body, "tags"),
+            sources=_take_texts(body, "sources"),
             size_bytes=_take(body, "size_bytes", int),
             hits=_check(hits, int),
             metadata=_take(body, "metadata", dict),
+            seal=_check(seal, str),
         )
     except _MALFORMED as error:
         message = "a stored entry cannot be read; remove it or restore a copy of the store"
@@ -303,6 +307,10 @@ def _take_optional(body: dict[str, Json], key: str, kind: type[_Value]) -> _Valu
 def _take_number(body: dict[str, Json], key: str) -> float:
     value = body[key]
     return cast("float", value) if isinstance(value, int) else _check(value, float)
+
+
+def _take_instant(body: dict[str, Json], key: str) -> float | None:
+    return None if body[key] is None else _take_number(body, key)
 
 
 def _take_texts(body: dict[str, Json], key: str) -> tuple[str, ...]:

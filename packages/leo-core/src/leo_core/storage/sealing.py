@@ -14,12 +14,13 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import json
 import secrets
 from typing import TYPE_CHECKING
 
-from leo_core.errors import ConfigError
+from leo_core.errors import ConfigError, StorageError
 from leo_core.stages.receipt.keys import SigningKey
-from leo_core.storage.codec import encode_entry
+from leo_core.storage.codec import to_plain
 
 if TYPE_CHECKING:
     from leo_core.records import CacheEntry, Vector
@@ -30,6 +31,7 @@ SECRET_BYTES = 32
 """Length of the secret that the seals of a store are made with."""
 
 _MAC_BYTES = 32
+_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False, default=to_plain)
 _EXACT, _NEAR, _EXPORT = b"leo.exact.v1", b"leo.near.v1", b"leo.export.v1"
 
 
@@ -82,19 +84,32 @@ class SealKey:
 
     def _admits(self, entry: CacheEntry, half: int, mac: bytes) -> bool:
         start = half * 2 * _MAC_BYTES
-        found = entry.seal[start : start + 2 * _MAC_BYTES].encode("utf-8", "surrogatepass")
-        return len(entry.seal) == 4 * _MAC_BYTES and hmac.compare_digest(found, mac.hex().encode())
+        found = entry.seal[start : start + 2 * _MAC_BYTES]
+        return len(entry.seal) == 4 * _MAC_BYTES and found.isascii() and hmac.compare_digest(found, mac.hex())
 
     def _mac(self, purpose: bytes, *parts: bytes) -> bytes:
-        mac = hashlib.blake2b(key=self._secret, digest_size=_MAC_BYTES, person=purpose)
-        for part in parts:
-            mac.update(len(part).to_bytes(8, "little"))
-            mac.update(part)
-        return mac.digest()
+        lengths = b",".join([b"%d" % len(part) for part in parts])
+        whole = b"".join((lengths, b";", *parts))
+        return hashlib.blake2b(whole, key=self._secret, digest_size=_MAC_BYTES, person=purpose).digest()
 
 
 def _encode(entry: CacheEntry) -> bytes:
-    return encode_entry(entry).encode("utf-8", "surrogatepass")
+    """Every field but hits and seal, in a fixed order, as one JSON array: all that a lookup pays beside the MAC."""
+    message, usage = entry.message, entry.usage
+    fields = (
+        *(entry.id, entry.tenant, entry.exact_key, entry.scope_key, entry.text),
+        *(message.role, message.content, message.tool_call_id, message.tool_error, message.name),
+        [(call.id, call.name, call.arguments) for call in message.tool_calls],
+        *(entry.members, entry.model, entry.route.value, entry.receipt_id, entry.tags, entry.sources),
+        *(usage.input_tokens, usage.output_tokens, usage.cached_input_tokens, usage.reasoning_tokens),
+        *(usage.calls, usage.cost_usd, entry.created_at, entry.expires_at, entry.fresh_until, entry.size_bytes),
+        entry.metadata,
+    )
+    try:
+        return _encode_text(_JSON.encode(fields))
+    except (ValueError, RecursionError) as error:
+        why = "a value is nested too deeply or refers to itself; only JSON can be stored"
+        raise StorageError(why) from error
 
 
 def _encode_text(text: str) -> bytes:
@@ -102,4 +117,4 @@ def _encode_text(text: str) -> bytes:
 
 
 def _near(text: str, vector: Vector | None) -> tuple[bytes, ...]:
-    return (_encode_text(text),) if vector is None else (_encode_text(text), vector.astype("<f4").tobytes())
+    return (_encode_text(text),) if vector is None else (_encode_text(text), vector.astype("<f4", copy=False).tobytes())

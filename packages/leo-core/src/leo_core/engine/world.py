@@ -15,6 +15,7 @@ from leo_core.engine.background import Background
 from leo_core.engine.calls import Relay, acall, acall_all, call, call_all
 from leo_core.engine.drivers import run
 from leo_core.engine.knowledge_base import KnowledgeBase
+from leo_core.engine.renewals import Renewals
 from leo_core.engine.store_guard import StoreGuard
 from leo_core.errors import ReceiptError, StorageError
 from leo_core.records import Embedding, Event
@@ -25,8 +26,9 @@ if TYPE_CHECKING:
 
     from leo_core.config import LEOConfig
     from leo_core.engine.knowledge import Known
-    from leo_core.ports import Clock, Embedder, Listener, ReceiptLog, Store
-    from leo_core.records import Answer, CacheEntry, Json, Neighbour, Receipt, Request
+    from leo_core.ports import Clock, Embedder, Listener, ReceiptLog
+    from leo_core.records import Alias, Answer, CacheEntry, Json, Neighbour, Receipt, Request
+    from leo_core.storage.sealed_store import SealedStore
 
 __all__ = ["SystemClock", "World"]
 
@@ -68,7 +70,7 @@ class World:
     def __init__(
         self,
         *,
-        store: Store,
+        store: SealedStore,
         log: ReceiptLog | None,
         embedder: Embedder,
         config: LEOConfig,
@@ -80,8 +82,10 @@ class World:
         self.store, self.log, self.embedder, self.config = store, log, embedder, config
         self._clock, self._chance, self._listeners, self._checker = clock, chance, tuple(listeners), checker
         self.guard = StoreGuard(self._store_failed)
+        store.on_refused = self._entry_refused
         self.knowledge = KnowledgeBase(store, self.guard, config, embedder.fingerprint.dimension)
         self.background = Background(lambda job: job(), capacity=config.background_capacity)
+        self.renewals = Renewals(self.notify)
         self.counts: Counter[str] = Counter()
         self._pending: dict[tuple[str, str], CacheEntry] = {}
         self._revoked: set[str] = set()
@@ -102,6 +106,7 @@ class World:
             ask.FindNear: self._find_near,
             ask.WriteEntry: self._write_entry,
             ask.AddAlias: self._add_alias,
+            ask.FindAliases: self._find_aliases,
             ask.CountHit: self._count_hit,
             ask.RemoveEntry: self._remove_entry,
             ask.CallMember: lambda effect: call(effect.model, effect.request),
@@ -111,6 +116,7 @@ class World:
             ask.Certify: self._certify,
             ask.Notify: lambda effect: self.notify(effect.name, effect.facts),
             ask.HandOver: self._hand_over,
+            ask.Renew: lambda effect: self.renewals.submit(effect.entry, lambda: run(effect.job(), self)),
         }
 
     def perform(self, effect: ask.Effect[Any]) -> Any:
@@ -148,16 +154,18 @@ class World:
 
     def flush(self, timeout_s: float | None = None) -> bool:
         """Wait until everything handed over is done and written; tells whether it was in time."""
+        renewed = self.renewals.flush(timeout_s)
         if not self.background.closed:
             self._submit(self._write_knowledge)
             self._submit(self._save_novelty)
-        return self.background.flush(timeout_s)
+        return self.background.flush(timeout_s) and renewed
 
     def close(self) -> None:
         """Finish the background, write what was learned, close log and store; idempotent.
 
         A store that fails now is counted and logged; what was acknowledged is safe.
         """
+        self.renewals.close()
         if self.background.close():
             self.guard.wake()
             self._write_knowledge()
@@ -257,6 +265,18 @@ class World:
             None,
         )
 
+    def _find_aliases(self, effect: ask.FindAliases) -> tuple[Alias, ...]:
+        nothing: tuple[Alias, ...] = ()
+        return self.guard.attempt(
+            "entries",
+            lambda: tuple(
+                alias
+                for kept in self.store.entries(effect.tenant, entry_ids=[effect.entry_id])
+                for alias in kept.aliases
+            ),
+            nothing,
+        )
+
     def _count_hit(self, effect: ask.CountHit) -> None:
         self.guard.attempt("count_hit", lambda: self.store.count_hit(effect.tenant, effect.entry_id), None)
 
@@ -276,6 +296,9 @@ class World:
 
     def _remove(self, effect: ask.RemoveEntry) -> None:
         self.guard.attempt("remove", lambda: self.store.remove(effect.tenant, entry_ids=[effect.entry_id]), 0)
+
+    def _entry_refused(self, tenant: str, entry_id: str, why: str) -> None:
+        self.notify("cache.poisoned", {"tenant": tenant, "entry_id": entry_id, "why": why})
 
     def _store_failed(self, operation: str, error: Exception) -> None:
         self.notify("store.failed", {"operation": operation, "error": type(error).__name__})

@@ -31,6 +31,7 @@ __all__ = [
     "CategoryRisk",
     "Chunk",
     "Coherence",
+    "CoherenceCertificate",
     "Constraints",
     "Draft",
     "EmbedderFingerprint",
@@ -638,6 +639,7 @@ class Coherence:
         dual_residual: At the stop.
         converged: Whether both residuals met the tolerance.
         distances: Distance of each answer to the robust centre.
+        certificate: Lets anyone check ``value`` without solving anything; ``None`` where it was not made.
     """
 
     value: float
@@ -647,6 +649,24 @@ class Coherence:
     dual_residual: float
     converged: bool
     distances: tuple[float, ...] = ()
+    certificate: CoherenceCertificate | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CoherenceCertificate:
+    """Two points whose duality gaps bound how far a coherence is from the exact one.
+
+    Attributes:
+        kappa: κ of the problem.
+        gram: Inner products of the unit vectors, those of the strict upper triangle by rows, m(m − 1)/2 of them.
+        centre: Coefficients of the robust centre in the vectors, m of them.
+        orthogonal_centre: The same for orthogonal vectors.
+    """
+
+    kappa: float
+    gram: tuple[float, ...]
+    centre: tuple[float, ...]
+    orthogonal_centre: tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

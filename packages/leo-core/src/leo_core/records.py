@@ -441,12 +441,15 @@ class CacheEntry:
 class Neighbour:
     """A cache entry near a request: ``cosine`` is the exact inner product of the unit vectors.
 
-    ``text`` is the text of the vector that was nearest: the entry's own, or one of its aliases.
+    ``text`` is the text of the vector that was nearest: the entry's own, or one of its aliases. ``kin`` are the
+    cosines of the entry's further vectors that are also near, best first: at least as near as the last neighbour of
+    the same search. A store that does not know them leaves it empty, which costs hits.
     """
 
     entry: CacheEntry
     cosine: float
     text: str
+    kin: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -461,12 +464,16 @@ class CacheDecision:
         entry_id: The candidate.
         cosine: Its cosine, in [−1, 1].
         probability: P(same answer) of the pair, in [0, 1].
-        error_bound: Upper confidence bound on P(wrong) of serving it, in [0, 1].
-        allowance: What the promise left for this request.
+        error_bound: P(wrong) of serving it, estimated from all outcomes so far, in [0, 1].
+        allowance: Largest such estimate that the promise can pay for at this request, in [0, 1].
         trust: Current trust of the members behind it, in [0, 1].
-        margin: Gap in probability to the best candidate with a different answer.
-        score: Probability after the candidates with other answers have competed, in [0, 1]; it chooses the bin.
-        score_bin: Bin of the pooled record that the outcome is counted in; −1 for none.
+        margin: Gap in cosine to the best candidate with a different answer; to 0 without one.
+        score: 1 − ``error_bound``.
+        explore_rate: Probability with which this would-be hit had to be explored, in (0, 1]; 1 where it could not
+            be served.
+        wrong_hits: The most wrong hits served so far that the evidence has not ruled out.
+        allowed_wrong_hits: Wrong hits that the promise allows at this request: δ·t.
+        features: What the estimate was made from (:mod:`leo_core.stages.cache.correctness`).
     """
 
     action: Literal["serve", "explore", "miss", "off"]
@@ -480,7 +487,10 @@ class CacheDecision:
     trust: float | None = None
     margin: float | None = None
     score: float | None = None
-    score_bin: int = -1
+    explore_rate: float | None = None
+    wrong_hits: float | None = None
+    allowed_wrong_hits: float | None = None
+    features: tuple[float, ...] = ()
 
     @property
     def hit(self) -> bool:

@@ -43,7 +43,7 @@ def _observations(
     if answer.entry is not None:
         return (
             members_feedback(members=answer.entry.members, region=region, wrong=wrong, tenant=tenant, at=at),
-            cache_feedback(entry_id=entry_id, wrong=wrong, tenant=tenant, at=at, score_bin=answer.cache.score_bin),
+            cache_feedback(answer.cache, wrong=wrong, tenant=tenant, at=at),
         )
     supporters = [
         draft.member for draft in answer.drafts if same_answer(draft.message, answer.message, request.question)

@@ -326,7 +326,8 @@ def _read_entry(row: tuple[_Column, int] | None) -> CacheEntry | None:
 
 def _read_neighbour(row: tuple[_Column, int, _Column], hit: Hit) -> Neighbour:
     body, hits, text = row
-    return Neighbour(entry=decode_entry(from_column(body), hits=hits), cosine=hit.cosine, text=from_column(text))
+    entry = decode_entry(from_column(body), hits=hits)
+    return Neighbour(entry=entry, cosine=hit.cosine, text=from_column(text), kin=hit.kin)
 
 
 def _make_room(connection: sqlite3.Connection, tenant: _Column, entry_id: _Column, key: _Column) -> None:

@@ -15,7 +15,9 @@ __all__ = ["cache"]
 
 def cache(
     stream: Annotated[Path | None, typer.Option(help="Requests: text, intent (JSON Lines, gzipped or not).")] = None,
-    pairs: Annotated[Path | None, typer.Option(help="Question pairs: a, b, same; their components are intents.")] = None,
+    pairs: Annotated[
+        Path | None, typer.Option(help="Question pairs: a, b, same; their components are intents.")
+    ] = None,
     max_wrong_hits: Annotated[str, typer.Option(help="The promise; several are separated by commas.")] = "0.01",
     embedder: Annotated[str, typer.Option(help="Name of the embedder; minilm where it is installed.")] = "default",
     seeds: Annotated[int, typer.Option(help="Orders of the stream.")] = 5,
@@ -73,7 +75,7 @@ def _print(result: dict[str, Any]) -> None:
         out.print(f"max_wrong_hits = {delta:g}")
         out.print(table)
         out.print(
-            f"explored {promise['explored_rate']:.3f}; wrong hits not ruled out at the end {promise['bound_rate']:.4f}; "
+            f"explored {promise['explored_rate']:.3f}; wrong hits not ruled out {promise['bound_rate']:.4f}; "
             f"broken at any time in {promise['broken_at_any_time']:.0%} of the seeds; one decision, CPU time: "
             f"p50 {promise['decision_ms_p50']:.2f} ms, p99 {promise['decision_ms_p99']:.2f} ms"
         )

@@ -32,13 +32,11 @@ def take_feedback(request: Request, answer: Answer, plan: Plan, *, wrong: bool) 
         leads_to = yield from FindExact(request.tenant, identify(request, models=plan.fingerprint).exact_key)
         for wrong_id in {entry_id} | ({leads_to.id} if leads_to is not None else set()):
             yield from RemoveEntry(request.tenant, wrong_id)
-    yield from Learn(_observations(request, answer, entry_id, wrong=wrong, at=now.epoch))
+    yield from Learn(_observations(request, answer, wrong=wrong, at=now.epoch))
     yield from Notify("feedback.given", {"wrong": wrong, "answer_id": answer.id})
 
 
-def _observations(
-    request: Request, answer: Answer, entry_id: str, *, wrong: bool, at: float
-) -> tuple[Observation, ...]:
+def _observations(request: Request, answer: Answer, *, wrong: bool, at: float) -> tuple[Observation, ...]:
     region, tenant = answer.novelty.region, request.tenant
     if answer.entry is not None:
         return (

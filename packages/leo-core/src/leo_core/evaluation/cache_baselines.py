@@ -20,6 +20,7 @@ THRESHOLDS = tuple(round(0.7 + 0.02 * step, 2) for step in range(15))
 
 _LEAST_OUTCOMES = 6
 _GRID = 50
+_FLAT, _SINGULAR, _LEAST_STEP = 1e-6, 1e-14, 1e-4
 _FIRST_OUTCOMES = ((0.0, False), (1.0, True))
 _SEPARATED = 0.2
 _SEPARATED_UP_TO = 24
@@ -66,7 +67,7 @@ def play_static(stream: Stream, order: Sequence[int], threshold: float) -> Outco
 
 
 def play_vcache(stream: Stream, order: Sequence[int], delta: float, seed: int) -> Outcome:
-    """vCache's verified policy (Schroeder et al. 2025, *vCache: Verified Semantic Prompt Caching*, algorithm 1)."""
+    """VCache's verified policy (Schroeder et al. 2025, *vCache: Verified Semantic Prompt Caching*, algorithm 1)."""
     kept, outcome, policy = stream.open(), Outcome(), VCachePolicy(delta, seed)
     for row in order:
         outcome.requests += 1
@@ -177,11 +178,11 @@ def _regress(
             g0, g1 = g0 + right - likely, g1 + (right - likely) * cosine
             a, b, c = a + weight, b + weight * cosine, c + weight * cosine * cosine
         determinant = a * c - b * b
-        if max(abs(g0), abs(g1)) < 1e-6 or determinant < 1e-14:
+        if max(abs(g0), abs(g1)) < _FLAT or determinant < _SINGULAR:
             break
         step0, step1 = (c * g0 - b * g1) / determinant, (a * g1 - b * g0) / determinant
         size = 1.0
-        while size > 1e-4:
+        while size > _LEAST_STEP:
             better = _log_likelihood(outcomes, intercept + size * step0, slope + size * step1)
             if better >= likelihood:
                 break

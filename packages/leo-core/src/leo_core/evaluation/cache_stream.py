@@ -96,7 +96,12 @@ class Kept:
 
     def nearest(self, row: int) -> tuple[int, float] | None:
         """The kept question nearest to a request, and its cosine; ``None`` while nothing is kept."""
-        rows, cosines = self.near(row, 1)
+        listed = self._stream.listed[row]
+        inside = self._inside[listed]
+        first = int(inside.argmax())
+        if inside[first]:
+            return int(listed[first]), float(self._stream.cosines[row][first])
+        rows, cosines = self._scan(row, 1) if self._rows else ([], [])
         return (rows[0], cosines[0]) if rows else None
 
     def near(self, row: int, count: int) -> tuple[list[int], list[float]]:

@@ -119,7 +119,9 @@ class InMemoryStore:
             hits = find_nearest(index.view(), query, k=k, now=now, read_vectors=self._read_vectors)
             questions = [self._questions[hit.question] for hit in hits]
             return tuple(
-                Neighbour(entry=self._entries[question.entry].read(), cosine=hit.cosine, text=question.text, kin=hit.kin)
+                Neighbour(
+                    entry=self._entries[question.entry].read(), cosine=hit.cosine, text=question.text, kin=hit.kin
+                )
                 for question, hit in zip(questions, hits, strict=True)
             )
 

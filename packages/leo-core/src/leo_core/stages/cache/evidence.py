@@ -37,7 +37,7 @@ _LARGEST = 4.0
 _RATIO = 1.5
 _STEPS = 26
 _SHARE = 0.8
-_FIRST = 4
+_CENTRE, _WIDTH = 9, 4
 _MICRO = 1_000_000
 _MOST_CHARGE = 10**9
 
@@ -47,8 +47,10 @@ RATES: tuple[float, ...] = tuple(-expm1(-limit) for limit in _LIMITS)
 """Exploring rates to choose from, falling from 0.98; each is made for one λ of the grid."""
 
 _LAMBDAS = tuple(_SHARE * limit for limit in _LIMITS)
-_TOTAL = sum(1.0 / (step + _FIRST) for step in range(_STEPS))
-_LOG_WEIGHTS = tuple(-log((step + _FIRST) * _TOTAL) for step in range(_STEPS))
+_WEIGHTS = tuple(1.0 / (1.0 + ((step - _CENTRE) / _WIDTH) ** 2) for step in range(_STEPS))
+"""Most weight lies where the allowance is some 20 to 2,000 wrong hits; the tails fall slowly to both sides."""
+
+_LOG_WEIGHTS = tuple(log(weight / sum(_WEIGHTS)) for weight in _WEIGHTS)
 
 NO_CHARGE: tuple[int, ...] = (0,) * _STEPS
 """Nothing caught."""

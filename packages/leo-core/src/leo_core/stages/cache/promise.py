@@ -69,7 +69,7 @@ class PromiseState:
         requests: Requests so far.
         served: Semantic hits served.
         explored: Outcomes known.
-        charges: What caught hits, and those of unknown outcome, cost (:func:`~leo_core.stages.cache.evidence.charge_of`).
+        charges: What caught hits, and those of unknown outcome, cost (``charge_of``).
         least_rate: Smallest exploring rate of a would-be hit so far.
         expected: Millionths of wrong hits among those served, by the estimates.
         caught: Millionths of wrong hits among those served, by what was caught.
@@ -271,9 +271,7 @@ def _fold_outcome(state: PromiseState, body: Mapping[str, Json]) -> PromiseState
         records = _write_record(state, entry, outcomes + 1, different + (not same))
         state = replace(state, records=records)
     weight = min(1.0 / rate, _MOST_WEIGHT)
-    return replace(
-        state, explored=state.explored + 1, model=state.model.learn(features, same=same, weight=weight)
-    )
+    return replace(state, explored=state.explored + 1, model=state.model.learn(features, same=same, weight=weight))
 
 
 def _write_record(state: PromiseState, entry: str, outcomes: int, different: int) -> Mapping[str, tuple[int, int]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from leo_core.errors import ConfigError
@@ -24,9 +25,12 @@ class CacheConfig:
         explore_rate: Least share of would-be hits that are explored all the same, in (0, 1]. The promise asks for
             more while the allowance δ·t is small.
         min_trust: Least current trust of the members behind an entry, in [0, 1].
-        ttl_s: Seconds that an entry lives; ``None`` for ever.
+        ttl_s: Seconds that an entry is fresh; ``None`` for ever.
+        stale_s: Seconds after these in which it is served still, while it is renewed; ``None`` for not at all.
         max_entries: Most entries per tenant; ``None`` for no limit.
         max_bytes: Most bytes per tenant; ``None`` for no limit.
+        single_flight_wait_s: Longest wait for the answer to an equal request that is being answered, in seconds,
+            at least 0; 0 lets every request go its own way.
     """
 
     enabled: bool = True
@@ -38,8 +42,10 @@ class CacheConfig:
     explore_rate: float = 0.02
     min_trust: float = 0.5
     ttl_s: float | None = None
+    stale_s: float | None = None
     max_entries: int | None = 100_000
     max_bytes: int | None = None
+    single_flight_wait_s: float = 30.0
 
     def __post_init__(self) -> None:
         """Refuse settings out of range: raises ConfigError with the name and the value."""
@@ -50,7 +56,8 @@ class CacheConfig:
         self._check("explore_rate", 0.0 < self.explore_rate <= 1.0, "in (0, 1]")
         self._check("min_trust", 0.0 <= self.min_trust <= 1.0, "in [0, 1]")
         self._check("min_explored", self.min_explored >= 1, "at least 1")
-        for name in ("ttl_s", "max_entries", "max_bytes"):
+        self._check("single_flight_wait_s", 0.0 <= self.single_flight_wait_s < math.inf, "finite and at least 0")
+        for name in ("ttl_s", "stale_s", "max_entries", "max_bytes"):
             value = getattr(self, name)
             self._check(name, value is None or value > 0, "greater than 0, or None for no limit")
 

@@ -59,16 +59,18 @@ def compile_all() -> None:
     dawid_skene.learn_item(answers[0], 2, np.ones(2), np.ones(2), 1.0)
     rows = np.eye(2, dtype=np.float32)
     rounded, scales = sketch.quantise_rows(rows)
-    sketch.find_candidates(
-        sketch.sketch_rows(rows),
-        np.empty(0, dtype=np.int32),
+    query, numbers = sketch.quantise_query(rows[0]), np.zeros(2, dtype=np.int32)
+    places, scores = sketch.find_candidates(
+        np.ascontiguousarray(sketch.sketch_rows(rows).T),
+        numbers[:0],
         np.ones(2, dtype=np.bool_),
         np.empty(0),
         rounded,
         scales,
         np.array([[0, 2]]),
         sketch.sketch_query(rows[0]),
-        sketch.quantise_query(rows[0]),
+        query,
         0.0,
         1,
     )
+    sketch.choose_shortlist(places, scores, scales, numbers, query, 1)

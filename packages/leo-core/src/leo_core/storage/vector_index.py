@@ -30,11 +30,8 @@ EXACT_UP_TO = 8_192
 PARTITION_ABOVE = 150_000
 """Vectors from which the sketches lie in lists. Measured as above."""
 
-CANDIDATES = 384
+CANDIDATES = 128
 """Rows that the sketches put forward, at least; twice as many where they lie in lists."""
-
-_SPARE = 16
-"""Rows beyond twice the wanted ones whose inner products are computed exactly."""
 
 _UNIT_ROUNDOFF = 2.0**-24
 """Largest relative error of one float32 operation."""
@@ -229,28 +226,20 @@ def _find_by_sketches(
 ) -> tuple[Hit, ...]:
     wanted, probes = max(2 * CANDIDATES if len(rows.centres) else CANDIDATES, 8 * k), PROBES
     while True:
-        places, scores = rows.find(vector, alive=view.alive, ends=view.ends, now=now, wanted=wanted, probes=probes)
-        places = _shortlist(places, scores, view.entries, k)
-        vectors = read_vectors(view.questions[places].astype(np.int64))
-        hits = _best_per_entry(view, places, vectors, vector, k)
-        if len(hits) == k or (len(scores) < wanted and probes >= LISTS):
+        count, places = rows.find(
+            vector,
+            alive=view.alive,
+            ends=view.ends,
+            entries=view.entries,
+            now=now,
+            wanted=wanted,
+            probes=probes,
+            k=k,
+        )
+        hits = _best_per_entry(view, places, read_vectors(view.questions[places].astype(np.int64)), vector, k)
+        if len(hits) == k or (count < wanted and probes >= LISTS):
             return hits
         wanted, probes = (min(4 * wanted, len(view.questions) + 1), LISTS)
-
-
-def _shortlist(
-    places: Integers, scores: npt.NDArray[np.float32], entries: npt.NDArray[np.signedinteger], k: int
-) -> Integers:
-    """The candidates with the best scores, all equals included, and the best of each of the best entries."""
-    count = 2 * k + _SPARE
-    if len(places) <= count:
-        return places
-    best: Integers = places[scores >= np.partition(scores, -count)[-count]]
-    if len(np.unique(entries[best])) >= k:
-        return np.asarray(best)
-    order = np.argsort(-scores, kind="stable")
-    _, firsts = np.unique(entries[places[order]], return_index=True)
-    return np.asarray(np.unique(np.concatenate([best, places[order[np.sort(firsts)[:count]]]])))
 
 
 def _select(scores: npt.NDArray[np.float32], wanted: int, rounding: float) -> npt.NDArray[np.intp]:

@@ -42,6 +42,15 @@ def grow(array: npt.NDArray[Any], count: int, wanted: int) -> npt.NDArray[Any]:
     return grown
 
 
+def _grow_planes(planes: npt.NDArray[np.uint64], count: int, wanted: int) -> npt.NDArray[np.uint64]:
+    """:func:`grow` for sketches by planes, uint64 (4, n)."""
+    if wanted <= planes.shape[1]:
+        return planes
+    grown = np.empty((len(planes), max(_LEAST_CAPACITY, wanted + wanted // 4)), dtype=np.uint64)
+    grown[:, :count] = planes[:, :count]
+    return grown
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class FloatView:
     """Vectors as they are: float32 (n, d)."""
@@ -87,15 +96,15 @@ class SketchView:
     """Sketches and rounded rows of n vectors; see :class:`SketchedRows`.
 
     Attributes:
-        sketches: uint64 (n, 4), lists first, in the order of ``order``.
+        planes: Sketches, uint64 (4, n) or wider, lists first, in the order of ``order``.
         order: Row of each sketch, int32 (n,); of length 0 where that is its place.
         rows: int8 (n, d).
         scales: float32 (n,).
         centres: Centres of the lists, float32 (256, d); of length 0 where there are none.
-        bounds: List i is ``sketches[bounds[i]:bounds[i + 1]]``, int64 (257,); what follows is in no list yet.
+        bounds: List i is places ``bounds[i]`` to ``bounds[i + 1]``, int64 (257,); what follows is in no list yet.
     """
 
-    sketches: npt.NDArray[np.uint64]
+    planes: npt.NDArray[np.uint64]
     order: npt.NDArray[np.int32]
     rows: npt.NDArray[np.int8]
     scales: npt.NDArray[np.float32]
@@ -108,15 +117,22 @@ class SketchView:
         *,
         alive: npt.NDArray[np.bool_],
         ends: npt.NDArray[np.float64],
+        entries: npt.NDArray[np.signedinteger],
         now: float,
         wanted: int,
         probes: int,
-    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
-        """The ``wanted`` rows whose sketches are nearest in the ``probes`` nearest lists, with approximate scores."""
+        k: int,
+    ) -> tuple[int, npt.NDArray[np.int64]]:
+        """Rows that may be the nearest of one of the ``k`` best entries, in the ``probes`` nearest lists.
+
+        Returns:
+            How many of the ``wanted`` candidates there were, and those that rounding leaves in the running.
+        """
         from leo_core.kernels import sketch  # noqa: PLC0415 - loads numba, and small scopes do without
 
-        return sketch.find_candidates(
-            self.sketches,
+        query = sketch.quantise_query(vector)
+        places, scores = sketch.find_candidates(
+            self.planes,
             self.order,
             alive,
             ends,
@@ -124,13 +140,14 @@ class SketchView:
             self.scales,
             self._choose_spans(vector, probes),
             sketch.sketch_query(vector),
-            sketch.quantise_query(vector),
+            query,
             now,
             wanted,
         )
+        return len(places), sketch.choose_shortlist(places, scores, self.scales, entries, query, k)
 
     def _choose_spans(self, vector: Vector, probes: int) -> npt.NDArray[np.int64]:
-        count = len(self.sketches)
+        count = len(self.rows)
         if probes >= len(self.centres):
             return np.array([[0, count]], dtype=np.int64)
         nearest = np.argpartition(self.centres @ vector, -probes)[-probes:]
@@ -152,7 +169,7 @@ class SketchedRows:
     def __init__(self, dimension: int, *, partition_above: int) -> None:
         self._partition_above = partition_above
         self._count = 0
-        self._sketches = np.empty((0, 4), dtype=np.uint64)
+        self._planes = np.empty((4, 0), dtype=np.uint64)
         self._order = np.empty(0, dtype=np.int32)
         self._rows = np.empty((0, dimension), dtype=np.int8)
         self._scales = np.empty(0, dtype=np.float32)
@@ -163,7 +180,7 @@ class SketchedRows:
     @property
     def size_bytes(self) -> int:
         """Memory taken."""
-        arrays = (self._sketches, self._order, self._rows, self._scales, self._centres, self._bounds)
+        arrays = (self._planes, self._order, self._rows, self._scales, self._centres, self._bounds)
         return sum(array.nbytes for array in arrays) + sum(len(lists) for lists in self._waiting)
 
     def append(self, vectors: Rows) -> None:
@@ -173,12 +190,12 @@ class SketchedRows:
 
     def keep(self, places: npt.NDArray[np.intp]) -> None:
         """Keep the rows at ``places`` (rising) only, in new memory, and make new lists if they are many."""
-        sketches = self._sketches[: self._count]
+        planes = self._planes[:, : self._count]
         if len(self._order):
-            by_row = np.empty_like(sketches)
-            by_row[self._order[: self._count]] = sketches
-            sketches = by_row
-        self._sketches, self._rows, self._scales = sketches[places], self._rows[places], self._scales[places]
+            by_row = np.empty_like(planes)
+            by_row[:, self._order[: self._count]] = planes
+            planes = by_row
+        self._planes, self._rows, self._scales = np.take(planes, places, axis=1), self._rows[places], self._scales[places]
         self._count = len(places)
         self._order, self._centres = self._order[:0].copy(), self._centres[:0].copy()
         self._bounds, self._waiting = np.zeros(1, dtype=np.int64), []
@@ -187,7 +204,7 @@ class SketchedRows:
     def view(self) -> SketchView:
         """The rows as they are now."""
         return SketchView(
-            sketches=self._sketches[: self._count],
+            planes=self._planes,
             order=self._order[: self._count],
             rows=self._rows[: self._count],
             scales=self._scales[: self._count],
@@ -199,10 +216,10 @@ class SketchedRows:
         from leo_core.kernels import sketch  # noqa: PLC0415 - loads numba, and small scopes do without
 
         start, stop = self._count, self._count + len(vectors)
-        self._sketches = grow(self._sketches, start, stop)
+        self._planes = _grow_planes(self._planes, start, stop)
         self._rows = grow(self._rows, start, stop)
         self._scales = grow(self._scales, start, stop)
-        self._sketches[start:stop] = sketch.sketch_rows(vectors)
+        self._planes[:, start:stop] = sketch.sketch_rows(vectors).T
         self._rows[start:stop], self._scales[start:stop] = sketch.quantise_rows(vectors)
         self._count = stop
         if not len(self._centres):
@@ -232,11 +249,11 @@ class SketchedRows:
         listed = np.repeat(np.arange(LISTS, dtype=np.uint8), np.diff(self._bounds))
         lists = np.concatenate([listed, *self._waiting])
         places = np.argsort(lists, kind="stable")
-        capacity = len(self._sketches)
-        sketches, order = np.empty((capacity, 4), dtype=np.uint64), np.empty(capacity, dtype=np.int32)
-        np.take(self._sketches, places, axis=0, out=sketches[: self._count])
+        planes, order = np.empty_like(self._planes), np.empty(self._planes.shape[1], dtype=np.int32)
+        for old, new in zip(self._planes, planes, strict=True):
+            np.take(old, places, out=new[: self._count])
         np.take(self._order, places, out=order[: self._count])
-        self._sketches, self._order, self._waiting = sketches, order, []
+        self._planes, self._order, self._waiting = planes, order, []
         self._bounds = np.concatenate([[0], np.cumsum(np.bincount(lists, minlength=LISTS))]).astype(np.int64)
 
     def _restore(self, places: npt.NDArray[np.int64]) -> Rows:

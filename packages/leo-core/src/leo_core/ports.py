@@ -137,6 +137,10 @@ class Store(Protocol):
         """Write an entry; replaces one with the same tenant and exact key. Visible to other processes on return."""
         ...
 
+    def put_many(self, rows: Sequence[tuple[CacheEntry, Vector | None]]) -> None:
+        """Write several entries in turn as :meth:`put` does, all or none; many times faster than one by one."""
+        ...
+
     def add_alias(self, tenant: str, entry_id: str, text: str, vector: Vector, exact_key: str) -> None:
         """Attach a verified paraphrase to an entry: one more vector and exact key with the same answer."""
         ...

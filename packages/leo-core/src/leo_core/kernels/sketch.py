@@ -35,8 +35,10 @@ __all__ = [
     "find_candidates",
     "make_rotation",
     "measure_strangeness",
+    "project",
     "quantise_query",
     "quantise_rows",
+    "search_sketches",
     "sketch_query",
     "sketch_rows",
 ]
@@ -85,9 +87,34 @@ def sketch_query(query: Rows) -> Sketches:
 
     Shape uint64 (2, 4). A sign that differs in one of the latter counts twice, which orders rows far better.
     """
-    turned = query @ make_rotation(len(query))
-    squares = turned * turned
-    return np.packbits(np.stack((turned > 0, squares > squares.mean())), axis=1).view(np.uint64)
+    return _sketch_turned(project(query, make_rotation(len(query))))
+
+
+@kernel
+def project(query: Rows, columns: Rows) -> Rows:
+    """``query @ columns``, float32 (m,), of (d,) and (d, m), in one thread: BLAS may wait for others of its own."""
+    found = np.zeros(columns.shape[1], dtype=np.float32)
+    for axis in range(query.shape[0]):
+        value, row = query[axis], columns[axis]
+        for place in range(row.shape[0]):
+            found[place] += value * row[place]
+    return found
+
+
+@kernel
+def _sketch_turned(turned: Rows) -> Sketches:
+    square = 0.0
+    for place in range(turned.shape[0]):
+        square += np.float64(turned[place]) * np.float64(turned[place])
+    square /= turned.shape[0]
+    words = np.zeros((2, WORDS), dtype=np.uint64)
+    for place in range(turned.shape[0]):
+        bit = np.uint64(1) << np.uint64(place % 64 // 8 * 8 + 7 - place % 8)  # the order of ``np.packbits``
+        if turned[place] > 0:
+            words[0, place // 64] |= bit
+        if np.float64(turned[place]) * np.float64(turned[place]) > square:
+            words[1, place // 64] |= bit
+    return words
 
 
 def quantise_rows(rows: Rows) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float32]]:
@@ -96,10 +123,16 @@ def quantise_rows(rows: Rows) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.floa
     return np.rint(rows / scales[:, np.newaxis]).astype(np.int8), scales
 
 
+@kernel
 def quantise_query(query: Rows) -> npt.NDArray[np.int16]:
     """``query`` (d,) as int16, up to a positive factor: scores only have to be in order."""
-    largest = max(float(np.abs(query).max()), _LEAST_NORM)
-    return np.asarray(np.rint(query * np.float32(_QUERY_STEPS / largest)), dtype=np.int16)
+    largest = _LEAST_NORM
+    for axis in range(query.shape[0]):
+        largest = max(largest, abs(np.float64(query[axis])))
+    rounded = np.empty(query.shape[0], dtype=np.int16)
+    for axis in range(query.shape[0]):
+        rounded[axis] = np.int16(np.rint(np.float64(query[axis]) * (_QUERY_STEPS / largest)))
+    return rounded
 
 
 @kernel
@@ -337,6 +370,33 @@ def choose_shortlist(
             left[count] = places[index]
             count += 1
     return left[:count]
+
+
+@kernel
+def search_sketches(
+    planes: Sketches,
+    order: npt.NDArray[np.int32],
+    alive: npt.NDArray[np.bool_],
+    ends: npt.NDArray[np.float64],
+    entries: npt.NDArray[np.signedinteger],
+    rows: npt.NDArray[np.int8],
+    scales: Scores,
+    spans: Integers,
+    rotation: Rows,
+    query: Rows,
+    now: float,
+    wanted: int,
+    k: int,
+) -> tuple[int, Integers]:
+    """:func:`find_candidates` and :func:`choose_shortlist` for a ``query`` float32 (d,), in one call.
+
+    Returns:
+        How many candidates there were, at most ``wanted``, and the shortlist.
+    """
+    rounded = quantise_query(query)
+    sketch = _sketch_turned(project(query, rotation))
+    places, scores = find_candidates(planes, order, alive, ends, rows, scales, spans, sketch, rounded, now, wanted)
+    return places.shape[0], choose_shortlist(places, scores, scales, entries, rounded, k)
 
 
 @kernel

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["FloatRows", "FloatView", "SketchView", "SketchedRows", "grow"]
 
 LISTS = 256
-PROBES = 64
+PROBES = 32
 MERGE_AT_LEAST = 16_384
 TRAINED_ON = 16_384
 TRAINING_STEPS = 6
@@ -100,7 +100,7 @@ class SketchView:
         order: Row of each sketch, int32 (n,); of length 0 where that is its place.
         rows: int8 (n, d).
         scales: float32 (n,).
-        centres: Centres of the lists, float32 (256, d); of length 0 where there are none.
+        centres: Centres of the lists, as columns, float32 (d, 256); without columns where there are none.
         bounds: List i is places ``bounds[i]`` to ``bounds[i + 1]``, int64 (257,); what follows is in no list yet.
     """
 
@@ -130,29 +130,33 @@ class SketchView:
         """
         from leo_core.kernels import sketch  # noqa: PLC0415 - loads numba, and small scopes do without
 
-        query = sketch.quantise_query(vector)
-        places, scores = sketch.find_candidates(
+        count, places = sketch.search_sketches(
             self.planes,
             self.order,
             alive,
             ends,
+            entries,
             self.rows,
             self.scales,
-            self._choose_spans(vector, probes),
-            sketch.sketch_query(vector),
-            query,
+            self._choose_spans(sketch.project(vector, self.centres), probes),
+            sketch.make_rotation(len(vector)),
+            vector,
             now,
             wanted,
+            k,
         )
-        return len(places), sketch.choose_shortlist(places, scores, self.scales, entries, query, k)
+        return count, places
 
-    def _choose_spans(self, vector: Vector, probes: int) -> npt.NDArray[np.int64]:
+    def _choose_spans(self, scores: npt.NDArray[np.float32], probes: int) -> npt.NDArray[np.int64]:
+        """First and last place of each part to look at, by the ``scores`` of the lists, (p, 2)."""
         count = len(self.rows)
-        if probes >= len(self.centres):
+        if probes >= len(scores):
             return np.array([[0, count]], dtype=np.int64)
-        nearest = np.argpartition(self.centres @ vector, -probes)[-probes:]
-        rest = np.array([[self.bounds[-1], count]], dtype=np.int64)
-        return np.concatenate([np.stack([self.bounds[nearest], self.bounds[nearest + 1]], axis=1), rest])
+        nearest = np.argpartition(scores, -probes)[-probes:]
+        spans = np.empty((probes + 1, 2), dtype=np.int64)
+        spans[:probes, 0], spans[:probes, 1] = self.bounds[nearest], self.bounds[nearest + 1]
+        spans[probes] = self.bounds[-1], count
+        return spans
 
 
 class SketchedRows:
@@ -173,7 +177,7 @@ class SketchedRows:
         self._order = np.empty(0, dtype=np.int32)
         self._rows = np.empty((0, dimension), dtype=np.int8)
         self._scales = np.empty(0, dtype=np.float32)
-        self._centres = np.empty((0, dimension), dtype=np.float32)
+        self._centres = np.empty((dimension, 0), dtype=np.float32)
         self._bounds = np.zeros(1, dtype=np.int64)
         self._waiting: list[npt.NDArray[np.uint8]] = []
 
@@ -197,7 +201,7 @@ class SketchedRows:
             planes = by_row
         self._planes, self._rows, self._scales = np.take(planes, places, axis=1), self._rows[places], self._scales[places]
         self._count = len(places)
-        self._order, self._centres = self._order[:0].copy(), self._centres[:0].copy()
+        self._order, self._centres = self._order[:0].copy(), self._centres[:, :0].copy()
         self._bounds, self._waiting = np.zeros(1, dtype=np.int64), []
         self._partition_if_many()
 
@@ -222,12 +226,12 @@ class SketchedRows:
         self._planes[:, start:stop] = sketch.sketch_rows(vectors).T
         self._rows[start:stop], self._scales[start:stop] = sketch.quantise_rows(vectors)
         self._count = stop
-        if not len(self._centres):
+        if not self._centres.shape[1]:
             self._partition_if_many()
             return
         self._order = grow(self._order, start, stop)
         self._order[start:stop] = np.arange(start, stop)
-        self._waiting.append(_assign(vectors, self._centres))
+        self._waiting.append(_assign(vectors, self._centres.T))
         if stop - self._bounds[-1] > max(MERGE_AT_LEAST, self._bounds[-1] // 8):
             self._merge()
 
@@ -235,11 +239,11 @@ class SketchedRows:
         if self._count <= self._partition_above:
             return
         sample = np.linspace(0, self._count - 1, min(self._count, TRAINED_ON), dtype=np.int64)
-        self._centres = _train_centres(self._restore(sample))
+        self._centres = np.ascontiguousarray(_train_centres(self._restore(sample)).T)
         self._order = np.arange(self._count, dtype=np.int32)
         self._bounds = np.zeros(LISTS + 1, dtype=np.int64)
         self._waiting = [
-            _assign(self._restore(np.arange(first, min(first + ROWS_AT_ONCE, self._count))), self._centres)
+            _assign(self._restore(np.arange(first, min(first + ROWS_AT_ONCE, self._count))), self._centres.T)
             for first in range(0, self._count, ROWS_AT_ONCE)
         ]
         self._merge()

@@ -17,7 +17,7 @@ __all__ = ["app"]
 app = typer.Typer(help="Measurements.", no_args_is_help=True)
 
 
-for _command in (bench_core.core, bench_core.embed, bench_core.coherence, bench_core.novelty):
+for _command in (bench_core.core, bench_core.embed, bench_core.coherence, bench_core.novelty, bench_core.store):
     app.command()(_command)
 
 

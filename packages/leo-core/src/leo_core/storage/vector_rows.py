@@ -199,7 +199,11 @@ class SketchedRows:
             by_row = np.empty_like(planes)
             by_row[:, self._order[: self._count]] = planes
             planes = by_row
-        self._planes, self._rows, self._scales = np.take(planes, places, axis=1), self._rows[places], self._scales[places]
+        self._planes, self._rows, self._scales = (
+            np.take(planes, places, axis=1),
+            self._rows[places],
+            self._scales[places],
+        )
         self._count = len(places)
         self._order, self._centres = self._order[:0].copy(), self._centres[:, :0].copy()
         self._bounds, self._waiting = np.zeros(1, dtype=np.int64), []

@@ -229,17 +229,17 @@ def _scan(
             while near:
                 lowest = near & (~near + one)
                 near ^= lowest
-                index = np.int64(count_bits(lowest - one))
-                row = first + index
+                place = np.int64(count_bits(lowest - one))
+                row = first + place
                 if order.shape[0] > 0:
                     row = np.int64(order[row])
                 if not alive[row] or (ends.shape[0] > 0 and ends[row] < now):
                     continue
                 gap0, gap1, gap2, gap3 = (
-                    part0[index] ^ word0,
-                    part1[index] ^ word1,
-                    part2[index] ^ word2,
-                    part3[index] ^ word3,
+                    part0[place] ^ word0,
+                    part1[place] ^ word1,
+                    part2[place] ^ word2,
+                    part3[place] ^ word3,
                 )
                 again = count_bits(gap0 & heavy0) + count_bits(gap1 & heavy1)
                 again += count_bits(gap2 & heavy2) + count_bits(gap3 & heavy3)

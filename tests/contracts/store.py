@@ -372,6 +372,29 @@ class StoreContract:
         assert [item.cosine for item in ready.search("acme", "scope", axis(2), k=9, now=NOW)] == [1.0]
         assert ready.remove("acme", tags=["old"]) == 0
 
+    def test_put_many_is_put_in_turn(self, ready: Store) -> None:
+        ready.put(make_entry("a"), axis(0))
+        first, second = make_entry("b"), make_entry("b", id="id-later")
+        ready.put_many([])
+        ready.put_many(
+            [(make_entry("a", model="large-1"), axis(3)), (first, axis(1)), (make_entry("c"), None), (second, axis(2))]
+        )
+        assert ready.count_entries() == 3
+        assert ready.get("acme", first.id) is None
+        assert ready.get_exact("acme", "key-b", now=NOW) == second
+        assert ready.get("acme", "id-c") == make_entry("c")
+        assert sorted(find_ids(ready, axis(2))) == ["id-a", "id-later"]
+        assert ready.search("acme", "scope", axis(3), k=1, now=NOW)[0].entry.model == "large-1"
+
+    def test_put_many_writes_all_or_none(self, ready: Store) -> None:
+        ready.put(make_entry("a"), axis(0))
+        bad = np.full(len(axis(0)), np.nan, dtype=np.float32)
+        with pytest.raises(StorageError):
+            ready.put_many([(make_entry("b"), axis(1)), (make_entry("a", model="large-1"), bad)])
+        assert find_ids(ready, axis(0)) == ["id-a"]
+        assert ready.get("acme", "id-a") == make_entry("a")
+        assert ready.get("acme", "id-b") is None
+
     def test_put_may_replace_two_at_once(self, ready: Store) -> None:
         ready.put(make_entry("a"), axis(0))
         ready.put(make_entry("b"), axis(1))

@@ -1,4 +1,4 @@
-"""``leo bench core``, ``embed``, ``coherence`` and ``novelty``: the numeric core by itself."""
+"""``leo bench core``, ``embed``, ``coherence``, ``novelty`` and ``store``: the parts by themselves."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rich.table import Table
 
 from leo_core.cli.output import AsJson, err, out, print_json, report_errors
 
-__all__ = ["coherence", "core", "embed", "novelty"]
+__all__ = ["coherence", "core", "embed", "novelty", "store"]
 
 Embedder = Annotated[str, typer.Option(help="Name of the embedder.")]
 Seed = Annotated[int, typer.Option(help="Of everything drawn.")]
@@ -99,6 +99,34 @@ def novelty(
             _print_rows(result["scores"])
             low, high = result["rate_interval"]
             out.print(f"above 0.95: {result['rate_above_0.95']:.4f} ({low:.4f} to {high:.4f})")
+
+
+def store(
+    pairs: Annotated[Path | None, typer.Option(help="Question pairs whose texts are kept and asked.")] = None,
+    entries: Annotated[int, typer.Option(help="Entries in the store.", min=8)] = 100_000,
+    embedder: Embedder = "default",
+    seed: Seed = 0,
+    as_json: AsJson = False,
+) -> None:
+    """A full store: look-ups beside other caches, adding while others search, opening, memory."""
+    with report_errors(as_json=as_json):
+        from leo_core.evaluation.store_bench import run_store  # noqa: PLC0415
+
+        result = run_store(
+            pairs=pairs,
+            entries=entries,
+            embedder=embedder,
+            seed=seed,
+            report=lambda what: err.print(what, style="dim"),
+        )
+        if as_json:
+            print_json(result)
+        else:
+            _print_rows(result["lookups"])
+            _print_rows(result["adds"])
+            figures = ("entries", "filled_per_s", "open_s", "first_lookup_s", "index_load_s")
+            _print_rows([{name: result[name] for name in (*figures, "index_bytes_per_entry", "file_bytes_per_entry")}])
+            out.print(f"{result['machine']}, {result['cores']} cores; seed {result['seed']}")
 
 
 def _print_core(result: dict[str, Any]) -> None:

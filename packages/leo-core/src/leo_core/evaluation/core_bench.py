@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-__all__ = ["run_core"]
+__all__ = ["read_texts", "run_core"]
 
 DEFAULT_SIZES = (1_000, 10_000, 100_000)
 
@@ -46,7 +46,7 @@ def run_core(
     """
     from leo_core.stages.embed.load import load_embedder  # noqa: PLC0415 - loads numba
 
-    texts = _read_texts(pairs)
+    texts = read_texts(pairs)
     report("kernels")
     kernels = [comparison.to_json() for comparison in compare_kernels(texts, seed=seed)]
     report("embedding of the index's texts")
@@ -73,7 +73,8 @@ def run_core(
     }
 
 
-def _read_texts(pairs: Path | None) -> list[str]:
+def read_texts(pairs: Path | None) -> list[str]:
+    """The different texts of a file of question pairs, in order; without a file, made-up questions."""
     if pairs is None:
         subjects, actions = (
             ("card", "order", "loan", "ticket", "phone"),

@@ -421,7 +421,7 @@ class CacheEntry:
         hits: Times served.
         metadata: What an adapter needs to rebuild its own message (JSON).
         seal: Proof that this LEO wrote the entry and the question by which it was found, as a store keeps it beside
-            that question; opaque to stores, empty without one.
+            that question; opaque to stores, empty without one. Entries are compared without it.
     """
 
     id: str
@@ -443,7 +443,7 @@ class CacheEntry:
     size_bytes: int = 0
     hits: int = 0
     metadata: Mapping[str, Json] = field(default_factory=dict)
-    seal: str = field(default="", repr=False)
+    seal: str = field(default="", compare=False, repr=False)
 
     def is_stale(self, now: float) -> bool:
         """Whether it is due to be renewed."""

@@ -45,6 +45,8 @@ class LEO:
         config: Settings; the defaults are ``LEOConfig()``.
         store: A path to one SQLite file (made when absent), ``":memory:"``, or a store.
         signing_key: A key, or the path of a key file; by default made beside the store with mode 0600.
+        seal_key: Path of the file with the key that cache entries are sealed with; by default made beside the store
+            with mode 0600. Whoever shares a store has to share it.
         embedder: ``"default"``, another name, or an embedder; by default what the settings name.
         listeners: Hear events.
         checker: Judges answers for audits: right, wrong, or ``None`` for "cannot tell".
@@ -72,6 +74,7 @@ class LEO:
         config: LEOConfig | None = None,
         store: str | Path | Store = ":memory:",
         signing_key: SigningKey | str | Path | None = None,
+        seal_key: str | Path | None = None,
         embedder: str | Embedder | None = None,
         listeners: Sequence[Listener] = (),
         checker: Callable[[Request, Answer], bool | None] | None = None,
@@ -82,7 +85,7 @@ class LEO:
         small_member, large_member = pick_member(small), pick_member(large)
         panel = pick_jury(jury, (small_member, large_member))
         self._plan = make_plan(small_member, large_member, panel, self.config, audits=checker is not None)
-        kept, log, self._key = open_parts(store, signing_key, self.config)
+        kept, log, self._key = open_parts(store, signing_key, self.config, seal_key=seal_key)
         self._world = make_world(
             store=kept,
             log=log,

@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 
     from leo_core.config import LEOConfig
     from leo_core.engine.knowledge import Known
-    from leo_core.ports import Clock, Embedder, Listener, ReceiptLog, Store
+    from leo_core.ports import Clock, Embedder, Listener, ReceiptLog
     from leo_core.records import Answer, CacheEntry, Json, Neighbour, Receipt, Request
+    from leo_core.storage.sealed_store import SealedStore
 
 __all__ = ["SystemClock", "World"]
 
@@ -68,7 +69,7 @@ class World:
     def __init__(
         self,
         *,
-        store: Store,
+        store: SealedStore,
         log: ReceiptLog | None,
         embedder: Embedder,
         config: LEOConfig,
@@ -80,6 +81,7 @@ class World:
         self.store, self.log, self.embedder, self.config = store, log, embedder, config
         self._clock, self._chance, self._listeners, self._checker = clock, chance, tuple(listeners), checker
         self.guard = StoreGuard(self._store_failed)
+        store.on_refused = self._entry_refused
         self.knowledge = KnowledgeBase(store, self.guard, config, embedder.fingerprint.dimension)
         self.background = Background(lambda job: job(), capacity=config.background_capacity)
         self.counts: Counter[str] = Counter()
@@ -276,6 +278,9 @@ class World:
 
     def _remove(self, effect: ask.RemoveEntry) -> None:
         self.guard.attempt("remove", lambda: self.store.remove(effect.tenant, entry_ids=[effect.entry_id]), 0)
+
+    def _entry_refused(self, tenant: str, entry_id: str, why: str) -> None:
+        self.notify("cache.poisoned", {"tenant": tenant, "entry_id": entry_id, "why": why})
 
     def _store_failed(self, operation: str, error: Exception) -> None:
         self.notify("store.failed", {"operation": operation, "error": type(error).__name__})

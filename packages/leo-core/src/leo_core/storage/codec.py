@@ -36,6 +36,7 @@ __all__ = [
     "encode_observation",
     "from_column",
     "to_column",
+    "to_plain",
 ]
 
 _Value = TypeVar("_Value")
@@ -263,13 +264,13 @@ def _read_usage(body: dict[str, Json]) -> Usage:
 
 def _dump(body: dict[str, Json]) -> str:
     try:
-        return json.dumps(_plain(body), ensure_ascii=False, separators=(",", ":"))
+        return json.dumps(to_plain(body), ensure_ascii=False, separators=(",", ":"))
     except (ValueError, RecursionError) as error:
         message = "a value is nested too deeply or refers to itself; only JSON can be stored"
         raise StorageError(message) from error
 
 
-def _plain(value: Json) -> Json:
+def to_plain(value: Json) -> Json:
     """The value in the types that :mod:`json` writes without loss: any mapping as dict, any sequence as list."""
     if value is None or isinstance(value, (str, bool, int, float)):
         return value
@@ -278,9 +279,9 @@ def _plain(value: Json) -> Json:
             if not isinstance(key, str):
                 message = f"a mapping has a key of type {type(key).__name__}; only JSON can be stored"
                 raise StorageError(message)
-        return {key: _plain(item) for key, item in value.items()}
+        return {key: to_plain(item) for key, item in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, (bytes, bytearray, memoryview)):
-        return [_plain(item) for item in value]
+        return [to_plain(item) for item in value]
     message = f"a value has type {type(value).__name__}; only JSON can be stored"
     raise StorageError(message)
 

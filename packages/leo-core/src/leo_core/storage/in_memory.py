@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
@@ -13,6 +14,7 @@ from leo_core.records import Alias, KeptEntry, Neighbour
 from leo_core.storage.checks import check_embedder, check_entry, check_vector
 from leo_core.storage.codec import decode_entry, decode_observation, encode_entry, encode_observation
 from leo_core.storage.eviction import Occupant, choose_evicted
+from leo_core.storage.sealing import SECRET_BYTES
 from leo_core.storage.vector_index import ScopeIndex, find_nearest
 
 if TYPE_CHECKING:
@@ -70,9 +72,14 @@ class _Question:
 
 
 class InMemoryStore:
-    """A :class:`leo_core.ports.Store` in the memory of one process."""
+    """A :class:`leo_core.ports.Store` in the memory of one process.
+
+    Attributes:
+        seal_secret: What its entries are sealed with; it lives as long as they do.
+    """
 
     def __init__(self) -> None:
+        self.seal_secret = secrets.token_bytes(SECRET_BYTES)
         self._lock = threading.RLock()
         self._closed = False
         self._fingerprint: EmbedderFingerprint | None = None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import secrets
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
@@ -22,6 +24,7 @@ from leo_core.storage.codec import (
 )
 from leo_core.storage.database import Database
 from leo_core.storage.eviction import Occupant, choose_evicted
+from leo_core.storage.sealing import SECRET_BYTES
 from leo_core.storage.vector_cache import VectorCache, forget_old_removals, read_vectors
 from leo_core.storage.vector_index import find_nearest
 
@@ -33,7 +36,10 @@ if TYPE_CHECKING:
     from leo_core.records import CacheEntry, EmbedderFingerprint, Observation, Vector
     from leo_core.storage.vector_index import Hit
 
-__all__ = ["SqliteStore"]
+__all__ = ["SEAL_SUFFIX", "SqliteStore"]
+
+SEAL_SUFFIX = ".seal"
+"""What is added to the name of the store's file for that of its seal key."""
 
 _Column = str | bytes
 
@@ -68,6 +74,9 @@ class SqliteStore:
     Args:
         database: The database, which stays the caller's to close, or the path of one, which this object closes.
         vector_cache_bytes: Memory for the vectors of the scopes in use; see :class:`VectorCache`.
+
+    Attributes:
+        seal_secret: The file beside the store with what its entries are sealed with; in memory, that itself.
     """
 
     def __init__(
@@ -75,6 +84,9 @@ class SqliteStore:
     ) -> None:
         self._owned = not isinstance(database, Database)
         self._database = database if isinstance(database, Database) else Database(database)
+        self.seal_secret: Path | bytes = (
+            secrets.token_bytes(SECRET_BYTES) if self._database.in_memory else Path(self._database.path + SEAL_SUFFIX)
+        )
         self._fingerprint: EmbedderFingerprint | None = None
         self._vectors = VectorCache(max_bytes=vector_cache_bytes)
         self._turn = threading.Lock()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import secrets
 import threading
 from collections import Counter
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -28,7 +30,10 @@ from leo_core.storage.chroma_rows import (
     read_questions,
 )
 from leo_core.storage.codec import decode_fingerprint, encode_fingerprint
+from leo_core.storage.database import Database
 from leo_core.storage.eviction import Occupant, choose_evicted
+from leo_core.storage.sealing import SECRET_BYTES
+from leo_core.storage.sqlite import SEAL_SUFFIX
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -57,14 +62,19 @@ class ChromaStore:
     which forces it to disk before it answers, but for counts of hits: these are written some at a time.
 
     Args:
-        address: ``"chroma://host:port/name"`` for a server, ``"chroma:folder"`` for an embedded one,
-            ``"chroma::memory:"`` for one that is forgotten.
+        address: ``"chroma://host:port/name?home=folder"`` for a server, with a folder of this machine for receipts and
+            keys; ``"chroma:folder"`` for an embedded one; ``"chroma::memory:"`` for one that is forgotten.
         timeout_s: Time for a read, in seconds.
         write_timeout_s: Time for a write, in seconds.
         headers: Sent with every request to a server, such as a token.
 
+    Attributes:
+        database: The SQLite file for the receipts, in the home of the address; ``None`` without a home.
+        seal_secret: The file with what entries are sealed with, beside it; without a home, that itself.
+
     Raises:
         ConfigError: An argument is wrong.
+        StorageError: The home cannot be used.
     """
 
     def __init__(
@@ -80,9 +90,14 @@ class ChromaStore:
                 message = f"{name} is {value}; give seconds, more than 0"
                 raise ConfigError(message)
         self._link = ChromaLink(ChromaAddress.parse(address), headers)
+        home = self.address.home
+        self.database = None if home is None else Database(Path(home).expanduser() / "receipts.db")
+        self.seal_secret: Path | bytes = (
+            secrets.token_bytes(SECRET_BYTES) if self.database is None else Path(self.database.path + SEAL_SUFFIX)
+        )
         self._timeout_s, self._write_timeout_s = timeout_s, write_timeout_s
         self._writing = threading.RLock()
-        self._log = ChromaLog(lambda: self._link.collection("log", create=_UNSEARCHED))
+        self._log = ChromaLog(lambda: self._link.collection("log", _UNSEARCHED))
         self._rows = RowClock()
         self._fingerprint: EmbedderFingerprint | None = None
         self._checked = False
@@ -322,6 +337,8 @@ class ChromaStore:
                         self._write_hits()
         finally:
             self._link.close()
+            if self.database is not None:
+                self.database.close()
 
     # --------------------------------------------------------------------------------------- the embedder
 
@@ -347,15 +364,13 @@ class ChromaStore:
             raise StoreMismatchError(message)
         self._check_embedder()
         note = {_EMBEDDER: encode_fingerprint(fingerprint)}
-        return self._link.collection(
-            _vectors_kind(fingerprint), create={"configuration": _SEARCHED, "metadata": note}
-        )
+        return self._link.collection(_vectors_kind(fingerprint), {"configuration": _SEARCHED, "metadata": note})
 
     def _entries(self) -> Any:
-        return self._link.collection("entries", create=_UNSEARCHED)
+        return self._link.collection("entries", _UNSEARCHED)
 
     def _states(self) -> Any:
-        return self._link.collection("states", create=_UNSEARCHED)
+        return self._link.collection("states", _UNSEARCHED)
 
     # -------------------------------------------------------------------------------------------- reading
 
@@ -436,9 +451,7 @@ class ChromaStore:
             best.setdefault(str(each[2].facts["entry"]), each)
         return list(best.values())
 
-    def _read_neighbours(
-        self, best: Iterable[tuple[float, Question, Question]], tenant: str
-    ) -> tuple[Neighbour, ...]:
+    def _read_neighbours(self, best: Iterable[tuple[float, Question, Question]], tenant: str) -> tuple[Neighbour, ...]:
         return tuple(
             Neighbour(
                 entry=self._read(entry, tenant, question.seal),
@@ -452,7 +465,7 @@ class ChromaStore:
     # --------------------------------------------------------------------------------------------- writing
 
     def _add(self, row: str, facts: Mapping[str, Any], document: str | None, vector: Vector | None) -> None:
-        """Add a question. Its vector comes first: one without a question is passed over, the reverse would be missed."""
+        """Add a question, its vector first: a vector without a question is passed over, the reverse is not found."""
         if vector is not None:
             place = {"scope": facts["scope"], "ends": facts["ends"]}
             self._vectors().add(ids=[row], embeddings=[vector], metadatas=[place])

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import re
 import threading
 import time
-import uuid
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,7 +21,7 @@ from leo_core.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 __all__ = ["ChromaAddress", "ChromaLink", "is_chroma"]
 
@@ -47,7 +45,7 @@ class ChromaAddress:
         port: Its port.
         tls: Whether it is spoken to over TLS.
         name: First part of the names of the collections.
-        receipts: File of the receipts; ``None`` for the default.
+        home: Folder for receipts and keys, which are never given to a Chroma server; ``None`` for nowhere.
     """
 
     path: str | None = None
@@ -55,11 +53,11 @@ class ChromaAddress:
     port: int = _DEFAULT_PORT
     tls: bool = False
     name: str = "leo"
-    receipts: str | None = None
+    home: str | None = None
 
     @classmethod
     def parse(cls, text: str) -> ChromaAddress:
-        """Read ``chroma://host:port/name?receipts=FILE&tls=true`` or ``chroma:FOLDER``.
+        """Read ``chroma://host:port/name?home=FOLDER&tls=true`` or ``chroma:FOLDER``.
 
         Raises:
             ConfigError: It is neither; the message says what is understood.
@@ -68,7 +66,7 @@ class ChromaAddress:
         if rest == text or not rest:
             raise _malformed(text, "give 'chroma://host:port/name' for a server or 'chroma:folder' for an embedded one")
         if not rest.startswith("//"):
-            return cls(path=rest)
+            return cls(path=rest, home=None if rest == ":memory:" else rest)
         try:
             parts = urlsplit(rest)
             port = parts.port or _DEFAULT_PORT
@@ -80,11 +78,11 @@ class ChromaAddress:
         name = parts.path.strip("/") or "leo"
         if not _NAME.fullmatch(name):
             raise _malformed(text, "the name has letters, digits, '.', '_' and '-', and begins with a letter or digit")
-        unknown = settings.keys() - {"receipts", "tls"}
+        unknown = settings.keys() - {"home", "tls"}
         if unknown or settings.get("tls", "false") not in _SWITCHES:
-            raise _malformed(text, "after '?' come receipts=FILE and tls=true or tls=false, nothing else")
+            raise _malformed(text, "after '?' come home=FOLDER and tls=true or tls=false, nothing else")
         tls = _SWITCHES[settings.get("tls", "false")]
-        return cls(host=parts.hostname, port=port, tls=tls, name=name, receipts=settings.get("receipts"))
+        return cls(host=parts.hostname, port=port, tls=tls, name=name, home=settings.get("home"))
 
     def __str__(self) -> str:
         if self.path is not None:
@@ -99,6 +97,9 @@ def _malformed(text: str, why: str) -> ConfigError:
 class ChromaLink:
     """A connection to a Chroma, made at first use, with the collections of one store.
 
+    It stands on chromadb's ``ServerAPI``, which its clients stand on too: a client speaks to its server while it is
+    made, without any limit of time.
+
     Everything that Chroma raises comes out as ``StorageError`` or one of its kinds. After a failure that a restart of
     the server can explain, the collections are looked up again.
 
@@ -110,12 +111,11 @@ class ChromaLink:
     def __init__(self, address: ChromaAddress, headers: Mapping[str, str] | None = None) -> None:
         self.address = address
         self._headers = dict(headers or {})
-        self._prefix = f"{address.name}-{uuid.uuid4().hex}" if address.path == ":memory:" else address.name
         self._lock = threading.RLock()
         self._limit = threading.local()
-        self._client: Any = None
         self._process = os.getpid()
-        self._folder: _Folder | None = None
+        self._api: Any = None
+        self._release: Callable[[], object] = lambda: None
         self._collections: dict[str, Any] = {}
         self._closed = False
 
@@ -136,6 +136,7 @@ class ChromaLink:
         if getattr(self._limit, "until", None) is not None:
             yield
             return
+        self._connect()
         self._limit.until = time.monotonic() + seconds
         try:
             with self._translated():
@@ -143,90 +144,74 @@ class ChromaLink:
         finally:
             self._limit.until = None
 
-    def collection(self, kind: str, *, create: Mapping[str, Any] | None = None) -> Any:
+    def collection(self, kind: str, create: Mapping[str, Any]) -> Any:
         """The collection of this kind; made with these arguments when it is not there."""
-        with self._lock:
-            client = self._connected()
-            found = self._collections.get(kind)
-            if found is None:
-                found = client.get_or_create_collection(
-                    f"{self._prefix}-{kind}", embedding_function=None, **(create or {})
-                )
-                self._collections[kind] = found
-            return found
+        found = self._collections.get(kind)
+        if found is None:
+            model = self._api.get_or_create_collection(f"{self.address.name}-{kind}", **create)
+            found = self._collections[kind] = self._wrap(model)
+        return found
 
     def list_kinds(self, prefix: str) -> dict[str, Any]:
         """The collections of this store whose kind begins so, by kind."""
-        begin = f"{self._prefix}-{prefix}"
-        found = self._connected().list_collections()
-        return {each.name[len(self._prefix) + 1 :]: each for each in found if each.name.startswith(begin)}
+        cut = len(self.address.name) + 1
+        found = [
+            model for model in self._api.list_collections() if model.name.startswith(f"{self.address.name}-{prefix}")
+        ]
+        return {model.name[cut:]: self._wrap(model) for model in found}
 
     def drop(self, kind: str) -> None:
         """Delete a collection."""
-        with self._lock:
-            self._collections.pop(kind, None)
-            self._connected().delete_collection(f"{self._prefix}-{kind}")
+        self._collections.pop(kind, None)
+        self._api.delete_collection(f"{self.address.name}-{kind}")
 
     def close(self) -> None:
         """Close; idempotent."""
         with self._lock:
             already, self._closed = self._closed, True
-            client, self._client = self._client, None
             self._collections.clear()
-            folder, self._folder = self._folder, None
-        if not already and client is not None and self._process == os.getpid():
-            with suppress(Exception):  # everything acknowledged is with Chroma; there is nothing to save
-                client.close()
-        if folder is not None:
-            folder.release()
+        if not already and self._process == os.getpid():
+            self._release()
+
+    def _wrap(self, model: Any) -> Any:
+        from chromadb.api.models.Collection import Collection  # noqa: PLC0415 - as chromadb itself
+
+        return Collection(client=self._api, model=model, embedding_function=None)
 
     # -------------------------------------------------------------------------------------- connecting
 
-    def _connected(self) -> Any:
+    def _connect(self) -> None:
+        """See that there is a connection; nothing is sent yet."""
         with self._lock:
             if self._process != os.getpid():
-                self._leave_to_parent()
-            if self._client is None:
-                self._client = self._connect()
-            return self._client
+                if not self.remote:
+                    message = f"store {str(self.address)!r} was opened before this process was forked; open it later"
+                    raise StorageError(message)
+                self._process, self._api = os.getpid(), None
+                self._collections.clear()
+            if self._api is None:
+                self._open()
 
-    def _leave_to_parent(self) -> None:
-        if not self.remote:
-            message = f"store {str(self.address)!r} was opened before this process was forked; open it afterwards"
-            raise StorageError(message)
-        self._process, self._client = os.getpid(), None
-        self._collections.clear()
-
-    def _connect(self) -> Any:
-        chromadb = _import_chromadb()
-        settings = chromadb.config.Settings(anonymized_telemetry=False)
+    def _open(self) -> None:
         path = self.address.path
-        if path == ":memory:":
-            return chromadb.EphemeralClient(settings=settings)
-        if path is not None:
-            folder = Path(path).expanduser()
-            self._folder = self._folder or _Folder.hold(folder)
-            return chromadb.PersistentClient(str(folder), settings=settings)
-        return self._connect_to_server(chromadb)
-
-    def _connect_to_server(self, chromadb: Any) -> Any:
-        from chromadb.api import ServerAPI  # noqa: PLC0415 - as chromadb itself
-
-        settings = chromadb.config.Settings(
-            anonymized_telemetry=False,
-            chroma_api_impl="chromadb.api.fastapi.FastAPI",
-            chroma_server_host=self.address.host,
-            chroma_server_http_port=self.address.port,
-            chroma_server_ssl_enabled=self.address.tls,
-            chroma_server_headers=dict(self._headers),
-        )
-        system = chromadb.config.System(settings)
-        # chromadb waits for a server for ever and offers no setting, so its HTTP session gets one; before the first
-        # request, which the client makes when it is made.
-        session: Any = vars(system.instance(ServerAPI))["_session"]
-        session.event_hooks = {"request": [self._limit_request]}
-        system.start()
-        return chromadb.api.client.Client.from_system(system)
+        if path is None:
+            self._api = _start(
+                chroma_api_impl="chromadb.api.fastapi.FastAPI",
+                chroma_server_host=self.address.host,
+                chroma_server_http_port=self.address.port,
+                chroma_server_ssl_enabled=self.address.tls,
+                chroma_server_headers=dict(self._headers),
+            )
+            # chromadb waits for a server for ever and has no setting for it, so its HTTP session is told.
+            session: Any = vars(self._api)["_session"]
+            session.event_hooks = {"request": [self._limit_request]}
+            self._release = session.close
+        elif path == ":memory:":
+            self._api = api = _start(is_persistent=False)
+            self._release = api.stop
+        else:
+            folder = _Folder.hold(Path(path).expanduser())
+            self._api, self._release = folder.api, folder.release
 
     def _limit_request(self, request: Any) -> None:
         left = self._limit.until - time.monotonic()
@@ -271,13 +256,17 @@ class ChromaLink:
 
 
 class _Folder:
-    """The right of this process to a folder of an embedded Chroma, shared by its stores."""
+    """A folder with an embedded Chroma, which belongs to this process; its stores share the one Chroma.
 
-    _held: dict[str, _Folder] = {}  # noqa: RUF012 - a lock on a file belongs to the process, so its count does too
+    Two Chromas over one folder do not see each other's vectors: of 3,000 that one wrote, the other found 5.
+    """
+
+    _held: dict[str, _Folder] = {}  # noqa: RUF012 - the lock on a file belongs to the process, so its count does too
     _guard = threading.Lock()
 
     def __init__(self, key: str, descriptor: int) -> None:
-        self._key, self._descriptor, self._count = key, descriptor, 0
+        self._key, self._descriptor, self.count = key, descriptor, 0
+        self.api = _start(is_persistent=True, persist_directory=key)
 
     @classmethod
     def hold(cls, folder: Path) -> _Folder:
@@ -291,7 +280,7 @@ class _Folder:
             try:
                 folder.mkdir(parents=True, exist_ok=True, mode=0o700)
                 key = str(folder.resolve())
-                held = cls._held.get(key) or cls._lock(key)
+                held = cls._held[key] = cls._held.get(key) or cls._take(key)
             except BlockingIOError as error:
                 message = (
                     f"store 'chroma:{folder}' is in use by another process, which Chroma does not allow: "
@@ -301,37 +290,41 @@ class _Folder:
             except OSError as error:
                 message = f"store 'chroma:{folder}' cannot be opened: {error.strerror}; check folder and rights"
                 raise StorageError(message) from error
-            held._count += 1
-            cls._held[key] = held
+            held.count += 1
             return held
 
     @classmethod
-    def _lock(cls, key: str) -> _Folder:
-        import fcntl  # noqa: PLC0415 - not on Windows
+    def _take(cls, key: str) -> _Folder:
+        import fcntl  # noqa: PLC0415 - not on Windows, where servers still work
 
-        descriptor = os.open(os.path.join(key, "leo.lock"), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(f"{key}/leo.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+            return cls(key, descriptor)
+        except BaseException:
             os.close(descriptor)
             raise
-        return cls(key, descriptor)
 
     def release(self) -> None:
-        """Give it back when no other store of this process needs it."""
+        """Give it back; the last store of this process ends the Chroma."""
         with self._guard:
-            self._count -= 1
-            if self._count == 0:
+            self.count -= 1
+            if self.count == 0:
                 self._held.pop(self._key, None)
+                self.api.stop()
                 os.close(self._descriptor)
 
 
-def _import_chromadb() -> Any:
+def _start(**settings: Any) -> Any:
+    """A ``ServerAPI`` of chromadb with these settings. A server is not spoken to yet."""
     try:
-        import chromadb  # noqa: PLC0415 - takes seconds
-        import chromadb.api.client  # noqa: PLC0415
-        import chromadb.config
+        from chromadb.api import ServerAPI  # noqa: PLC0415 - chromadb takes seconds to import
+        from chromadb.config import Settings, System  # noqa: PLC0415 - as above
     except ImportError as error:
-        raise MissingExtraError("chroma", "a Chroma store") from error
-    logging.getLogger("chromadb.telemetry").disabled = True
-    return chromadb
+        extra, needed_for = "chroma", "a Chroma store"
+        raise MissingExtraError(extra, needed_for) from error
+    system = System(Settings(anonymized_telemetry=False, **settings))
+    kind: Any = ServerAPI  # abstract: the settings say which it is
+    api = system.instance(kind)
+    system.start()
+    return api

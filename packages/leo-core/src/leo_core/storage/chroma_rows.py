@@ -26,7 +26,18 @@ if TYPE_CHECKING:
 
     from leo_core.records import CacheEntry, Vector
 
-__all__ = ["Question", "RowClock", "alias_facts", "decode_text", "digest", "encode_text", "entry_facts", "label_key", "placeholder", "read_questions"]
+__all__ = [
+    "Question",
+    "RowClock",
+    "alias_facts",
+    "decode_text",
+    "digest",
+    "encode_text",
+    "entry_facts",
+    "label_key",
+    "placeholder",
+    "read_questions",
+]
 
 NEVER = 1e300
 """Stands for "does not expire": Chroma compares numbers, and JSON has no infinity."""

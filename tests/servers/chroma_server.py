@@ -29,9 +29,10 @@ class ChromaServer:
         self._process: subprocess.Popen[bytes] | None = None
         self.start()
 
-    def new_address(self) -> str:
-        """Address of a store that nobody uses yet."""
-        return f"chroma://127.0.0.1:{self.port}/t{uuid.uuid4().hex[:12]}"
+    def new_address(self, *, timeout_ms: int = 60_000, home: Path | None = None) -> str:
+        """Address of a store that nobody uses yet; patient, because machines that run tests are busy."""
+        where = "" if home is None else f"&home={home}"
+        return f"chroma://127.0.0.1:{self.port}/t{uuid.uuid4().hex[:12]}?timeout_ms={timeout_ms}{where}"
 
     def start(self) -> None:
         """Start it and wait until it answers."""

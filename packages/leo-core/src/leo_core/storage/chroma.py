@@ -57,14 +57,13 @@ _SEARCHED = {"hnsw": {"space": "ip", "ef_search": 200, "ef_construction": 200, "
 class ChromaStore:
     """A :class:`leo_core.ports.Store` in Chroma.
 
-    Nothing is connected before the first use. Reads end after ``timeout_s``, writes after ``write_timeout_s``, or
+    Nothing is connected before the first use. Reads end after the ``timeout_ms`` of the address, writes after ``write_timeout_s``, or
     raise ``StoreUnavailableError``; an embedded Chroma has no such limit. What a write acknowledged is with Chroma,
     which forces it to disk before it answers, but for counts of hits: these are written some at a time.
 
     Args:
         address: ``"chroma://host:port/name?home=folder"`` for a server, with a folder of this machine for receipts and
-            keys; ``"chroma:folder"`` for an embedded one; ``"chroma::memory:"`` for one that is forgotten.
-        timeout_s: Time for a read, in seconds.
+            keys and ``&timeout_ms=250`` as the time for a read; ``"chroma:folder"`` for an embedded one; ``"chroma::memory:"`` for one that is forgotten.
         write_timeout_s: Time for a write, in seconds.
         headers: Sent with every request to a server, such as a token.
 
@@ -81,21 +80,19 @@ class ChromaStore:
         self,
         address: str,
         *,
-        timeout_s: float = 0.25,
         write_timeout_s: float = 5.0,
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        for name, value in (("timeout_s", timeout_s), ("write_timeout_s", write_timeout_s)):
-            if not value > 0:
-                message = f"{name} is {value}; give seconds, more than 0"
-                raise ConfigError(message)
+        if not write_timeout_s > 0:
+            message = f"write_timeout_s is {write_timeout_s}; give seconds, more than 0"
+            raise ConfigError(message)
         self._link = ChromaLink(ChromaAddress.parse(address), headers)
         home = self.address.home
         self.database = None if home is None else Database(Path(home).expanduser() / "receipts.db")
         self.seal_secret: Path | bytes = (
             secrets.token_bytes(SECRET_BYTES) if self.database is None else Path(self.database.path + SEAL_SUFFIX)
         )
-        self._timeout_s, self._write_timeout_s = timeout_s, write_timeout_s
+        self._timeout_s, self._write_timeout_s = self.address.timeout_s, write_timeout_s
         self._writing = threading.RLock()
         self._log = ChromaLog(lambda: self._link.collection("log", _UNSEARCHED))
         self._rows = RowClock()

@@ -45,6 +45,7 @@ class ChromaAddress:
         port: Its port.
         tls: Whether it is spoken to over TLS.
         name: First part of the names of the collections.
+        timeout_s: Time for a read, in seconds.
         home: Folder for receipts and keys, which are never given to a Chroma server; ``None`` for nowhere.
     """
 
@@ -53,11 +54,12 @@ class ChromaAddress:
     port: int = _DEFAULT_PORT
     tls: bool = False
     name: str = "leo"
+    timeout_s: float = 0.25
     home: str | None = None
 
     @classmethod
     def parse(cls, text: str) -> ChromaAddress:
-        """Read ``chroma://host:port/name?home=FOLDER&tls=true`` or ``chroma:FOLDER``.
+        """Read ``chroma://host:port/name?home=FOLDER&timeout_ms=250&tls=true`` or ``chroma:FOLDER``.
 
         Raises:
             ConfigError: It is neither; the message says what is understood.
@@ -78,11 +80,18 @@ class ChromaAddress:
         name = parts.path.strip("/") or "leo"
         if not _NAME.fullmatch(name):
             raise _malformed(text, "the name has letters, digits, '.', '_' and '-', and begins with a letter or digit")
-        unknown = settings.keys() - {"home", "tls"}
-        if unknown or settings.get("tls", "false") not in _SWITCHES:
-            raise _malformed(text, "after '?' come home=FOLDER and tls=true or tls=false, nothing else")
-        tls = _SWITCHES[settings.get("tls", "false")]
-        return cls(host=parts.hostname, port=port, tls=tls, name=name, home=settings.get("home"))
+        timeout_ms, tls = settings.get("timeout_ms", "250"), settings.get("tls", "false")
+        known = settings.keys() <= {"home", "timeout_ms", "tls"} and tls in _SWITCHES
+        if not known or not timeout_ms.isascii() or not timeout_ms.isdigit() or not int(timeout_ms):
+            raise _malformed(text, "after '?' come home=FOLDER, timeout_ms=NUMBER, tls=true or tls=false, nothing else")
+        return cls(
+            host=parts.hostname,
+            port=port,
+            tls=_SWITCHES[tls],
+            name=name,
+            timeout_s=int(timeout_ms) / 1000,
+            home=settings.get("home"),
+        )
 
     def __str__(self) -> str:
         if self.path is not None:

@@ -35,7 +35,9 @@ class ChromaServer:
         return f"chroma://127.0.0.1:{self.port}/t{uuid.uuid4().hex[:12]}?timeout_ms={timeout_ms}{where}"
 
     def start(self) -> None:
-        """Start it and wait until it answers."""
+        """Start it, unless it runs, and wait until it answers."""
+        if self._process is not None and self._process.poll() is None:
+            return
         command = [str(Path(sys.executable).with_name("chroma")), "run", "--path", str(self._folder)]
         self._process = subprocess.Popen(
             [*command, "--host", "127.0.0.1", "--port", str(self.port)],

@@ -28,6 +28,7 @@ def server():
 
 @pytest.fixture
 def leo(server):
+    server.start()
     store = ChromaStore(server.new_address(timeout_ms=60_000), write_timeout_s=60.0)
     with LEO(small=ScriptedModel("parrot", replies="The answer is 29."), store=store) as leo:
         leo._world.guard._rest_s = 0.2
@@ -77,8 +78,9 @@ def test_killed_in_the_middle_of_traffic_and_started_again(server, leo, caplog):
         for thread in traffic:
             thread.join()
     assert {answer.text for answer in answers} == {"The answer is 29."}
+    leo._world.background.flush()  # an answer on its way to the store is served from here
     assert leo.ask(QUESTION).route is Route.SMALL
-    new = leo.ask("What is the capital of Peru?")
+    leo.ask("What is the capital of Peru?")
     leo._world.background.flush()
     guard = leo._world.guard
     assert leo.counts["store.failed"] == guard.failures >= 3
@@ -90,9 +92,9 @@ def test_killed_in_the_middle_of_traffic_and_started_again(server, leo, caplog):
     assert wait_for_a_hit(leo)
     leo.flush()
     assert wait_for_a_hit(leo, "What is the capital of Peru?")  # written after the outage
-    assert leo._world.store.get("default", new.id) is not None or len(leo._world.writes) == 0
-    assert leo.counts["store.recovered"] == 1
-    assert leo.counts["store.dropped"] == 0
+    assert len(leo._world.writes) == 0
+    assert leo.counts.get("store.recovered", 0) == 1
+    assert leo.counts.get("store.dropped", 0) == 0
     told = [record.getMessage() for record in caplog.records if "store" in record.getMessage()]
     assert [text.split(" at ")[0].split(";")[0] for text in told] == ["the store failed", "the store works again"]
 
@@ -110,7 +112,6 @@ async def test_a_server_that_hangs_holds_nobody_and_never_the_loop(server, leo):
     finally:
         server.go_on()
     assert {answer.text for answer in answers} == {"The answer is 29."}
-    assert Route.CACHE not in {answer.route for answer in answers}
     assert leo._world.guard.failures >= 3
     make_patient(leo)
     assert await asyncio.to_thread(wait_for_a_hit, leo)
@@ -124,7 +125,7 @@ def test_an_answer_called_wrong_in_an_outage_is_never_served_again(server, leo):
     server.kill()
     leo.feedback(kept, wrong=True)
     server.start()
-    while leo.counts["store.recovered"] == 0:
+    while leo.counts.get("store.recovered", 0) == 0:
         leo.ask("Something else entirely?")
         time.sleep(0.05)
     leo.flush()

@@ -634,7 +634,7 @@ class StoreContract:
             ready.put(make_entry(name, usage=usage, size_bytes=size_bytes, created_at=NOW - age_s), axis(0))
 
         put("dear", 1.0)
-        put("cheap", 0.1)
+        put("cheap", 0.9)
         put("old and dear", 1.0, age_s=1000.0)
         put("unknown", None)
         put("free", 0.0)

@@ -143,14 +143,17 @@ class Constraints:
         max_cost_usd: Most that may be spent, checked before each call.
         max_latency_s: Deadline for the whole request.
         route: Forces a route instead of choosing one.
-        cache: ``False`` neither reads nor writes the cache; ``"exact"`` matches exactly only.
+        cache: ``False`` neither reads nor writes the cache; ``"exact"`` matches exactly only; ``"renew"`` asks the
+            members whatever is kept, and keeps their answer in its place.
+        ttl_s: Seconds that the answer is kept for reuse; 0 for hardly.
     """
 
     max_error: float | None = None
     max_cost_usd: float | None = None
     max_latency_s: float | None = None
     route: Route | None = None
-    cache: bool | Literal["exact"] = True
+    cache: bool | Literal["exact", "renew"] = True
+    ttl_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,6 +173,7 @@ class Request:
         options: Further parameters handed to the provider as they are; part of the keys.
         constraints: What the caller demands.
         tags: Labels that cache entries made from this request carry.
+        sources: Ids of the documents that the answer is going to stand on; cache entries carry them.
         native: The framework's own messages, handed to members of that framework unchanged; not part of any key.
     """
 
@@ -184,6 +188,7 @@ class Request:
     options: Mapping[str, Json] = field(default_factory=dict)
     constraints: Constraints = Constraints()
     tags: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
     native: Any = field(default=None, compare=False, repr=False)
 
     @property
@@ -517,6 +522,7 @@ class CacheDecision:
         margin: Gap in probability to the best candidate with a different answer.
         score: Probability after the candidates with other answers have competed, in [0, 1]; it chooses the bin.
         score_bin: Bin of the pooled record that the outcome is counted in; −1 for none.
+        stale: Whether the entry is due to be renewed: served still, or the reason why the members are asked.
     """
 
     action: Literal["serve", "explore", "miss", "off"]
@@ -531,6 +537,7 @@ class CacheDecision:
     margin: float | None = None
     score: float | None = None
     score_bin: int = -1
+    stale: bool = False
 
     @property
     def hit(self) -> bool:

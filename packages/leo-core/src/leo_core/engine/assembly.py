@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from leo_core.config import LEOConfig
     from leo_core.ports import Clock, Embedder, Listener, ReceiptLog
-    from leo_core.records import Answer, Request
+    from leo_core.records import Answer, Message, Request
     from leo_core.stages.cache.pair import PairModel
     from leo_core.stages.receipt.config import ReceiptConfig
     from leo_core.stages.receipt.keys import SigningKey
@@ -198,7 +198,13 @@ def _check_signer(log: ReceiptLog, key: SigningKey, path: Path) -> None:
 
 
 def make_plan(
-    small: Model | None, large: Model | None, jury: tuple[Model, ...], config: LEOConfig, *, audits: bool
+    small: Model | None,
+    large: Model | None,
+    jury: tuple[Model, ...],
+    config: LEOConfig,
+    *,
+    audits: bool,
+    lifetime: Callable[[Request, Message], float | None] | None = None,
 ) -> Plan:
     """The plan: members in their roles, policies, and the fingerprint that goes into every key."""
     members = {
@@ -220,6 +226,7 @@ def make_plan(
         policy=policy,
         pair_model=load_pair_model(),
         audits=audits,
+        lifetime=lifetime,
     )
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from leo_core.engine.knowledge import Known
-from leo_core.records import CacheEntry, Draft, Embedding, Failure, Neighbour, Receipt
+from leo_core.records import Alias, CacheEntry, Draft, Embedding, Failure, Neighbour, Receipt
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,6 +31,7 @@ __all__ = [
     "Effect",
     "EmbedTexts",
     "Entropy",
+    "FindAliases",
     "FindExact",
     "FindNear",
     "HandOver",
@@ -43,6 +44,7 @@ __all__ = [
     "Recall",
     "Remember",
     "RemoveEntry",
+    "Renew",
     "Show",
     "WriteEntry",
 ]
@@ -195,6 +197,15 @@ class AddAlias(Effect[None]):
 
 
 @dataclass(frozen=True, slots=True)
+class FindAliases(Effect[tuple[Alias, ...]]):
+    """The verified paraphrases of an entry; empty also when the store is out (counted)."""
+
+    tenant: str
+    entry_id: str
+    blocking: ClassVar[bool] = True
+
+
+@dataclass(frozen=True, slots=True)
 class CountHit(Effect[None]):
     """Count one serving of an entry."""
 
@@ -276,3 +287,11 @@ class HandOver(Effect[None]):
     entry: CacheEntry | None = None
     """An entry that the job is going to write: exact look-ups find it at once."""
     blocking: ClassVar[bool] = True
+
+
+@dataclass(frozen=True, slots=True)
+class Renew(Effect[None]):
+    """Let a pipeline renew an entry beside the requests; nothing happens while that entry is being renewed."""
+
+    entry: CacheEntry
+    job: Callable[[], Pipeline[None]]

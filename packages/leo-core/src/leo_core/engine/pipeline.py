@@ -21,6 +21,8 @@ from leo_core.engine.effects import (
     Now,
     Recall,
     Remember,
+    RemoveEntry,
+    Renew,
     Show,
 )
 from leo_core.engine.lookup import consult_cache
@@ -28,6 +30,7 @@ from leo_core.engine.routes import Trip, list_options, take_route
 from leo_core.errors import ReceiptError
 from leo_core.records import Answer, Novelty, Risk, Route, RouteDecision, Usage
 from leo_core.stages.cache.identity import identify
+from leo_core.stages.consensus.equivalence import same_answer
 from leo_core.stages.consensus.trust import estimate
 from leo_core.stages.memory.policy import blend_memory
 from leo_core.stages.novelty.policy import score_novelty
@@ -57,6 +60,8 @@ def answer_request(request: Request, plan: Plan) -> Pipeline[Answer]:
         answer = yield from ask_members(request, cached, sight, known, plan, started)
     answer = yield from certify(request, answer, sight, known, plan, started)
     yield from settle(request, answer, sight.identity, sight.embedding, entry, plan)
+    if answer.cache.hit and answer.cache.stale and entry is not None:
+        yield from Renew(entry, lambda: renew(request, entry, plan))
     return answer
 
 
@@ -112,6 +117,15 @@ def serve_entry(entry: CacheEntry, cached: CacheDecision, sight: Sight) -> Pipel
         decision=RouteDecision(route=Route.CACHE, why=cached.why),
         entry=entry,
     )
+
+
+def renew(request: Request, stale: CacheEntry, plan: Plan) -> Pipeline[None]:
+    """Ask the members what a stale entry answered; their answer takes its place."""
+    again = replace(request.with_constraints(cache="renew"), session=None)
+    answer = yield from answer_request(again, plan)
+    kept_elsewhere = stale.exact_key != identify(request, models=plan.fingerprint).exact_key
+    if kept_elsewhere and not same_answer(stale.message, answer.message, request.question):
+        yield from RemoveEntry(stale.tenant, stale.id)
 
 
 def ask_members(

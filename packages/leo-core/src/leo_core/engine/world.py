@@ -16,6 +16,7 @@ from leo_core.engine.calls import Relay, acall, acall_all, call, call_all
 from leo_core.engine.drivers import run
 from leo_core.engine.held_writes import HeldWrites
 from leo_core.engine.knowledge_base import KnowledgeBase
+from leo_core.engine.renewals import Renewals
 from leo_core.engine.store_guard import StoreGuard
 from leo_core.errors import ReceiptError, StorageError
 from leo_core.records import Embedding, Event
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from leo_core.config import LEOConfig
     from leo_core.engine.knowledge import Known
     from leo_core.ports import Clock, Embedder, Listener, ReceiptLog
-    from leo_core.records import Answer, CacheEntry, Json, Neighbour, Receipt, Request
+    from leo_core.records import Alias, Answer, CacheEntry, Json, Neighbour, Receipt, Request
     from leo_core.storage.sealed_store import SealedStore
 
 __all__ = ["SystemClock", "World"]
@@ -86,6 +87,7 @@ class World:
         store.on_refused = self._entry_refused
         self.knowledge = KnowledgeBase(store, self.guard, config, embedder.fingerprint.dimension)
         self.background = Background(lambda job: job(), capacity=config.background_capacity)
+        self.renewals = Renewals(self.notify)
         self.counts: Counter[str] = Counter()
         self._pending: dict[tuple[str, str], CacheEntry] = {}
         self._revoked: set[str] = set()
@@ -106,6 +108,7 @@ class World:
             ask.FindNear: self._find_near,
             ask.WriteEntry: self._write_entry,
             ask.AddAlias: self._add_alias,
+            ask.FindAliases: self._find_aliases,
             ask.CountHit: self._count_hit,
             ask.RemoveEntry: self._remove_entry,
             ask.CallMember: lambda effect: call(effect.model, effect.request),
@@ -115,6 +118,7 @@ class World:
             ask.Certify: self._certify,
             ask.Notify: lambda effect: self.notify(effect.name, effect.facts),
             ask.HandOver: self._hand_over,
+            ask.Renew: lambda effect: self.renewals.submit(effect.entry, lambda: run(effect.job(), self)),
         }
 
     def perform(self, effect: ask.Effect[Any]) -> Any:
@@ -152,16 +156,18 @@ class World:
 
     def flush(self, timeout_s: float | None = None) -> bool:
         """Wait until everything handed over is done and written; tells whether it was in time."""
+        renewed = self.renewals.flush(timeout_s)
         if not self.background.closed:
             self._submit(self._write_knowledge)
             self._submit(self._save_novelty)
-        return self.background.flush(timeout_s)
+        return self.background.flush(timeout_s) and renewed
 
     def close(self) -> None:
         """Finish the background, write what was learned, close log and store; idempotent.
 
         A store that fails now is counted and logged; what was acknowledged is safe.
         """
+        self.renewals.close()
         if self.background.close():
             self.guard.wake()
             self.writes.drain()
@@ -263,6 +269,18 @@ class World:
         self.writes.write(
             "add_alias",
             lambda: self.store.add_alias(effect.tenant, effect.entry_id, effect.text, effect.vector, effect.exact_key),
+        )
+
+    def _find_aliases(self, effect: ask.FindAliases) -> tuple[Alias, ...]:
+        nothing: tuple[Alias, ...] = ()
+        return self.guard.attempt(
+            "entries",
+            lambda: tuple(
+                alias
+                for kept in self.store.entries(effect.tenant, entry_ids=[effect.entry_id])
+                for alias in kept.aliases
+            ),
+            nothing,
         )
 
     def _count_hit(self, effect: ask.CountHit) -> None:

@@ -1,9 +1,11 @@
 """Which entries give way when a tenant has more than it may keep.
 
-An entry is worth what it saves per second: its hits since it was written (the writing counted as one), times what the
-answer had cost, over its age. That is hyperbolic caching with costs (Blankstein, Sen and Freedman, "Hyperbolic
-Caching: Flexible Caching for Web Applications", USENIX ATC 2017, section 2). It needs nothing but what the entry
-says, so that every store and every process choose alike. Where bytes are short, worth is counted per byte.
+An entry is worth the dollars that it saves per second: its rate of hits times what the answer had cost. That is
+hyperbolic caching with costs (Blankstein, Sen and Freedman, "Hyperbolic Caching: Flexible Caching for Web
+Applications", USENIX ATC 2017, section 2), with one difference. There the rate is hits over age, which makes every
+young entry the best. Here it is the posterior mean of a Poisson rate whose Gamma prior counts for one hit at the
+tenant's mean rate r, (hits + 1) / (age + 1 / r), so that a young entry starts as an average one. It needs nothing but
+what the entries say, so that every store and every process choose alike. Where bytes are short, worth is per byte.
 """
 
 from __future__ import annotations
@@ -41,10 +43,9 @@ class Occupant:
     created_at: float
     expires_at: float | None
 
-    def worth(self, *, usual_cost_usd: float, now: float) -> tuple[float, float]:
-        """US dollars saved per second, then hits per second, which decide among answers that were free."""
-        rate = (self.hits + 1) / max(now - self.created_at, _YOUNGEST_S)
-        return rate * (usual_cost_usd if self.cost_usd is None else self.cost_usd), rate
+    def find_age(self, now: float) -> float:
+        """Seconds since it was written, in (0, ∞)."""
+        return max(now - self.created_at, _YOUNGEST_S)
 
 
 def choose_evicted(
@@ -60,15 +61,17 @@ def choose_evicted(
     """
     gone = [each.number for each in occupants if each.expires_at is not None and each.expires_at < now]
     left = [each for each in occupants if each.expires_at is None or each.expires_at >= now]
-    usual = _usual_cost(left)
+    usual_cost, mean_rate = _find_usual_cost(left), _find_mean_rate(left, now)
 
     def by_worth(each: Occupant) -> tuple[float, float, int]:
-        return (*each.worth(usual_cost_usd=usual, now=now), each.number)
+        """Dollars per second; then hits per second, which decide among answers that were free; then age."""
+        rate = (each.hits + 1) / (each.find_age(now) + 1.0 / mean_rate)
+        return rate * (usual_cost if each.cost_usd is None else each.cost_usd), rate, each.number
 
     def by_worth_per_byte(each: Occupant) -> tuple[float, float, int]:
-        dollars, rate = each.worth(usual_cost_usd=usual, now=now)
+        dollars, rate, number = by_worth(each)
         size = max(each.size_bytes, 1)
-        return dollars / size, rate / size, each.number
+        return dollars / size, rate / size, number
 
     if max_entries is not None and len(left) > max_entries:
         left.sort(key=by_worth)
@@ -85,6 +88,12 @@ def choose_evicted(
     return tuple(gone)
 
 
-def _usual_cost(occupants: Iterable[Occupant]) -> float:
+def _find_usual_cost(occupants: Iterable[Occupant]) -> float:
     known = [each.cost_usd for each in occupants if each.cost_usd is not None and each.cost_usd > 0.0]
     return median(known) if known else 1.0
+
+
+def _find_mean_rate(occupants: Sequence[Occupant], now: float) -> float:
+    """Hits per second of a mean entry; positive, as if there had been one hit more."""
+    ages = sum(each.find_age(now) for each in occupants)
+    return (sum(each.hits for each in occupants) + 1) / ages if occupants else 1.0

@@ -90,7 +90,8 @@ def httpserver_that_says_no() -> Iterator[int]:
         def do_POST(self):
             self.send_error(404, "no such page")
 
-        do_GET = do_POST
+        def do_GET(self):
+            self.send_error(404, "no such page")
 
         def log_message(self, *_):
             pass
@@ -276,6 +277,6 @@ def test_a_server_that_is_not_there_is_a_storage_error():
 
 
 def test_a_server_that_is_no_chroma_is_a_storage_error(httpserver_that_says_no):
-    with ChromaStore(f"chroma://127.0.0.1:{httpserver_that_says_no}/none?timeout_ms=60000") as store:
-        with pytest.raises(StorageError):
-            store.get("acme", "id-a")
+    store = ChromaStore(f"chroma://127.0.0.1:{httpserver_that_says_no}/none?timeout_ms=60000")
+    with store, pytest.raises(StorageError):
+        store.get("acme", "id-a")

@@ -57,13 +57,15 @@ _SEARCHED = {"hnsw": {"space": "ip", "ef_search": 200, "ef_construction": 200, "
 class ChromaStore:
     """A :class:`leo_core.ports.Store` in Chroma.
 
-    Nothing is connected before the first use. Reads end after the ``timeout_ms`` of the address, writes after ``write_timeout_s``, or
-    raise ``StoreUnavailableError``; an embedded Chroma has no such limit. What a write acknowledged is with Chroma,
-    which forces it to disk before it answers, but for counts of hits: these are written some at a time.
+    Nothing is connected before the first use. On a server, reads end after the ``timeout_ms`` of the address and writes
+    after ``write_timeout_s``, or raise ``StoreUnavailableError``; an embedded Chroma has no such limit. What a write
+    acknowledged is with Chroma, which forces it to disk before it answers, but for counts of hits: these are written
+    some at a time.
 
     Args:
-        address: ``"chroma://host:port/name?home=folder"`` for a server, with a folder of this machine for receipts and
-            keys and ``&timeout_ms=250`` as the time for a read; ``"chroma:folder"`` for an embedded one; ``"chroma::memory:"`` for one that is forgotten.
+        address: ``"chroma://host:port/name?home=folder&timeout_ms=250"`` for a server, with a folder of this machine
+            for receipts and keys; ``"chroma:folder"`` for an embedded one; ``"chroma::memory:"`` for one that is
+            forgotten.
         write_timeout_s: Time for a write, in seconds.
         headers: Sent with every request to a server, such as a token.
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 __all__ = ["ChromaServer"]
 
-_START_S = 60.0
+_START_S = 180.0
 
 
 class ChromaServer:

@@ -236,27 +236,43 @@ def test_a_vector_that_a_crash_left_without_its_entry_is_passed_over_and_deleted
     def crash(*_):
         raise StoreUnavailableError("killed between the two requests")
 
-    monkeypatch.setattr(one, "_entries", crash)
-    with pytest.raises(StoreUnavailableError):
-        one._add("0" * 20 + "f" * 12, {"scope": _scope(two), "ends": 1e300}, None, axis(0))
+    monkeypatch.setattr(one._table, "entries", crash)
+    with two._link.within(PATIENT_S):
+        scope = two._table.entries().get(include=["metadatas"])["metadatas"][0]["scope"]
+    with pytest.raises(StoreUnavailableError), one._link.within(PATIENT_S):
+        one._table.add("0" * 20 + "f" * 12, {"scope": scope, "ends": 1e300}, None, axis(0))
     monkeypatch.undo()
     assert find_ids(one, axis(0)) == ["id-a"]
-    assert one._vectors().count() == 2
+    with one._link.within(PATIENT_S):
+        assert one._table.vectors().count() == 2
     one.put(make_entry("b"), None)
-    assert one._vectors().count() == 1
-
-
-def _scope(store):
-    return store._entries().get(include=["metadatas"])["metadatas"][0]["scope"]
+    with one._link.within(PATIENT_S):
+        assert one._table.vectors().count() == 1
 
 
 def test_what_chroma_filters_is_filtered_again(pair, monkeypatch):
     one, _ = pair
     one.put(make_entry("a", scope_key="other"), axis(0))
     one.put(make_entry("b"), axis(1))
-    rows = one._vectors().get(include=[])["ids"]
-    monkeypatch.setattr(one, "_find", lambda *_: (rows, -1.0))
+    with one._link.within(PATIENT_S):
+        rows = one._table.vectors().get(include=[])["ids"]
+    monkeypatch.setattr(one._table, "find", lambda *_: (rows, -1.0))
     assert find_ids(one, axis(0), k=9) == ["id-b"]
+
+
+def test_records_that_leo_did_not_write_are_passed_over(pair):
+    one, two = pair
+    one.put(make_entry("a"), axis(0))
+    with two._link.within(PATIENT_S):
+        (facts,) = two._table.entries().get(include=["metadatas"])["metadatas"]
+        for number, change in enumerate(
+            [{"scope": 5}, {"ends": "soon"}, {"text": "?"}, {"vector": "?"}, {"own": "yes"}, {"hits": "many"}]
+        ):
+            name = f"zz{number}"
+            two._table.entries().add(ids=[name], embeddings=[[0.5]], metadatas=[facts | {"of": name} | change])
+            place = {"scope": facts["scope"], "ends": facts["ends"]}
+            two._table.vectors().add(ids=[name], embeddings=[axis(0)], metadatas=[place])
+    assert find_ids(one, axis(0)) == ["id-a"]
 
 
 def test_the_embedder_is_noted_with_the_vectors_and_another_is_refused(pair):

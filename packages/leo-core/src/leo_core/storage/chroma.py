@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import math
 import secrets
 import threading
 from collections import Counter
@@ -11,9 +12,9 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from leo_core.errors import ConfigError, EntryCorruptError, StorageError, StoreMismatchError
+from leo_core.errors import ConfigError, EntryCorruptError, StorageError
 from leo_core.records import Alias, KeptEntry, Neighbour
-from leo_core.storage.checks import check_embedder, check_entry, check_vector
+from leo_core.storage.checks import check_entry, check_vector
 from leo_core.storage.chroma_client import ChromaAddress, ChromaLink
 from leo_core.storage.chroma_log import ChromaLog
 from leo_core.storage.chroma_rows import (
@@ -25,11 +26,18 @@ from leo_core.storage.chroma_rows import (
     digest,
     encode_text,
     entry_facts,
+    idle_vector,
     label_key,
-    placeholder,
-    read_questions,
 )
-from leo_core.storage.codec import decode_fingerprint, encode_fingerprint
+from leo_core.storage.chroma_table import (
+    ROWS_AT_ONCE,
+    UNSEARCHED,
+    ChromaTable,
+    among,
+    either,
+    parts,
+    read_all,
+)
 from leo_core.storage.database import Database
 from leo_core.storage.eviction import Occupant, choose_evicted
 from leo_core.storage.sealing import SECRET_BYTES
@@ -43,15 +51,9 @@ if TYPE_CHECKING:
 __all__ = ["ChromaStore"]
 
 _ENTRIES_AT_ONCE = 256
-_ROWS_AT_ONCE = 128
 _HITS_HELD = 64
-_STALE_AFTER_US = 60_000_000
-_EMBEDDER = "leo:embedder"
 _ROUNDING = 1e-5
 """More than a float32 inner product of unit vectors can be off, for d up to some thousands."""
-
-_UNSEARCHED = {"configuration": {"hnsw": {"max_neighbors": 4, "ef_construction": 8}}}
-_SEARCHED = {"hnsw": {"space": "ip", "ef_search": 200, "ef_construction": 200, "max_neighbors": 32}}
 
 
 class ChromaStore:
@@ -96,12 +98,10 @@ class ChromaStore:
         )
         self._timeout_s, self._write_timeout_s = self.address.timeout_s, write_timeout_s
         self._writing = threading.RLock()
-        self._log = ChromaLog(lambda: self._link.collection("log", _UNSEARCHED))
+        self._log = ChromaLog(lambda: self._link.collection("log", UNSEARCHED))
+        self._table = ChromaTable(self._link)
         self._rows = RowClock()
-        self._fingerprint: EmbedderFingerprint | None = None
-        self._checked = False
         self._hits: Counter[str] = Counter()
-        self._stale: set[str] = set()
 
     @property
     def address(self) -> ChromaAddress:
@@ -123,23 +123,18 @@ class ChromaStore:
         When the server does not answer, the declaration holds, and is checked against it at the next use.
         """
         with self._writing, self._link.within(self._write_timeout_s):
-            before, self._fingerprint, self._checked = self._fingerprint, fingerprint, False
-            try:
-                self._check_embedder()
-            except StoreMismatchError:
-                self._fingerprint = before
-                raise
+            self._table.declare(fingerprint)
 
     # ------------------------------------------------------------------------------------------ entries
 
     def get_exact(self, tenant: str, exact_key: str, *, now: float) -> CacheEntry | None:
         """The live entry whose request, or verified paraphrase, had this key."""
         with self._link.within(self._timeout_s):
-            found = self._get({"key": digest(tenant, exact_key)})
+            found = self._table.get({"key": digest(tenant, exact_key)})
             own = [question for question in found if question.own]
             # Of several, which only a crash or two writers at the same time leave, the newest counts.
             for question in reversed(own or found):
-                entry = question if question.own else self._get_row(question.of)
+                entry = question if question.own else self._table.get_row(question.of)
                 if entry is not None:
                     return self._read(entry, tenant, question.seal) if entry.is_live(now) else None
             return None
@@ -147,7 +142,7 @@ class ChromaStore:
     def get(self, tenant: str, entry_id: str) -> CacheEntry | None:
         """The entry with this id, live or expired."""
         with self._link.within(self._timeout_s):
-            question = self._get_own(tenant, entry_id)
+            question = self._table.get_own(tenant, entry_id)
             return None if question is None else self._read(question, tenant, question.seal)
 
     def search(self, tenant: str, scope_key: str, vector: Vector, *, k: int, now: float) -> tuple[Neighbour, ...]:
@@ -156,13 +151,13 @@ class ChromaStore:
         Chroma's index is approximate: what it finds is compared exactly, and what it misses is missed.
         """
         with self._link.within(self._timeout_s):
-            query = check_vector(vector, self._fingerprint)
+            query = check_vector(vector, self._table.fingerprint)
             if k < 1:
                 return ()
             scope = digest(tenant, scope_key)
             wanted = 2 * k + 8
             while True:
-                candidates, floor = self._find(scope, query, wanted, now)
+                candidates, floor = self._table.find(scope, query, wanted, now)
                 best = self._compare(candidates, scope, query, now)
                 exhausted = len(candidates) < wanted
                 if exhausted or (len(best) >= k and best[k - 1][0] > floor + _ROUNDING):
@@ -175,15 +170,17 @@ class ChromaStore:
         with self._link.within(self._write_timeout_s):
             where: list[dict[str, Any]] = [{"tenant": digest(tenant)}, {"own": True}]
             if entry_ids is None:
-                rows = sorted(self._get_rows(where))
+                rows = sorted(self._table.get_rows(where))
             else:
                 names = sorted({digest(tenant, entry_id) for entry_id in entry_ids})
                 rows = sorted(
-                    row for some in _parts(names, _ROWS_AT_ONCE) for row in self._get_rows([*where, _in("entry", some)])
+                    row
+                    for some in parts(names, ROWS_AT_ONCE)
+                    for row in self._table.get_rows([*where, among("entry", some)])
                 )
-        for some in _parts(rows, _ENTRIES_AT_ONCE):
+        for some in parts(rows, _ENTRIES_AT_ONCE):
             with self._link.within(self._write_timeout_s):
-                questions = self._get(_in("of", some))
+                questions = self._table.get(among("of", some))
             yield from self._read_kept(questions, tenant)
 
     def put(self, entry: CacheEntry, vector: Vector | None) -> None:
@@ -194,14 +191,14 @@ class ChromaStore:
         check_entry(entry)
         row = self._rows.next()
         with self._writing, self._link.within(self._write_timeout_s):
-            checked = None if vector is None else check_vector(vector, self._fingerprint)
+            checked = None if vector is None else check_vector(vector, self._table.fingerprint)
             facts, document = entry_facts(entry, row, checked)
-            before = self._get(_any([{"key": facts["key"]}, {"entry": facts["entry"]}]))
-            self._add(row, facts, document, checked)
+            before = self._table.get(either([{"key": facts["key"]}, {"entry": facts["entry"]}]))
+            self._table.add(row, facts, document, checked)
             replaced = {question.of for question in before if question.own or question.facts["entry"] == facts["entry"]}
-            self._delete_of(replaced)
-            self._delete([question.row for question in before if question.of not in replaced])
-            self._delete_stale()
+            self._table.delete_of(replaced)
+            self._table.delete([question.row for question in before if question.of not in replaced])
+            self._table.delete_stale()
 
     def add_alias(
         self, tenant: str, entry_id: str, text: str, vector: Vector, exact_key: str, *, seal: str = ""
@@ -213,13 +210,13 @@ class ChromaStore:
         """
         row = self._rows.next()
         with self._writing, self._link.within(self._write_timeout_s):
-            checked = check_vector(vector, self._fingerprint)
-            entry = self._get_own(tenant, entry_id)
-            before = self._get({"key": digest(tenant, exact_key)})
+            checked = check_vector(vector, self._table.fingerprint)
+            entry = self._table.get_own(tenant, entry_id)
+            before = self._table.get({"key": digest(tenant, exact_key)})
             if entry is None or any(question.own for question in before):
                 return
-            self._add(row, alias_facts(entry, exact_key, text, seal, checked), None, checked)
-            self._delete([question.row for question in before])
+            self._table.add(row, alias_facts(entry, exact_key, text, seal, checked), None, checked)
+            self._table.delete([question.row for question in before])
 
     def count_hit(self, tenant: str, entry_id: str) -> None:
         """Count one serving of the entry; nothing happens when it is gone.
@@ -228,7 +225,7 @@ class ChromaStore:
         write the count of one entry in the same instant, one is heard.
         """
         with self._link.within(self._write_timeout_s):
-            entry = self._get_own(tenant, entry_id)
+            entry = self._table.get_own(tenant, entry_id)
             if entry is None:
                 return
             with self._writing:
@@ -247,28 +244,28 @@ class ChromaStore:
     ) -> int:
         """Remove the entries that have one of the ids, tags or sources, or the model; returns how many."""
         wanted: list[dict[str, Any]] = [
-            _in("entry", some) for some in _parts([digest(tenant, each) for each in entry_ids], _ROWS_AT_ONCE)
+            among("entry", some) for some in parts([digest(tenant, each) for each in entry_ids], ROWS_AT_ONCE)
         ]
         wanted += [{label_key("tag", tag): True} for tag in tags]
         wanted += [{label_key("source", source): True} for source in sources]
         wanted += [] if model is None else [{"model": digest(model)}]
         with self._writing, self._link.within(self._write_timeout_s):
             rows: set[str] = set()
-            for some in _parts(wanted, _ROWS_AT_ONCE):
-                rows.update(self._get_rows([{"tenant": digest(tenant)}, {"own": True}, _any(some)]))
-            self._delete_of(rows)
+            for some in parts(wanted, ROWS_AT_ONCE):
+                rows.update(self._table.get_rows([{"tenant": digest(tenant)}, {"own": True}, either(some)]))
+            self._table.delete_of(rows)
             return len(rows)
 
     def trim(self, tenant: str, *, max_entries: int | None, max_bytes: int | None, now: float) -> int:
         """Remove expired entries, then those that save least until the limits hold; returns how many."""
         kept: list[dict[str, Any]] = [{"tenant": digest(tenant)}, {"own": True}]
         with self._writing, self._link.within(self._write_timeout_s):
-            gone = set(self._get_rows([*kept, {"ends": {"$lt": float(now)}}]))
+            gone = set(self._table.get_rows([*kept, {"ends": {"$lt": float(now)}}]))
             if max_entries is not None or max_bytes is not None:
-                left = [row for row in self._get_rows(kept) if row not in gone]
+                left = [row for row in self._table.get_rows(kept) if row not in gone]
                 if max_bytes is not None or len(left) > (max_entries or 0):
                     gone.update(self._choose_evicted(left, max_entries=max_entries, max_bytes=max_bytes, now=now))
-            self._delete_of(gone)
+            self._table.delete_of(gone)
             self._write_hits()
             return len(gone)
 
@@ -276,16 +273,18 @@ class ChromaStore:
         """Remove all entries of a tenant, or of all tenants; returns how many. Observations and states stay."""
         owned: list[dict[str, Any]] = [] if tenant is None else [{"tenant": digest(tenant)}]
         with self._writing, self._link.within(self._write_timeout_s):
-            rows = self._get_rows([*owned, {"own": True}])
-            aliases = self._get_rows([*owned, {"own": False}])
-            self._delete([*rows, *aliases])
+            rows = self._table.get_rows([*owned, {"own": True}])
+            aliases = self._table.get_rows([*owned, {"own": False}])
+            self._table.delete([*rows, *aliases])
+            if tenant is None:
+                self._table.delete_vectors()
             return len(rows)
 
     def count_entries(self, tenant: str | None = None) -> int:
         """Entries kept, expired ones included."""
         owned: list[dict[str, Any]] = [] if tenant is None else [{"tenant": digest(tenant)}]
         with self._link.within(self._write_timeout_s):
-            return len(self._get_rows([*owned, {"own": True}]))
+            return len(self._table.get_rows([*owned, {"own": True}]))
 
     # ---------------------------------------------------------------------------- observations and states
 
@@ -310,7 +309,7 @@ class ChromaStore:
         """Keep a stage's state under a name; the last write wins."""
         facts = {"owner": encode_text(tenant), "blob": base64.b64encode(blob).decode()}
         with self._writing, self._link.within(self._write_timeout_s):
-            self._states().upsert(ids=[digest(tenant, name)], embeddings=[placeholder()], metadatas=[facts])
+            self._states().upsert(ids=[digest(tenant, name)], embeddings=[idle_vector()], metadatas=[facts])
 
     def load_state(self, tenant: str, name: str) -> bytes | None:
         """The state kept under a name."""
@@ -321,8 +320,8 @@ class ChromaStore:
     def tenants(self) -> tuple[str, ...]:
         """Tenants with an entry, an observation or a state, sorted."""
         with self._link.within(self._write_timeout_s):
-            found = {each["owner"] for each in _get_all(self._entries(), where={"own": True})}
-            found.update(each["owner"] for each in _get_all(self._states()))
+            found = {each["owner"] for each in read_all(self._table.entries(), where={"own": True})}
+            found.update(each["owner"] for each in read_all(self._states()))
         names = {decode_text(owner) for owner in found}
         names.update(observation.tenant for _, observation in self.observations())
         return tuple(sorted(names))
@@ -339,59 +338,10 @@ class ChromaStore:
             if self.database is not None:
                 self.database.close()
 
-    # --------------------------------------------------------------------------------------- the embedder
-
-    def _check_embedder(self) -> None:
-        """See that no vectors of another embedder are inside, once per declaration."""
-        if self._checked or self._fingerprint is None:
-            return
-        own = _vectors_kind(self._fingerprint)
-        for kind, collection in self._link.list_kinds("vectors-").items():
-            if kind == own:
-                continue
-            if collection.count():
-                note = (collection.metadata or {}).get(_EMBEDDER, "")
-                check_embedder(self._fingerprint, decode_fingerprint(note))
-            self._link.drop(kind)
-        self._checked = True
-        self._vectors()
-
-    def _vectors(self) -> Any:
-        fingerprint = self._fingerprint
-        if fingerprint is None:
-            message = "no embedder was declared; call open_for(embedder.fingerprint) first"
-            raise StoreMismatchError(message)
-        self._check_embedder()
-        note = {_EMBEDDER: encode_fingerprint(fingerprint)}
-        return self._link.collection(_vectors_kind(fingerprint), {"configuration": _SEARCHED, "metadata": note})
-
-    def _entries(self) -> Any:
-        return self._link.collection("entries", _UNSEARCHED)
-
     def _states(self) -> Any:
-        return self._link.collection("states", _UNSEARCHED)
+        return self._link.collection("states", UNSEARCHED)
 
     # -------------------------------------------------------------------------------------------- reading
-
-    def _get(self, where: Mapping[str, Any]) -> list[Question]:
-        return read_questions(self._entries().get(where=dict(where), include=["metadatas", "documents"]))
-
-    def _get_rows(self, clauses: Sequence[Mapping[str, Any]]) -> list[str]:
-        rows: list[str] = self._entries().get(where=_all(clauses), include=[])["ids"]
-        return rows
-
-    def _get_each(self, rows: Sequence[str]) -> list[Question]:
-        if not rows:
-            return []
-        return read_questions(self._entries().get(ids=list(rows), include=["metadatas", "documents"]))
-
-    def _get_row(self, row: str) -> Question | None:
-        found = self._get_each([row])
-        return found[0] if found else None
-
-    def _get_own(self, tenant: str, entry_id: str) -> Question | None:
-        found = self._get(_all([{"entry": digest(tenant, entry_id)}, {"own": True}]))
-        return found[-1] if found else None
 
     def _read(self, question: Question, tenant: str, seal: str) -> CacheEntry:
         entry = question.read(seal, more_hits=self._hits[question.row])
@@ -416,26 +366,15 @@ class ChromaStore:
 
     # ---------------------------------------------------------------------------------------------- search
 
-    def _find(self, scope: str, query: Vector, wanted: int, now: float) -> tuple[list[str], float]:
-        """Rows that Chroma finds near, best first, and the inner product of the last of them."""
-        found = self._vectors().query(
-            query_embeddings=[query],
-            n_results=wanted,
-            where=_all([{"scope": scope}, {"ends": {"$gte": float(now)}}]),
-            include=["distances"],
-        )
-        rows, distances = found["ids"][0], found["distances"][0]
-        return list(rows), 1.0 - distances[-1] if rows else -1.0
-
     def _compare(
         self, rows: Sequence[str], scope: str, query: Vector, now: float
     ) -> list[tuple[float, Question, Question]]:
         """Exact inner products of the candidates that hold, with question and entry, best first, one per entry."""
-        questions = self._get_each(rows)
-        self._note_stale(set(rows) - {question.row for question in questions})
+        questions = self._table.get_each(rows)
+        self._table.note_stale(set(rows) - {question.row for question in questions})
         entries = {question.row: question for question in questions if question.own}
         absent = {question.of for question in questions} - entries.keys()
-        entries.update({question.row: question for question in self._get_each(sorted(absent))})
+        entries.update({question.row: question for question in self._table.get_each(sorted(absent))})
         scored: list[tuple[float, Question, Question]] = []
         for question in questions:
             entry, vector = entries.get(question.of), question.vector
@@ -443,7 +382,9 @@ class ChromaStore:
             holds = entry is not None and question.facts["scope"] == scope == entry.facts["scope"]
             if entry is None or vector is None or not holds or not entry.is_live(now) or len(vector) != len(query):
                 continue
-            scored.append((float((vector.astype(np.float64) * query.astype(np.float64)).sum()), question, entry))
+            cosine = float((vector.astype(np.float64) * query.astype(np.float64)).sum())
+            if math.isfinite(cosine):
+                scored.append((cosine, question, entry))
         scored.sort(key=lambda each: (-each[0], each[1].row))
         best: dict[str, tuple[float, Question, Question]] = {}
         for each in scored:
@@ -463,45 +404,13 @@ class ChromaStore:
 
     # --------------------------------------------------------------------------------------------- writing
 
-    def _add(self, row: str, facts: Mapping[str, Any], document: str | None, vector: Vector | None) -> None:
-        """Add a question, its vector first: a vector without a question is passed over, the reverse is not found."""
-        if vector is not None:
-            place = {"scope": facts["scope"], "ends": facts["ends"]}
-            self._vectors().add(ids=[row], embeddings=[vector], metadatas=[place])
-        documents = None if document is None else [document]
-        self._entries().add(ids=[row], embeddings=[placeholder()], metadatas=[dict(facts)], documents=documents)
-
-    def _delete_of(self, rows: Iterable[str]) -> None:
-        """Delete entries by their rows, with all their questions."""
-        for some in _parts(sorted(rows), _ROWS_AT_ONCE):
-            self._delete(self._get_rows([_in("of", some)]))
-
-    def _delete(self, rows: Sequence[str]) -> None:
-        """Delete questions; the vectors after what makes them count."""
-        for some in _parts(rows, _ROWS_AT_ONCE):
-            self._entries().delete(ids=some)
-            if self._fingerprint is not None:
-                self._vectors().delete(ids=some)
-            for row in some:
-                self._hits.pop(row, None)
-
-    def _note_stale(self, rows: set[str]) -> None:
-        """Remember vectors without a question, unless it may be on its way; a crash left them."""
-        limit = self._rows.now_us() - _STALE_AFTER_US
-        self._stale.update(row for row in rows if int(row[:20]) < limit)
-
-    def _delete_stale(self) -> None:
-        stale, self._stale = sorted(self._stale), set()
-        if stale:
-            self._vectors().delete(ids=stale[:_ROWS_AT_ONCE])
-
     def _write_hits(self) -> None:
         rows = sorted(self._hits)
-        for some in _parts(rows, _ROWS_AT_ONCE):
-            found = self._get_each(some)
+        for some in parts(rows, ROWS_AT_ONCE):
+            found = self._table.get_each(some)
             if found:
                 counts = [{"hits": int(each.facts["hits"]) + self._hits[each.row]} for each in found]
-                self._entries().update(ids=[each.row for each in found], metadatas=counts)
+                self._table.entries().update(ids=[each.row for each in found], metadatas=counts)
             for row in some:
                 del self._hits[row]
 
@@ -509,13 +418,14 @@ class ChromaStore:
         self, rows: Sequence[str], *, max_entries: int | None, max_bytes: int | None, now: float
     ) -> list[str]:
         occupants: list[Occupant] = []
-        ordered = sorted(rows)
-        for start, some in enumerate(_parts(ordered, _ENTRIES_AT_ONCE)):
-            for number, question in enumerate(self._get_each(some), start=start * _ENTRIES_AT_ONCE):
+        names: list[str] = []
+        for some in parts(sorted(rows), _ENTRIES_AT_ONCE):
+            for question in self._table.get_each(some):
                 facts = question.facts
+                names.append(question.row)
                 occupants.append(
                     Occupant(
-                        number=number,
+                        number=len(names) - 1,
                         hits=int(facts["hits"]) + self._hits[question.row],
                         cost_usd=facts.get("cost_usd"),
                         size_bytes=int(facts["size_bytes"]),
@@ -524,11 +434,7 @@ class ChromaStore:
                     )
                 )
         gone = choose_evicted(occupants, max_entries=max_entries, max_bytes=max_bytes, now=now)
-        return [ordered[number] for number in gone]
-
-
-def _vectors_kind(fingerprint: EmbedderFingerprint) -> str:
-    return f"vectors-{digest(encode_fingerprint(fingerprint))[:16]}"
+        return [names[number] for number in gone]
 
 
 def _must(vector: Vector | None) -> Vector:
@@ -536,31 +442,3 @@ def _must(vector: Vector | None) -> Vector:
         message = "an alias has no vector"
         raise StorageError(message)
     return vector
-
-
-def _all(clauses: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    return dict(clauses[0]) if len(clauses) == 1 else {"$and": [dict(each) for each in clauses]}
-
-
-def _any(clauses: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    return dict(clauses[0]) if len(clauses) == 1 else {"$or": [dict(each) for each in clauses]}
-
-
-def _in(field: str, values: Sequence[str]) -> dict[str, Any]:
-    return {field: {"$in": list(values)}}
-
-
-def _parts(items: Sequence[Any], count: int) -> Iterator[Any]:
-    for start in range(0, len(items), count):
-        yield items[start : start + count]
-
-
-def _get_all(collection: Any, where: Mapping[str, Any] | None = None) -> Iterator[Mapping[str, Any]]:
-    """Metadata of all records."""
-    offset = 0
-    while True:
-        found = collection.get(where=where, include=["metadatas"], limit=_ENTRIES_AT_ONCE, offset=offset)["metadatas"]
-        yield from found
-        if len(found) < _ENTRIES_AT_ONCE:
-            return
-        offset += len(found)

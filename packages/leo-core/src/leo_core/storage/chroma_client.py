@@ -100,7 +100,8 @@ class ChromaAddress:
 
 
 def _malformed(text: str, why: str) -> ConfigError:
-    return ConfigError(f"{text!r} is no address of a Chroma: {why}")
+    shown = repr(text) if "@" not in text else "an address with credentials"
+    return ConfigError(f"{shown} is no address of a Chroma: {why}")
 
 
 class ChromaLink:
@@ -251,6 +252,8 @@ class ChromaLink:
         import httpx  # noqa: PLC0415 - chromadb stands on it
         from chromadb.errors import ChromaError, NotFoundError  # noqa: PLC0415 - only here
 
+        if type(error) is Exception and isinstance(error.__context__, httpx.HTTPStatusError):
+            error = error.__context__  # chromadb raises a bare one for a reply that is not its server's
         if isinstance(error, httpx.HTTPStatusError) and error.response.status_code < 500:  # noqa: PLR2004 - 4xx
             return StorageError, f"refused the request with status {error.response.status_code}"
         if isinstance(error, httpx.TimeoutException):

@@ -13,7 +13,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from leo_core.errors import StoreCorruptError
-from leo_core.storage.chroma_rows import decode_text, encode_text, placeholder
+from leo_core.storage.chroma_rows import decode_text, encode_text, idle_vector
 from leo_core.storage.codec import decode_observation, encode_observation
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class ChromaLog:
             self._unsure = (number, nonce, items)
             collection.add(
                 ids=[_name(number)],
-                embeddings=[placeholder()],
+                embeddings=[idle_vector()],
                 metadatas=[{"nonce": nonce, "number": number}],
                 documents=[json.dumps(items)],
             )

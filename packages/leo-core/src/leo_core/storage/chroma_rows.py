@@ -34,14 +34,15 @@ __all__ = [
     "digest",
     "encode_text",
     "entry_facts",
+    "idle_vector",
     "label_key",
-    "placeholder",
     "read_questions",
 ]
 
 NEVER = 1e300
 """Stands for "does not expire": Chroma compares numbers, and JSON has no infinity."""
 _PLAIN, _ODD = "t", "b"
+_NUMBERS = ("ends", "hits", "size_bytes", "created_at")
 
 
 def digest(*texts: str) -> str:
@@ -81,7 +82,7 @@ def label_key(kind: str, label: str) -> str:
     return f"{kind}:{digest(label)}"
 
 
-def placeholder() -> list[float]:
+def idle_vector() -> list[float]:
     """The vector of a record that is never searched; Chroma wants one, and equal ones would crowd its graph."""
     return [random.random()]  # noqa: S311 - nothing rests on it
 
@@ -193,9 +194,23 @@ class Question:
 
     @property
     def vector(self) -> Vector | None:
-        """Its vector as kept, float32 (d,)."""
-        kept = self.facts.get("vector")
-        return None if kept is None else np.frombuffer(base64.b64decode(kept, validate=True), dtype="<f4")
+        """Its vector as kept, float32 (d,); ``None`` for none, or none that can be read."""
+        try:
+            return np.frombuffer(base64.b64decode(self.facts["vector"], validate=True), dtype="<f4")
+        except (KeyError, TypeError, ValueError):
+            return None
+
+    def is_whole(self) -> bool:
+        """Whether it has what every question has that this module wrote."""
+        facts = self.facts
+        words = all(isinstance(facts.get(name), str) for name in ("tenant", "key", "of", "entry", "scope"))
+        numbers = all(isinstance(facts.get(name), (int, float)) for name in (_NUMBERS if self.own else _NUMBERS[:1]))
+        try:
+            for name in ("owner", "exact_key", "text", "seal"):
+                decode_text(facts.get(name))
+        except StoreCorruptError:
+            return False
+        return words and numbers and isinstance(facts.get("own"), bool)
 
     def is_live(self, now: float) -> bool:
         """Whether it may be served."""
@@ -219,7 +234,7 @@ class Question:
 
 
 def read_questions(found: Mapping[str, Any]) -> list[Question]:
-    """The records of a reply of Chroma's ``get``, in the order of their writing."""
+    """The questions in a reply of Chroma's ``get``, in the order of their writing; what is none is passed over."""
     rows: Sequence[str] = found["ids"]
     facts = found["metadatas"] or [{}] * len(rows)
     documents = found["documents"] or [None] * len(rows)
@@ -227,4 +242,4 @@ def read_questions(found: Mapping[str, Any]) -> list[Question]:
         Question(row=row, facts=each or {}, document=document)
         for row, each, document in zip(rows, facts, documents, strict=True)
     ]
-    return sorted(made, key=lambda question: question.row)
+    return sorted((question for question in made if question.is_whole()), key=lambda question: question.row)

@@ -74,6 +74,9 @@ class TestChromaStoreEmbedded(ChromaContract):
 class TestChromaStoreOnServer(ChromaContract):
     """The contract, on a server."""
 
+    many = 48
+    cases = 1
+
     @pytest.fixture
     def store(self, server: ChromaServer) -> Iterator[ChromaStore]:
         with ChromaStore(server.new_address(), write_timeout_s=PATIENT_S) as store:

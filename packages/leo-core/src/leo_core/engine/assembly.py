@@ -261,6 +261,7 @@ def make_world(
         clock=clock or SystemClock(),
         chance=random.SystemRandom() if seed is None else random.Random(seed),  # noqa: S311 - seeded on request
         listeners=listeners,
+        leases=store.leases,
         checker=checker,
     )
     if outage is not None:

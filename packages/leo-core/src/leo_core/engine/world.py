@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import secrets
 import threading
@@ -14,10 +13,12 @@ from leo_core.engine import effects as ask
 from leo_core.engine.background import Background
 from leo_core.engine.calls import Relay, acall, acall_all, call, call_all
 from leo_core.engine.drivers import run
+from leo_core.engine.flights import Flights
 from leo_core.engine.held_writes import HeldWrites
 from leo_core.engine.knowledge_base import KnowledgeBase
 from leo_core.engine.renewals import Renewals
 from leo_core.engine.store_guard import StoreGuard
+from leo_core.engine.threads import Threads
 from leo_core.errors import ReceiptError, StorageError
 from leo_core.records import Embedding, Event
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     from leo_core.config import LEOConfig
     from leo_core.engine.knowledge import Known
-    from leo_core.ports import Clock, Embedder, Listener, ReceiptLog
+    from leo_core.ports import Clock, Embedder, Leases, Listener, ReceiptLog
     from leo_core.records import Alias, Answer, CacheEntry, Json, Neighbour, Receipt, Request
     from leo_core.storage.sealed_store import SealedStore
 
@@ -62,6 +63,7 @@ class World:
         clock: Tells the time.
         chance: Source of the uniform draws.
         listeners: Hear events.
+        leases: By which processes wait for each other's equal requests; ``None`` where the store has none.
         checker: The user's judge of answers, for audits.
 
     Attributes:
@@ -78,6 +80,7 @@ class World:
         clock: Clock,
         chance: random.Random,
         listeners: Sequence[Listener] = (),
+        leases: Leases | None = None,
         checker: Callable[[Request, Answer], bool | None] | None = None,
     ) -> None:
         self.store, self.log, self.embedder, self.config = store, log, embedder, config
@@ -88,6 +91,14 @@ class World:
         self.knowledge = KnowledgeBase(store, self.guard, config, embedder.fingerprint.dimension)
         self.background = Background(lambda job: job(), capacity=config.background_capacity)
         self.renewals = Renewals(self.notify)
+        self.threads = Threads()
+        self.flights = Flights(
+            wait_s=config.cache.single_flight_wait_s,
+            guard=self.guard,
+            submit=self._try_submit,
+            leases=leases,
+            threads=self.threads,
+        )
         self.counts: Counter[str] = Counter()
         self._pending: dict[tuple[str, str], CacheEntry] = {}
         self._revoked: set[str] = set()
@@ -96,6 +107,7 @@ class World:
         self._refreshed = clock.monotonic()
         self._handlers: dict[type[ask.Effect[Any]], Callable[[Any], Any]] = {
             ask.Now: self._now,
+            ask.Join: lambda effect: self.flights.join(effect.key, wait_s=effect.wait_s),
             ask.Draw: self._draw,
             ask.Entropy: lambda effect: secrets.token_bytes(effect.count),
             ask.Recall: self._recall,
@@ -132,10 +144,12 @@ class World:
                 return await acall(effect.model, effect.request)
             case ask.CallAll():
                 return await acall_all(effect.models, effect.request)
+            case ask.Join():
+                return await self.flights.ajoin(effect.key, wait_s=effect.wait_s)
             case ask.HandOver() if self._try_hand_over(effect):
                 return None
         if self._may_block(effect):
-            return await asyncio.to_thread(self.perform, effect)
+            return await self.threads.run(self.perform, effect)
         return self.perform(effect)
 
     def open_relay(self, effect: ask.CallMember) -> Relay:
@@ -168,6 +182,7 @@ class World:
         A store that fails now is counted and logged; what was acknowledged is safe.
         """
         self.renewals.close()
+        self.threads.close()
         if self.background.close():
             self.guard.wake()
             self.writes.drain()

@@ -143,6 +143,7 @@ class InMemoryStore:
                     cosine=hit.cosine,
                     text=question.text,
                     vector=None if question.vector is None else question.vector.copy(),
+                    kin=hit.kin,
                 )
                 for question, hit in zip(questions, hits, strict=True)
             )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from leo_core.errors import EntryCorruptError
+from leo_core.ports import Leases
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -49,6 +50,11 @@ class SealedStore:
 
     def __repr__(self) -> str:
         return f"SealedStore({self.inner!r})"
+
+    @property
+    def leases(self) -> Leases | None:
+        """The store's leases; ``None`` where it has none."""
+        return self.inner if isinstance(self.inner, Leases) else None
 
     def open_for(self, fingerprint: EmbedderFingerprint) -> None:
         """Declare the embedder; see :meth:`leo_core.ports.Store.open_for`."""

@@ -66,7 +66,7 @@ _TENANTS = "SELECT tenant FROM entries UNION SELECT tenant FROM observations UNI
 
 
 class SqliteStore:
-    """A :class:`leo_core.ports.Store` in one SQLite file, or in memory.
+    """A :class:`leo_core.ports.Store` with :class:`leo_core.ports.Leases` in one SQLite file, or in memory.
 
     Observations survive a power cut as soon as ``observe`` returns. Entries and states survive the death of the
     process as soon as their call returns, and a power cut from the next durable write or ``close()`` on.
@@ -317,6 +317,20 @@ class SqliteStore:
 
     # ---------------------------------------------------------------------------- observations and states
 
+    def acquire_lease(self, name: str, owner: str, *, now: float, life_s: float) -> bool:
+        """Take a lease; see :meth:`leo_core.ports.Leases.acquire_lease`."""
+        with self._database.write(durable=False) as connection:
+            connection.execute(
+                "DELETE FROM leases WHERE expires_at <= ? OR (name = ? AND owner = ?)", (now, name, owner)
+            )
+            row = (name, owner, now + life_s)
+            return connection.execute("INSERT OR IGNORE INTO leases VALUES (?, ?, ?)", row).rowcount > 0
+
+    def release_lease(self, name: str, owner: str) -> None:
+        """Give a lease back; see :meth:`leo_core.ports.Leases.release_lease`."""
+        with self._database.write(durable=False) as connection:
+            connection.execute("DELETE FROM leases WHERE name = ? AND owner = ?", (name, owner))
+
     def observe(self, observations: Sequence[Observation]) -> None:
         """Append observations, all or none; on disk on return."""
         rows = [(to_column(item.tenant), to_column(encode_observation(item))) for item in observations]
@@ -405,7 +419,11 @@ def _read_neighbour(row: tuple[_Column, _Column, int, str, _Column, bytes], hit:
     entry_id, body, hits, seal, text, vector = row
     entry = _decode(entry_id, body, hits, seal)
     return Neighbour(
-        entry=entry, cosine=hit.cosine, text=_read_text(text, entry_id), vector=_read_vector(vector, entry_id)
+        entry=entry,
+        cosine=hit.cosine,
+        text=_read_text(text, entry_id),
+        vector=_read_vector(vector, entry_id),
+        kin=hit.kin,
     )
 
 

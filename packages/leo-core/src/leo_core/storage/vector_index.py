@@ -43,15 +43,22 @@ _ROWS_AT_ONCE = 2_048
 """Larger products are spread over threads by BLAS, which wait for each other: milliseconds on a busy machine."""
 
 _FEW_DEAD = 1024
+MOST_KIN = 31
+"""Further vectors of an entry that are told with its nearest one."""
+
 _SHORT = np.iinfo(np.int32).max
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hit:
-    """A vector that was found: the number of its question, and its inner product with the query."""
+    """A vector that was found: the number of its question, and its inner product with the query.
+
+    ``kin`` are those of further near vectors of the same entry, best first, at most :data:`MOST_KIN`.
+    """
 
     question: int
     cosine: float
+    kin: tuple[float, ...] = ()
 
 
 class ScopeIndex:
@@ -269,17 +276,25 @@ def _best_per_entry(
 ) -> tuple[Hit, ...]:
     # Not a matrix product: that may sum equal rows in different orders, and equals have to stay equal.
     cosines = (vectors.astype(np.float64) * vector.astype(np.float64)).sum(axis=1)
-    seen: set[int] = set()
-    hits: list[Hit] = []
-    for place in np.lexsort((view.questions[places], -cosines)):
+    found: dict[int, list[int]] = {}
+    for place in np.lexsort((view.questions[places], -cosines)).tolist():
         entry = int(view.entries[places[place]])
-        if entry in seen:
+        rows = found.get(entry)
+        if rows is not None:
+            if len(rows) <= MOST_KIN:
+                rows.append(place)
             continue
-        seen.add(entry)
-        hits.append(Hit(question=int(view.questions[places[place]]), cosine=float(cosines[place])))
-        if len(hits) == k:
+        found[entry] = [place]
+        if len(found) == k:
             break
-    return tuple(hits)
+    return tuple(
+        Hit(
+            question=int(view.questions[places[rows[0]]]),
+            cosine=float(cosines[rows[0]]),
+            kin=tuple(cosines[rows[1:]].tolist()),
+        )
+        for rows in found.values()
+    )
 
 
 def _extend(array: npt.NDArray[np.signedinteger], count: int, values: Integers) -> npt.NDArray[np.signedinteger]:

@@ -150,7 +150,10 @@ class Store(Protocol):
         ...
 
     def put_many(self, rows: Sequence[tuple[CacheEntry, Vector | None]]) -> None:
-        """Write several entries in turn as :meth:`put` does, all or none; many times faster than one by one."""
+        """Write several entries in turn as :meth:`put` does, all or none where the store has transactions.
+
+        All are checked before the first is written.
+        """
         ...
 
     def add_alias(

@@ -200,6 +200,15 @@ class ChromaStore:
             self._table.delete([question.row for question in before if question.of not in replaced])
             self._table.delete_stale()
 
+    def put_many(self, rows: Sequence[tuple[CacheEntry, Vector | None]]) -> None:
+        """:meth:`put` for several entries in turn; all are checked before the first is written."""
+        for entry, vector in rows:
+            check_entry(entry)
+            if vector is not None:
+                check_vector(vector, self._table.fingerprint)
+        for entry, vector in rows:
+            self.put(entry, vector)
+
     def add_alias(
         self, tenant: str, entry_id: str, text: str, vector: Vector, exact_key: str, *, seal: str = ""
     ) -> None:

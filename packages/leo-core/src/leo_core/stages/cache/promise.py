@@ -44,8 +44,8 @@ _BARRED = 1_000_000
 
 _LEAST_RISK = 1e-4
 _STEPS_OF_RISK = 96
-_EDGES = tuple(_LEAST_RISK ** (1.0 - step / _STEPS_OF_RISK) for step in range(1, _STEPS_OF_RISK + 1))
-_CENTRES = tuple(edge * _LEAST_RISK ** (0.5 / _STEPS_OF_RISK) for edge in _EDGES)
+_EDGES: tuple[float, ...] = tuple(_LEAST_RISK ** (1.0 - step / _STEPS_OF_RISK) for step in range(1, _STEPS_OF_RISK + 1))
+_CENTRES: tuple[float, ...] = tuple(edge * _LEAST_RISK ** (0.5 / _STEPS_OF_RISK) for edge in _EDGES)
 _REMEMBERED = 8192
 
 _ROOM = 0.85

@@ -28,10 +28,10 @@ def measure_distances(centres: npt.NDArray[np.float32], vector: npt.NDArray[np.f
     """
     count, dimension = centres.shape
     distances = np.empty(count, dtype=np.float64)
-    squares = np.empty(dimension, dtype=np.float32)
+    squares = np.empty(dimension, dtype=np.float64)
     for row in range(count):
         for place in range(dimension):
-            gap = centres[row, place] - vector[place]
+            gap = np.float64(centres[row, place]) - np.float64(vector[place])
             squares[place] = gap * gap
         width = dimension
         while width > 1 and width % 2 == 0:

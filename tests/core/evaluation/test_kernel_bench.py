@@ -22,7 +22,12 @@ from leo_core.stages.embed.words import FUNCTION_WEIGHT, FUNCTION_WORDS, QUESTIO
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-QUESTIONS = ["How do I cancel my order?", "what is C++ used for", "Unbelievably long antidisestablishmentarianism!", "a"]
+QUESTIONS = [
+    "How do I cancel my order?",
+    "what is C++ used for",
+    "Unbelievably long antidisestablishmentarianism!",
+    "a",
+]
 
 
 def list_kernels() -> set[str]:
@@ -58,7 +63,9 @@ def test_every_kernel_has_a_row_against_numpy_or_python(monkeypatch: pytest.Monk
     inside = kernel_bench.INSIDE
     assert set(inside.values()) <= plain
     assert list_kernels() == (plain - {""}) | set(inside)
-    assert {peer for kernel, peer in rows if kernel == "word_pieces.embed_pieces"} >= {"Hugging Face tokenizers + numpy"}
+    assert {peer for kernel, peer in rows if kernel == "word_pieces.embed_pieces"} >= {
+        "Hugging Face tokenizers + numpy"
+    }
 
 
 def test_word_pieces_in_python_are_those_of_the_kernel() -> None:

@@ -92,7 +92,9 @@ def test_less_than_half_of_the_weight_cannot_break_it(seed: int, bad: int, magni
 
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 2**32), st.integers(1, 6), st.floats(0.001, 0.495), st.floats(1, 8))
-def test_any_share_below_half_of_the_weight_cannot_break_it(seed: int, bad: int, share: float, magnitude: float) -> None:
+def test_any_share_below_half_of_the_weight_cannot_break_it(
+    seed: int, bad: int, share: float, magnitude: float
+) -> None:
     """Weights, not numbers, count: with ‖x_i‖ ≤ R for the good ones, ‖w‖ ≤ 2R(1 - s)/(1 - 2s) for a bad share s."""
     rng = np.random.default_rng(seed)
     honest = rng.normal(size=(5, 4))

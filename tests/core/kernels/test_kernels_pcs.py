@@ -135,7 +135,9 @@ def test_null_is_met_by_what_has_no_structure() -> None:
     rng = np.random.default_rng(8)
     for count in (16, 60):
         null = pcs.make_null(count)
-        drawn = [pcs.measure_concentration(rng.normal(size=(count, 3)), pcs.make_directions(), null).z for _ in range(60)]
+        drawn = [
+            pcs.measure_concentration(rng.normal(size=(count, 3)), pcs.make_directions(), null).z for _ in range(60)
+        ]
         assert abs(np.mean(drawn)) < 0.6
         assert 0.5 < np.std(drawn) < 1.8
     orders = pcs.make_orders(80)
@@ -167,7 +169,8 @@ def test_phrases_of_known_sequences() -> None:
 
 
 def test_a_repeated_sentence_stands_out() -> None:
-    words = "the cost of sixteen glasses is found by pairing each full price with one at sixty percent of it".split()
+    sentence = "the cost of sixteen glasses is found by pairing each full price with one at sixty percent of it"
+    words = sentence.split()
     told = pcs.measure_compression(np.array(words), pcs.make_orders(len(words)))
     loop = pcs.measure_compression(np.array(words * 4), pcs.make_orders(4 * len(words)))
     assert abs(told.z) < 3

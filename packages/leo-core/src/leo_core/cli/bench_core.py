@@ -47,7 +47,9 @@ def core(
 def embed(
     pairs: Annotated[Path, typer.Option(help="Question pairs: a, b, same (JSON Lines, gzipped or not).")],
     embedder: Annotated[list[str] | None, typer.Option(help="Name of an embedder; may be repeated.")] = None,
-    peer: Annotated[bool, typer.Option(help="Measure MiniLM beside them, where it is installed; takes minutes.")] = True,
+    peer: Annotated[
+        bool, typer.Option(help="Measure MiniLM beside them, where it is installed; takes minutes.")
+    ] = True,
     seed: Annotated[int, typer.Option(help="Of the split; training uses 0.")] = 0,
     as_json: AsJson = False,
 ) -> None:

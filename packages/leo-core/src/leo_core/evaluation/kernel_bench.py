@@ -87,7 +87,9 @@ def _compare_centres(random: np.random.Generator) -> list[Comparison]:
 
         row = vector[np.newaxis].astype(np.float64)
         comparisons.append(
-            compare("k-means: one streamed step", "sklearn MiniBatchKMeans", step, lambda: model.partial_fit(row), rounds=15)
+            compare(
+                "k-means: one streamed step", "sklearn MiniBatchKMeans", step, lambda: model.partial_fit(row), rounds=15
+            )
         )
     return comparisons
 

@@ -118,37 +118,37 @@ def embed_hashed(texts: Sequence[str], common: Mapping[str, float], gains: Float
 
     ``common``: weights of words that do not weigh 1. ``gains``: energy of a word, a pair, and a word's n-grams, (3,).
     """
-    rows = np.zeros((len(texts), dimension))
+    rows = [_embed_hashed_one(_HASHED_WORD.findall(text), common, gains, dimension) for text in texts]
+    return np.array(rows, dtype=np.float32)
+
+
+def _embed_hashed_one(words: Sequence[str], common: Mapping[str, float], gains: Floats, dimension: int) -> Floats:
+    if not words:
+        return np.eye(1, dimension)[0]
     lows = np.arange(_BLOCKS) * dimension // _BLOCKS
     widths = ((np.arange(_BLOCKS) + 1) * dimension // _BLOCKS - lows).astype(np.uint64)
-    for row, text in zip(rows, texts, strict=True):
-        words = _HASHED_WORD.findall(text)
-        if not words:
-            row[0] = 1.0
-            continue
-        weights = np.array([common.get(word, 1.0) for word in words])
-        lengths = np.array([len(word) for word in words])
-        codes = np.zeros((len(words), int(lengths.max()) + 6), dtype=np.uint32)
-        for place, word in enumerate(words):
-            codes[place, : len(word) + 2] = [2, *map(ord, word), 3]
-        hashes = _mix(_hash(codes[:, 1:], lengths) ^ _IN_WORD)
-        keys, energies = [hashes], [gains[0] * weights**2]
-        keys.append(_mix((hashes[:-1] * _FNV_PRIME) ^ hashes[1:] ^ _IN_PAIR))
-        energies.append(gains[1] * weights[:-1] * weights[1:])
-        counts = sum(np.maximum(0, lengths + 3 - size) for size in (3, 4, 5))
-        for size in (3, 4, 5):
-            windows = np.lib.stride_tricks.sliding_window_view(codes, size, axis=1)
-            word_of, start = np.nonzero(np.arange(windows.shape[1]) < (lengths + 3 - size)[:, np.newaxis])
-            keys.append(_mix(_hash(windows[word_of, start], np.full(len(word_of), size)) ^ _IN_GRAM))
-            energies.append((gains[2] * weights**2 / counts)[word_of])
-        unique, inverse = np.unique(np.concatenate(keys), return_inverse=True)
-        amounts = np.sqrt(np.bincount(inverse, np.concatenate(energies)) / _BLOCKS)
-        bits = _mix(unique[:, np.newaxis] + np.arange(1, _BLOCKS + 1).astype(np.uint64) * _GOLDEN)
-        places = lows + ((bits >> np.uint64(32)) * widths >> np.uint64(32)).astype(np.int64)
-        signs = np.where(bits & np.uint64(1), 1.0, -1.0) * amounts[:, np.newaxis]
-        row += np.bincount(places.ravel(), signs.ravel(), minlength=dimension)
-        row /= np.linalg.norm(row)
-    return rows.astype(np.float32)
+    weights = np.array([common.get(word, 1.0) for word in words])
+    lengths = np.array([len(word) for word in words])
+    codes = np.zeros((len(words), int(lengths.max()) + 6), dtype=np.uint32)
+    for place, word in enumerate(words):
+        codes[place, : len(word) + 2] = [2, *map(ord, word), 3]
+    hashes = _mix(_hash(codes[:, 1:], lengths) ^ _IN_WORD)
+    keys, energies = [hashes], [gains[0] * weights**2]
+    keys.append(_mix((hashes[:-1] * _FNV_PRIME) ^ hashes[1:] ^ _IN_PAIR))
+    energies.append(gains[1] * weights[:-1] * weights[1:])
+    counts = sum(np.maximum(0, lengths + 3 - size) for size in (3, 4, 5))
+    for size in (3, 4, 5):
+        windows = np.lib.stride_tricks.sliding_window_view(codes, size, axis=1)
+        word_of, start = np.nonzero(np.arange(windows.shape[1]) < (lengths + 3 - size)[:, np.newaxis])
+        keys.append(_mix(_hash(windows[word_of, start], np.full(len(word_of), size)) ^ _IN_GRAM))
+        energies.append((gains[2] * weights**2 / counts)[word_of])
+    unique, inverse = np.unique(np.concatenate(keys), return_inverse=True)
+    amounts = np.sqrt(np.bincount(inverse, np.concatenate(energies)) / _BLOCKS)
+    bits = _mix(unique[:, np.newaxis] + np.arange(1, _BLOCKS + 1).astype(np.uint64) * _GOLDEN)
+    places = lows + ((bits >> np.uint64(32)) * widths >> np.uint64(32)).astype(np.int64)
+    signs = np.where(bits & np.uint64(1), 1.0, -1.0) * amounts[:, np.newaxis]
+    row = np.bincount(places.ravel(), signs.ravel(), minlength=dimension)
+    return np.asarray(row / np.linalg.norm(row))
 
 
 def align_words(

@@ -189,7 +189,8 @@ def count_phrases(symbols: Integers) -> int:
     """Phrases of the exhaustive parsing of ``symbols`` (n,), whole numbers in [0, n).
 
     Each phrase is the shortest continuation that did not begin anywhere before; it may overlap what it repeats
-    (A. Lempel and J. Ziv, "On the complexity of finite sequences", IEEE Trans. Information Theory 22, 1976). 0 for none.
+    (A. Lempel and J. Ziv, "On the complexity of finite sequences", IEEE Trans. Information Theory 22, 1976). No
+    symbols, no phrases.
     """
     count = symbols.shape[0]
     latest = np.full(count, -1, dtype=np.int64)
@@ -216,7 +217,7 @@ def count_phrases(symbols: Integers) -> int:
 
 
 def measure_compression(symbols: npt.NDArray[np.generic], orders: Integers) -> Compression:
-    """r of a sequence and its z-score.
+    """Compression ratio of a sequence and its z-score.
 
     Args:
         symbols: What is compared for equality alone, such as words, shape (n,), n ≥ 1.

@@ -91,9 +91,7 @@ def reach_consensus(
     )
 
 
-def _check(
-    drafts: tuple[Draft, ...], embedded: Sequence[npt.NDArray[np.float32] | None], required: float
-) -> None:
+def _check(drafts: tuple[Draft, ...], embedded: Sequence[npt.NDArray[np.float32] | None], required: float) -> None:
     if not drafts:
         message = "there is no draft to decide between"
         raise RequestError(message)

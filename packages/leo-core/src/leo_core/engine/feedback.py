@@ -15,9 +15,9 @@ from leo_core.stages.route.observations import observe_route
 if TYPE_CHECKING:
     from leo_core.engine.effects import Pipeline
     from leo_core.engine.plan import Plan
-    from leo_core.records import Answer, Observation, Request
+    from leo_core.records import Answer, CacheEntry, Observation, Request
 
-__all__ = ["judge_members", "take_feedback"]
+__all__ = ["judge_members", "take_entry_feedback", "take_feedback"]
 
 
 def take_feedback(request: Request, answer: Answer, plan: Plan, *, wrong: bool) -> Pipeline[None]:
@@ -34,6 +34,20 @@ def take_feedback(request: Request, answer: Answer, plan: Plan, *, wrong: bool) 
             yield from RemoveEntry(request.tenant, wrong_id)
     yield from Learn(_observations(request, answer, entry_id, wrong=wrong, at=now.epoch))
     yield from Notify("feedback.given", {"wrong": wrong, "answer_id": answer.id})
+
+
+def take_entry_feedback(entry: CacheEntry, *, wrong: bool) -> Pipeline[None]:
+    """As :func:`take_feedback`, for an answer of which nothing is known but the entry that it became."""
+    now = yield from Now()
+    if wrong:
+        yield from RemoveEntry(entry.tenant, entry.id)
+    yield from Learn(
+        (
+            members_feedback(members=entry.members, region=-1, wrong=wrong, tenant=entry.tenant, at=now.epoch),
+            cache_feedback(entry_id=entry.id, wrong=wrong, tenant=entry.tenant, at=now.epoch),
+        )
+    )
+    yield from Notify("feedback.given", {"wrong": wrong, "answer_id": entry.id})
 
 
 def _observations(

@@ -32,9 +32,12 @@ class CacheConfig:
         alarm: Evidence (e-value) against the bounds at which serving stops: under valid bounds a false alarm comes
             at most once in so many explored outcomes on average. Greater than 1.
         recovery: Outcomes to be explored after an alarm before anything is served again, at least 1.
-        ttl_s: Seconds that an entry lives; ``None`` for ever.
+        ttl_s: Seconds that an entry is fresh; ``None`` for ever.
+        stale_s: Seconds after these in which it is served still, while it is renewed; ``None`` for not at all.
         max_entries: Most entries per tenant; ``None`` for no limit.
         max_bytes: Most bytes per tenant; ``None`` for no limit.
+        single_flight_wait_s: Longest wait for the answer to an equal request that is being answered, in seconds,
+            at least 0; 0 lets every request go its own way.
     """
 
     enabled: bool = True
@@ -51,8 +54,10 @@ class CacheConfig:
     alarm: float = 1000.0
     recovery: int = 20
     ttl_s: float | None = None
+    stale_s: float | None = None
     max_entries: int | None = 100_000
     max_bytes: int | None = None
+    single_flight_wait_s: float = 30.0
 
     def __post_init__(self) -> None:
         """Refuse settings out of range: raises ConfigError with the name and the value."""
@@ -67,7 +72,8 @@ class CacheConfig:
         self._check("alarm", 1.0 < self.alarm < math.inf, "greater than 1 and finite")
         for name in ("min_explored", "max_entry_faults", "recovery"):
             self._check(name, getattr(self, name) >= 1, "at least 1")
-        for name in ("ttl_s", "max_entries", "max_bytes"):
+        self._check("single_flight_wait_s", 0.0 <= self.single_flight_wait_s < math.inf, "finite and at least 0")
+        for name in ("ttl_s", "stale_s", "max_entries", "max_bytes"):
             value = getattr(self, name)
             self._check(name, value is None or value > 0, "greater than 0, or None for no limit")
 

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import time
-from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from leo_core.evaluation.kernel_bench import find_module
+from leo_core.evaluation.paired import find_module, hold_one_thread
 from leo_core.storage.vector_index import ScopeIndex, find_nearest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from contextlib import AbstractContextManager
 
     import numpy.typing as npt
 
@@ -61,7 +59,7 @@ def compare_indexes(rows: Rows, queries: Rows, *, graphs_up_to: int) -> list[dic
         queries: Unit rows that are not among them, (q, d).
         graphs_up_to: Most rows for which the libraries' graphs, which take minutes, are built.
     """
-    with _one_thread():
+    with hold_one_thread():
         return _compare(rows, np.ascontiguousarray(queries[:QUERIES]), graphs_up_to)
 
 
@@ -100,12 +98,6 @@ def _compare(rows: Rows, queries: Rows, graphs_up_to: int) -> list[dict[str, Any
         ratio = float(np.median(times[name] / own))
         result.update(p50_us=float(p50), p99_us=float(p99), recall_at_1=recall, ratio=ratio)
     return list(results.values())
-
-
-def _one_thread() -> AbstractContextManager[object]:
-    """Every library on one thread, where the means to say so are installed."""
-    threads = find_module("threadpoolctl")
-    return nullcontext() if threads is None else cast("AbstractContextManager[object]", threads.threadpool_limits(1))
 
 
 def _find_best(rows: Rows, queries: Rows) -> npt.NDArray[np.float32]:

@@ -54,6 +54,7 @@ def compile_all() -> None:
     geometric_median.find_geometric_median(points, weights, 1e-6, 10)
     pcs.estimate_dimension(points)
     pcs.measure_concentration(points, points, np.stack([points, points]))
+    pcs.measure_compression(np.zeros(2), np.array([[0, 1], [1, 0]]))
     answers = np.zeros((1, 2), dtype=np.int64)
     dawid_skene.fit_accuracies(answers, np.array([2]), 2.0, 1.0, 1e-3, 2)
     dawid_skene.learn_item(answers[0], 2, np.ones(2), np.ones(2), 1.0)

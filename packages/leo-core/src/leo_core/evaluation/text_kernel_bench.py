@@ -90,11 +90,11 @@ def _compare_pieces(texts: Sequence[str]) -> list[Comparison]:
             rows.append(add("Hugging Face tokenizers + numpy", own, partial(_embed_cut, tokenizer, peer, few)))
     few = list(texts[:MANY])
     add = partial(compare, f"word pieces, cut: {MANY} texts", kernel="word_pieces.cut_texts")
-    own = partial(embedder.cut, few)
-    rows.append(add("Python dictionary", own, lambda: [peer.cut(text) for text in few]))
+    cut = partial(embedder.cut, few)
+    rows.append(add("Python dictionary", cut, lambda: [peer.cut(text) for text in few]))
     if tokenizer is not None:
         encode = partial(tokenizer.encode_batch_fast, few, add_special_tokens=False)
-        rows.append(add("Hugging Face tokenizers", own, encode))
+        rows.append(add("Hugging Face tokenizers", cut, encode))
     rows.append(
         compare(
             "embedder made from its table, index and hash",

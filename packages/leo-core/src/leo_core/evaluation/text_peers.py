@@ -124,7 +124,7 @@ def embed_hashed(texts: Sequence[str], common: Mapping[str, float], gains: Float
 
 def _embed_hashed_one(words: Sequence[str], common: Mapping[str, float], gains: Floats, dimension: int) -> Floats:
     if not words:
-        return np.eye(1, dimension)[0]
+        return np.asarray(np.eye(1, dimension)[0])
     lows = np.arange(_BLOCKS) * dimension // _BLOCKS
     widths = ((np.arange(_BLOCKS) + 1) * dimension // _BLOCKS - lows).astype(np.uint64)
     weights = np.array([common.get(word, 1.0) for word in words])
@@ -160,11 +160,11 @@ def align_words(
     shares = lost / np.array([weights_a.sum(), weights_b.sum()])
     remainder = 1.0
     if only_a.any() or only_b.any():
-        own_a = weights_a * only_a if only_a.any() else weights_a
-        own_b = weights_b * only_b if only_b.any() else weights_b
+        own_a: Floats = weights_a * only_a if only_a.any() else weights_a
+        own_b: Floats = weights_b * only_b if only_b.any() else weights_b
         cross, square_a, square_b = own_a @ likeness @ own_b, own_a @ kinship_a @ own_a, own_b @ kinship_b @ own_b
-        remainder = cross / np.sqrt(max(square_a, 1e-12) * max(square_b, 1e-12))
-    least = min(best_a.min(), best_b.min())
+        remainder = float(cross) / float(np.sqrt(max(float(square_a), 1e-12) * max(float(square_b), 1e-12)))
+    least = min(float(best_a.min()), float(best_b.min()))
     return np.array([1.0 - shares.max(), 1.0 - shares.min(), least, lost.min(), lost.max(), remainder])
 
 

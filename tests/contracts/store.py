@@ -101,7 +101,10 @@ class StoreContract:
                 input_tokens=1, output_tokens=2, cached_input_tokens=1, reasoning_tokens=1, calls=3, cost_usd=None
             ),
             expires_at=NOW + 5,
+            fresh_until=NOW + 2,
             tags=("law", "2028"),
+            sources=("doc-1", "doc-2"),
+            seal="0f" * 64,
             size_bytes=77,
             hits=3,
             route=Route.CONSENSUS,
@@ -123,6 +126,7 @@ class StoreContract:
             text=text,
             model=text,
             tags=(text,),
+            sources=(text,),
             message=Message(role="assistant", content=text),
             metadata={text: text},
         )
@@ -136,6 +140,14 @@ class StoreContract:
         assert [item.body for _, item in ready.observations(tenant=text)] == [{text: text}]
         assert ready.load_state(text, text) == b"\x00\xff"
         assert ready.tenants() == (text,)
+        ((kept,),) = (list(ready.entries(text)),)
+        assert (kept.entry, [(alias.exact_key, alias.text) for alias in kept.aliases]) == (
+            entry,
+            [(f"alias{text}", text)],
+        )
+        assert ready.remove(text, sources=[f"{text}?"]) == 0
+        assert ready.remove(text, sources=[text]) == 1
+        ready.put(entry, None)
         assert ready.remove(text, tags=[text]) == 1
 
     def test_texts_that_look_alike_stay_apart(self, ready: Store) -> None:
@@ -175,6 +187,8 @@ class StoreContract:
             found = ready.search("acme", "scope", axis(0), k=1, now=NOW)[0]
             assert found.cosine == 1.0
             assert found.entry.metadata == {"list": [1]}
+            assert found.vector is not None
+            assert np.array_equal(found.vector, axis(0))
             assert found.entry.message.content == ({"type": "text", "text": "kept"},)
             ((_, seen),) = ready.observations()
             assert seen.body == {"bin": 1}
@@ -185,6 +199,10 @@ class StoreContract:
             assert given_out is not None
             given_out.metadata["list"].append(3)
             given_out.message.content[0]["text"] = "changed"  # type: ignore[index]
+        for given_out in (next(iter(ready.entries("acme"))), ready.search("acme", "scope", axis(0), k=1, now=NOW)[0]):
+            given_out.entry.metadata["list"].append(4)
+            if given_out.vector is not None and given_out.vector.flags.writeable:
+                given_out.vector[:] = axis(2)
         check()
 
     # ------------------------------------------------------------------------------------ exact and alias
@@ -196,7 +214,9 @@ class StoreContract:
         assert ready.load_state("acme", "novelty") is None
         assert list(ready.observations()) == []
         assert ready.tenants() == ()
-        assert ready.remove("acme", entry_ids=["id-a"], tags=["x"], model="m") == 0
+        assert list(ready.entries("acme")) == []
+        assert list(ready.entries("acme", entry_ids=["id-a"])) == []
+        assert ready.remove("acme", entry_ids=["id-a"], tags=["x"], sources=["s"], model="m") == 0
         assert ready.clear() == 0
         ready.count_hit("acme", "id-a")
         ready.add_alias("acme", "id-a", "text", axis(0), "key-b")
@@ -259,6 +279,82 @@ class StoreContract:
         assert ready.remove("acme", entry_ids=["id-a"]) == 1
         assert ready.get_exact("acme", "key-alias", now=NOW) is None
         assert find_ids(ready, axis(1)) == []
+
+    # -------------------------------------------------------------------------------------------- seals
+
+    def test_a_seal_stands_beside_its_question(self, ready: Store) -> None:
+        entry = make_entry("a", seal="seal of a")
+        ready.put(entry, axis(0))
+        ready.add_alias("acme", "id-a", "paraphrase", axis(1), "key-alias", seal="seal of the alias")
+        ready.add_alias("acme", "id-a", "without", axis(2), "key-without")
+        own, alias = (ready.get_exact("acme", key, now=NOW) for key in ("key-a", "key-alias"))
+        assert own == alias == entry == ready.get("acme", "id-a")
+        assert [each.seal for each in (own, alias, ready.get("acme", "id-a")) if each is not None] == [
+            "seal of a",
+            "seal of the alias",
+            "seal of a",
+        ]
+        for vector, seal in [(axis(0), "seal of a"), (axis(1), "seal of the alias"), (axis(2), "")]:
+            (found,) = ready.search("acme", "scope", vector, k=5, now=NOW)
+            assert (found.entry, found.entry.seal) == (entry, seal)
+            assert found.vector is not None
+            assert np.array_equal(found.vector, vector)
+
+    def test_a_seal_goes_with_its_question(self, ready: Store) -> None:
+        ready.put(make_entry("a", seal="first"), axis(0))
+        ready.add_alias("acme", "id-a", "paraphrase", axis(1), "key-alias", seal="alias of a")
+        ready.put(make_entry("b", seal="other"), axis(2))
+        ready.add_alias("acme", "id-b", "paraphrase", axis(1), "key-alias", seal="alias of b")
+        ready.put(make_entry("a"), axis(0))
+        ((first, second),) = [tuple(ready.entries("acme"))]
+        assert (first.entry.seal, [each.seal for each in first.aliases]) == ("other", ["alias of b"])
+        assert (second.entry.seal, second.aliases) == ("", ())
+        found = [ready.get_exact("acme", key, now=NOW) for key in ("key-a", "key-alias")]
+        assert [(each.id, each.seal) for each in found if each is not None] == [("id-a", ""), ("id-b", "alias of b")]
+
+    # ------------------------------------------------------------------------------------------- listing
+
+    def test_lists_entries_whole_in_the_order_of_writing(self, ready: Store) -> None:
+        vectors = make_vectors(600)
+        for number in range(300):
+            ready.put(make_entry(str(number), expires_at=NOW - 5, seal=f"seal {number}"), vectors[number])
+        ready.put(make_entry("exact only"), None)
+        ready.put(make_entry("of another", tenant="other"), axis(0))
+        for number in (7, 7, 9):
+            ready.add_alias("acme", f"id-{number}", f"alias {number}", vectors[300 + number], f"a-{number}", seal="s")
+        ready.add_alias("acme", "id-7", "second", axis(3), "second")
+        ready.put(make_entry("0", seal="again"), vectors[0])
+        ready.count_hit("acme", "id-9")
+        found = list(ready.entries("acme"))
+        assert [kept.entry.id for kept in found] == [
+            *(f"id-{number}" for number in range(1, 300)),
+            "id-exact only",
+            "id-0",
+        ]
+        by_id = {kept.entry.id: kept for kept in found}
+        assert by_id["id-9"].entry == make_entry("9", expires_at=NOW - 5, hits=1)
+        assert [(each.exact_key, each.text) for each in by_id["id-7"].aliases] == [
+            ("a-7", "alias 7"),
+            ("second", "second"),
+        ]
+        assert np.array_equal(by_id["id-7"].aliases[0].vector, vectors[307])
+        assert by_id["id-exact only"].vector is None
+        assert np.array_equal(np.asarray(by_id["id-200"].vector), vectors[200])
+        assert [kept.entry.id for kept in ready.entries("acme", entry_ids=["id-9", "nobody", "id-3", "id-9"])] == [
+            "id-3",
+            "id-9",
+        ]
+        assert list(ready.entries("acme", entry_ids=[])) == []
+
+    def test_entries_may_be_removed_while_they_are_listed(self, ready: Store) -> None:
+        for number in range(600):
+            ready.put(make_entry(str(number)), axis(number % DIMENSION))
+        seen = []
+        for kept in ready.entries("acme"):
+            seen.append(kept.entry.id)
+            ready.remove("acme", entry_ids=[kept.entry.id])
+        assert seen == [f"id-{number}" for number in range(600)]
+        assert ready.count_entries() == 0
 
     # ------------------------------------------------------------------------------------------ replacing
 
@@ -448,13 +544,14 @@ class StoreContract:
     # ------------------------------------------------------------------------------------------ isolation
 
     def test_tenants_share_nothing(self, ready: Store) -> None:
-        ready.put(make_entry("a", tags=("tag",)), axis(0))
+        ready.put(make_entry("a", tags=("tag",), sources=("doc",)), axis(0))
         assert ready.get("other", "id-a") is None
         assert ready.get_exact("other", "key-a", now=NOW) is None
         assert find_ids(ready, axis(0), tenant="other") == []
         ready.add_alias("other", "id-a", "text", axis(1), "key-alias")
         assert ready.get_exact("acme", "key-alias", now=NOW) is None
-        assert ready.remove("other", entry_ids=["id-a"], tags=["tag"], model="small-1") == 0
+        assert list(ready.entries("other")) == []
+        assert ready.remove("other", entry_ids=["id-a"], tags=["tag"], sources=["doc"], model="small-1") == 0
         assert ready.clear("other") == 0
         ready.put(make_entry("a", tenant="other", model="large-1"), axis(0))
         assert ready.count_entries() == 2
@@ -472,7 +569,9 @@ class StoreContract:
     @given(
         steps=st.lists(
             st.tuples(
-                st.sampled_from(["put", "alias", "remove", "tag", "model", "clear", "state", "observe", "hit"]),
+                st.sampled_from(
+                    ["put", "alias", "remove", "tag", "source", "model", "clear", "state", "observe", "hit"]
+                ),
                 st.sampled_from(["acme", "other"]),
                 st.integers(0, 4),
             ),
@@ -494,6 +593,18 @@ class StoreContract:
 
     # ------------------------------------------------------------------------------------------- removing
 
+    def test_removes_by_source(self, ready: Store) -> None:
+        for name, sources in [("a", ("doc-1", "doc-2")), ("b", ("doc-2",)), ("c", ()), ("d", ("doc-3", "doc-3"))]:
+            ready.put(make_entry(name, sources=sources, tags=("doc-3",)), axis(0))
+        ready.put(make_entry("a", tenant="other", sources=("doc-2",)), axis(0))
+        assert ready.remove("acme", sources=["doc-4"]) == 0
+        assert ready.remove("acme", sources=["doc-2", "doc-1"]) == 2
+        assert ready.remove("acme", entry_ids=["id-c"], sources=["doc-3"]) == 2
+        assert ready.count_entries("acme") == 0
+        assert ready.count_entries("other") == 1
+        ready.put(make_entry("a"), axis(0))
+        assert ready.remove("acme", sources=["doc-1"]) == 0
+
     def test_removes_by_id_tag_and_model(self, ready: Store) -> None:
         for name, tags, model in [
             ("a", ("x", "y"), "m1"),
@@ -510,7 +621,7 @@ class StoreContract:
         assert ready.count_entries() == 0
         assert find_ids(ready, axis(0)) == []
 
-    def test_trims_expired_entries_first_then_the_least_served_and_oldest(self, ready: Store) -> None:
+    def test_trims_expired_entries_first_then_those_that_save_least(self, ready: Store) -> None:
         for name, expires_at in [("a", None), ("b", NOW - 1), ("c", None), ("d", None), ("e", NOW)]:
             ready.put(make_entry(name, expires_at=expires_at, size_bytes=10), axis(0))
         ready.put(make_entry("f", tenant="other"), axis(0))
@@ -523,6 +634,26 @@ class StoreContract:
         assert sorted(find_ids(ready, axis(0))) == ["id-a", "id-e"]
         assert ready.trim("acme", max_entries=0, max_bytes=None, now=NOW) == 2
         assert ready.count_entries("other") == 1
+
+    def test_trims_by_what_a_hit_saves_by_age_and_by_size(self, ready: Store) -> None:
+        def put(name: str, cost_usd: float | None, *, size_bytes: int = 10, age_s: float = 10.0) -> None:
+            usage = Usage(calls=1, cost_usd=cost_usd)
+            ready.put(make_entry(name, usage=usage, size_bytes=size_bytes, created_at=NOW - age_s), axis(0))
+
+        put("dear", 1.0)
+        put("cheap", 0.9)
+        put("old and dear", 1.0, age_s=1000.0)
+        put("unknown", None)
+        put("free", 0.0)
+        assert ready.trim("acme", max_entries=4, max_bytes=None, now=NOW) == 1
+        assert ready.get("acme", "id-free") is None
+        assert ready.trim("acme", max_entries=3, max_bytes=None, now=NOW) == 1
+        assert ready.get("acme", "id-old and dear") is None
+        put("dear and large", 1.5, size_bytes=1000)
+        assert ready.trim("acme", max_entries=None, max_bytes=1000, now=NOW) == 1
+        assert ready.get("acme", "id-dear and large") is None
+        assert ready.trim("acme", max_entries=1, max_bytes=None, now=NOW) == 2
+        assert ready.get("acme", "id-dear") is not None
 
     def test_tags_given_twice_are_one(self, ready: Store) -> None:
         ready.put(make_entry("a", tags=("x", "x")), axis(0))
@@ -652,7 +783,13 @@ class StoreContract:
 
 def _act(store: Store, action: str, tenant: str, number: int) -> int | None:  # noqa: PLR0911 - one per step
     """Do one step with names that both tenants use."""
-    entry = make_entry(str(number), tenant=tenant, tags=(f"tag-{number % 2}",), model=f"model-{number % 3}")
+    entry = make_entry(
+        str(number),
+        tenant=tenant,
+        tags=(f"tag-{number % 2}",),
+        sources=(f"doc-{number % 3}",),
+        model=f"model-{number % 3}",
+    )
     match action:
         case "put":
             return store.put(entry, axis(number))
@@ -662,6 +799,8 @@ def _act(store: Store, action: str, tenant: str, number: int) -> int | None:  # 
             return store.remove(tenant, entry_ids=[entry.id])
         case "tag":
             return store.remove(tenant, tags=entry.tags)
+        case "source":
+            return store.remove(tenant, sources=entry.sources)
         case "model":
             return store.remove(tenant, model=entry.model)
         case "clear":
@@ -681,6 +820,7 @@ def _look(store: Store, tenant: str) -> list[object]:
     return [
         [store.get(tenant, f"id-{name}") for name in names],
         [store.get_exact(tenant, f"{kind}-{name}", now=NOW) for name in names for kind in ("key", "alias")],
+        list(store.entries(tenant)),
         [(item.entry, item.cosine, item.text) for item in store.search(tenant, "scope", query, k=99, now=NOW)],
         [item for _, item in store.observations(tenant=tenant)],
         [store.load_state(tenant, f"name-{number}") for number in range(2)],

@@ -22,6 +22,7 @@
     ├── StorageError             the store failed
     │   ├── StoreLockedError     another process held the store for too long
     │   ├── StoreCorruptError    the file is not a LEO store or is damaged; nothing was changed
+    │   │   └── EntryCorruptError    one cache entry cannot be read; ``.entry_id`` names it
     │   ├── StoreFullError       no space left; what was acknowledged is safe
     │   └── StoreMismatchError   written by a newer LEO, or with another embedder
     └── ReceiptError             a receipt, proof, checkpoint or log fails a check; ``.check`` names it
@@ -40,6 +41,7 @@ __all__ = [
     "BudgetExceededError",
     "CapabilityError",
     "ConfigError",
+    "EntryCorruptError",
     "InvalidRequestError",
     "LEOError",
     "MalformedReplyError",
@@ -189,6 +191,18 @@ class StoreLockedError(StorageError):
 
 class StoreCorruptError(StorageError):
     """The file is not a LEO store, or it is damaged."""
+
+
+class EntryCorruptError(StoreCorruptError):
+    """One cache entry cannot be read; the others can.
+
+    Attributes:
+        entry_id: Id of the entry.
+    """
+
+    def __init__(self, message: str, *, entry_id: str) -> None:
+        super().__init__(message)
+        self.entry_id = entry_id
 
 
 class StoreFullError(StorageError):

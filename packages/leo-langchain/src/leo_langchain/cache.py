@@ -28,6 +28,7 @@ from leo_langchain.tenancy import current_tenant
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from leo_core import LEO
     from leo_core.config import LEOConfig
@@ -55,6 +56,7 @@ class LEOCache(Closeable, BaseCache):
         config: Every other setting.
         embedder: Makes the vectors; by default what the settings name.
         listeners: Hear the cache's events.
+        seal_key: File of the key that entries are sealed with; by default made beside the store, mode 0600.
         seed: Makes explorations repeatable, for tests.
 
     Example:
@@ -74,12 +76,14 @@ class LEOCache(Closeable, BaseCache):
         config: LEOConfig | None = None,
         embedder: Any = None,
         listeners: Sequence[Any] = (),
+        seal_key: str | Path | None = None,
         seed: int | None = None,
     ) -> None:
         settings = configure(config, max_wrong_hits)
         self._config = replace(settings, receipts=replace(settings.receipts, enabled=False))
         self._store, self._tenant = store, tenant
         self._embedder, self._listeners, self._seed = embedder, tuple(listeners), seed
+        self._seal_key = seal_key
         self._engine = LazyEngine()
         self._prices = load_prices()
         self._failures: Counter[str] = Counter()
@@ -148,6 +152,24 @@ class LEOCache(Closeable, BaseCache):
         """:meth:`clear` without blocking the event loop."""
         await asyncio.to_thread(self.clear, **kwargs)
 
+    def invalidate(self, **criteria: Any) -> int:
+        """Remove the answers to which any of the criteria applies; returns how many.
+
+        Args:
+            **criteria: As for :meth:`leo_core.engine.answer_cache.AnswerCache.invalidate`; where no ``tenant`` is
+                given, that of the ``tenant(...)`` block, or of this object.
+
+        Raises:
+            ConfigError: Nothing was named.
+            StorageError: The store failed, so that something may be left.
+        """
+        mine = {"tenant": current_tenant() or self._tenant or "default"}
+        return self.leo.cache.invalidate(**(mine | criteria))
+
+    async def ainvalidate(self, **criteria: Any) -> int:
+        """:meth:`invalidate` without blocking the event loop."""
+        return await asyncio.to_thread(self.invalidate, **criteria)
+
     # ------------------------------------------------------------------------------------------------- the rest
 
     @property
@@ -180,6 +202,7 @@ class LEOCache(Closeable, BaseCache):
             store=self._store,
             embedder=self._embedder,
             listeners=self._listeners,
+            seal_key=self._seal_key,
             seed=self._seed,
         )
 

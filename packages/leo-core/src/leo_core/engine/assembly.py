@@ -18,10 +18,12 @@ if TYPE_CHECKING:
 
     from leo_core.config import LEOConfig
     from leo_core.ports import Clock, Embedder, Listener, ReceiptLog
-    from leo_core.records import Answer, Request
+    from leo_core.records import Answer, Message, Request
     from leo_core.stages.cache.pair import PairModel
     from leo_core.stages.receipt.config import ReceiptConfig
     from leo_core.stages.receipt.keys import SigningKey
+    from leo_core.storage.sealed_store import SealedStore
+    from leo_core.storage.sealing import SealKey
     from leo_core.storage.sqlite import SqliteStore
 
 __all__ = ["load_pair_model", "make_plan", "make_world", "open_parts", "pick_member"]
@@ -80,12 +82,46 @@ def load_pair_model() -> PairModel:
 
 
 def open_parts(
-    store: str | Path | Store, signing_key: SigningKey | str | Path | None, config: LEOConfig
-) -> tuple[Store, ReceiptLog | None, SigningKey | None]:
-    """Store, log and key. A path means one SQLite file for all, with the key beside it (mode 0600).
+    store: str | Path | Store,
+    signing_key: SigningKey | str | Path | None,
+    config: LEOConfig,
+    *,
+    seal_key: str | Path | None = None,
+) -> tuple[SealedStore, ReceiptLog | None, SigningKey | None]:
+    """Store, log and key. A path means one SQLite file for all, with the keys beside it (mode 0600).
 
     So does a ``SqliteStore`` in a file. Beside any other store the receipts are kept in memory.
     """
+    from leo_core.storage.sealed_store import SealedStore  # noqa: PLC0415
+
+    given = store.inner if isinstance(store, SealedStore) else store
+    kept, log, key = _open_unsealed(given, signing_key, config)
+    try:
+        if isinstance(store, SealedStore) and seal_key is None:
+            return SealedStore(kept, store.key), log, key
+        return SealedStore(kept, find_seal_key(kept, seal_key)), log, key
+    except LEOError:
+        kept.close()
+        raise
+
+
+def find_seal_key(store: Store, given: str | Path | None = None) -> SealKey:
+    """The key that a store's entries are sealed with: in the given file, or where the store's ``seal_secret`` says.
+
+    Of a store that does not say, nobody but this object ever knows the entries again.
+    """
+    from leo_core.storage.keyfile import load_or_create_seal_key  # noqa: PLC0415
+    from leo_core.storage.sealing import SealKey  # noqa: PLC0415
+
+    secret = Path(given).expanduser() if given is not None else getattr(store, "seal_secret", None)
+    if isinstance(secret, Path):
+        return load_or_create_seal_key(secret)
+    return SealKey.generate() if secret is None else SealKey(secret)
+
+
+def _open_unsealed(
+    store: str | Path | Store, signing_key: SigningKey | str | Path | None, config: LEOConfig
+) -> tuple[Store, ReceiptLog | None, SigningKey | None]:
     from leo_core.stages.receipt.keys import SigningKey  # noqa: PLC0415
     from leo_core.storage.in_memory import InMemoryStore  # noqa: PLC0415
     from leo_core.storage.keyfile import load_or_create_key  # noqa: PLC0415
@@ -146,7 +182,13 @@ def _check_signer(log: ReceiptLog, key: SigningKey, path: Path) -> None:
 
 
 def make_plan(
-    small: Model | None, large: Model | None, jury: tuple[Model, ...], config: LEOConfig, *, audits: bool
+    small: Model | None,
+    large: Model | None,
+    jury: tuple[Model, ...],
+    config: LEOConfig,
+    *,
+    audits: bool,
+    lifetime: Callable[[Request, Message], float | None] | None = None,
 ) -> Plan:
     """The plan: members in their roles, policies, and the fingerprint that goes into every key."""
     members = {
@@ -168,12 +210,13 @@ def make_plan(
         policy=policy,
         pair_model=load_pair_model(),
         audits=audits,
+        lifetime=lifetime,
     )
 
 
 def make_world(
     *,
-    store: Store,
+    store: SealedStore,
     log: ReceiptLog | None,
     embedder: Embedder,
     config: LEOConfig,
@@ -196,6 +239,7 @@ def make_world(
         clock=clock or SystemClock(),
         chance=random.SystemRandom() if seed is None else random.Random(seed),  # noqa: S311 - seeded on request
         listeners=listeners,
+        leases=store.leases,
         checker=checker,
     )
 

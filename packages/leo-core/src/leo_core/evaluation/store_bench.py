@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from leo_core.ports import Embedder
+    from leo_core.ports import Embedder, Store
 
     Rows = npt.NDArray[np.float32]
     Look = Callable[[int], object]
@@ -71,18 +71,18 @@ def run_store(
         rows, filled_per_s = _fill(path, kept, made)
         report("opening")
         started = time.perf_counter()
-        store = SqliteStore(path)
-        opened_s = time.perf_counter() - started
-        with LEO(store=store, embedder=made, seed=seed) as leo:
+        with SqliteStore(path) as store:
+            opened_s = time.perf_counter() - started
+            memory = _weigh(store, path, asked[0], made)
+        with LEO(store=path, embedder=made, seed=seed) as leo:
             leo.warm_up()
             started = time.perf_counter()
             leo.cache.lookup(_request(asked[0]))
             first_s = time.perf_counter() - started
             report("look-ups")
             lookups = _compare_lookups(leo, asked, kept, rows, made, Path(folder))
-            memory = _weigh(store, path, asked[0], made)
-        report("adding while another thread searches")
-        adds = [_add_to_index(rows), *_add_to_store(path, kept, rows, made)]
+            report("adding while another thread searches")
+            adds = [_add_to_index(rows), *_add_to_store(leo.store, kept, rows)]
     return {
         **describe_machine(),
         "benchmark": "store",
@@ -144,11 +144,10 @@ def _make_entries(texts: Sequence[str], prefix: str = "") -> list[CacheEntry]:
 def _fill(path: Path, texts: Sequence[str], embedder: Embedder) -> tuple[Rows, float]:
     rows = np.concatenate([embedder.embed(texts[first : first + 4096]) for first in range(0, len(texts), 4096)])
     entries = _make_entries(texts)
-    with SqliteStore(path) as store:
-        store.open_for(embedder.fingerprint)
+    with LEO(store=path, embedder=embedder) as leo:
         started = time.perf_counter()
         for first in range(0, len(entries), BATCH):
-            store.put_many(list(zip(entries[first : first + BATCH], rows[first : first + BATCH], strict=True)))
+            leo.store.put_many(list(zip(entries[first : first + BATCH], rows[first : first + BATCH], strict=True)))
         elapsed = time.perf_counter() - started
     return np.asarray(rows, dtype=np.float32), len(entries) / elapsed
 
@@ -312,28 +311,26 @@ def _add_to_index(rows: Rows) -> dict[str, Any]:
     return _add_while_searching("index, one by one", ADDED, add, search)
 
 
-def _add_to_store(path: Path, texts: Sequence[str], rows: Rows, embedder: Embedder) -> list[dict[str, Any]]:
+def _add_to_store(store: Store, texts: Sequence[str], rows: Rows) -> list[dict[str, Any]]:
     """New entries into the full store: one transaction each, and 256 in one."""
     new = _make_entries([f"{text} (added)" for text in texts[: SINGLE + ADDED]], prefix="a")
     scope_key, vectors = new[0].scope_key, rows[: len(new)]
     single = min(SINGLE, len(new) // 2)
-    with SqliteStore(path) as store:
-        store.open_for(embedder.fingerprint)
 
-        def search() -> object:
-            return store.search(_TENANT, scope_key, rows[0], k=1, now=0.0)
+    def search() -> object:
+        return store.search(_TENANT, scope_key, rows[0], k=1, now=0.0)
 
-        def add_each() -> None:
-            for entry, vector in zip(new[:single], vectors[:single], strict=True):
-                store.put(entry, vector)
+    def add_each() -> None:
+        for entry, vector in zip(new[:single], vectors[:single], strict=True):
+            store.put(entry, vector)
 
-        def add_many() -> None:
-            for first in range(single, len(new), BATCH):
-                part = slice(first, first + BATCH)
-                store.put_many(list(zip(new[part], vectors[part], strict=True)))
+    def add_many() -> None:
+        for first in range(single, len(new), BATCH):
+            part = slice(first, first + BATCH)
+            store.put_many(list(zip(new[part], vectors[part], strict=True)))
 
-        search()
-        return [
-            _add_while_searching("store, one by one", single, add_each, search),
-            _add_while_searching(f"store, {BATCH} at a time", len(new) - single, add_many, search),
-        ]
+    search()
+    return [
+        _add_while_searching("store, one by one", single, add_each, search),
+        _add_while_searching(f"store, {BATCH} at a time", len(new) - single, add_many, search),
+    ]

@@ -43,15 +43,22 @@ _NUMBERS_AT_ONCE = 1 << 17
 """Larger products are spread over threads by BLAS, which wait for each other: up to 0.1 s on a busy machine."""
 
 _FEW_DEAD = 1024
+MOST_KIN = 31
+"""Further vectors of an entry that are told with its nearest one."""
+
 _SHORT = np.iinfo(np.int32).max
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hit:
-    """A vector that was found: the number of its question, and its inner product with the query."""
+    """A vector that was found: the number of its question, and its inner product with the query.
+
+    ``kin`` are those of further near vectors of the same entry, best first, at most :data:`MOST_KIN`.
+    """
 
     question: int
     cosine: float
+    kin: tuple[float, ...] = ()
 
 
 class ScopeIndex:
@@ -261,16 +268,20 @@ def _best_per_entry(
     # Not a matrix product: that may sum equal rows in different orders, and equals have to stay equal.
     cosines = np.multiply(vectors, vector, dtype=np.float64).sum(axis=1).tolist()
     questions, entries = view.questions[places].tolist(), view.entries[places].tolist()
-    seen: set[int] = set()
-    hits: list[Hit] = []
+    found: dict[int, list[tuple[int, float]]] = {}
     for negative, question, entry in sorted(zip((-cosine for cosine in cosines), questions, entries, strict=True)):
-        if entry in seen:
+        rows = found.get(entry)
+        if rows is not None:
+            if len(rows) <= MOST_KIN:
+                rows.append((question, -negative))
             continue
-        seen.add(entry)
-        hits.append(Hit(question=question, cosine=-negative))
-        if len(hits) == k:
+        found[entry] = [(question, -negative)]
+        if len(found) == k:
             break
-    return tuple(hits)
+    return tuple(
+        Hit(question=rows[0][0], cosine=rows[0][1], kin=tuple(cosine for _, cosine in rows[1:]))
+        for rows in found.values()
+    )
 
 
 def _extend(array: npt.NDArray[np.signedinteger], count: int, values: Integers) -> npt.NDArray[np.signedinteger]:

@@ -36,14 +36,13 @@ def test_kept_questions_are_hits_and_asked_ones_are_not_inside(tmp_path):
     assert not set(asked) & set(kept)
     from leo_core.engine.leo import LEO
     from leo_core.stages.embed.load import load_embedder
-    from leo_core.storage.sqlite import SqliteStore
 
     made = load_embedder("hashed")
     rows, per_s = store_bench._fill(tmp_path / "s.db", kept, made)
     assert rows.shape == (70, 256)
     assert per_s > 0
     np.testing.assert_allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-5)
-    with LEO(store=SqliteStore(tmp_path / "s.db"), embedder=made) as leo:
+    with LEO(store=tmp_path / "s.db", embedder=made) as leo:
         decision, entry = leo.cache.lookup(store_bench._request(kept[3]))
         assert isinstance(decision, CacheDecision)
         assert decision.hit

@@ -5,20 +5,19 @@ from __future__ import annotations
 import tempfile
 import threading
 import time
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from leo_core.config import LEOConfig
-from leo_core.engine.assembly import find_seal_key, make_plan
+from leo_core.engine.assembly import make_plan
 from leo_core.engine.leo import LEO
 from leo_core.evaluation.core_bench import read_texts
-from leo_core.evaluation.paired import describe_machine, find_module
+from leo_core.evaluation.paired import find_module
+from leo_core.evaluation.paired import describe_machine
 from leo_core.records import CacheEntry, Message, Request, Route, Usage
 from leo_core.stages.cache.identity import identify
-from leo_core.storage.sealed_store import SealedStore
 from leo_core.storage.sqlite import SqliteStore
 from leo_core.storage.vector_cache import VectorCache
 from leo_core.storage.vector_index import ScopeIndex, find_nearest
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from leo_core.ports import Embedder
+    from leo_core.ports import Embedder, Store
 
     Rows = npt.NDArray[np.float32]
     Look = Callable[[int], object]
@@ -72,18 +71,18 @@ def run_store(
         rows, filled_per_s = _fill(path, kept, made)
         report("opening")
         started = time.perf_counter()
-        store = SqliteStore(path)
-        opened_s = time.perf_counter() - started
-        with LEO(store=store, embedder=made, seed=seed) as leo:
+        with SqliteStore(path) as store:
+            opened_s = time.perf_counter() - started
+            memory = _weigh(store, path, asked[0], made)
+        with LEO(store=path, embedder=made, seed=seed) as leo:
             leo.warm_up()
             started = time.perf_counter()
             leo.cache.lookup(_request(asked[0]))
             first_s = time.perf_counter() - started
             report("look-ups")
             lookups = _compare_lookups(leo, asked, kept, rows, made, Path(folder))
-            memory = _weigh(store, path, asked[0], made)
-        report("adding while another thread searches")
-        adds = [_add_to_index(rows), *_add_to_store(path, kept, rows, made)]
+            report("adding while another thread searches")
+            adds = [_add_to_index(rows), *_add_to_store(leo.store, kept, rows)]
     return {
         **describe_machine(),
         "benchmark": "store",
@@ -142,20 +141,13 @@ def _make_entries(texts: Sequence[str], prefix: str = "") -> list[CacheEntry]:
     return entries
 
 
-def _open(path: Path) -> SealedStore:
-    """The store with its seals, as LEO opens it."""
-    inner = SqliteStore(path)
-    return SealedStore(inner, find_seal_key(inner))
-
-
 def _fill(path: Path, texts: Sequence[str], embedder: Embedder) -> tuple[Rows, float]:
     rows = np.concatenate([embedder.embed(texts[first : first + 4096]) for first in range(0, len(texts), 4096)])
     entries = _make_entries(texts)
-    with closing(_open(path)) as store:
-        store.open_for(embedder.fingerprint)
+    with LEO(store=path, embedder=embedder) as leo:
         started = time.perf_counter()
         for first in range(0, len(entries), BATCH):
-            store.put_many(list(zip(entries[first : first + BATCH], rows[first : first + BATCH], strict=True)))
+            leo.store.put_many(list(zip(entries[first : first + BATCH], rows[first : first + BATCH], strict=True)))
         elapsed = time.perf_counter() - started
     return np.asarray(rows, dtype=np.float32), len(entries) / elapsed
 
@@ -319,28 +311,26 @@ def _add_to_index(rows: Rows) -> dict[str, Any]:
     return _add_while_searching("index, one by one", ADDED, add, search)
 
 
-def _add_to_store(path: Path, texts: Sequence[str], rows: Rows, embedder: Embedder) -> list[dict[str, Any]]:
+def _add_to_store(store: Store, texts: Sequence[str], rows: Rows) -> list[dict[str, Any]]:
     """New entries into the full store: one transaction each, and 256 in one."""
     new = _make_entries([f"{text} (added)" for text in texts[: SINGLE + ADDED]], prefix="a")
     scope_key, vectors = new[0].scope_key, rows[: len(new)]
     single = min(SINGLE, len(new) // 2)
-    with closing(_open(path)) as store:
-        store.open_for(embedder.fingerprint)
 
-        def search() -> object:
-            return store.search(_TENANT, scope_key, rows[0], k=1, now=0.0)
+    def search() -> object:
+        return store.search(_TENANT, scope_key, rows[0], k=1, now=0.0)
 
-        def add_each() -> None:
-            for entry, vector in zip(new[:single], vectors[:single], strict=True):
-                store.put(entry, vector)
+    def add_each() -> None:
+        for entry, vector in zip(new[:single], vectors[:single], strict=True):
+            store.put(entry, vector)
 
-        def add_many() -> None:
-            for first in range(single, len(new), BATCH):
-                part = slice(first, first + BATCH)
-                store.put_many(list(zip(new[part], vectors[part], strict=True)))
+    def add_many() -> None:
+        for first in range(single, len(new), BATCH):
+            part = slice(first, first + BATCH)
+            store.put_many(list(zip(new[part], vectors[part], strict=True)))
 
-        search()
-        return [
-            _add_while_searching("store, one by one", single, add_each, search),
-            _add_while_searching(f"store, {BATCH} at a time", len(new) - single, add_many, search),
-        ]
+    search()
+    return [
+        _add_while_searching("store, one by one", single, add_each, search),
+        _add_while_searching(f"store, {BATCH} at a time", len(new) - single, add_many, search),
+    ]

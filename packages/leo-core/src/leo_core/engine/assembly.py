@@ -78,7 +78,7 @@ def load_pair_model() -> PairModel:
 
     ``load_pair_model().probability(a, b)`` gives float64 ``(n,)`` for two lists of n questions.
     """
-    from leo_core.stages.cache import pair  # noqa: PLC0415
+    from leo_core.stages.cache import pair  # noqa: PLC0415 - only what a LEO is made of is loaded
     from leo_core.stages.embed.load import load_embedder  # noqa: PLC0415 - loads numba
 
     return pair.load_pair_model(embed=load_embedder("static").embed)
@@ -126,13 +126,13 @@ def find_seal_key(store: Store, given: str | Path | None = None) -> SealKey:
 def _open_unsealed(
     store: str | Path | Store, signing_key: SigningKey | str | Path | None, config: LEOConfig
 ) -> tuple[Store, ReceiptLog | None, SigningKey | None]:
-    from leo_core.stages.receipt.keys import SigningKey  # noqa: PLC0415
-    from leo_core.storage.chroma_client import is_chroma  # noqa: PLC0415
-    from leo_core.storage.database import Database  # noqa: PLC0415
-    from leo_core.storage.in_memory import InMemoryStore  # noqa: PLC0415
-    from leo_core.storage.keyfile import load_or_create_key  # noqa: PLC0415
-    from leo_core.storage.receipt_log import InMemoryReceiptLog  # noqa: PLC0415
-    from leo_core.storage.sqlite import SqliteStore  # noqa: PLC0415
+    from leo_core.stages.receipt.keys import SigningKey  # noqa: PLC0415 - only what a LEO is made of is loaded
+    from leo_core.storage.chroma_client import is_chroma  # noqa: PLC0415 - only what a LEO is made of is loaded
+    from leo_core.storage.database import Database  # noqa: PLC0415 - only what a LEO is made of is loaded
+    from leo_core.storage.in_memory import InMemoryStore  # noqa: PLC0415 - only what a LEO is made of is loaded
+    from leo_core.storage.keyfile import load_or_create_key  # noqa: PLC0415 - only what a LEO is made of is loaded
+    from leo_core.storage.receipt_log import InMemoryReceiptLog  # noqa: PLC0415 - only what a LEO is made of is loaded
+    from leo_core.storage.sqlite import SqliteStore  # noqa: PLC0415 - only what a LEO is made of is loaded
 
     settings = config.receipts
     key = load_or_create_key(Path(signing_key)) if isinstance(signing_key, str | Path) else signing_key
@@ -145,6 +145,9 @@ def _open_unsealed(
         if isinstance(database, Database) and not database.in_memory:
             return _open_file(store, database, key, settings)
     kept = InMemoryStore() if isinstance(store, str | Path) else store
+    if not callable(getattr(kept, "open_for", None)):
+        message = f"a store is a path, ':memory:' or a Store, not {type(kept).__name__}"
+        raise ConfigError(message)
     if not settings.enabled:
         return kept, None, None
     key = key or SigningKey.generate()
@@ -164,8 +167,8 @@ def _open_file(
     store: Store, database: Database, key: SigningKey | None, settings: ReceiptConfig
 ) -> tuple[Store, ReceiptLog | None, SigningKey | None]:
     """A store with a file, with its log in that file and the key beside it; closed again when that fails."""
-    from leo_core.storage.keyfile import load_or_create_key  # noqa: PLC0415
-    from leo_core.storage.receipt_log import SqliteReceiptLog  # noqa: PLC0415
+    from leo_core.storage.keyfile import load_or_create_key  # noqa: PLC0415 - only what a LEO is made of is loaded
+    from leo_core.storage.receipt_log import SqliteReceiptLog  # noqa: PLC0415 - only what a LEO is made of is loaded
 
     if not settings.enabled:
         return store, None, None
@@ -182,8 +185,8 @@ def _open_file(
 
 def _check_signer(log: ReceiptLog, key: SigningKey, path: Path) -> None:
     """A log that another key signed is not continued with this one: nobody could audit it any more."""
-    from leo_core.stages.receipt.checkpoint import read_checkpoint  # noqa: PLC0415
-    from leo_core.stages.receipt.keys import Keyset  # noqa: PLC0415
+    from leo_core.stages.receipt.checkpoint import read_checkpoint  # noqa: PLC0415 - only what a LEO is made of is loaded
+    from leo_core.stages.receipt.keys import Keyset  # noqa: PLC0415 - only what a LEO is made of is loaded
 
     if not log.size():
         return

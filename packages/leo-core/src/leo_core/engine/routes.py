@@ -166,7 +166,7 @@ def _climb(trip: Trip, small: Draft | None) -> Pipeline[Outcome]:
         large = yield from _call(trip, trip.plan.large, live=len(trip.plan.jury) < 2)  # noqa: PLR2004 - a vote needs two
     if large is not None:
         agreed = small is not None and same_answer(small.message, large.message, trip.request.question)
-        if agreed or len(trip.plan.jury) < 2:  # noqa: PLR2004
+        if agreed or len(trip.plan.jury) < 2:  # noqa: PLR2004 - a vote needs two
             return Outcome(route=Route.CASCADE, served=large, risk=_risk(trip, large))
     if len(trip.plan.jury) > 1:
         outcome = yield from take_consensus(trip)
@@ -179,7 +179,7 @@ def _climb(trip: Trip, small: Draft | None) -> Pipeline[Outcome]:
 def take_consensus(trip: Trip) -> Pipeline[Outcome]:
     """The jury answers at once, and its answers are put to the vote. Drafts already made take part."""
     yield from _call_all(trip, tuple(member for member in trip.plan.jury if trip.draft_of(member) is None))
-    if len(trip.drafts) < 2:  # noqa: PLR2004
+    if len(trip.drafts) < 2:  # noqa: PLR2004 - a vote needs two
         return (yield from fall_back(trip))
     verdict = yield from _vote(trip)
     if verdict.abstained and trip.plan.config.consensus.on_abstain == "raise":

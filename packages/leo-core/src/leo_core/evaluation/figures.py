@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from leo_core.errors import MissingExtraError
+from leo_core.errors import ConfigError, MissingExtraError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-__all__ = ["draw_cost_against_accuracy", "draw_learning_curves"]
+__all__ = ["check_figure", "draw_cost_against_accuracy", "draw_learning_curves"]
 
 
 def draw_cost_against_accuracy(result: Mapping[str, Any], path: Path) -> None:
@@ -76,6 +76,22 @@ def draw_learning_curves(result: Mapping[str, Any], path: Path) -> None:
     left.legend()
     figure.suptitle(f"{result['data']}, {result['embedder']}, {result['seeds']} seeds; dashed: promised")
     figure.savefig(path)
+
+
+def check_figure(path: Path) -> None:
+    """Check that a figure can be written to a file, before the work for it is done.
+
+    Raises:
+        ConfigError: The file's ending is no known format, or its folder does not exist.
+        MissingExtraError: matplotlib is not installed.
+    """
+    formats = _open_figure(1.0, 1.0).canvas.get_supported_filetypes()
+    if path.suffix.removeprefix(".").lower() not in formats:
+        message = f"cannot draw {path}: its ending must be one of {', '.join(sorted(formats))}"
+        raise ConfigError(message)
+    if not path.absolute().parent.is_dir():
+        message = f"cannot draw {path}: there is no folder {path.absolute().parent}"
+        raise ConfigError(message)
 
 
 def _open_figure(width: float, height: float) -> Any:

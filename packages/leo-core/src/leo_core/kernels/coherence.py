@@ -155,7 +155,7 @@ def _finish(
     centre: Floats,
     residuals: tuple[float, float],
     iterations: int,
-    converged: bool,  # noqa: FBT001
+    converged: bool,  # noqa: FBT001 - numba takes arguments by position
 ) -> Consensus:
     """Measure the distances and the value at the centre."""
     distances = np.empty(points.shape[0])

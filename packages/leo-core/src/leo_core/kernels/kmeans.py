@@ -61,6 +61,6 @@ def move_centre(
         moved[place] = value
         total += value * value
     norm = math.sqrt(total)
-    if norm < 1e-12:  # noqa: PLR2004
+    if norm < 1e-12:  # noqa: PLR2004 - below, rounding decides the direction
         return centre.copy()
     return (moved / norm).astype(np.float32)

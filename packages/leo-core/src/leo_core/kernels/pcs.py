@@ -132,7 +132,7 @@ def estimate_dimension(points: Floats) -> BoxDimension:
     """D̂ of ``points`` (n, d), n ≥ 1, after reduction to 3 principal components in the unit cube."""
     reduced = reduce_points(points)
     counts = np.array([count_boxes(reduced, scale) for scale in SCALES], dtype=np.int64)
-    if len(points) < 2:  # noqa: PLR2004
+    if len(points) < 2:  # noqa: PLR2004 - one point has no dimension
         return BoxDimension(math.nan, counts, enough=False)
     slope = fit_theil_sen(np.log2(np.array(SCALES, dtype=np.float64)), np.log2(counts.astype(np.float64)))
     return BoxDimension(float(slope), counts, enough=len(points) >= MIN_POINTS)
@@ -158,7 +158,7 @@ def measure_largest_share(points: Floats, directions: Floats, bins: int) -> floa
             places[row] = place
             low = min(low, place)
             high = max(high, place)
-        if high - low <= 1e-12:  # noqa: PLR2004
+        if high - low <= 1e-12:  # noqa: PLR2004 - rounding alone spreads them so far
             return 1.0
         histogram[:] = 0
         for row in range(count):

@@ -407,7 +407,7 @@ def measure_strangeness(sketches: Sketches, sketch: Sketches, crowd: int, share:
     the ``crowd``-th nearest, for the nearest itself. 1 where there are fewer than two; at most 1, at least -``share``.
     """
     count = sketches.shape[0]
-    if count < 2:  # noqa: PLR2004
+    if count < 2:  # noqa: PLR2004 - there is no pair
         return 1.0
     least = np.int64(_FARTHEST)
     second = np.int64(_FARTHEST)

@@ -533,7 +533,7 @@ def test_a_full_store_keeps_what_it_acknowledged(tmp_path, way):
         assert receipts[0] is not None
         assert leo.counts["store.failed"] >= 1
         public_key = leo.public_key
-        leo.store.database.close()
+        leo.store.inner.database.close()
     acknowledged = [receipt for receipt in receipts if receipt is not None]
     with LEO(small=model(), store=path) as leo:
         assert leo.log.audit() == len(acknowledged)

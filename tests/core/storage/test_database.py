@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
 import stat
@@ -171,6 +172,24 @@ def test_a_failed_migration_changes_nothing(path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(schema, "read_migrations", lambda: first)
     with Database(path) as database, database.read() as connection:
         assert connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'other'").fetchone() == (0,)
+
+
+def test_a_store_being_created_by_another_process_is_not_taken_for_another_programs(path: Path) -> None:
+    class Interrupted(sqlite3.Connection):
+        """Another process creates the store between the look at the mark and the look at the version."""
+
+        def execute(self, sql: str, *arguments: object) -> sqlite3.Cursor:
+            if sql == "PRAGMA user_version":
+                other = sqlite3.connect(path, isolation_level=None, timeout=0)
+                with contextlib.suppress(sqlite3.OperationalError):  # it has to wait until the look is over
+                    schema.ensure_schema(other, str(path))
+                other.close()
+            return super().execute(sql, *arguments)
+
+    connection = sqlite3.connect(path, isolation_level=None, factory=Interrupted)
+    schema.ensure_schema(connection, str(path))
+    assert connection.execute("PRAGMA user_version").fetchone() == (len(schema.read_migrations()),)
+    connection.close()
 
 
 def test_missing_migrations_are_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     Vector = npt.NDArray[np.float32]
 
 __all__ = [
+    "Alias",
     "Answer",
     "CacheDecision",
     "CacheEntry",
@@ -30,6 +31,7 @@ __all__ = [
     "CategoryRisk",
     "Chunk",
     "Coherence",
+    "CoherenceCertificate",
     "Constraints",
     "Draft",
     "EmbedderFingerprint",
@@ -38,6 +40,7 @@ __all__ = [
     "Failure",
     "Identity",
     "Json",
+    "KeptEntry",
     "Message",
     "Neighbour",
     "Novelty",
@@ -141,14 +144,17 @@ class Constraints:
         max_cost_usd: Most that may be spent, checked before each call.
         max_latency_s: Deadline for the whole request.
         route: Forces a route instead of choosing one.
-        cache: ``False`` neither reads nor writes the cache; ``"exact"`` matches exactly only.
+        cache: ``False`` neither reads nor writes the cache; ``"exact"`` matches exactly only; ``"renew"`` asks the
+            members whatever is kept, and keeps their answer in its place.
+        ttl_s: Seconds that the answer is kept for reuse; 0 for hardly.
     """
 
     max_error: float | None = None
     max_cost_usd: float | None = None
     max_latency_s: float | None = None
     route: Route | None = None
-    cache: bool | Literal["exact"] = True
+    cache: bool | Literal["exact", "renew"] = True
+    ttl_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,6 +174,7 @@ class Request:
         options: Further parameters handed to the provider as they are; part of the keys.
         constraints: What the caller demands.
         tags: Labels that cache entries made from this request carry.
+        sources: Ids of the documents that the answer is going to stand on; cache entries carry them.
         native: The framework's own messages, handed to members of that framework unchanged; not part of any key.
     """
 
@@ -182,6 +189,7 @@ class Request:
     options: Mapping[str, Json] = field(default_factory=dict)
     constraints: Constraints = Constraints()
     tags: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
     native: Any = field(default=None, compare=False, repr=False)
 
     @property
@@ -412,10 +420,14 @@ class CacheEntry:
         receipt_id: Receipt of the answer; empty when there is none.
         created_at: Instant of writing.
         expires_at: Instant after which it is not served; ``None`` for never.
+        fresh_until: Instant after which it is stale: served still, and renewed; ``None`` for as long as it is served.
         tags: Labels for invalidation.
+        sources: Ids of the documents that the answer stands on, for invalidation.
         size_bytes: Bytes that count against the limit.
         hits: Times served.
         metadata: What an adapter needs to rebuild its own message (JSON).
+        seal: Proof that this LEO wrote the entry and the question by which it was found, as a store keeps it beside
+            that question; opaque to stores, empty without one. Entries are compared without it.
     """
 
     id: str
@@ -431,22 +443,69 @@ class CacheEntry:
     receipt_id: str
     created_at: float
     expires_at: float | None = None
+    fresh_until: float | None = None
     tags: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
     size_bytes: int = 0
     hits: int = 0
     metadata: Mapping[str, Json] = field(default_factory=dict)
+    seal: str = field(default="", compare=False, repr=False)
+
+    def is_stale(self, now: float) -> bool:
+        """Whether it is due to be renewed."""
+        return self.fresh_until is not None and self.fresh_until < now
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alias:
+    """A verified paraphrase: one more question that leads to a cache entry.
+
+    Attributes:
+        exact_key: Exact key of the request that asked it.
+        text: The question as embedded.
+        vector: Its vector as kept.
+        seal: As :attr:`CacheEntry.seal`.
+    """
+
+    exact_key: str
+    text: str
+    vector: Vector = field(compare=False, repr=False)
+    seal: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptEntry:
+    """A cache entry with everything that a store keeps of it.
+
+    Attributes:
+        entry: The entry, with the seal of its own question.
+        vector: Vector of its own question; ``None`` for an entry that matches exactly only.
+        aliases: Its verified paraphrases, oldest first.
+    """
+
+    entry: CacheEntry
+    vector: Vector | None = field(default=None, compare=False, repr=False)
+    aliases: tuple[Alias, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Neighbour:
-    """A cache entry near a request: ``cosine`` is the exact inner product of the unit vectors.
+    """A cache entry near a request.
 
-    ``text`` is the text of the vector that was nearest: the entry's own, or one of its aliases.
+    Attributes:
+        entry: The entry, with the seal of the question that was nearest.
+        cosine: Exact inner product of the unit vectors.
+        text: Text of the question that was nearest: the entry's own, or one of its aliases.
+        vector: Its vector as kept.
+        kin: Cosines of the entry's further vectors that are also near, best first: at least as near as the last
+            neighbour of the same search. A store that does not know them leaves it empty, which costs hits.
     """
 
     entry: CacheEntry
     cosine: float
     text: str
+    vector: Vector | None = field(default=None, compare=False, repr=False)
+    kin: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -461,12 +520,17 @@ class CacheDecision:
         entry_id: The candidate.
         cosine: Its cosine, in [−1, 1].
         probability: P(same answer) of the pair, in [0, 1].
-        error_bound: Upper confidence bound on P(wrong) of serving it, in [0, 1].
-        allowance: What the promise left for this request.
+        error_bound: P(wrong) of serving it, estimated from all outcomes so far, in [0, 1].
+        allowance: Largest such estimate that the promise can pay for at this request, in [0, 1].
         trust: Current trust of the members behind it, in [0, 1].
-        margin: Gap in probability to the best candidate with a different answer.
-        score: Probability after the candidates with other answers have competed, in [0, 1]; it chooses the bin.
-        score_bin: Bin of the pooled record that the outcome is counted in; −1 for none.
+        margin: Gap in cosine to the best candidate with a different answer; to 0 without one.
+        score: 1 − ``error_bound``.
+        explore_rate: Probability with which this would-be hit had to be explored, in (0, 1]; 1 where it could not
+            be served.
+        wrong_hits: The most wrong hits served so far that the evidence has not ruled out.
+        allowed_wrong_hits: Wrong hits that the promise allows at this request: δ·t.
+        features: What the estimate was made from (:mod:`leo_core.stages.cache.correctness`).
+        stale: Whether the entry is due to be renewed: served still, or the reason why the members are asked.
     """
 
     action: Literal["serve", "explore", "miss", "off"]
@@ -480,7 +544,11 @@ class CacheDecision:
     trust: float | None = None
     margin: float | None = None
     score: float | None = None
-    score_bin: int = -1
+    explore_rate: float | None = None
+    wrong_hits: float | None = None
+    allowed_wrong_hits: float | None = None
+    features: tuple[float, ...] = ()
+    stale: bool = False
 
     @property
     def hit(self) -> bool:
@@ -581,6 +649,7 @@ class Coherence:
         dual_residual: At the stop.
         converged: Whether both residuals met the tolerance.
         distances: Distance of each answer to the robust centre.
+        certificate: Lets anyone check ``value`` without solving anything; ``None`` where it was not made.
     """
 
     value: float
@@ -590,6 +659,24 @@ class Coherence:
     dual_residual: float
     converged: bool
     distances: tuple[float, ...] = ()
+    certificate: CoherenceCertificate | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CoherenceCertificate:
+    """Two points whose duality gaps bound how far a coherence is from the exact one.
+
+    Attributes:
+        kappa: κ of the problem.
+        gram: Inner products of the unit vectors, those of the strict upper triangle by rows, m(m − 1)/2 of them.
+        centre: Coefficients of the robust centre in the vectors, m of them.
+        orthogonal_centre: The same for orthogonal vectors.
+    """
+
+    kappa: float
+    gram: tuple[float, ...]
+    centre: tuple[float, ...]
+    orthogonal_centre: tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -677,7 +764,7 @@ class Answer:
             configuration does not insist on one.
         finish_reason: Why the text ends.
         latency_s: Wall time of the whole request.
-        waited_s: Part of it that was spent waiting for members.
+        waited_s: Part of it that was spent waiting for members, or for an equal request that waited for them.
         draft: The draft that is served; ``None`` for a cache hit.
         drafts: All drafts that were made.
         failures: Calls that brought no draft.

@@ -10,11 +10,16 @@ from __future__ import annotations
 import re
 import sqlite3
 import time
+from contextlib import contextmanager
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from leo_core.errors import StorageError, StoreCorruptError, StoreMismatchError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 __all__ = ["APPLICATION_ID", "check_whole", "ensure_schema", "ensure_wal", "read_migrations"]
 
@@ -54,15 +59,23 @@ def ensure_schema(connection: sqlite3.Connection, path: str) -> None:
         StoreMismatchError: A newer LEO wrote it; it is left as it was.
     """
     migrations = read_migrations()
-    if _find_version(connection, path, latest=len(migrations)) == len(migrations):
+    with _transaction(connection, "BEGIN"):  # one state of the file: another process may be creating it right now
+        version = _find_version(connection, path, latest=len(migrations))
+    if version == len(migrations):
         return
-    connection.execute("BEGIN IMMEDIATE")
-    try:
+    with _transaction(connection, "BEGIN IMMEDIATE"):
         version = _find_version(connection, path, latest=len(migrations))
         for script in migrations[version:]:
             _run_script(connection, script)
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version = {len(migrations)}")
+
+
+@contextmanager
+def _transaction(connection: sqlite3.Connection, begin: str) -> Iterator[None]:
+    connection.execute(begin)
+    try:
+        yield
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:

@@ -764,7 +764,7 @@ class Answer:
             configuration does not insist on one.
         finish_reason: Why the text ends.
         latency_s: Wall time of the whole request.
-        waited_s: Part of it that was spent waiting for members.
+        waited_s: Part of it that was spent waiting for members, or for an equal request that waited for them.
         draft: The draft that is served; ``None`` for a cache hit.
         drafts: All drafts that were made.
         failures: Calls that brought no draft.

@@ -23,6 +23,7 @@ for _command in (
     bench_core.embed,
     bench_core.coherence,
     bench_core.novelty,
+    bench_core.store,
     bench_receipts.receipts,
 ):
     app.command()(_command)

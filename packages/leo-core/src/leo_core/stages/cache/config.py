@@ -29,8 +29,9 @@ class CacheConfig:
         stale_s: Seconds after these in which it is served still, while it is renewed; ``None`` for not at all.
         max_entries: Most entries per tenant; ``None`` for no limit.
         max_bytes: Most bytes per tenant; ``None`` for no limit.
-        single_flight_wait_s: Longest wait for the answer to an equal request that is being answered, in seconds,
-            at least 0; 0 lets every request go its own way.
+        single_flight_wait_s: Longest wait for an equal request that is being answered, in seconds, at least 0. After
+            that another one takes over, and after twice that time nobody waits any more. 0 lets every request go its
+            own way.
     """
 
     enabled: bool = True

@@ -100,7 +100,7 @@ def lying(rng: random.Random, _at: int, _run: Run) -> tuple[float, float]:
 
 def drifting(rng: random.Random, at: int, _run: Run) -> tuple[float, float]:
     """Right for a long time, then wrong every second time, with the same estimates."""
-    return 0.002, 0.0 if at < 600 else 0.5
+    return 0.002, 0.0 if at < 400 else 0.5
 
 
 def turning(rng: random.Random, _at: int, run: Run) -> tuple[float, float]:
@@ -120,7 +120,7 @@ TRAFFIC = [honest, lying, drifting, turning, always_wrong]
 def test_the_promise_holds_at_all_times_whatever_the_traffic(traffic: Traffic) -> None:
     """With confidence 0.8, at most a fifth of the runs may break it, give or take two deviations."""
     config = CacheConfig(max_wrong_hits=0.05, confidence=0.8)
-    runs = [play(config, traffic, 1000, seed) for seed in range(12)]
+    runs = [play(config, traffic, 700, seed) for seed in range(12)]
     assert sum(run.broken for run in runs) <= 0.2 * 12 + 2.0 * math.sqrt(0.2 * 0.8 * 12)
     assert sum(run.hits for run in runs) > 0
 

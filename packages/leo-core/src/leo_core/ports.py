@@ -31,7 +31,7 @@ if TYPE_CHECKING:
         Vector,
     )
 
-__all__ = ["Clock", "Embedder", "Listener", "Model", "ReceiptLog", "Store"]
+__all__ = ["Clock", "Embedder", "Leases", "Listener", "Model", "ReceiptLog", "Store"]
 
 
 @runtime_checkable
@@ -149,6 +149,13 @@ class Store(Protocol):
         """
         ...
 
+    def put_many(self, rows: Sequence[tuple[CacheEntry, Vector | None]]) -> None:
+        """Write several entries in turn as :meth:`put` does, all or none where the store has transactions.
+
+        All are checked before the first is written.
+        """
+        ...
+
     def add_alias(
         self, tenant: str, entry_id: str, text: str, vector: Vector, exact_key: str, *, seal: str = ""
     ) -> None:
@@ -208,6 +215,22 @@ class Store(Protocol):
 
     def close(self) -> None:
         """Close; idempotent. Everything acknowledged is durable."""
+        ...
+
+
+@runtime_checkable
+class Leases(Protocol):
+    """What a store may have besides: leases by which processes keep out of each other's way for a while.
+
+    Thread-safe and safe between processes; failures are raised as :class:`leo_core.errors.StorageError`.
+    """
+
+    def acquire_lease(self, name: str, owner: str, *, now: float, life_s: float) -> bool:
+        """Take the lease if nobody else holds it, and hold it until ``now + life_s``; tells whether it was taken."""
+        ...
+
+    def release_lease(self, name: str, owner: str) -> None:
+        """Give a lease back before it expires; nothing happens where another owner holds it."""
         ...
 
 

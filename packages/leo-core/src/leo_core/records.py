@@ -31,6 +31,7 @@ __all__ = [
     "CategoryRisk",
     "Chunk",
     "Coherence",
+    "CoherenceCertificate",
     "Constraints",
     "Draft",
     "EmbedderFingerprint",
@@ -496,12 +497,15 @@ class Neighbour:
         cosine: Exact inner product of the unit vectors.
         text: Text of the question that was nearest: the entry's own, or one of its aliases.
         vector: Its vector as kept.
+        kin: Cosines of the entry's further vectors that are also near, best first: at least as near as the last
+            neighbour of the same search. A store that does not know them leaves it empty, which costs hits.
     """
 
     entry: CacheEntry
     cosine: float
     text: str
     vector: Vector | None = field(default=None, compare=False, repr=False)
+    kin: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -516,12 +520,16 @@ class CacheDecision:
         entry_id: The candidate.
         cosine: Its cosine, in [−1, 1].
         probability: P(same answer) of the pair, in [0, 1].
-        error_bound: Upper confidence bound on P(wrong) of serving it, in [0, 1].
-        allowance: What the promise left for this request.
+        error_bound: P(wrong) of serving it, estimated from all outcomes so far, in [0, 1].
+        allowance: Largest such estimate that the promise can pay for at this request, in [0, 1].
         trust: Current trust of the members behind it, in [0, 1].
-        margin: Gap in probability to the best candidate with a different answer.
-        score: Probability after the candidates with other answers have competed, in [0, 1]; it chooses the bin.
-        score_bin: Bin of the pooled record that the outcome is counted in; −1 for none.
+        margin: Gap in cosine to the best candidate with a different answer; to 0 without one.
+        score: 1 − ``error_bound``.
+        explore_rate: Probability with which this would-be hit had to be explored, in (0, 1]; 1 where it could not
+            be served.
+        wrong_hits: The most wrong hits served so far that the evidence has not ruled out.
+        allowed_wrong_hits: Wrong hits that the promise allows at this request: δ·t.
+        features: What the estimate was made from (:mod:`leo_core.stages.cache.correctness`).
         stale: Whether the entry is due to be renewed: served still, or the reason why the members are asked.
     """
 
@@ -536,7 +544,10 @@ class CacheDecision:
     trust: float | None = None
     margin: float | None = None
     score: float | None = None
-    score_bin: int = -1
+    explore_rate: float | None = None
+    wrong_hits: float | None = None
+    allowed_wrong_hits: float | None = None
+    features: tuple[float, ...] = ()
     stale: bool = False
 
     @property
@@ -638,6 +649,7 @@ class Coherence:
         dual_residual: At the stop.
         converged: Whether both residuals met the tolerance.
         distances: Distance of each answer to the robust centre.
+        certificate: Lets anyone check ``value`` without solving anything; ``None`` where it was not made.
     """
 
     value: float
@@ -647,6 +659,24 @@ class Coherence:
     dual_residual: float
     converged: bool
     distances: tuple[float, ...] = ()
+    certificate: CoherenceCertificate | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CoherenceCertificate:
+    """Two points whose duality gaps bound how far a coherence is from the exact one.
+
+    Attributes:
+        kappa: κ of the problem.
+        gram: Inner products of the unit vectors, those of the strict upper triangle by rows, m(m − 1)/2 of them.
+        centre: Coefficients of the robust centre in the vectors, m of them.
+        orthogonal_centre: The same for orthogonal vectors.
+    """
+
+    kappa: float
+    gram: tuple[float, ...]
+    centre: tuple[float, ...]
+    orthogonal_centre: tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -734,7 +764,7 @@ class Answer:
             configuration does not insist on one.
         finish_reason: Why the text ends.
         latency_s: Wall time of the whole request.
-        waited_s: Part of it that was spent waiting for members.
+        waited_s: Part of it that was spent waiting for members, or for an equal request that waited for them.
         draft: The draft that is served; ``None`` for a cache hit.
         drafts: All drafts that were made.
         failures: Calls that brought no draft.

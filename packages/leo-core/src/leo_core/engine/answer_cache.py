@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import OrderedDict
 from itertools import islice
 from pathlib import Path
 from threading import Lock
@@ -19,6 +18,8 @@ from leo_core.engine.drivers import arun, run
 from leo_core.engine.effects import CountHit, EmbedTexts, Entropy, HandOver, Notify, Now, Recall
 from leo_core.engine.entries import make_entry
 from leo_core.engine.lookup import consult_cache
+from leo_core.engine.open_lookups import OpenLookups
+from leo_core.engine.sharing import take_turn
 from leo_core.engine.warming import keep_filed, keep_past, make_past_answer, read_log
 from leo_core.errors import ConfigError
 from leo_core.records import CacheDecision, Route, Usage
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
 
 __all__ = ["AnswerCache"]
 
-MOST_OPEN = 10_000
 CLAIM_S = 60.0
 """For how long a caller who was told that an entry is stale has to bring a fresh answer before another is told."""
 
@@ -56,7 +56,7 @@ class AnswerCache:
 
     def __init__(self, world: World, plan: Plan, warm_up: Callable[[], Awaitable[None]]) -> None:
         self._world, self._plan, self._warm_up = world, plan, warm_up
-        self._open: OrderedDict[tuple[str, str], tuple[CacheDecision, CacheEntry | None]] = OrderedDict()
+        self._open = OpenLookups()
         self._claims: dict[tuple[str, str], float] = {}
         self._lock = Lock()
 
@@ -94,11 +94,15 @@ class AnswerCache:
         await self._warm_up()
         await arun(self._update(request, message, model, usage or Usage(), metadata or {}), self._world)
 
+    def give_up(self, request: Request) -> None:
+        """No update will come for what was looked up: whoever waits for it goes on. Never blocks."""
+        key = request.tenant, identify(request, models=self._plan.fingerprint).exact_key
+        self._open.take(key)[2].end(landed=False)
+
     def clear(self, tenant: str | None = None) -> int:
         """Remove all entries of a tenant, or of all; returns how many."""
         self._world.flush()
-        with self._lock:
-            self._open.clear()
+        self._open.clear()
         return self._world.store.clear(tenant)
 
     def invalidate(
@@ -245,16 +249,16 @@ class AnswerCache:
     # ---------------------------------------------------------------------------------------------- pipelines
 
     def _lookup(self, request: Request) -> Pipeline[tuple[CacheDecision, CacheEntry | None]]:
+        self._open.begin()
         yield from Recall(request.tenant)
         identity, embedding = yield from self._look_at(request)
-        decision, entry = yield from consult_cache(
-            request, identity, embedding, -1, self._plan, claims=self._claim_renewal
-        )
+        found = yield from consult_cache(request, identity, embedding, -1, self._plan, claims=self._claim_renewal)
+        turn, decision, entry = yield from take_turn(request, identity, found, -1, self._plan)
         if decision.hit and entry is not None:
             yield from Notify("cache.hit", {"kind": decision.kind, "entry_id": entry.id})
             yield from HandOver(lambda: _count_hit(entry))
             return decision, entry
-        self._leave_open((request.tenant, identity.exact_key), decision, entry)
+        self._open.leave((request.tenant, identity.exact_key), decision, entry, turn)
         return decision, None
 
     def _update(
@@ -263,7 +267,7 @@ class AnswerCache:
         identity, embedding = yield from self._look_at(request)
         now = yield from Now()
         answer_id = (yield from Entropy(16)).hex()
-        decision, candidate = self._take_open((request.tenant, identity.exact_key))
+        decision, candidate, turn = self._open.take((request.tenant, identity.exact_key))
         entry = make_entry(
             request,
             message,
@@ -277,9 +281,11 @@ class AnswerCache:
             usage=usage,
             metadata=metadata,
         )
-        yield from HandOver(
-            lambda: keep(entry, decision=decision, candidate=candidate, identity=identity, embedding=embedding), entry
-        )
+        with turn:
+            yield from HandOver(
+                lambda: keep(entry, decision=decision, candidate=candidate, identity=identity, embedding=embedding),
+                entry,
+            )
 
     def _look_at(self, request: Request) -> Pipeline[tuple[Identity, Embedding | None]]:
         identity = identify(request, models=self._plan.fingerprint)
@@ -297,16 +303,6 @@ class AnswerCache:
             self._claims = {each: until for each, until in self._claims.items() if until > now}
             self._claims[key] = now + CLAIM_S
             return True
-
-    def _leave_open(self, key: tuple[str, str], decision: CacheDecision, entry: CacheEntry | None) -> None:
-        with self._lock:
-            self._open[key] = (decision, entry)
-            while len(self._open) > MOST_OPEN:
-                self._open.popitem(last=False)
-
-    def _take_open(self, key: tuple[str, str]) -> tuple[CacheDecision, CacheEntry | None]:
-        with self._lock:
-            return self._open.pop(key, (CacheDecision(action="miss"), None))
 
 
 def _batches(items: Iterable[T]) -> Iterator[list[T]]:

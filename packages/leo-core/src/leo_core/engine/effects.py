@@ -10,6 +10,7 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
+from leo_core.engine.flights import Turn
 from leo_core.engine.knowledge import Known
 from leo_core.records import Alias, CacheEntry, Draft, Embedding, Failure, Neighbour, Receipt
 
@@ -36,6 +37,7 @@ __all__ = [
     "FindNear",
     "HandOver",
     "Instant",
+    "Join",
     "Learn",
     "LearnNovelty",
     "Notify",
@@ -95,6 +97,21 @@ class Entropy(Effect[bytes]):
     """Bytes from the system's secure source, for ids and nonces."""
 
     count: int = 32
+
+
+# --------------------------------------------------------------------------------------------- equal requests
+
+
+@dataclass(frozen=True, slots=True)
+class Join(Effect[Turn]):
+    """Lead, or wait for an equal request that leads; ``wait_s`` shortens the wait.
+
+    Whoever gets a turn that leads has to end it.
+    """
+
+    key: str
+    wait_s: float | None = None
+    blocking: ClassVar[bool] = True
 
 
 # ------------------------------------------------------------------------------------------------- knowledge

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from leo_core.engine.plan import Plan
     from leo_core.records import CacheEntry, Embedding, Identity, Neighbour, Observation, Request
 
-__all__ = ["consult_cache"]
+__all__ = ["consult_cache", "look_again"]
 
 
 def trust_in(known: Known, members: tuple[str, ...], region: int, plan: Plan) -> float:
@@ -89,6 +89,29 @@ def consult_cache(
     if not decision.hit:
         yield from Notify(f"cache.{decision.action}", {"kind": decision.kind, "entry_id": decision.entry_id})
     return decision, entry
+
+
+def look_again(request: Request, identity: Identity, region: int, plan: Plan) -> Pipeline[Choice]:
+    """Whether an equal request has been answered meanwhile. The request was counted before and is not again."""
+    exact = yield from FindExact(request.tenant, identity.exact_key)
+    if exact is None:
+        return CacheDecision(action="miss", why="no answer came of an equal request"), None
+
+    def choose(known: Known) -> tuple[Choice, tuple[Observation, ...]]:
+        choice = choose_hit(
+            identity,
+            exact=exact,
+            neighbours=(),
+            same_answer=same_answer,
+            trust=lambda members: trust_in(known, members, region, plan),
+            promise=known.promise,
+            config=plan.config.cache,
+            pair_model=plan.pair_model,
+            draw=1.0,
+        )
+        return choice, ()
+
+    return (yield from Decide(request.tenant, choose))
 
 
 def _judge_stale(decision: CacheDecision, *, renews: bool) -> CacheDecision:

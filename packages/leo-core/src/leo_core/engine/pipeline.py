@@ -27,6 +27,7 @@ from leo_core.engine.effects import (
 )
 from leo_core.engine.lookup import consult_cache
 from leo_core.engine.routes import Trip, list_options, take_route
+from leo_core.engine.sharing import take_turn
 from leo_core.errors import ReceiptError
 from leo_core.records import Answer, Novelty, Risk, Route, RouteDecision, Usage
 from leo_core.stages.cache.identity import identify
@@ -53,13 +54,17 @@ def answer_request(request: Request, plan: Plan) -> Pipeline[Answer]:
     admit(request, plan)
     known = yield from Recall(request.tenant, request.session)
     sight = yield from look_at(request, known, plan)
-    cached, entry = yield from consult_cache(request, sight.identity, sight.embedding, sight.novelty.region, plan)
-    if cached.hit and entry is not None:
-        answer = yield from serve_entry(entry, cached, sight)
-    else:
-        answer = yield from ask_members(request, cached, sight, known, plan, started)
-    answer = yield from certify(request, answer, sight, known, plan, started)
-    yield from settle(request, answer, sight.identity, sight.embedding, entry, plan)
+    region = sight.novelty.region
+    found = yield from consult_cache(request, sight.identity, sight.embedding, region, plan)
+    turn, cached, entry = yield from take_turn(request, sight.identity, found, region, plan)
+    with turn:
+        if cached.hit and entry is not None:
+            answer = yield from serve_entry(entry, cached, sight)
+        else:
+            answer = yield from ask_members(request, cached, sight, known, plan, started)
+        answer = replace(answer, waited_s=answer.waited_s + turn.waited_s)
+        answer = yield from certify(request, answer, sight, known, plan, started)
+        yield from settle(request, answer, sight.identity, sight.embedding, entry, plan)
     if answer.cache.hit and answer.cache.stale and entry is not None:
         yield from Renew(entry, lambda: renew(request, entry, plan))
     return answer

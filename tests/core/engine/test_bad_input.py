@@ -715,7 +715,7 @@ def test_another_embedder_is_refused(tmp_path):
 def test_closing_brings_everything_into_one_file(tmp_path):
     path = tmp_path / "leo.db"
     seeded(path)
-    assert sorted(file.name for file in tmp_path.iterdir()) == ["leo.db", "leo.db.key"]
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["leo.db", "leo.db.key", "leo.db.seal"]
 
 
 def test_a_store_object_in_a_file_keeps_the_receipts_in_that_file(tmp_path):

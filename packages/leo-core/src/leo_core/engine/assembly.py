@@ -120,7 +120,7 @@ def find_seal_key(store: Store, given: str | Path | None = None) -> SealKey:
     secret = Path(given).expanduser() if given is not None else getattr(store, "seal_secret", None)
     if isinstance(secret, Path):
         return load_or_create_seal_key(secret)
-    return SealKey.generate() if secret is None else SealKey(secret)
+    return SealKey(secret) if isinstance(secret, bytes) else SealKey.generate()
 
 
 def _open_unsealed(

@@ -89,6 +89,18 @@ def test_an_outage_is_logged_once_at_each_end_and_told(caplog, monkeypatch):
     assert (guard.failures, guard.skipped, guard.outages, len(recovered)) == (4, 4, 2, 2)
 
 
+def test_what_can_still_be_read_does_not_end_an_outage_of_writes(caplog):
+    recovered, contacts = [], []
+    guard = StoreGuard(lambda *_: None, lambda: recovered.append(1), lambda: contacts.append(1), trip_after=9)
+    with caplog.at_level(logging.WARNING, logger="leo_core"):
+        guard.attempt("put", fail, None)
+        assert guard.attempt("search", lambda: "found", None) == "found"
+        guard.attempt("put", fail, None)
+        assert (recovered, contacts, len(caplog.records)) == ([], [1], 1)
+        guard.attempt("put", lambda: None, None)
+    assert (recovered, contacts, len(caplog.records)) == ([1], [1, 1], 2)
+
+
 def test_a_bug_in_the_one_try_does_not_close_the_store_for_ever(monkeypatch):
     now = [100.0]
     monkeypatch.setattr(store_guard.time, "monotonic", lambda: now[0])

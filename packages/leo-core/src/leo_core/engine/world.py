@@ -85,7 +85,7 @@ class World:
     ) -> None:
         self.store, self.log, self.embedder, self.config = store, log, embedder, config
         self._clock, self._chance, self._listeners, self._checker = clock, chance, tuple(listeners), checker
-        self.guard = StoreGuard(self._store_failed, self._store_recovered)
+        self.guard = StoreGuard(self._store_failed, lambda: self.notify("store.recovered", {}), self._catch_up)
         self.writes = HeldWrites(self.guard, self._write_dropped)
         store.on_refused = self._entry_refused
         self.knowledge = KnowledgeBase(store, self.guard, config, embedder.fingerprint.dimension)
@@ -328,8 +328,8 @@ class World:
     def _store_failed(self, operation: str, error: Exception) -> None:
         self.notify("store.failed", {"operation": operation, "error": type(error).__name__})
 
-    def _store_recovered(self) -> None:
-        self.notify("store.recovered", {})
+    def _catch_up(self) -> None:
+        """Do in the background what waits for the store, which just did well again."""
         self._try_submit(self.writes.drain)
         self._try_submit(self._write_knowledge)
 

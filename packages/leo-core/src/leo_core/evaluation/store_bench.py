@@ -14,8 +14,7 @@ from leo_core.config import LEOConfig
 from leo_core.engine.assembly import make_plan
 from leo_core.engine.leo import LEO
 from leo_core.evaluation.core_bench import read_texts
-from leo_core.evaluation.paired import find_module
-from leo_core.evaluation.paired import describe_machine
+from leo_core.evaluation.paired import describe_machine, find_module
 from leo_core.records import CacheEntry, Message, Request, Route, Usage
 from leo_core.stages.cache.identity import identify
 from leo_core.storage.sqlite import SqliteStore

@@ -139,7 +139,7 @@ def draw_questions(count: int, seed: int) -> list[tuple[Topic, str]]:
 
 def _write(wording: str, chance: random.Random) -> str:
     text = wording if chance.random() < 0.7 else wording[0].lower() + wording[1:]  # noqa: PLR2004 - habits of writers
-    if chance.random() < 0.15:  # noqa: PLR2004
+    if chance.random() < 0.15:  # noqa: PLR2004 - a share of the questions
         return text.rstrip("?")
     return chance.choice(MANNERS).format(text)
 

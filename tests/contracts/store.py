@@ -69,7 +69,13 @@ ODD_TEXTS = [
 
 
 class StoreContract:
-    """The tests; see the module."""
+    """The tests; see the module.
+
+    Attributes:
+        many: How many entries the tests of size write; 24 at least.
+    """
+
+    many = 600
 
     @pytest.fixture
     def ready(self, store: Store) -> Store:
@@ -315,19 +321,20 @@ class StoreContract:
     # ------------------------------------------------------------------------------------------- listing
 
     def test_lists_entries_whole_in_the_order_of_writing(self, ready: Store) -> None:
-        vectors = make_vectors(600)
-        for number in range(300):
+        half = self.many // 2
+        vectors = make_vectors(2 * half)
+        for number in range(half):
             ready.put(make_entry(str(number), expires_at=NOW - 5, seal=f"seal {number}"), vectors[number])
         ready.put(make_entry("exact only"), None)
         ready.put(make_entry("of another", tenant="other"), axis(0))
         for number in (7, 7, 9):
-            ready.add_alias("acme", f"id-{number}", f"alias {number}", vectors[300 + number], f"a-{number}", seal="s")
+            ready.add_alias("acme", f"id-{number}", f"alias {number}", vectors[half + number], f"a-{number}", seal="s")
         ready.add_alias("acme", "id-7", "second", axis(3), "second")
         ready.put(make_entry("0", seal="again"), vectors[0])
         ready.count_hit("acme", "id-9")
         found = list(ready.entries("acme"))
         assert [kept.entry.id for kept in found] == [
-            *(f"id-{number}" for number in range(1, 300)),
+            *(f"id-{number}" for number in range(1, half)),
             "id-exact only",
             "id-0",
         ]
@@ -337,9 +344,9 @@ class StoreContract:
             ("a-7", "alias 7"),
             ("second", "second"),
         ]
-        assert np.array_equal(by_id["id-7"].aliases[0].vector, vectors[307])
+        assert np.array_equal(by_id["id-7"].aliases[0].vector, vectors[half + 7])
         assert by_id["id-exact only"].vector is None
-        assert np.array_equal(np.asarray(by_id["id-200"].vector), vectors[200])
+        assert np.array_equal(np.asarray(by_id[f"id-{half - 1}"].vector), vectors[half - 1])
         assert [kept.entry.id for kept in ready.entries("acme", entry_ids=["id-9", "nobody", "id-3", "id-9"])] == [
             "id-3",
             "id-9",
@@ -347,13 +354,13 @@ class StoreContract:
         assert list(ready.entries("acme", entry_ids=[])) == []
 
     def test_entries_may_be_removed_while_they_are_listed(self, ready: Store) -> None:
-        for number in range(600):
+        for number in range(self.many):
             ready.put(make_entry(str(number)), axis(number % DIMENSION))
         seen = []
         for kept in ready.entries("acme"):
             seen.append(kept.entry.id)
             ready.remove("acme", entry_ids=[kept.entry.id])
-        assert seen == [f"id-{number}" for number in range(600)]
+        assert seen == [f"id-{number}" for number in range(self.many)]
         assert ready.count_entries() == 0
 
     # ------------------------------------------------------------------------------------------ replacing
@@ -371,6 +378,29 @@ class StoreContract:
         assert ready.get_exact("acme", "key-alias", now=NOW) is None
         assert [item.cosine for item in ready.search("acme", "scope", axis(2), k=9, now=NOW)] == [1.0]
         assert ready.remove("acme", tags=["old"]) == 0
+
+    def test_put_many_is_put_in_turn(self, ready: Store) -> None:
+        ready.put(make_entry("a"), axis(0))
+        first, second = make_entry("b"), make_entry("b", id="id-later")
+        ready.put_many([])
+        ready.put_many(
+            [(make_entry("a", model="large-1"), axis(3)), (first, axis(1)), (make_entry("c"), None), (second, axis(2))]
+        )
+        assert ready.count_entries() == 3
+        assert ready.get("acme", first.id) is None
+        assert ready.get_exact("acme", "key-b", now=NOW) == second
+        assert ready.get("acme", "id-c") == make_entry("c")
+        assert sorted(find_ids(ready, axis(2))) == ["id-a", "id-later"]
+        assert ready.search("acme", "scope", axis(3), k=1, now=NOW)[0].entry.model == "large-1"
+
+    def test_put_many_writes_all_or_none(self, ready: Store) -> None:
+        ready.put(make_entry("a"), axis(0))
+        bad = np.full(len(axis(0)), np.nan, dtype=np.float32)
+        with pytest.raises(StorageError):
+            ready.put_many([(make_entry("b"), axis(1)), (make_entry("a", model="large-1"), bad)])
+        assert find_ids(ready, axis(0)) == ["id-a"]
+        assert ready.get("acme", "id-a") == make_entry("a")
+        assert ready.get("acme", "id-b") is None
 
     def test_put_may_replace_two_at_once(self, ready: Store) -> None:
         ready.put(make_entry("a"), axis(0))
@@ -444,10 +474,15 @@ class StoreContract:
         expired: float,
         removed: float,
     ) -> None:
+        self.check_search(make_ready(), seed, count, aliases, k, expired, removed)
+
+    def check_search(
+        self, store: Store, seed: int, count: int, aliases: int, k: int, expired: float, removed: float
+    ) -> None:
+        """Compare a search among random entries with the scores of all of them."""
         random = np.random.default_rng(seed)
         vectors = make_vectors(count + aliases + 1, seed)
         owners = [*range(count), *random.integers(0, max(count, 1), aliases)] if count else []
-        store = make_ready()
         late = random.random(count) < expired
         gone = random.random(count) < removed
         for number in range(count):
@@ -559,6 +594,10 @@ class StoreContract:
     def test_a_tenant_sees_what_it_would_see_alone(
         self, make_ready: Callable[[], Store], steps: list[tuple[str, str, int]]
     ) -> None:
+        self.check_isolation(make_ready, steps)
+
+    def check_isolation(self, make_ready: Callable[[], Store], steps: list[tuple[str, str, int]]) -> None:
+        """Compare what two tenants of one store see with what each would see in a store of its own."""
         shared, alone = make_ready(), {"acme": make_ready(), "other": make_ready()}
         for action, tenant, number in steps:
             assert _act(shared, action, tenant, number) == _act(alone[tenant], action, tenant, number)
@@ -707,17 +746,18 @@ class StoreContract:
     # ------------------------------------------------------------------------------------ threads, closing
 
     def test_eight_threads_lose_nothing(self, ready: Store) -> None:
+        steps = self.many // 24
         together = threading.Barrier(8)
-        vectors = make_vectors(8 * 25)
+        vectors = make_vectors(8 * steps)
 
         def work(worker: int) -> None:
             together.wait()
-            for step in range(25):
+            for step in range(steps):
                 name = f"{worker}-{step}"
-                ready.put(make_entry(name), vectors[worker * 25 + step])
+                ready.put(make_entry(name), vectors[worker * steps + step])
                 ready.add_alias("acme", f"id-{name}", "alias", axis(worker), f"alias-{name}")
                 assert ready.get_exact("acme", f"key-{name}", now=NOW) is not None
-                assert find_ids(ready, vectors[worker * 25 + step], k=1) == [f"id-{name}"]
+                assert find_ids(ready, vectors[worker * steps + step], k=1) == [f"id-{name}"]
                 ready.observe([Observation(kind="served", tenant="acme", body={"name": name}, at=NOW)])
                 ready.save_state("acme", f"state-{worker}", name.encode())
                 ready.count_hit("acme", f"id-{worker}-0")
@@ -727,18 +767,18 @@ class StoreContract:
         with ThreadPoolExecutor(8) as pool:
             for future in [pool.submit(work, worker) for worker in range(8)]:
                 future.result()
-        assert ready.count_entries() == 8 * 20
-        assert len(find_ids(ready, axis(0), k=500)) == 8 * 20
+        assert ready.count_entries() == 8 * (steps - steps // 5)
+        assert len(find_ids(ready, axis(0), k=500)) == 8 * (steps - steps // 5)
         names = [item.body["name"] for _, item in ready.observations()]
-        assert len(names) == 8 * 25
+        assert len(names) == 8 * steps
         for worker in range(8):
             assert [name for name in names if name.startswith(f"{worker}-")] == [
-                f"{worker}-{step}" for step in range(25)
+                f"{worker}-{step}" for step in range(steps)
             ]
             first = ready.get("acme", f"id-{worker}-0")
             assert first is not None
-            assert first.hits == 25
-            assert ready.load_state("acme", f"state-{worker}") == f"{worker}-24".encode()
+            assert first.hits == steps
+            assert ready.load_state("acme", f"state-{worker}") == f"{worker}-{steps - 1}".encode()
 
     def test_hits_are_counted_by_many_threads(self, ready: Store) -> None:
         ready.put(make_entry("a"), None)

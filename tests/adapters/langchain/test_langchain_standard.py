@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import atexit
 import tempfile
+from collections.abc import AsyncIterator
+from functools import reduce
+from operator import add
 from pathlib import Path
 from typing import Any
 
 import pytest
+from langchain_core.callbacks import BaseCallbackHandler, UsageMetadataCallbackHandler
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage
 from langchain_tests.integration_tests import ChatModelIntegrationTests
 from langchain_tests.unit_tests import ChatModelUnitTests
 
@@ -62,6 +68,32 @@ class Integration(ChatModelIntegrationTests):
     supports_pdf_tool_message = True
     supports_anthropic_inputs = True
     supports_audio_inputs = True
+
+    async def test_a_call_is_one_run_and_its_usage_is_counted_once(self, model: BaseChatModel) -> None:
+        """Whatever members are asked: for them no run starts and no usage is counted but in the answer."""
+
+        async def collect(**config: Any) -> AsyncIterator[AIMessage]:
+            yield model.invoke("Hello, one.", **config)
+            yield await model.ainvoke("Hello, two.", **config)
+            yield reduce(add, model.stream("Hello, three.", **config))
+            yield reduce(add, [chunk async for chunk in model.astream("Hello, four.", **config)])
+
+        starts, usage, spent = Starts(), UsageMetadataCallbackHandler(), 0
+        async for message in collect(config={"callbacks": [starts, usage]}):
+            assert message.usage_metadata is not None
+            spent += message.usage_metadata["total_tokens"]
+        assert starts.count == 4
+        assert sum(counted["total_tokens"] for counted in usage.usage_metadata.values()) == spent
+
+
+class Starts(BaseCallbackHandler):
+    """Counts runs of chat models."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def on_chat_model_start(self, *_: Any, **__: Any) -> None:
+        self.count += 1
 
 
 class OneOpenAI:

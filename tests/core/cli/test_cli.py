@@ -70,6 +70,9 @@ def test_ask_as_json_is_one_object():
         (["log", "audit", "nowhere.db"], "ConfigError", 2),
         (["stats", "nowhere.db"], "ConfigError", 2),
         (["bench", "replay", "--data", "nowhere.jsonl", "--small", "m"], "ConfigError", 2),
+        (["bench", "replay", "--data", "nowhere.jsonl", "--small", "m", "--plot", "plot.xyz"], "ConfigError", 2),
+        (["bench", "coherence", "--data", sys.executable], "ConfigError", 2),
+        (["keys", "public", "nowhere.pem"], "SigningKeyError", 2),
     ],
 )
 def test_errors_have_a_name_and_an_exit_code(arguments, error, code):
@@ -97,7 +100,7 @@ def test_verify_accepts_and_refuses_by_exit_code(store, tmp_path):
         bad.write_text(content)
         assert as_json("verify", bad, "--key", key)[1] == 2
     assert as_json("verify", tmp_path / "absent.json", "--key", key)[1] == 2
-    assert as_json("verify", good, "--key", good)[1] in (1, 2)
+    assert as_json("verify", good, "--key", good)[1] == 2
 
 
 def test_the_log_lists_shows_proves_and_audits(store, tmp_path):
@@ -151,7 +154,7 @@ def test_keys_are_made_once_and_shown_publicly(store, tmp_path):
     assert leo("keys", "public", store).stdout == (tmp_path / "leo.pub").read_text()
     path.chmod(0o644)
     facts, code = as_json("keys", "public", path)
-    assert (facts["error"], code) == ("SigningKeyError", 1)
+    assert (facts["error"], code) == ("SigningKeyError", 2)
 
 
 def test_bench_replay_prints_a_table_and_json(tmp_path):

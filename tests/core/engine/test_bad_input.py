@@ -204,16 +204,22 @@ def test_a_huge_prompt_takes_time_in_proportion_to_its_length(shape):
     with LEO(small=model("small"), large=model("large")) as leo:
         leo.warm_up()
         leo.ask(QUESTION)
-        started = time.perf_counter()
+        started = time.process_time()
         for ending in ("q", "q z"):
             answer = leo.ask(shape * (200_000 // len(shape)) + ending)
             verify_receipt(answer.receipt, public_key=leo.public_key)
         leo.flush()
-        # Anything quadratic takes minutes here; the bound leaves room for a machine that is busy with other things.
-        assert time.perf_counter() - started < 30
+        # Anything quadratic takes minutes here. Time of this process alone: other work on the machine does not count.
+        assert time.process_time() - started < 30
 
 
 # -------------------------------------------------------------------------------------------------- members
+
+
+def test_what_is_no_store_is_refused():
+    for wrong in (3, object(), {}):
+        with pytest.raises(ConfigError, match="a store is a path, ':memory:' or a Store"):
+            LEO(small=model(), store=wrong)
 
 
 def test_members_that_disagree_on_capabilities_are_asked_for_what_they_can_do():
@@ -568,7 +574,7 @@ leo.close()
 
 def test_a_full_disk_keeps_what_it_acknowledged(tmp_path):
     path = tmp_path / "leo.db"
-    done = subprocess.run([sys.executable, "-c", FULL_DISK, path], capture_output=True, text=True, timeout=120)
+    done = subprocess.run([sys.executable, "-c", FULL_DISK, path], capture_output=True, text=True, timeout=280)
     *acknowledged, last = done.stdout.split()
     assert last == "full", done.stderr
     assert done.returncode == 0, done.stderr
@@ -709,7 +715,7 @@ def test_another_embedder_is_refused(tmp_path):
 def test_closing_brings_everything_into_one_file(tmp_path):
     path = tmp_path / "leo.db"
     seeded(path)
-    assert sorted(file.name for file in tmp_path.iterdir()) == ["leo.db", "leo.db.key"]
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["leo.db", "leo.db.key", "leo.db.seal"]
 
 
 def test_a_store_object_in_a_file_keeps_the_receipts_in_that_file(tmp_path):

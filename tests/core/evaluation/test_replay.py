@@ -12,7 +12,7 @@ from leo_core.config import LEOConfig
 from leo_core.engine.leo import LEO
 from leo_core.errors import ConfigError, MissingExtraError
 from leo_core.evaluation.datasets import is_held_out, read_questions
-from leo_core.evaluation.figures import draw_cost_against_accuracy
+from leo_core.evaluation.figures import check_figure, draw_cost_against_accuracy
 from leo_core.evaluation.replay import ReplaySettings, run_replay
 from leo_core.records import Route
 
@@ -80,6 +80,25 @@ def test_the_seed_repeats_a_run_and_another_one_changes_the_order(recording):
         return {key: value for key, value in result.items() if not key.startswith("own_ms")}
 
     assert timeless(replay(recording, seed=7)) == timeless(replay(recording, seed=7))
+    few = {seed: replay(recording, seed=seed, limit=10, route=Route.LARGE)["accuracy"] for seed in range(8)}
+    assert len(set(few.values())) > 1, "the first ten questions are others in another order"
+
+
+def test_turning_every_grade_round_changes_the_grades_and_nothing_else(recording, tmp_path):
+    with gzip.open(recording, "rt") as lines:
+        rows = [json.loads(line) for line in lines]
+    for item in rows:
+        item["gold"] = "5"
+        for answer in item["answers"].values():
+            answer["correct"] = not answer["correct"]
+    turned = tmp_path / "turned.jsonl"
+    turned.write_text("".join(json.dumps(item) + "\n" for item in rows))
+    engine = LEOConfig(audit_rate=0.5)
+    settings = {"small": MODELS[0], "large": MODELS[1], "jury": MODELS, "everything": True, "seed": 3}
+    plain, other = (run_replay(ReplaySettings(data=path, **settings), config=engine) for path in (recording, turned))
+    for figure in ("calls_per_model", "route_shares", "cost_per_question_usd", "receipts_verified", "failures"):
+        assert plain[figure] == other[figure]
+    assert plain["accuracy"] == pytest.approx(1.0 - other["accuracy"])
 
 
 def test_gold_and_correct_never_reach_the_engine(recording, monkeypatch):
@@ -117,14 +136,24 @@ def test_progress_is_reported(recording):
     [
         ("", "no questions"),
         ("not json\n", "line 1"),
+        ("[" * 100_000 + "\n", "line 1"),
         ("[]\n", "not a JSON object"),
         ('{"id": 1}\n', "lacks id, question or answers"),
+        (b"\xfc\xff", "cannot be read as text"),
     ],
 )
 def test_a_file_of_another_form_is_refused_with_its_line(tmp_path, content, said):
     path = tmp_path / "other.jsonl"
-    path.write_text(content)
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(ConfigError, match=said):
+        replay(path)
+
+
+@pytest.mark.parametrize("content", [b"plain", gzip.compress(b"{}\n" * 999)[:-9], b"\x1f\x8b\x08" + bytes(40)])
+def test_a_file_that_is_not_gzipped_or_was_cut_is_refused(tmp_path, content):
+    path = tmp_path / "cut.jsonl.gz"
+    path.write_bytes(content)
+    with pytest.raises(ConfigError, match=r"cannot be read as gzipped text|lacks id"):
         replay(path)
 
 
@@ -135,6 +164,9 @@ def test_missing_files_and_models_are_refused(tmp_path, recording):
         replay(recording, large="gpt-9")
     with pytest.raises(ConfigError, match="name at least one model"):
         replay(recording, small=None, large=None)
+    for limit in (0, -1):
+        with pytest.raises(ConfigError, match="at least 1"):
+            replay(recording, limit=limit)
 
 
 @pytest.mark.parametrize("suffix", ["svg", "png"])
@@ -147,6 +179,14 @@ def test_the_figure_is_drawn_from_the_result(recording, tmp_path, suffix):
     assert len(content) > 5000
     if suffix == "svg":
         assert b"plain majority" in content or b"<path" in content
+
+
+def test_a_figure_that_cannot_be_written_is_refused_beforehand(tmp_path):
+    check_figure(tmp_path / "plot.SVG")
+    with pytest.raises(ConfigError, match=r"its ending must be one of .*png"):
+        check_figure(tmp_path / "plot.xyz")
+    with pytest.raises(ConfigError, match="there is no folder"):
+        check_figure(tmp_path / "nowhere" / "plot.png")
 
 
 def test_what_goes_wrong_in_a_replay_is_counted_or_said(recording, monkeypatch):

@@ -66,7 +66,7 @@ def make(provider: str, server: LoopbackServer) -> Iterator[MakeModel]:
 
     def make_model(**options: object) -> Model:
         _, kind, name = PROVIDERS[provider]
-        settings = {"base_url": server.base_url, "api_key": SECRET, "max_retries": 0, "timeout_s": 5.0, **options}
+        settings = {"base_url": server.base_url, "api_key": SECRET, "max_retries": 0, "timeout_s": 60.0, **options}
         made.append(kind(name, **settings))  # type: ignore[arg-type]
         return made[-1]
 
@@ -229,31 +229,31 @@ class TestMidStream(FailureContract):
 
     def test_early_close_hangs_up(self, make: MakeModel, server: LoopbackServer) -> None:
         """Closing a stream closes its connection, long before the reply is over."""
-        server.brain = lambda _: "word " * 500
+        server.brain = lambda _: "word " * 5_000
         server.fault = Fault(drip_s=0.02)
         with closing(make().stream(ask("?"))) as chunks:  # type: ignore[type-var]
             assert next(iter(chunks)).text
-        assert server.disconnected.wait(5)
+        assert server.disconnected.wait(60)
 
     async def test_early_async_close_hangs_up(self, make: MakeModel, server: LoopbackServer) -> None:
         """As above, in a loop."""
-        server.brain = lambda _: "word " * 500
+        server.brain = lambda _: "word " * 5_000
         server.fault = Fault(drip_s=0.02)
         async with aclosing(make().astream(ask("?"))) as chunks:  # type: ignore[type-var]
             assert (await anext(aiter(chunks))).text
-        assert await asyncio.to_thread(server.disconnected.wait, 5)
+        assert await asyncio.to_thread(server.disconnected.wait, 60)
 
     async def test_cancelled(self, make: MakeModel, server: LoopbackServer) -> None:
         """A cancelled task stops waiting at once and the model stays usable."""
-        server.fault = Fault(delay_s=5, times=1)
+        server.fault = Fault(delay_s=60, times=1)
         model = make()
         task = asyncio.create_task(model.agenerate(ask("?")))
-        await asyncio.to_thread(server.asked.wait, 10)
+        assert await asyncio.to_thread(server.asked.wait, 60)
         started = time.perf_counter()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        assert time.perf_counter() - started < 2
+        assert time.perf_counter() - started < 30, "it did not wait for the reply"
         assert (await model.agenerate(ask("?"))).text
 
 

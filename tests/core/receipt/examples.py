@@ -69,7 +69,7 @@ def small_answer(**changes):
         "saved": Usage(cost_usd=0.0042),
         "risk": Risk(value=0.04, interval=(0.01, 0.09)),
         "novelty": Novelty(value=0.62, entropy=0.5, deviation=1.25, region=3, samples=120),
-        "cache": CacheDecision(action="miss", why="numbers differ: 2027, 2028", cosine=0.5, score_bin=4),
+        "cache": CacheDecision(action="miss", why="numbers differ: 2027, 2028", cosine=0.5),
         "decision": RouteDecision(
             route=Route.SMALL,
             why="cheapest",

@@ -93,6 +93,6 @@ def test_threads_and_processes_at_once_end_with_one_key(path):
     with ThreadPoolExecutor(4) as pool:
         ids = {key.id for key in pool.map(load_or_create_key, [path] * 4)}
     for writer in writers:
-        ids.add(writer.communicate(timeout=60)[0].strip())
+        ids.add(writer.communicate(timeout=240)[0].strip())
     assert len(ids) == 1
     assert [file.name for file in path.parent.iterdir()] == ["leo.key"]

@@ -52,7 +52,7 @@ def start(script: str, *arguments: object, folder: Path | None = None) -> subpro
 def finish(process: subprocess.Popen[str]) -> list[str]:
     """Wait for the end of a script; its lines."""
     try:
-        out, errors = process.communicate(timeout=60)
+        out, errors = process.communicate(timeout=240)
     finally:
         process.kill()
         process.wait()

@@ -24,6 +24,7 @@
     │   ├── StoreCorruptError    the file is not a LEO store or is damaged; nothing was changed
     │   │   └── EntryCorruptError    one cache entry cannot be read; ``.entry_id`` names it
     │   ├── StoreFullError       no space left; what was acknowledged is safe
+    │   ├── StoreUnavailableError    its server cannot be reached, or did not reply in time
     │   └── StoreMismatchError   written by a newer LEO, or with another embedder
     └── ReceiptError             a receipt, proof, checkpoint or log fails a check; ``.check`` names it
         ├── NotAReceiptError     the input is not a receipt at all
@@ -60,6 +61,7 @@ __all__ = [
     "StoreFullError",
     "StoreLockedError",
     "StoreMismatchError",
+    "StoreUnavailableError",
     "StreamInterruptedError",
     "TenantRequiredError",
 ]
@@ -207,6 +209,10 @@ class EntryCorruptError(StoreCorruptError):
 
 class StoreFullError(StorageError):
     """No space is left on the device."""
+
+
+class StoreUnavailableError(StorageError):
+    """The store's server cannot be reached, or did not reply in time; whether it wrote is not known."""
 
 
 class StoreMismatchError(StorageError):

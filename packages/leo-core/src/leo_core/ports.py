@@ -149,6 +149,13 @@ class Store(Protocol):
         """
         ...
 
+    def put_many(self, rows: Sequence[tuple[CacheEntry, Vector | None]]) -> None:
+        """Write several entries in turn as :meth:`put` does, all or none where the store has transactions.
+
+        All are checked before the first is written.
+        """
+        ...
+
     def add_alias(
         self, tenant: str, entry_id: str, text: str, vector: Vector, exact_key: str, *, seal: str = ""
     ) -> None:

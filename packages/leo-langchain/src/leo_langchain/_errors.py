@@ -85,7 +85,7 @@ def _kind_of(error: Exception) -> type[ProviderError]:
 def _status_of(error: Exception) -> int | None:
     places = (error, getattr(error, "response", None))
     found = (getattr(place, name, None) for place in places for name in ("status_code", "http_status", "code"))
-    return next((status for status in found if isinstance(status, int) and 400 <= status < 600), None)  # noqa: PLR2004
+    return next((status for status in found if isinstance(status, int) and 400 <= status < 600), None)  # noqa: PLR2004 - HTTP's own borders
 
 
 def _status_in_words(error: Exception) -> str:

@@ -334,11 +334,11 @@ class LEOChatModel(Closeable, BaseChatModel):
             async for chunk in chunks:
                 yield chunk
 
-    def stream_events(self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Any) -> Any:  # noqa: A002
+    def stream_events(self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Any) -> Any:  # noqa: A002 - as above
         """Answer as events; ``version="v3"`` gives a ``ChatModelStream``."""
         return super().stream_events(input, config, **_scoped(config, kwargs))
 
-    def astream_events(self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Any) -> Any:  # noqa: A002
+    def astream_events(self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Any) -> Any:  # noqa: A002 - as above
         """:meth:`stream_events` without blocking the event loop."""
         return super().astream_events(input, config, **_scoped(config, kwargs))
 

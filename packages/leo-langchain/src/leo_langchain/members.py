@@ -104,7 +104,7 @@ class LangChainModel(FrameworkModel[BaseChatModel]):
             call = prepare_call(self.model, request)
             if self.model.rate_limiter:
                 await self.model.rate_limiter.aacquire(blocking=True)
-            result = await self.model._agenerate(call.messages, stop=call.stop, **call.kwargs)  # noqa: SLF001
+            result = await self.model._agenerate(call.messages, stop=call.stop, **call.kwargs)  # noqa: SLF001 - see the module
         except Exception as error:
             raise translate_error(error, provider=self._provider, model=self._name) from error
         return self._draft(_reply_of(result, self), call, started)
@@ -120,7 +120,7 @@ class LangChainModel(FrameworkModel[BaseChatModel]):
             if self.model.rate_limiter:
                 self.model.rate_limiter.acquire(blocking=True)
             full: AIMessageChunk | None = None
-            for piece in self.model._stream(call.messages, stop=call.stop, **call.kwargs):  # noqa: SLF001
+            for piece in self.model._stream(call.messages, stop=call.stop, **call.kwargs):  # noqa: SLF001 - see the module
                 chunk = _chunk_message(piece)
                 full = chunk if full is None else full + chunk
                 yield from _pieces(chunk)

@@ -365,22 +365,22 @@ class LEOLLM(Closeable, FunctionCallingLLM):
         return await self._astream(messages, kwargs)
 
     @llm_completion_callback()
-    def complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:  # noqa: FBT001, FBT002
+    def complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:  # noqa: FBT001, FBT002 - LlamaIndex's signature
         """Answer a prompt as a conversation of one user turn."""
         return to_completion(self._ask(self._turn(prompt, formatted=formatted), kwargs))
 
     @llm_completion_callback()
-    async def acomplete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:  # noqa: FBT001, FBT002
+    async def acomplete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:  # noqa: FBT001, FBT002 - LlamaIndex's signature
         """:meth:`complete` without blocking the event loop."""
         return to_completion(await self._aask(self._turn(prompt, formatted=formatted), kwargs))
 
     @llm_completion_callback()
-    def stream_complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponseGen:  # noqa: FBT001, FBT002
+    def stream_complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponseGen:  # noqa: FBT001, FBT002 - LlamaIndex's signature
         """Answer a prompt in pieces."""
         return _completions(self._stream(self._turn(prompt, formatted=formatted), kwargs))
 
     @llm_completion_callback()
-    async def astream_complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponseAsyncGen:  # noqa: FBT001, FBT002
+    async def astream_complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponseAsyncGen:  # noqa: FBT001, FBT002 - LlamaIndex's signature
         """:meth:`stream_complete` without blocking the event loop."""
         return _acompletions(await self._astream(self._turn(prompt, formatted=formatted), kwargs))
 

@@ -40,7 +40,7 @@ def ask(
     with report_errors(as_json=as_json):
         text = _read_stdin() if question == "-" else question
         from leo_core.engine.leo import LEO  # noqa: PLC0415 - the engine loads when it is used
-        from leo_core.engine.requests import parse_route  # noqa: PLC0415
+        from leo_core.engine.requests import parse_route  # noqa: PLC0415 - a command loads what it needs
 
         panel = [name.strip() for name in (jury or "").split(",") if name.strip()]
         if not (small or large or panel):
@@ -79,7 +79,7 @@ def _stream(leo: LEO, text: str, *, quiet: bool, **settings: object) -> Answer:
 
 
 def _report(leo: LEO, answer: Answer, *, explain: bool, receipt: Path | None, as_json: bool) -> None:
-    from leo_core.engine.explain import explain_answer, summarise_answer  # noqa: PLC0415
+    from leo_core.engine.explain import explain_answer, summarise_answer  # noqa: PLC0415 - a command loads what it needs
 
     if receipt is not None and answer.receipt is not None:
         write_text(receipt, json.dumps(dict(answer.receipt.document), indent=2) + "\n")

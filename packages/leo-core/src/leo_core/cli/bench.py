@@ -9,7 +9,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from leo_core.cli import bench_core, bench_receipts
+from leo_core.cli import bench_cache, bench_core, bench_receipts
 from leo_core.cli.output import AsJson, err, out, print_json, report_errors
 
 __all__ = ["app"]
@@ -18,10 +18,12 @@ app = typer.Typer(help="Measurements.", no_args_is_help=True)
 
 
 for _command in (
+    bench_cache.cache,
     bench_core.core,
     bench_core.embed,
     bench_core.coherence,
     bench_core.novelty,
+    bench_core.store,
     bench_receipts.receipts,
 ):
     app.command()(_command)
@@ -49,9 +51,9 @@ def replay(
 ) -> None:
     """Run the whole engine over recorded answers of real models, beside simple rules."""
     with report_errors(as_json=as_json):
-        from leo_core.engine.requests import parse_route  # noqa: PLC0415
-        from leo_core.evaluation.figures import draw_cost_against_accuracy  # noqa: PLC0415
-        from leo_core.evaluation.replay import ReplaySettings, run_replay  # noqa: PLC0415
+        from leo_core.engine.requests import parse_route  # noqa: PLC0415 - a command loads what it needs
+        from leo_core.evaluation.figures import check_figure, draw_cost_against_accuracy  # noqa: PLC0415 - a command loads what it needs
+        from leo_core.evaluation.replay import ReplaySettings, run_replay  # noqa: PLC0415 - a command loads what it needs
 
         settings = ReplaySettings(
             data=data,
@@ -63,6 +65,8 @@ def replay(
             everything=everything,
             route=parse_route(route),
         )
+        if plot is not None:
+            check_figure(plot)
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         with Progress(*columns, console=err, transient=True) as progress:
             task = progress.add_task(data.name, total=None)

@@ -23,7 +23,7 @@ app = typer.Typer(help="Signing keys.", no_args_is_help=True)
 def new(path: Annotated[Path, typer.Argument(help="File to create (mode 0600).")], as_json: AsJson = False) -> None:
     """Create a signing key."""
     with report_errors(as_json=as_json):
-        from leo_core.storage.keyfile import load_or_create_key  # noqa: PLC0415
+        from leo_core.storage.keyfile import load_or_create_key  # noqa: PLC0415 - a command loads what it needs
 
         if path.exists():
             message = f"{path} exists already; choose another name"
@@ -38,7 +38,7 @@ def public(
 ) -> None:
     """Print the public key (PEM), for those who verify."""
     with report_errors(as_json=as_json):
-        from leo_core.storage.keyfile import load_key  # noqa: PLC0415
+        from leo_core.storage.keyfile import load_key  # noqa: PLC0415 - a command loads what it needs
 
         beside = key_path(path)
         _print_public(load_key(beside if beside.is_file() else path).public, as_json=as_json)

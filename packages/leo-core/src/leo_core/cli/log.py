@@ -26,8 +26,8 @@ Store = Annotated[Path, typer.Argument(help="The store (a SQLite file).")]
 @app.command(name="list")
 def list_receipts(
     store: Store,
-    start: Annotated[int, typer.Option(help="First position.")] = 0,
-    count: Annotated[int, typer.Option(help="Most receipts.")] = 20,
+    start: Annotated[int, typer.Option(help="First position.", min=0)] = 0,
+    count: Annotated[int, typer.Option(help="Most receipts.", min=0)] = 20,
     as_json: AsJson = False,
 ) -> None:
     """List receipts by position."""
@@ -101,7 +101,7 @@ def audit(
 
 
 def _row(receipt: Receipt) -> dict[str, Any]:
-    from leo_core.stages.receipt.document import read_statement  # noqa: PLC0415
+    from leo_core.stages.receipt.document import read_statement  # noqa: PLC0415 - a command loads what it needs
 
     statement = read_statement(receipt)
     return {

@@ -1,6 +1,7 @@
 """How commands speak: one JSON object on stdout with ``--json``, tables and words otherwise; errors on stderr.
 
-Exit codes: 0 done (``verify``: valid); 1 refused or failed; 2 wrong use (``verify``: not a receipt).
+Exit codes: 0 done (``verify``: valid); 1 refused or failed; 2 wrong use (a key that cannot be used; ``verify``: not a
+receipt).
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from leo_core.errors import ConfigError, LEOError, NotAReceiptError, ReceiptError
+from leo_core.errors import ConfigError, LEOError, NotAReceiptError, ReceiptError, SigningKeyError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,5 +47,5 @@ def report_errors(*, as_json: bool) -> Iterator[None]:
             print_json(facts)
         else:
             err.print(f"{facts['error']}: {error}", style="red", markup=False)
-        wrong_use = isinstance(error, ConfigError | NotAReceiptError)
+        wrong_use = isinstance(error, ConfigError | NotAReceiptError | SigningKeyError)
         raise typer.Exit(WRONG_USE if wrong_use else FAILED) from error

@@ -24,7 +24,7 @@ def stats(
     """Spent, saved, hits, wrong hits and their bound, routes, trust."""
     with report_errors(as_json=as_json), open_existing(store) as (kept, log):
         from leo_core.config import LEOConfig  # noqa: PLC0415 - the engine loads when it is used
-        from leo_core.evaluation.stats import collect_stats  # noqa: PLC0415
+        from leo_core.evaluation.stats import collect_stats  # noqa: PLC0415 - a command loads what it needs
 
         defaults = LEOConfig()
         config = replace(defaults, cache=replace(defaults.cache, max_wrong_hits=max_wrong_hits))

@@ -63,12 +63,12 @@ def open_existing(store: Path, public_key: Path | None = None) -> Iterator[tuple
     if not store.is_file():
         message = f"there is no store {store}"
         raise ConfigError(message)
-    from leo_core.stages.receipt.config import ReceiptConfig  # noqa: PLC0415
-    from leo_core.stages.receipt.keys import PublicKey  # noqa: PLC0415
-    from leo_core.storage.database import Database  # noqa: PLC0415
-    from leo_core.storage.keyfile import load_key  # noqa: PLC0415
-    from leo_core.storage.receipt_log import SqliteReceiptLog, find_origin  # noqa: PLC0415
-    from leo_core.storage.sqlite import SqliteStore  # noqa: PLC0415
+    from leo_core.stages.receipt.config import ReceiptConfig  # noqa: PLC0415 - a command loads what it needs
+    from leo_core.stages.receipt.keys import PublicKey  # noqa: PLC0415 - a command loads what it needs
+    from leo_core.storage.database import Database  # noqa: PLC0415 - a command loads what it needs
+    from leo_core.storage.keyfile import load_key  # noqa: PLC0415 - a command loads what it needs
+    from leo_core.storage.receipt_log import SqliteReceiptLog, find_origin  # noqa: PLC0415 - a command loads what it needs
+    from leo_core.storage.sqlite import SqliteStore  # noqa: PLC0415 - a command loads what it needs
 
     key = PublicKey.from_pem(read_text(public_key)) if public_key is not None else load_key(key_path(store)).public
     database = Database(store)

@@ -25,7 +25,7 @@ def verify(
     Exits with 0 when it is valid, 1 when it is refused (and says which check), 2 when it is not a receipt.
     """
     with report_errors(as_json=as_json):
-        from leo_core.stages.receipt.verify import verify_receipt  # noqa: PLC0415
+        from leo_core.stages.receipt.verify import verify_receipt  # noqa: PLC0415 - a command loads what it needs
 
         document = _read_json(receipt)
         verify_receipt(document, public_key=read_text(key))

@@ -12,7 +12,7 @@ from leo_core.engine.admission import find_able
 from leo_core.engine.effects import CallAll, CallMember, EmbedTexts, Notify, Now
 from leo_core.errors import AbstainedError, BudgetExceededError, NoAnswerError, StreamInterruptedError
 from leo_core.records import Draft, Failure, Risk, Route, Usage
-from leo_core.stages.consensus.equivalence import same_answer
+from leo_core.stages.consensus.equivalence import same_answer, spell_answer
 from leo_core.stages.consensus.trust import estimate
 from leo_core.stages.consensus.vote import reach_consensus
 from leo_core.stages.risk.answer import score_answer
@@ -166,7 +166,7 @@ def _climb(trip: Trip, small: Draft | None) -> Pipeline[Outcome]:
         large = yield from _call(trip, trip.plan.large, live=len(trip.plan.jury) < 2)  # noqa: PLR2004 - a vote needs two
     if large is not None:
         agreed = small is not None and same_answer(small.message, large.message, trip.request.question)
-        if agreed or len(trip.plan.jury) < 2:  # noqa: PLR2004
+        if agreed or len(trip.plan.jury) < 2:  # noqa: PLR2004 - a vote needs two
             return Outcome(route=Route.CASCADE, served=large, risk=_risk(trip, large))
     if len(trip.plan.jury) > 1:
         outcome = yield from take_consensus(trip)
@@ -179,7 +179,7 @@ def _climb(trip: Trip, small: Draft | None) -> Pipeline[Outcome]:
 def take_consensus(trip: Trip) -> Pipeline[Outcome]:
     """The jury answers at once, and its answers are put to the vote. Drafts already made take part."""
     yield from _call_all(trip, tuple(member for member in trip.plan.jury if trip.draft_of(member) is None))
-    if len(trip.drafts) < 2:  # noqa: PLR2004
+    if len(trip.drafts) < 2:  # noqa: PLR2004 - a vote needs two
         return (yield from fall_back(trip))
     verdict = yield from _vote(trip)
     if verdict.abstained and trip.plan.config.consensus.on_abstain == "raise":
@@ -289,9 +289,11 @@ def _within_deadline(trip: Trip, now: Instant) -> Request:
 def _vote(trip: Trip) -> Pipeline[Verdict]:
     plan, request = trip.plan, trip.request
     texts = tuple(draft.text for draft in trip.drafts)
+    answers = tuple(spell_answer(draft.message, request.question) for draft in trip.drafts)
     embedded = None
-    if all(texts):
-        embedded = yield from EmbedTexts(texts)
+    if all(texts) and all(answers):
+        embedded = yield from EmbedTexts(texts + answers)
+    rows = None if embedded is None else np.stack([item.vector for item in embedded])
     required = 1.0 - request.constraints.max_error if request.constraints.max_error is not None else None
     verdict = reach_consensus(
         tuple(trip.drafts),
@@ -299,7 +301,8 @@ def _vote(trip: Trip) -> Pipeline[Verdict]:
         trust=trip.known.trust,
         region=trip.region,
         families=plan.families,
-        vectors=None if embedded is None else np.stack([item.vector for item in embedded]),
+        vectors=None if rows is None else rows[: len(texts)],
+        answers=None if rows is None else rows[len(texts) :],
         required=plan.config.consensus.confidence if required is None else required,
         config=plan.config.consensus,
     )

@@ -14,6 +14,7 @@ from leo_core.engine.background import Background
 from leo_core.engine.calls import Relay, acall, acall_all, call, call_all
 from leo_core.engine.drivers import run
 from leo_core.engine.flights import Flights
+from leo_core.engine.held_writes import HeldWrites
 from leo_core.engine.knowledge_base import KnowledgeBase
 from leo_core.engine.renewals import Renewals
 from leo_core.engine.store_guard import StoreGuard
@@ -84,7 +85,8 @@ class World:
     ) -> None:
         self.store, self.log, self.embedder, self.config = store, log, embedder, config
         self._clock, self._chance, self._listeners, self._checker = clock, chance, tuple(listeners), checker
-        self.guard = StoreGuard(self._store_failed)
+        self.guard = StoreGuard(self._store_failed, lambda: self.notify("store.recovered", {}), self._catch_up)
+        self.writes = HeldWrites(self.guard, self._write_dropped)
         store.on_refused = self._entry_refused
         self.knowledge = KnowledgeBase(store, self.guard, config, embedder.fingerprint.dimension)
         self.background = Background(lambda job: job(), capacity=config.background_capacity)
@@ -183,6 +185,7 @@ class World:
         self.threads.close()
         if self.background.close():
             self.guard.wake()
+            self.writes.drain()
             self._write_knowledge()
             self._save_novelty()
         if self.log is not None:
@@ -227,6 +230,8 @@ class World:
 
     def _write_knowledge(self) -> None:
         self.guard.attempt("observe", self.knowledge.write, None)
+        if lost := self.knowledge.take_dropped():
+            self.notify("store.dropped", {"operation": "observe", "count": lost})
 
     def _save_novelty(self) -> None:
         self.guard.attempt("save_state", self.knowledge.save_novelty, None)
@@ -247,22 +252,24 @@ class World:
         if pending is not None:
             return pending
         now = self._clock.now()
-        return self.guard.attempt(
+        found = self.guard.attempt(
             "get_exact", lambda: self.store.get_exact(effect.tenant, effect.exact_key, now=now), None
         )
+        return None if found is None or self.writes.awaits_removal(found.id) else found
 
     def _find_near(self, effect: ask.FindNear) -> tuple[Neighbour, ...]:
         now = self._clock.now()
-        return self.guard.attempt(
+        found: tuple[Neighbour, ...] = self.guard.attempt(
             "search",
             lambda: self.store.search(effect.tenant, effect.scope_key, effect.vector, k=effect.k, now=now),
             (),
         )
+        return tuple(each for each in found if not self.writes.awaits_removal(each.entry.id))
 
     def _write_entry(self, effect: ask.WriteEntry) -> None:
         if effect.entry.id in self._revoked:
             return
-        self.guard.attempt("put", lambda: self.store.put(effect.entry, effect.vector), None)
+        self.writes.write("put", lambda: self.store.put(effect.entry, effect.vector))
         self._written += 1
         if self._written % max(1, (self.config.cache.max_entries or TRIM_EVERY) // TRIM_EVERY) == 0:
             self.guard.attempt("trim", lambda: self._trim(effect.entry.tenant), 0)
@@ -274,10 +281,9 @@ class World:
         )
 
     def _add_alias(self, effect: ask.AddAlias) -> None:
-        self.guard.attempt(
+        self.writes.write(
             "add_alias",
             lambda: self.store.add_alias(effect.tenant, effect.entry_id, effect.text, effect.vector, effect.exact_key),
-            None,
         )
 
     def _find_aliases(self, effect: ask.FindAliases) -> tuple[Alias, ...]:
@@ -310,13 +316,25 @@ class World:
         self._revoked.discard(effect.entry_id)
 
     def _remove(self, effect: ask.RemoveEntry) -> None:
-        self.guard.attempt("remove", lambda: self.store.remove(effect.tenant, entry_ids=[effect.entry_id]), 0)
+        self.writes.write(
+            "remove",
+            lambda: self.store.remove(effect.tenant, entry_ids=[effect.entry_id]),
+            removes=effect.entry_id,
+        )
 
     def _entry_refused(self, tenant: str, entry_id: str, why: str) -> None:
         self.notify("cache.poisoned", {"tenant": tenant, "entry_id": entry_id, "why": why})
 
     def _store_failed(self, operation: str, error: Exception) -> None:
         self.notify("store.failed", {"operation": operation, "error": type(error).__name__})
+
+    def _catch_up(self) -> None:
+        """Do in the background what waits for the store, which just did well again."""
+        self._try_submit(self.writes.drain)
+        self._try_submit(self._write_knowledge)
+
+    def _write_dropped(self, operation: str) -> None:
+        self.notify("store.dropped", {"operation": operation})
 
     # --------------------------------------------------------------------------------- receipts and the rest
 

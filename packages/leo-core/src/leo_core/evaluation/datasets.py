@@ -9,13 +9,14 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from leo_core.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
 __all__ = ["RecordedQuestion", "is_held_out", "read_jsonl", "read_questions"]
@@ -42,23 +43,33 @@ def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
     """The objects of a JSON Lines file, gzipped or not.
 
     Raises:
-        ConfigError: There is no such file, or a line is not a JSON object; the message names the line.
+        ConfigError: There is no such file, it cannot be read as text, or a line is not a JSON object; the message
+            names the line.
     """
     if not path.is_file():
         message = f"there is no file {path}"
         raise ConfigError(message)
     opener = gzip.open if path.suffix == ".gz" else open
     with opener(path, "rt", encoding="utf-8") as lines:
-        for number, line in enumerate(lines, 1):
+        for number, line in _number(lines, path):
             try:
                 row = json.loads(line)
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 message = f"line {number} of {path.name} is not JSON"
                 raise ConfigError(message) from error
             if not isinstance(row, dict):
                 message = f"line {number} of {path.name} is not a JSON object"
                 raise ConfigError(message)
             yield row
+
+
+def _number(lines: Iterable[str], path: Path) -> Iterator[tuple[int, str]]:
+    """Lines with their numbers from 1; what cannot be read is an error of ours."""
+    try:
+        yield from enumerate(lines, 1)
+    except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
+        message = f"{path.name} cannot be read as {'gzipped ' if path.suffix == '.gz' else ''}text: {error}"
+        raise ConfigError(message) from error
 
 
 def read_questions(path: Path) -> tuple[RecordedQuestion, ...]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from leo_core.errors import MissingExtraError
+from leo_core.errors import ConfigError, MissingExtraError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-__all__ = ["draw_cost_against_accuracy"]
+__all__ = ["check_figure", "draw_cost_against_accuracy", "draw_learning_curves"]
 
 
 def draw_cost_against_accuracy(result: Mapping[str, Any], path: Path) -> None:
@@ -23,12 +23,7 @@ def draw_cost_against_accuracy(result: Mapping[str, Any], path: Path) -> None:
     Raises:
         MissingExtraError: matplotlib is not installed.
     """
-    try:
-        from matplotlib.figure import Figure  # noqa: PLC0415 - heavy and optional
-    except ImportError as error:
-        message = "bench"
-        raise MissingExtraError(message, "drawing figures") from error
-    figure = Figure(figsize=(7.0, 4.5), layout="constrained")
+    figure = _open_figure(7.0, 4.5)
     axes = figure.subplots()
     rules = [{"name": "LEO", **result}, *result["baselines"]]
     drawn = [rule for rule in rules if rule["cost_per_question_usd"] is not None]
@@ -49,3 +44,60 @@ def draw_cost_against_accuracy(result: Mapping[str, Any], path: Path) -> None:
     if drawn:
         axes.legend()
     figure.savefig(path)
+
+
+def draw_learning_curves(result: Mapping[str, Any], path: Path) -> None:
+    """Hits of the last requests along the stream, and wrong hits so far beside what was promised.
+
+    Args:
+        result: What :func:`leo_core.evaluation.cache_bench.run_cache` returned.
+        path: File to write; its ending says the format (``.svg``, ``.png``, ``.pdf``).
+
+    Raises:
+        MissingExtraError: matplotlib is not installed.
+    """
+    figure = _open_figure(8.0, 3.6)
+    left, right = figure.subplots(1, 2)
+    for number, promise in enumerate(result["promises"]):
+        colour, delta = f"C{number}", promise["max_wrong_hits"]
+        for seed, curve in enumerate(promise["curves"]):
+            steps = list(zip([(0, 0, 0), *curve[:-1]], curve, strict=True))
+            places = [now[0] for _, now in steps]
+            hits = [(now[1] - before[1]) / (now[0] - before[0]) for before, now in steps]
+            left.plot(places, hits, color=colour, alpha=0.5, lw=0.8, label=f"δ = {delta:g}" if seed == 0 else None)
+            right.plot(places, [now[2] / now[0] for _, now in steps], color=colour, alpha=0.5, lw=0.8)
+        right.axhline(delta, color=colour, ls="--", lw=1.0)
+    left.set_ylabel("hits among the latest requests")
+    right.set_ylabel("wrong hits over all requests")
+    for axes in (left, right):
+        axes.set_xlabel("requests")
+        axes.set_ylim(bottom=0.0)
+        axes.grid(visible=True, alpha=0.3)
+    left.legend()
+    figure.suptitle(f"{result['data']}, {result['embedder']}, {result['seeds']} seeds; dashed: promised")
+    figure.savefig(path)
+
+
+def check_figure(path: Path) -> None:
+    """Check that a figure can be written to a file, before the work for it is done.
+
+    Raises:
+        ConfigError: The file's ending is no known format, or its folder does not exist.
+        MissingExtraError: matplotlib is not installed.
+    """
+    formats = _open_figure(1.0, 1.0).canvas.get_supported_filetypes()
+    if path.suffix.removeprefix(".").lower() not in formats:
+        message = f"cannot draw {path}: its ending must be one of {', '.join(sorted(formats))}"
+        raise ConfigError(message)
+    if not path.absolute().parent.is_dir():
+        message = f"cannot draw {path}: there is no folder {path.absolute().parent}"
+        raise ConfigError(message)
+
+
+def _open_figure(width: float, height: float) -> Any:
+    try:
+        from matplotlib.figure import Figure  # noqa: PLC0415 - heavy and optional
+    except ImportError as error:
+        message = "bench"
+        raise MissingExtraError(message, "drawing figures") from error
+    return Figure(figsize=(width, height), layout="constrained")

@@ -80,8 +80,11 @@ def run_replay(
     """Replay a file and return the result as plain values (fields in ``docs/benchmarks.md``).
 
     Raises:
-        ConfigError: The file or a model's name is wrong.
+        ConfigError: The file, a model's name or the limit is wrong.
     """
+    if settings.limit is not None and settings.limit < 1:
+        message = f"limit is {settings.limit}; it must be at least 1"
+        raise ConfigError(message)
     questions = _choose_questions(settings)
     recording = Recording(settings.data)
     names = tuple(dict.fromkeys(name for name in (settings.small, settings.large, *settings.jury) if name))

@@ -30,5 +30,5 @@ def _ctpop(_context: Any, _word: Any) -> tuple[Any, Callable[..., Any]]:
 
 
 @overload(count_bits, strict=False)
-def _count_bits(word: Any) -> Callable[..., Any]:  # noqa: ARG001
+def _count_bits(word: Any) -> Callable[..., Any]:  # noqa: ARG001 - its type is what the compiler reads
     return lambda word: _ctpop(word)  # noqa: PLW0108 - numba compiles a Python function

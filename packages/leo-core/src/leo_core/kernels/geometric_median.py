@@ -96,15 +96,15 @@ def find_geometric_median(points: Floats, weights: Floats, tolerance: float, max
     for row in range(points.shape[0]):
         force, _, here = _pull(points, weights, points[row], 0.0)
         if measure_norm(force) <= here:
-            return GeometricMedian(points[row].copy(), _total(points, weights, points[row]), 0, True)  # noqa: FBT003
+            return GeometricMedian(points[row].copy(), _total(points, weights, points[row]), 0, True)  # noqa: FBT003 - numba builds named tuples by position
     where, total, largest = _find_mean(points, weights)
     near = 1e-13 * largest
     for iteration in range(max_iterations):
         force, stiffness, here = _pull(points, weights, where, near)
         strength = measure_norm(force)
         if stiffness == 0.0 or (strength <= tolerance * total and here == 0.0):
-            return GeometricMedian(where, _total(points, weights, where), iteration, True)  # noqa: FBT003
+            return GeometricMedian(where, _total(points, weights, where), iteration, True)  # noqa: FBT003 - numba builds named tuples by position
         length = max(0.0, 1.0 - here / max(strength, tolerance * total)) / stiffness
         for place in range(where.shape[0]):
             where[place] += length * force[place]
-    return GeometricMedian(where, _total(points, weights, where), max_iterations, False)  # noqa: FBT003
+    return GeometricMedian(where, _total(points, weights, where), max_iterations, False)  # noqa: FBT003 - numba builds named tuples by position

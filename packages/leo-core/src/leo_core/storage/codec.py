@@ -44,6 +44,8 @@ _Value = TypeVar("_Value")
 _ROLES: frozenset[str] = frozenset(get_args(Role))
 _KINDS: frozenset[str] = frozenset({"cache", "trust", "route", "served", "feedback"})
 _MALFORMED = (KeyError, TypeError, ValueError, RecursionError)
+_LEAVES = frozenset({type(None), str, bool, int, float})
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 # ---------------------------------------------------------------------------------------------- columns
@@ -264,7 +266,7 @@ def _read_usage(body: dict[str, Json]) -> Usage:
 
 def _dump(body: dict[str, Json]) -> str:
     try:
-        return json.dumps(to_plain(body), ensure_ascii=False, separators=(",", ":"))
+        return _ENCODER.encode(to_plain(body))
     except (ValueError, RecursionError) as error:
         message = "a value is nested too deeply or refers to itself; only JSON can be stored"
         raise StorageError(message) from error
@@ -272,14 +274,14 @@ def _dump(body: dict[str, Json]) -> str:
 
 def to_plain(value: Json) -> Json:
     """The value in the types that :mod:`json` writes without loss: any mapping as dict, any sequence as list."""
-    if value is None or isinstance(value, (str, bool, int, float)):
+    if type(value) in _LEAVES or isinstance(value, (str, int, float)):
         return value
     if isinstance(value, Mapping):
         for key in value:
             if not isinstance(key, str):
                 message = f"a mapping has a key of type {type(key).__name__}; only JSON can be stored"
                 raise StorageError(message)
-        return {key: to_plain(item) for key, item in value.items()}
+        return {key: item if type(item) in _LEAVES else to_plain(item) for key, item in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, (bytes, bytearray, memoryview)):
         return [to_plain(item) for item in value]
     message = f"a value has type {type(value).__name__}; only JSON can be stored"

@@ -143,6 +143,7 @@ class InMemoryStore:
                     cosine=hit.cosine,
                     text=question.text,
                     vector=None if question.vector is None else question.vector.copy(),
+                    kin=hit.kin,
                 )
                 for question, hit in zip(questions, hits, strict=True)
             )
@@ -164,37 +165,17 @@ class InMemoryStore:
 
     def put(self, entry: CacheEntry, vector: Vector | None) -> None:
         """Write an entry; replaces those of its tenant with the same id or the same exact key of their own."""
-        check_entry(entry)
-        body = encode_entry(entry)
+        self.put_many([(entry, vector)])
+
+    def put_many(self, rows: Sequence[tuple[CacheEntry, Vector | None]]) -> None:
+        """:meth:`put` for several entries in turn, all or none."""
+        for entry, _ in rows:
+            check_entry(entry)
+        bodies = [encode_entry(entry) for entry, _ in rows]
         with self._opened():
-            checked = None if vector is None else check_vector(vector, self._fingerprint).copy()
-            self._make_room(entry)
-            number = self._next()
-            self._entries[number] = _Kept(
-                tenant=entry.tenant,
-                id=entry.id,
-                model=entry.model,
-                tags=frozenset(entry.tags),
-                sources=frozenset(entry.sources),
-                scope_key=entry.scope_key,
-                created_at=entry.created_at,
-                expires_at=entry.expires_at,
-                cost_usd=entry.usage.cost_usd,
-                size_bytes=entry.size_bytes,
-                hits=entry.hits,
-                body=body,
-            )
-            self._by_id[entry.tenant, entry.id] = number
-            question = _Question(
-                entry=number,
-                tenant=entry.tenant,
-                exact_key=entry.exact_key,
-                own=True,
-                text=entry.text,
-                vector=checked,
-                seal=entry.seal,
-            )
-            self._add_question(question)
+            vectors = [None if row is None else check_vector(row, self._fingerprint).copy() for _, row in rows]
+            for (entry, _), body, vector in zip(rows, bodies, vectors, strict=True):
+                self._insert(entry, body, vector)
 
     def add_alias(
         self, tenant: str, entry_id: str, text: str, vector: Vector, exact_key: str, *, seal: str = ""
@@ -345,6 +326,35 @@ class InMemoryStore:
     def _next(self) -> int:
         self._number += 1
         return self._number
+
+    def _insert(self, entry: CacheEntry, body: str, vector: Vector | None) -> None:
+        self._make_room(entry)
+        number = self._next()
+        self._entries[number] = _Kept(
+            tenant=entry.tenant,
+            id=entry.id,
+            model=entry.model,
+            tags=frozenset(entry.tags),
+            sources=frozenset(entry.sources),
+            scope_key=entry.scope_key,
+            created_at=entry.created_at,
+            expires_at=entry.expires_at,
+            cost_usd=entry.usage.cost_usd,
+            size_bytes=entry.size_bytes,
+            hits=entry.hits,
+            body=body,
+        )
+        self._by_id[entry.tenant, entry.id] = number
+        question = _Question(
+            entry=number,
+            tenant=entry.tenant,
+            exact_key=entry.exact_key,
+            own=True,
+            text=entry.text,
+            vector=vector,
+            seal=entry.seal,
+        )
+        self._add_question(question)
 
     def _make_room(self, entry: CacheEntry) -> None:
         same_id = self._by_id.get((entry.tenant, entry.id))

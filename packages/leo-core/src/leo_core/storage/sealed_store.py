@@ -114,9 +114,11 @@ class SealedStore:
 
     def put(self, entry: CacheEntry, vector: Vector | None) -> None:
         """Write an entry under a new seal."""
-        kept = None if vector is None else np.asarray(vector, dtype=np.float32)
-        seal = self.key.seal(entry, exact_key=entry.exact_key, text=entry.text, vector=kept)
-        self.inner.put(replace(entry, seal=seal), kept)
+        self.inner.put(*self._seal(entry, vector))
+
+    def put_many(self, rows: Sequence[tuple[CacheEntry, Vector | None]]) -> None:
+        """Write several entries under new seals, all or none."""
+        self.inner.put_many([self._seal(entry, vector) for entry, vector in rows])
 
     def add_alias(
         self,
@@ -190,6 +192,11 @@ class SealedStore:
         self.inner.close()
 
     # -------------------------------------------------------------------------------------------- checks
+
+    def _seal(self, entry: CacheEntry, vector: Vector | None) -> tuple[CacheEntry, Vector | None]:
+        kept = None if vector is None else np.asarray(vector, dtype=np.float32)
+        seal = self.key.seal(entry, exact_key=entry.exact_key, text=entry.text, vector=kept)
+        return replace(entry, seal=seal), kept
 
     def _search(self, tenant: str, scope_key: str, vector: Vector, *, k: int, now: float) -> tuple[Neighbour, ...]:
         while True:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import secrets
 import threading
 from pathlib import Path
@@ -62,6 +63,10 @@ _BY_QUESTION = """
 _ALL = "SELECT row, id, body, hits FROM entries WHERE tenant = ? AND row > ? ORDER BY row LIMIT ?"
 _EACH = "SELECT row, id, body, hits FROM entries WHERE tenant = ? AND id = ?"
 _QUESTIONS = "SELECT own, exact_key, text, vector, seal FROM questions WHERE entry = ? ORDER BY row"
+_TAKEN = """
+    SELECT EXISTS (SELECT 1 FROM entries WHERE tenant = ? AND id = ?)
+        OR EXISTS (SELECT 1 FROM questions WHERE tenant = ? AND exact_key = ?)
+"""
 _TENANTS = "SELECT tenant FROM entries UNION SELECT tenant FROM observations UNION SELECT tenant FROM states"
 
 
@@ -169,40 +174,20 @@ class SqliteStore:
 
         A paraphrase with this key leaves the entry that it was attached to.
         """
-        check_entry(entry)
-        body = to_column(encode_entry(entry))
-        tenant, key = to_column(entry.tenant), to_column(entry.exact_key)
+        self.put_many([(entry, vector)])
+
+    def put_many(self, rows: Sequence[tuple[CacheEntry, Vector | None]]) -> None:
+        """:meth:`put` for several entries in turn, in one transaction: all or none."""
+        prepared = []
+        for entry, vector in rows:
+            check_entry(entry)
+            prepared.append((entry, vector, to_column(encode_entry(entry))))
+        if not prepared:
+            return
         with self._database.write(durable=False) as connection:
-            blob = None if vector is None else self._encode_vector(connection, vector)
-            _make_room(connection, tenant, to_column(entry.id), key)
-            row = connection.execute(
-                "INSERT INTO entries (tenant, id, model, expires_at, hits, body, size_bytes, cost_usd, created_at)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (
-                    tenant,
-                    to_column(entry.id),
-                    to_column(entry.model),
-                    entry.expires_at,
-                    entry.hits,
-                    body,
-                    entry.size_bytes,
-                    entry.usage.cost_usd,
-                    entry.created_at,
-                ),
-            ).lastrowid
-            connection.execute(
-                "INSERT INTO questions (entry, tenant, exact_key, scope_key, own, text, vector, seal)"
-                " VALUES (?, ?, ?, ?, 1, ?, ?, ?)",
-                (row, tenant, key, to_column(entry.scope_key), to_column(entry.text), blob, entry.seal),
-            )
-            connection.executemany(
-                "INSERT OR IGNORE INTO tags (tenant, tag, entry) VALUES (?, ?, ?)",
-                [(tenant, to_column(tag), row) for tag in entry.tags],
-            )
-            connection.executemany(
-                "INSERT OR IGNORE INTO sources (tenant, source, entry) VALUES (?, ?, ?)",
-                [(tenant, to_column(source), row) for source in entry.sources],
-            )
+            inside = _find_fingerprint(connection)
+            for entry, vector, body in prepared:
+                _insert(connection, entry, body, None if vector is None else self._encode_vector(inside, vector))
 
     def add_alias(
         self, tenant: str, entry_id: str, text: str, vector: Vector, exact_key: str, *, seal: str = ""
@@ -214,7 +199,7 @@ class SqliteStore:
         """
         owner, key = to_column(tenant), to_column(exact_key)
         with self._database.write(durable=False) as connection:
-            blob = self._encode_vector(connection, vector)
+            blob = self._encode_vector(_find_fingerprint(connection), vector)
             found = connection.execute(
                 "SELECT e.row, q.scope_key FROM entries e JOIN questions q ON q.entry = e.row AND q.own = 1"
                 " WHERE e.tenant = ? AND e.id = ?",
@@ -294,13 +279,13 @@ class SqliteStore:
         meanwhile may stay.
         """
         condition, values = _restrict(tenant)
-        query = f"SELECT row FROM entries{condition} ORDER BY row LIMIT ?"  # noqa: S608
+        query = f"SELECT row FROM entries{condition} ORDER BY row LIMIT ?"  # noqa: S608 - our own fragments; values are bound
         left = self.count_entries(tenant)
         removed = 0
         while removed < left:
             with self._database.write(durable=False) as connection:
                 step = connection.execute(
-                    f"DELETE FROM entries WHERE row IN ({query})",  # noqa: S608
+                    f"DELETE FROM entries WHERE row IN ({query})",  # noqa: S608 - our own fragments; values are bound
                     (*values, _CLEARED_AT_ONCE),
                 ).rowcount
                 forget_old_removals(connection)
@@ -313,7 +298,7 @@ class SqliteStore:
         """Entries kept, expired ones included."""
         condition, values = _restrict(tenant)
         with self._database.read() as connection:
-            return int(connection.execute(f"SELECT count(*) FROM entries{condition}", values).fetchone()[0])  # noqa: S608
+            return int(connection.execute(f"SELECT count(*) FROM entries{condition}", values).fetchone()[0])  # noqa: S608 - our own fragments; values are bound
 
     # ---------------------------------------------------------------------------- observations and states
 
@@ -343,7 +328,7 @@ class SqliteStore:
         """Observations with a number above ``after``, in order; those appended meanwhile are seen too."""
         condition = "" if tenant is None else " AND tenant = ?"
         values = () if tenant is None else (to_column(tenant),)
-        query = f"SELECT number, body FROM observations WHERE number > ?{condition} ORDER BY number LIMIT ?"  # noqa: S608
+        query = f"SELECT number, body FROM observations WHERE number > ?{condition} ORDER BY number LIMIT ?"  # noqa: S608 - our own fragments; values are bound
         while True:
             # A page at a time: no transaction is open while the caller works.
             with self._database.read() as connection:
@@ -394,14 +379,19 @@ class SqliteStore:
                 (to_column(encode_fingerprint(fingerprint)),),
             )
 
-    def _encode_vector(self, connection: sqlite3.Connection, vector: Vector) -> bytes:
-        inside = check_embedder(self._fingerprint, _find_fingerprint(connection))
-        return check_vector(vector, inside).astype("<f4").tobytes()
+    def _encode_vector(self, inside: EmbedderFingerprint | None, vector: Vector) -> bytes:
+        checked = check_vector(vector, check_embedder(self._fingerprint, inside))
+        return checked.astype("<f4", copy=False).tobytes()
 
 
 def _find_fingerprint(connection: sqlite3.Connection) -> EmbedderFingerprint | None:
     row = connection.execute("SELECT value FROM meta WHERE name = 'embedder'").fetchone()
-    return None if row is None else decode_fingerprint(from_column(row[0]))
+    return None if row is None else _decode_fingerprint(row[0])
+
+
+@functools.lru_cache(maxsize=8)
+def _decode_fingerprint(value: _Column) -> EmbedderFingerprint:
+    return decode_fingerprint(from_column(value))
 
 
 def _read_entry(row: tuple[_Column, _Column, int, str] | None) -> CacheEntry | None:
@@ -419,7 +409,11 @@ def _read_neighbour(row: tuple[_Column, _Column, int, str, _Column, bytes], hit:
     entry_id, body, hits, seal, text, vector = row
     entry = _decode(entry_id, body, hits, seal)
     return Neighbour(
-        entry=entry, cosine=hit.cosine, text=_read_text(text, entry_id), vector=_read_vector(vector, entry_id)
+        entry=entry,
+        cosine=hit.cosine,
+        text=_read_text(text, entry_id),
+        vector=_read_vector(vector, entry_id),
+        kin=hit.kin,
     )
 
 
@@ -472,22 +466,58 @@ def _read_occupants(connection: sqlite3.Connection, tenant: _Column) -> list[Occ
     ]
 
 
+def _insert(connection: sqlite3.Connection, entry: CacheEntry, body: _Column, blob: bytes | None) -> None:
+    """Write an entry with its own question in place of those that it replaces."""
+    tenant, number, key = to_column(entry.tenant), to_column(entry.id), to_column(entry.exact_key)
+    if connection.execute(_TAKEN, (tenant, number, tenant, key)).fetchone()[0]:
+        _make_room(connection, tenant, number, key)
+    row = connection.execute(
+        "INSERT INTO entries (tenant, id, model, expires_at, hits, body, size_bytes, cost_usd, created_at)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            tenant,
+            number,
+            to_column(entry.model),
+            entry.expires_at,
+            entry.hits,
+            body,
+            entry.size_bytes,
+            entry.usage.cost_usd,
+            entry.created_at,
+        ),
+    ).lastrowid
+    connection.execute(
+        "INSERT INTO questions (entry, tenant, exact_key, scope_key, own, text, vector, seal)"
+        " VALUES (?, ?, ?, ?, 1, ?, ?, ?)",
+        (row, tenant, key, to_column(entry.scope_key), to_column(entry.text), blob, entry.seal),
+    )
+    if entry.tags:
+        connection.executemany(
+            "INSERT OR IGNORE INTO tags (tenant, tag, entry) VALUES (?, ?, ?)",
+            [(tenant, to_column(tag), row) for tag in entry.tags],
+        )
+    if entry.sources:
+        connection.executemany(
+            "INSERT OR IGNORE INTO sources (tenant, source, entry) VALUES (?, ?, ?)",
+            [(tenant, to_column(source), row) for source in entry.sources],
+        )
+
+
 def _make_room(connection: sqlite3.Connection, tenant: _Column, entry_id: _Column, key: _Column) -> None:
     """Remove the entry with this id, the entry whose own key this is, and any paraphrase with this key."""
-    removed = connection.execute("DELETE FROM entries WHERE tenant = ? AND id = ?", (tenant, entry_id)).rowcount
-    removed += connection.execute(
+    connection.execute("DELETE FROM entries WHERE tenant = ? AND id = ?", (tenant, entry_id))
+    connection.execute(
         "DELETE FROM entries WHERE row IN (SELECT entry FROM questions WHERE tenant = ? AND exact_key = ? AND own = 1)",
         (tenant, key),
-    ).rowcount
-    removed += connection.execute("DELETE FROM questions WHERE tenant = ? AND exact_key = ?", (tenant, key)).rowcount
-    if removed:
-        forget_old_removals(connection)
+    )
+    connection.execute("DELETE FROM questions WHERE tenant = ? AND exact_key = ?", (tenant, key))
+    forget_old_removals(connection)
 
 
 def _delete_each(connection: sqlite3.Connection, condition: str, tenant: _Column, values: Sequence[str]) -> int:
     return sum(
         connection.execute(
-            f"DELETE FROM entries WHERE tenant = ? AND {condition}",  # noqa: S608
+            f"DELETE FROM entries WHERE tenant = ? AND {condition}",  # noqa: S608 - our own fragments; values are bound
             (tenant, to_column(value)),
         ).rowcount
         for value in values

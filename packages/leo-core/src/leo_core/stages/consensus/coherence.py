@@ -41,7 +41,7 @@ def measure_agreement(vectors: npt.NDArray[np.float32], weights: Sequence[float]
     from leo_core.kernels.coherence import measure_coherence, solve_consensus, solve_orthogonal  # noqa: PLC0415 - loads numba
 
     points = np.ascontiguousarray(vectors, dtype=np.float64)
-    if points.ndim != 2 or points.shape[0] != len(weights) or not np.isfinite(points).all():  # noqa: PLR2004
+    if points.ndim != 2 or points.shape[0] != len(weights) or not np.isfinite(points).all():  # noqa: PLR2004 - rows and columns
         message = f"vectors of shape {points.shape} do not hold one finite row for each of {len(weights)} drafts"
         raise RequestError(message)
     shares = np.maximum(np.asarray(weights, dtype=np.float64), _LEAST_WEIGHT)
@@ -76,7 +76,7 @@ def measure_alignment(vectors: npt.NDArray[np.float32], weights: Sequence[float]
 
     points = np.ascontiguousarray(vectors, dtype=np.float64)
     shares = np.ones(len(points)) if weights is None else np.asarray(weights, dtype=np.float64)
-    if points.ndim != 2 or points.shape[0] != len(shares) or not np.isfinite(points).all():  # noqa: PLR2004
+    if points.ndim != 2 or points.shape[0] != len(shares) or not np.isfinite(points).all():  # noqa: PLR2004 - rows and columns
         message = f"vectors of shape {points.shape} do not hold one finite row for each of {len(shares)} weights"
         raise RequestError(message)
     if not len(points):

@@ -63,11 +63,11 @@ class ConsensusConfig:
         _check("forgetting", self.forgetting, 0 < self.forgetting <= 1, "in (0, 1]")
         _check("region_strength", self.region_strength, self.region_strength > 0, "above 0")
         _check("feedback_weight", self.feedback_weight, 0 <= self.feedback_weight <= 1, "in [0, 1]")
-        _check("kappa", self.kappa, 0 < self.kappa <= 2, "in (0, 2]")  # noqa: PLR2004
+        _check("kappa", self.kappa, 0 < self.kappa <= 2, "in (0, 2]")  # noqa: PLR2004 - the message says the same bound
         _check("outlier_cutoff", self.outlier_cutoff, self.outlier_cutoff > 0, "above 0")
 
 
-def _check(name: str, value: float, holds: bool, demand: str) -> None:  # noqa: FBT001
+def _check(name: str, value: float, holds: bool, demand: str) -> None:  # noqa: FBT001 - whether it holds, from the line that says what
     """Raise ``ConfigError`` unless the value is finite and ``holds``."""
     if not (holds and math.isfinite(value)):
         message = f"consensus.{name} is {value!r}; it must be {demand}"

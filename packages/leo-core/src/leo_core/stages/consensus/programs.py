@@ -51,7 +51,7 @@ def _depth(source: str) -> int:
 
 
 def _drop_docstring(node: ast.AST) -> None:
-    if not isinstance(node, ast.Module | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) or len(node.body) < 2:  # noqa: PLR2004
+    if not isinstance(node, ast.Module | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) or len(node.body) < 2:  # noqa: PLR2004 - a docstring alone cannot be dropped
         return
     first = node.body[0]
     if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str):

@@ -147,7 +147,7 @@ def _same_number(a: Quantity, b: Quantity) -> bool:
     if _close(a.value, b.value):
         return True
     coarse, fine = sorted((a, b), key=lambda quantity: (quantity.decimals is None, quantity.decimals or 0))
-    if coarse.decimals is None or coarse.decimals < 2 or coarse.decimals == fine.decimals:  # noqa: PLR2004
+    if coarse.decimals is None or coarse.decimals < 2 or coarse.decimals == fine.decimals:  # noqa: PLR2004 - one place is too coarse
         return False
     step = Fraction(1, 10**coarse.decimals)
     return abs(coarse.value) >= 10 * step and abs(coarse.value - fine.value) <= step / 2
@@ -236,7 +236,7 @@ def _read_words(plain: str) -> Quantity | None:
             group += _WORDS[word]
         elif word == "hundred" and group:
             group *= 100
-        elif word in _SCALES and word.isalpha() and len(word) > 2 and group:  # noqa: PLR2004
+        elif word in _SCALES and word.isalpha() and len(word) > 2 and group:  # noqa: PLR2004 - shorter ones are letters of units
             total, group = total + group * _SCALES[word], 0
         elif not (word == "and" and used):
             break

@@ -138,7 +138,7 @@ def _learn(state: TrustState, members: list[str], body: Mapping[str, Json], outc
 
 def _read(body: Mapping[str, Json], name: str, kind: type | object) -> Json:
     value = body.get(name)
-    if not isinstance(value, kind):  # type: ignore[arg-type]
+    if not isinstance(value, kind):  # type: ignore[arg-type]  # a union is a kind too, whatever its type is called
         message = f"the observation's {name!r} is {value!r}"
         raise RequestError(message)
     return value

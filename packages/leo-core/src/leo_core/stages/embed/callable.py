@@ -84,7 +84,7 @@ class CallableEmbedder:
         except (TypeError, ValueError) as error:
             message = f"embedder {name!r} did not return rows of numbers of equal length"
             raise MalformedReplyError(message, provider="embedder", model=name) from error
-        if rows.ndim != 2 or len(rows) != count:  # noqa: PLR2004
+        if rows.ndim != 2 or len(rows) != count:  # noqa: PLR2004 - rows and columns
             message = f"embedder {name!r} returned shape {rows.shape} for {count} texts"
             raise MalformedReplyError(message, provider="embedder", model=name)
         if rows.shape[1] != dimension:

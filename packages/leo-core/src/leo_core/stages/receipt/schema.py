@@ -179,7 +179,7 @@ _FIELDS: dict[str, Form] = {
         max_cost_usd=_maybe_figure,
         max_latency_s=_maybe_figure,
         route=_optional(_route),
-        cache=_one_of(True, False, "exact", "renew"),  # noqa: FBT003
+        cache=_one_of(True, False, "exact", "renew"),  # noqa: FBT003 - the values that are allowed, side by side
     ),
     "route": _object(
         chosen=_route,

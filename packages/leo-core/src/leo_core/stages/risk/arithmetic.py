@@ -89,7 +89,7 @@ def _expression(left: str) -> list[str]:
                 tokens.pop()
             if token == "of" and tokens and tokens[-1] == "%":  # noqa: S105 - no password: a token of text
                 tokens.append("*")
-            elif skipped > 2:  # noqa: PLR2004 a unit has one or two words
+            elif skipped > 2:  # noqa: PLR2004 - a unit has one or two words
                 tokens = []
             continue
         if tokens and token[0].isdecimal() and (tokens[-1][0].isdecimal() or tokens[-1] in ")%"):

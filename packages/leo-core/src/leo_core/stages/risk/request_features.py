@@ -49,7 +49,7 @@ def text_features(text: str, tokens: list[str]) -> dict[str, float]:
     """Counted features: size, digits, options, code, maths, reasoning words, kind of question, language."""
     characters, count = max(len(text), 1), len(tokens)
     options = [match[1] for match in _OPTION.findall(text)]
-    stem = text[: _OPTION.search(text).start()] if options else text  # type: ignore[union-attr]
+    stem = text[: _OPTION.search(text).start()] if options else text  # type: ignore[union-attr]  # there are options, so it is found
     size = math.log1p(count) - 4.0
     features = {
         "size": size,
@@ -63,7 +63,7 @@ def text_features(text: str, tokens: list[str]) -> dict[str, float]:
         "capitals": min(20.0 * sum(map(str.isupper, text)) / characters, 3.0),
         "code": float(bool(_CODE.search(text))),
         "maths": math.log1p(len(_MATHS.findall(text))),
-        "foreign_script": min(10.0 * sum(ord(letter) > 591 for letter in text) / characters, 3.0),  # noqa: PLR2004 end of Latin Extended-B
+        "foreign_script": min(10.0 * sum(ord(letter) > 591 for letter in text) / characters, 3.0),  # noqa: PLR2004 - end of Latin Extended-B
         "blank": float("__" in text or "..." in text),
         "statements": float("statement" in tokens or "statements" in tokens),
         "quoted": math.log1p(text.count('"') // 2),

@@ -408,6 +408,21 @@ def test_a_blocking_call_inside_a_running_loop(cache: LEOCache, crowd: Crowd, se
     assert in_time(started)
 
 
+def test_a_look_up_that_was_left_open_keeps_nobody_from_sharing(
+    cache: LEOCache, crowd: Crowd, server: OpenAIServer
+) -> None:
+    """Threads and tasks start from the context that left it."""
+    llm = chat_openai(server.base_url)
+    assert cache.lookup("only to see", "m") is None
+    crowd.crowd = misses(lambda: cache.counts, 9)
+    assert len(llm.batch([QUESTION] * 8, config={"max_concurrency": 8})) == 8
+    assert len(server.requests) == 1
+    assert cache.lookup("only to see again", "m") is None
+    crowd.crowd = misses(lambda: cache.counts, 18)
+    assert len(asyncio.run(llm.abatch(["Another one?"] * 8))) == 8
+    assert len(server.requests) == 2
+
+
 def test_a_long_lived_task_keeps_nothing_of_its_look_ups(cache: LEOCache) -> None:
     async def serve() -> int:
         for number in range(50):

@@ -90,7 +90,9 @@ def test_tenants_in_any_order_behave_as_if_each_had_a_cache_of_its_own(operation
 
 def spoil(message: Any) -> None:
     """Change everything of a message that can be changed in place."""
-    message.content = "spoilt" if isinstance(message.content, str) else [*message.content, {"type": "text", "text": "x"}]
+    message.content = (
+        "spoilt" if isinstance(message.content, str) else [*message.content, {"type": "text", "text": "x"}]
+    )
     for part in (message.additional_kwargs, message.response_metadata):
         part["spoilt"] = True
     for call in message.tool_calls:

@@ -1,4 +1,4 @@
-"""Equal prompts at the same time: one upstream call, through LEO's cache behind LangChain's models and LEO's own model."""
+"""Equal prompts at the same time: one upstream call, through LEOCache behind LangChain's models and LEOChatModel."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from blockbuster import blockbuster_ctx
 from langchain_core.globals import set_llm_cache
 from langchain_core.language_models.llms import LLM
 from langchain_core.outputs import Generation
+from pydantic import Field
 
 from leo_core import LEOConfig
 from leo_core.stages.cache.config import CacheConfig
@@ -325,18 +326,17 @@ async def test_a_follower_who_gives_up_disturbs_nobody(cache: LEOCache, crowd: C
 
 async def until_async(condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + PATIENCE_S
-    while not condition() and time.monotonic() < deadline:
+    while not condition() and time.monotonic() < deadline:  # noqa: ASYNC110 - it happens in other threads
         await asyncio.sleep(0.01)
 
 
-# ------------------------------------------------------------------------------------------------ nobody waits in circles
+# ---------------------------------------------------------------------------------------------- nobody waits in circles
 
 
 class Scripted(LLM):
     """A text model, which LangChain asks about several prompts in one call: all are looked up first."""
 
-    calls: list[str] = []
-    gate: Any = None
+    calls: list[str] = Field(default_factory=list)
 
     @property
     def _llm_type(self) -> str:

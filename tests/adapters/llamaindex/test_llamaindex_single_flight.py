@@ -67,6 +67,7 @@ def test_threads_that_complete_and_stream_share_a_call(llm: LEOLLM, member: Scri
 
 async def test_tasks_share_a_call(llm: LEOLLM, member: ScriptedModel, crowd: Crowd) -> None:
     crowd.size = 0
+
     async def slow(request: Request) -> object:
         await asyncio.sleep(0.3)
         return await original(request)

@@ -98,7 +98,7 @@ _TURNS: ContextVar[tuple[Turn, ...]] = ContextVar("leo_turns", default=())
 class _Flight:
     """A request that leads: who runs it, until when it is waited for, and how it ended."""
 
-    leader: tuple[int, int]
+    leader: tuple[object, int]
     until: float
     landing: Landing = field(default_factory=Landing)
 
@@ -254,9 +254,19 @@ class Flights:
         return self._guard.attempt("acquire_lease", acquire, otherwise=True)
 
 
-def whoever_runs() -> tuple[int, int]:
+class _Threads(threading.local):
+    """A mark of each thread's own; its number may be given to another one when it has ended."""
+
+    def __init__(self) -> None:
+        self.mark = object()
+
+
+_THREADS = _Threads()
+
+
+def whoever_runs() -> tuple[object, int]:
     """The thread, and the task on its event loop."""
-    return threading.get_ident(), id(asyncio.current_task()) if _on_event_loop() else 0
+    return _THREADS.mark, id(asyncio.current_task()) if _on_event_loop() else 0
 
 
 def _holds_a_turn() -> bool:

@@ -42,7 +42,7 @@ class _Lifeline:
 _LIFELINES: ContextVar[tuple[_Lifeline, ...]] = ContextVar("leo_open_lookups", default=())
 
 
-def give_up_lookups(asker: tuple[int, int] | None = None) -> None:
+def give_up_lookups(asker: tuple[object, int] | None = None) -> None:
     """No answer will come of what this thread or task, or the ``asker``, has looked up; cheap where it has not."""
     if lines := _LIFELINES.get():
         asker = asker or whoever_runs()

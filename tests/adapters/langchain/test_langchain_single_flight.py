@@ -1,4 +1,4 @@
-"""Equal prompts at the same time: one upstream call, through LEO's cache behind LangChain's models and LEO's own model."""
+"""Equal prompts at the same time: one upstream call, behind LangChain's models and through LEO's own."""
 
 from __future__ import annotations
 
@@ -332,17 +332,17 @@ async def test_a_follower_who_gives_up_disturbs_nobody(cache: LEOCache, crowd: C
 
 async def until_async(condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + PATIENCE_S
-    while not condition() and time.monotonic() < deadline:
+    while not condition() and time.monotonic() < deadline:  # noqa: ASYNC110 - what is waited for has no event
         await asyncio.sleep(0.01)
 
 
-# ------------------------------------------------------------------------------------------------ nobody waits in circles
+# ---------------------------------------------------------------------------------------------- nobody waits in circles
 
 
 class Scripted(LLM):
     """A text model, which LangChain asks about several prompts in one call: all are looked up first."""
 
-    calls: list[str] = []
+    calls: list[str] = []  # noqa: RUF012 - a field of the model, which pydantic copies
     gate: Any = None
 
     @property

@@ -8,7 +8,7 @@ export UV_PROJECT_ENVIRONMENT := .venv
 export NO_MKDOCS_2_WARNING := 1
 RUN := .venv/bin/python -m
 
-.PHONY: help demo test check bench docs clean setup-demo setup-test setup-check
+.PHONY: help demo test check bench bench-core soak docs clean setup-demo setup-test setup-check
 .DEFAULT_GOAL := help
 
 help:
@@ -16,6 +16,8 @@ help:
 	@echo "make test    set up, then run all tests"
 	@echo "make check   lint, types, import contracts, docs build"
 	@echo "make bench   the replay benchmark on recorded answers (DATA=$(DATA)); refreshes the figures in the docs"
+	@echo "make bench-core  the numeric core beside the libraries it replaces; refreshes its figures in the docs"
+	@echo "make soak    two processes write 50,000 entries under random kill -9; prints what was found"
 	@echo "make docs    build the documentation into site/"
 
 $(UV):
@@ -51,6 +53,13 @@ docs: setup-check
 
 bench: setup-demo
 	.venv/bin/python tools/refresh_figures.py $(DATA)/replay
+
+bench-core: $(UV)
+	$(UV) sync --quiet --frozen --python $(PYTHON) --all-packages --no-default-groups --group train --group peers --inexact
+	.venv/bin/python tools/refresh_core_figures.py $(DATA)
+
+soak: setup-test
+	$(RUN) tests.soak.two_writers 50000 0
 
 clean:
 	rm -rf .venv .tools site dist build out

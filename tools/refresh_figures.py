@@ -16,14 +16,35 @@ SMALL, LARGE = "gpt-4o-mini-2024-07-18", "claude-3-5-sonnet-20241022"
 JURY = f"{SMALL},gemma-2-9b-it,Meta-Llama-3.1-70B-Instruct,claude-3-haiku-20240307,gpt-4o-2024-08-06"
 
 
-def run_benchmark(data: Path) -> str:
-    """What ``leo bench replay`` prints for one recording."""
-    leo = Path(sys.executable).with_name("leo")
-    command = [leo, "bench", "replay", "--data", data, "--small", SMALL, "--large", LARGE, "--jury", JURY]
+def run_leo(*words: str) -> str:
+    """What a command of ``leo`` prints."""
     done = subprocess.run(  # noqa: S603 - our own command
-        command, capture_output=True, text=True, check=True, env={**os.environ, "COLUMNS": "118", "TERM": "dumb"}
+        [Path(sys.executable).with_name("leo"), *words],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+        env={**os.environ, "COLUMNS": "118", "TERM": "dumb"},
     )
     return "\n".join(line.rstrip() for line in done.stdout.strip().splitlines())
+
+
+def run_benchmark(data: Path) -> str:
+    """What ``leo bench replay`` prints for one recording."""
+    return run_leo("bench", "replay", "--data", str(data), "--small", SMALL, "--large", LARGE, "--jury", JURY)
+
+
+def insert_figures(page: str, name: str, printed: str) -> str:
+    """The page with what was printed in the block of this name.
+
+    Raises:
+        ValueError: The page has no such block.
+    """
+    pattern = rf"(<!-- figures: {name} -->\n```text\n).*?(```)"
+    page, count = re.subn(pattern, lambda match: f"{match[1]}{printed}\n{match[2]}", page, flags=re.DOTALL)
+    if not count:
+        message = f"there is no block for the figures of {name}"
+        raise ValueError(message)
+    return page
 
 
 def read_rules(printed: str) -> dict[str, tuple[str, str]]:
@@ -39,8 +60,7 @@ def main() -> None:
     page = ROOT / "docs/benchmarks.md"
     text = page.read_text(encoding="utf-8")
     for name, table in printed.items():
-        pattern = rf"(<!-- figures: {name} -->\n```text\n).*?(\n```)"
-        text = re.sub(pattern, lambda match, table=table: match[1] + table + match[2], text, flags=re.DOTALL)
+        text = insert_figures(text, name, table)
     page.write_text(text, encoding="utf-8")
     school, functions = read_rules(printed["gsm"]), read_rules(printed["crux"])
     rows = "\n".join(f"| {rule} | {' | '.join((*school[rule], *functions[rule]))} |" for rule in school)

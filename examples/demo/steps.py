@@ -98,7 +98,7 @@ def undo_wrong_hits(shop: Shop, wrong: list[Figures]) -> Section:
         claim="The promise bounds wrong hits, it does not rule them out. leo.feedback(answer, wrong=True) undoes one.",
         columns=("question", "served wrongly", "asked again", "the cache now"),
         rows=rows,
-        notes=("The kept answer is removed, and the outcome counts against the score at which it was served.",),
+        notes=("The kept answer is removed, and the estimate of errors learns from it.",),
     )
 
 
@@ -119,10 +119,10 @@ def serve_paraphrase(shop: Shop) -> Section:
     ]
     return Section(
         title="Paraphrases served from the cache",
-        claim="New wordings of known questions. A hit is served only when its error bound fits the promise.",
-        columns=("question", "cache", "P(same answer)", "error bound", "allowance", "answer"),
+        claim="New wordings of known questions. A hit is served only when its estimated error fits the promise.",
+        columns=("question", "cache", "P(same answer)", "estimated error", "allowance", "answer"),
         rows=rows,
-        notes=("The allowance counts wrong hits: how many more the promise bears at this request, at worst.",),
+        notes=("The allowance is the largest estimated error that the promise can pay for at this request.",),
     )
 
 

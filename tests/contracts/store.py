@@ -69,7 +69,13 @@ ODD_TEXTS = [
 
 
 class StoreContract:
-    """The tests; see the module."""
+    """The tests; see the module.
+
+    Attributes:
+        many: How many entries the tests of size write; 24 at least.
+    """
+
+    many = 600
 
     @pytest.fixture
     def ready(self, store: Store) -> Store:
@@ -101,7 +107,10 @@ class StoreContract:
                 input_tokens=1, output_tokens=2, cached_input_tokens=1, reasoning_tokens=1, calls=3, cost_usd=None
             ),
             expires_at=NOW + 5,
+            fresh_until=NOW + 2,
             tags=("law", "2028"),
+            sources=("doc-1", "doc-2"),
+            seal="0f" * 64,
             size_bytes=77,
             hits=3,
             route=Route.CONSENSUS,
@@ -123,6 +132,7 @@ class StoreContract:
             text=text,
             model=text,
             tags=(text,),
+            sources=(text,),
             message=Message(role="assistant", content=text),
             metadata={text: text},
         )
@@ -136,6 +146,14 @@ class StoreContract:
         assert [item.body for _, item in ready.observations(tenant=text)] == [{text: text}]
         assert ready.load_state(text, text) == b"\x00\xff"
         assert ready.tenants() == (text,)
+        ((kept,),) = (list(ready.entries(text)),)
+        assert (kept.entry, [(alias.exact_key, alias.text) for alias in kept.aliases]) == (
+            entry,
+            [(f"alias{text}", text)],
+        )
+        assert ready.remove(text, sources=[f"{text}?"]) == 0
+        assert ready.remove(text, sources=[text]) == 1
+        ready.put(entry, None)
         assert ready.remove(text, tags=[text]) == 1
 
     def test_texts_that_look_alike_stay_apart(self, ready: Store) -> None:
@@ -175,6 +193,8 @@ class StoreContract:
             found = ready.search("acme", "scope", axis(0), k=1, now=NOW)[0]
             assert found.cosine == 1.0
             assert found.entry.metadata == {"list": [1]}
+            assert found.vector is not None
+            assert np.array_equal(found.vector, axis(0))
             assert found.entry.message.content == ({"type": "text", "text": "kept"},)
             ((_, seen),) = ready.observations()
             assert seen.body == {"bin": 1}
@@ -185,6 +205,10 @@ class StoreContract:
             assert given_out is not None
             given_out.metadata["list"].append(3)
             given_out.message.content[0]["text"] = "changed"  # type: ignore[index]
+        for given_out in (next(iter(ready.entries("acme"))), ready.search("acme", "scope", axis(0), k=1, now=NOW)[0]):
+            given_out.entry.metadata["list"].append(4)
+            if given_out.vector is not None and given_out.vector.flags.writeable:
+                given_out.vector[:] = axis(2)
         check()
 
     # ------------------------------------------------------------------------------------ exact and alias
@@ -196,7 +220,9 @@ class StoreContract:
         assert ready.load_state("acme", "novelty") is None
         assert list(ready.observations()) == []
         assert ready.tenants() == ()
-        assert ready.remove("acme", entry_ids=["id-a"], tags=["x"], model="m") == 0
+        assert list(ready.entries("acme")) == []
+        assert list(ready.entries("acme", entry_ids=["id-a"])) == []
+        assert ready.remove("acme", entry_ids=["id-a"], tags=["x"], sources=["s"], model="m") == 0
         assert ready.clear() == 0
         ready.count_hit("acme", "id-a")
         ready.add_alias("acme", "id-a", "text", axis(0), "key-b")
@@ -260,6 +286,83 @@ class StoreContract:
         assert ready.get_exact("acme", "key-alias", now=NOW) is None
         assert find_ids(ready, axis(1)) == []
 
+    # -------------------------------------------------------------------------------------------- seals
+
+    def test_a_seal_stands_beside_its_question(self, ready: Store) -> None:
+        entry = make_entry("a", seal="seal of a")
+        ready.put(entry, axis(0))
+        ready.add_alias("acme", "id-a", "paraphrase", axis(1), "key-alias", seal="seal of the alias")
+        ready.add_alias("acme", "id-a", "without", axis(2), "key-without")
+        own, alias = (ready.get_exact("acme", key, now=NOW) for key in ("key-a", "key-alias"))
+        assert own == alias == entry == ready.get("acme", "id-a")
+        assert [each.seal for each in (own, alias, ready.get("acme", "id-a")) if each is not None] == [
+            "seal of a",
+            "seal of the alias",
+            "seal of a",
+        ]
+        for vector, seal in [(axis(0), "seal of a"), (axis(1), "seal of the alias"), (axis(2), "")]:
+            (found,) = ready.search("acme", "scope", vector, k=5, now=NOW)
+            assert (found.entry, found.entry.seal) == (entry, seal)
+            assert found.vector is not None
+            assert np.array_equal(found.vector, vector)
+
+    def test_a_seal_goes_with_its_question(self, ready: Store) -> None:
+        ready.put(make_entry("a", seal="first"), axis(0))
+        ready.add_alias("acme", "id-a", "paraphrase", axis(1), "key-alias", seal="alias of a")
+        ready.put(make_entry("b", seal="other"), axis(2))
+        ready.add_alias("acme", "id-b", "paraphrase", axis(1), "key-alias", seal="alias of b")
+        ready.put(make_entry("a"), axis(0))
+        ((first, second),) = [tuple(ready.entries("acme"))]
+        assert (first.entry.seal, [each.seal for each in first.aliases]) == ("other", ["alias of b"])
+        assert (second.entry.seal, second.aliases) == ("", ())
+        found = [ready.get_exact("acme", key, now=NOW) for key in ("key-a", "key-alias")]
+        assert [(each.id, each.seal) for each in found if each is not None] == [("id-a", ""), ("id-b", "alias of b")]
+
+    # ------------------------------------------------------------------------------------------- listing
+
+    def test_lists_entries_whole_in_the_order_of_writing(self, ready: Store) -> None:
+        half = self.many // 2
+        vectors = make_vectors(2 * half)
+        for number in range(half):
+            ready.put(make_entry(str(number), expires_at=NOW - 5, seal=f"seal {number}"), vectors[number])
+        ready.put(make_entry("exact only"), None)
+        ready.put(make_entry("of another", tenant="other"), axis(0))
+        for number in (7, 7, 9):
+            ready.add_alias("acme", f"id-{number}", f"alias {number}", vectors[half + number], f"a-{number}", seal="s")
+        ready.add_alias("acme", "id-7", "second", axis(3), "second")
+        ready.put(make_entry("0", seal="again"), vectors[0])
+        ready.count_hit("acme", "id-9")
+        found = list(ready.entries("acme"))
+        assert [kept.entry.id for kept in found] == [
+            *(f"id-{number}" for number in range(1, half)),
+            "id-exact only",
+            "id-0",
+        ]
+        by_id = {kept.entry.id: kept for kept in found}
+        assert by_id["id-9"].entry == make_entry("9", expires_at=NOW - 5, hits=1)
+        assert [(each.exact_key, each.text) for each in by_id["id-7"].aliases] == [
+            ("a-7", "alias 7"),
+            ("second", "second"),
+        ]
+        assert np.array_equal(by_id["id-7"].aliases[0].vector, vectors[half + 7])
+        assert by_id["id-exact only"].vector is None
+        assert np.array_equal(np.asarray(by_id[f"id-{half - 1}"].vector), vectors[half - 1])
+        assert [kept.entry.id for kept in ready.entries("acme", entry_ids=["id-9", "nobody", "id-3", "id-9"])] == [
+            "id-3",
+            "id-9",
+        ]
+        assert list(ready.entries("acme", entry_ids=[])) == []
+
+    def test_entries_may_be_removed_while_they_are_listed(self, ready: Store) -> None:
+        for number in range(self.many):
+            ready.put(make_entry(str(number)), axis(number % DIMENSION))
+        seen = []
+        for kept in ready.entries("acme"):
+            seen.append(kept.entry.id)
+            ready.remove("acme", entry_ids=[kept.entry.id])
+        assert seen == [f"id-{number}" for number in range(self.many)]
+        assert ready.count_entries() == 0
+
     # ------------------------------------------------------------------------------------------ replacing
 
     @pytest.mark.parametrize("changes", [{"id": "id-new"}, {"exact_key": "key-new"}, {}])
@@ -275,6 +378,29 @@ class StoreContract:
         assert ready.get_exact("acme", "key-alias", now=NOW) is None
         assert [item.cosine for item in ready.search("acme", "scope", axis(2), k=9, now=NOW)] == [1.0]
         assert ready.remove("acme", tags=["old"]) == 0
+
+    def test_put_many_is_put_in_turn(self, ready: Store) -> None:
+        ready.put(make_entry("a"), axis(0))
+        first, second = make_entry("b"), make_entry("b", id="id-later")
+        ready.put_many([])
+        ready.put_many(
+            [(make_entry("a", model="large-1"), axis(3)), (first, axis(1)), (make_entry("c"), None), (second, axis(2))]
+        )
+        assert ready.count_entries() == 3
+        assert ready.get("acme", first.id) is None
+        assert ready.get_exact("acme", "key-b", now=NOW) == second
+        assert ready.get("acme", "id-c") == make_entry("c")
+        assert sorted(find_ids(ready, axis(2))) == ["id-a", "id-later"]
+        assert ready.search("acme", "scope", axis(3), k=1, now=NOW)[0].entry.model == "large-1"
+
+    def test_put_many_writes_all_or_none(self, ready: Store) -> None:
+        ready.put(make_entry("a"), axis(0))
+        bad = np.full(len(axis(0)), np.nan, dtype=np.float32)
+        with pytest.raises(StorageError):
+            ready.put_many([(make_entry("b"), axis(1)), (make_entry("a", model="large-1"), bad)])
+        assert find_ids(ready, axis(0)) == ["id-a"]
+        assert ready.get("acme", "id-a") == make_entry("a")
+        assert ready.get("acme", "id-b") is None
 
     def test_put_may_replace_two_at_once(self, ready: Store) -> None:
         ready.put(make_entry("a"), axis(0))
@@ -348,10 +474,15 @@ class StoreContract:
         expired: float,
         removed: float,
     ) -> None:
+        self.check_search(make_ready(), seed, count, aliases, k, expired, removed)
+
+    def check_search(
+        self, store: Store, seed: int, count: int, aliases: int, k: int, expired: float, removed: float
+    ) -> None:
+        """Compare a search among random entries with the scores of all of them."""
         random = np.random.default_rng(seed)
         vectors = make_vectors(count + aliases + 1, seed)
         owners = [*range(count), *random.integers(0, max(count, 1), aliases)] if count else []
-        store = make_ready()
         late = random.random(count) < expired
         gone = random.random(count) < removed
         for number in range(count):
@@ -425,13 +556,14 @@ class StoreContract:
     # ------------------------------------------------------------------------------------------ isolation
 
     def test_tenants_share_nothing(self, ready: Store) -> None:
-        ready.put(make_entry("a", tags=("tag",)), axis(0))
+        ready.put(make_entry("a", tags=("tag",), sources=("doc",)), axis(0))
         assert ready.get("other", "id-a") is None
         assert ready.get_exact("other", "key-a", now=NOW) is None
         assert find_ids(ready, axis(0), tenant="other") == []
         ready.add_alias("other", "id-a", "text", axis(1), "key-alias")
         assert ready.get_exact("acme", "key-alias", now=NOW) is None
-        assert ready.remove("other", entry_ids=["id-a"], tags=["tag"], model="small-1") == 0
+        assert list(ready.entries("other")) == []
+        assert ready.remove("other", entry_ids=["id-a"], tags=["tag"], sources=["doc"], model="small-1") == 0
         assert ready.clear("other") == 0
         ready.put(make_entry("a", tenant="other", model="large-1"), axis(0))
         assert ready.count_entries() == 2
@@ -449,7 +581,9 @@ class StoreContract:
     @given(
         steps=st.lists(
             st.tuples(
-                st.sampled_from(["put", "alias", "remove", "tag", "model", "clear", "state", "observe", "hit"]),
+                st.sampled_from(
+                    ["put", "alias", "remove", "tag", "source", "model", "clear", "state", "observe", "hit"]
+                ),
                 st.sampled_from(["acme", "other"]),
                 st.integers(0, 4),
             ),
@@ -460,6 +594,10 @@ class StoreContract:
     def test_a_tenant_sees_what_it_would_see_alone(
         self, make_ready: Callable[[], Store], steps: list[tuple[str, str, int]]
     ) -> None:
+        self.check_isolation(make_ready, steps)
+
+    def check_isolation(self, make_ready: Callable[[], Store], steps: list[tuple[str, str, int]]) -> None:
+        """Compare what two tenants of one store see with what each would see in a store of its own."""
         shared, alone = make_ready(), {"acme": make_ready(), "other": make_ready()}
         for action, tenant, number in steps:
             assert _act(shared, action, tenant, number) == _act(alone[tenant], action, tenant, number)
@@ -470,6 +608,18 @@ class StoreContract:
             store.close()
 
     # ------------------------------------------------------------------------------------------- removing
+
+    def test_removes_by_source(self, ready: Store) -> None:
+        for name, sources in [("a", ("doc-1", "doc-2")), ("b", ("doc-2",)), ("c", ()), ("d", ("doc-3", "doc-3"))]:
+            ready.put(make_entry(name, sources=sources, tags=("doc-3",)), axis(0))
+        ready.put(make_entry("a", tenant="other", sources=("doc-2",)), axis(0))
+        assert ready.remove("acme", sources=["doc-4"]) == 0
+        assert ready.remove("acme", sources=["doc-2", "doc-1"]) == 2
+        assert ready.remove("acme", entry_ids=["id-c"], sources=["doc-3"]) == 2
+        assert ready.count_entries("acme") == 0
+        assert ready.count_entries("other") == 1
+        ready.put(make_entry("a"), axis(0))
+        assert ready.remove("acme", sources=["doc-1"]) == 0
 
     def test_removes_by_id_tag_and_model(self, ready: Store) -> None:
         for name, tags, model in [
@@ -487,7 +637,7 @@ class StoreContract:
         assert ready.count_entries() == 0
         assert find_ids(ready, axis(0)) == []
 
-    def test_trims_expired_entries_first_then_the_least_served_and_oldest(self, ready: Store) -> None:
+    def test_trims_expired_entries_first_then_those_that_save_least(self, ready: Store) -> None:
         for name, expires_at in [("a", None), ("b", NOW - 1), ("c", None), ("d", None), ("e", NOW)]:
             ready.put(make_entry(name, expires_at=expires_at, size_bytes=10), axis(0))
         ready.put(make_entry("f", tenant="other"), axis(0))
@@ -500,6 +650,26 @@ class StoreContract:
         assert sorted(find_ids(ready, axis(0))) == ["id-a", "id-e"]
         assert ready.trim("acme", max_entries=0, max_bytes=None, now=NOW) == 2
         assert ready.count_entries("other") == 1
+
+    def test_trims_by_what_a_hit_saves_by_age_and_by_size(self, ready: Store) -> None:
+        def put(name: str, cost_usd: float | None, *, size_bytes: int = 10, age_s: float = 10.0) -> None:
+            usage = Usage(calls=1, cost_usd=cost_usd)
+            ready.put(make_entry(name, usage=usage, size_bytes=size_bytes, created_at=NOW - age_s), axis(0))
+
+        put("dear", 1.0)
+        put("cheap", 0.9)
+        put("old and dear", 1.0, age_s=1000.0)
+        put("unknown", None)
+        put("free", 0.0)
+        assert ready.trim("acme", max_entries=4, max_bytes=None, now=NOW) == 1
+        assert ready.get("acme", "id-free") is None
+        assert ready.trim("acme", max_entries=3, max_bytes=None, now=NOW) == 1
+        assert ready.get("acme", "id-old and dear") is None
+        put("dear and large", 1.5, size_bytes=1000)
+        assert ready.trim("acme", max_entries=None, max_bytes=1000, now=NOW) == 1
+        assert ready.get("acme", "id-dear and large") is None
+        assert ready.trim("acme", max_entries=1, max_bytes=None, now=NOW) == 2
+        assert ready.get("acme", "id-dear") is not None
 
     def test_tags_given_twice_are_one(self, ready: Store) -> None:
         ready.put(make_entry("a", tags=("x", "x")), axis(0))
@@ -576,17 +746,18 @@ class StoreContract:
     # ------------------------------------------------------------------------------------ threads, closing
 
     def test_eight_threads_lose_nothing(self, ready: Store) -> None:
+        steps = self.many // 24
         together = threading.Barrier(8)
-        vectors = make_vectors(8 * 25)
+        vectors = make_vectors(8 * steps)
 
         def work(worker: int) -> None:
             together.wait()
-            for step in range(25):
+            for step in range(steps):
                 name = f"{worker}-{step}"
-                ready.put(make_entry(name), vectors[worker * 25 + step])
+                ready.put(make_entry(name), vectors[worker * steps + step])
                 ready.add_alias("acme", f"id-{name}", "alias", axis(worker), f"alias-{name}")
                 assert ready.get_exact("acme", f"key-{name}", now=NOW) is not None
-                assert find_ids(ready, vectors[worker * 25 + step], k=1) == [f"id-{name}"]
+                assert find_ids(ready, vectors[worker * steps + step], k=1) == [f"id-{name}"]
                 ready.observe([Observation(kind="served", tenant="acme", body={"name": name}, at=NOW)])
                 ready.save_state("acme", f"state-{worker}", name.encode())
                 ready.count_hit("acme", f"id-{worker}-0")
@@ -596,18 +767,18 @@ class StoreContract:
         with ThreadPoolExecutor(8) as pool:
             for future in [pool.submit(work, worker) for worker in range(8)]:
                 future.result()
-        assert ready.count_entries() == 8 * 20
-        assert len(find_ids(ready, axis(0), k=500)) == 8 * 20
+        assert ready.count_entries() == 8 * (steps - steps // 5)
+        assert len(find_ids(ready, axis(0), k=500)) == 8 * (steps - steps // 5)
         names = [item.body["name"] for _, item in ready.observations()]
-        assert len(names) == 8 * 25
+        assert len(names) == 8 * steps
         for worker in range(8):
             assert [name for name in names if name.startswith(f"{worker}-")] == [
-                f"{worker}-{step}" for step in range(25)
+                f"{worker}-{step}" for step in range(steps)
             ]
             first = ready.get("acme", f"id-{worker}-0")
             assert first is not None
-            assert first.hits == 25
-            assert ready.load_state("acme", f"state-{worker}") == f"{worker}-24".encode()
+            assert first.hits == steps
+            assert ready.load_state("acme", f"state-{worker}") == f"{worker}-{steps - 1}".encode()
 
     def test_hits_are_counted_by_many_threads(self, ready: Store) -> None:
         ready.put(make_entry("a"), None)
@@ -629,7 +800,13 @@ class StoreContract:
 
 def _act(store: Store, action: str, tenant: str, number: int) -> int | None:  # noqa: PLR0911 - one per step
     """Do one step with names that both tenants use."""
-    entry = make_entry(str(number), tenant=tenant, tags=(f"tag-{number % 2}",), model=f"model-{number % 3}")
+    entry = make_entry(
+        str(number),
+        tenant=tenant,
+        tags=(f"tag-{number % 2}",),
+        sources=(f"doc-{number % 3}",),
+        model=f"model-{number % 3}",
+    )
     match action:
         case "put":
             return store.put(entry, axis(number))
@@ -639,6 +816,8 @@ def _act(store: Store, action: str, tenant: str, number: int) -> int | None:  # 
             return store.remove(tenant, entry_ids=[entry.id])
         case "tag":
             return store.remove(tenant, tags=entry.tags)
+        case "source":
+            return store.remove(tenant, sources=entry.sources)
         case "model":
             return store.remove(tenant, model=entry.model)
         case "clear":
@@ -658,6 +837,7 @@ def _look(store: Store, tenant: str) -> list[object]:
     return [
         [store.get(tenant, f"id-{name}") for name in names],
         [store.get_exact(tenant, f"{kind}-{name}", now=NOW) for name in names for kind in ("key", "alias")],
+        list(store.entries(tenant)),
         [(item.entry, item.cosine, item.text) for item in store.search(tenant, "scope", query, k=99, now=NOW)],
         [item for _, item in store.observations(tenant=tenant)],
         [store.load_state(tenant, f"name-{number}") for number in range(2)],

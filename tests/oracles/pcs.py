@@ -1,4 +1,4 @@
-"""Slow twin of ``leo_core.kernels.pcs``: sets, numpy's histogram, scipy's Theil–Sen."""
+"""Slow twin of ``leo_core.kernels.pcs``: sets, numpy's histogram, scipy's Theil–Sen, slices of a list."""
 
 from __future__ import annotations
 
@@ -35,3 +35,17 @@ def measure_largest_share(points: np.ndarray, directions: np.ndarray, bins: int)
             return 1.0
         best = max(best, np.histogram(places, bins=bins)[0].max() / len(points))
     return best
+
+
+def count_phrases(symbols: list[int]) -> int:
+    """Phrases that each end with the first symbol which makes them new, found among all earlier slices."""
+    phrases, at = 0, 0
+    while at < len(symbols):
+        length = 1
+        while at + length <= len(symbols) and any(
+            symbols[start : start + length] == symbols[at : at + length] for start in range(at)
+        ):
+            length += 1
+        phrases += 1
+        at += length
+    return phrases

@@ -15,6 +15,20 @@ def rank(sketches: list[list[int]], query: list[int], heavy: list[int], alive: l
     return sorted((measure_distance(sketch, query, heavy)[1], row) for row, sketch in enumerate(sketches) if alive[row])
 
 
+def choose_shortlist(
+    places: list[int], scores: list[float], doubts: list[float], entries: list[int], k: int
+) -> list[int]:
+    """Those of ``places`` whose score may reach the certain score of the ``k``-th best entry; ``scores`` by row."""
+    certain: dict[int, float] = {}
+    for place in places:
+        least = scores[place] - doubts[place]
+        certain[entries[place]] = max(certain.get(entries[place], least), least)
+    if len(certain) < k:
+        return places
+    bar = sorted(certain.values(), reverse=True)[k - 1]
+    return [place for place in places if scores[place] + doubts[place] >= bar]
+
+
 def measure_strangeness(
     sketches: list[list[int]], query: list[int], heavy: list[int], crowd: int, share: float
 ) -> float:

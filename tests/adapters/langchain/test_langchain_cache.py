@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import pickle
+import sqlite3
 import subprocess
 import sys
 import threading
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -236,6 +238,47 @@ class TestScope:
         for name in ("a", "b", "a"):
             chain.invoke("Hello", config={"configurable": {"tenant": name}})
         assert len(openai.requests) == 2
+
+    def test_invalidation_stays_with_the_tenant(self, cache: LEOCache) -> None:
+        for name in ("a", "b"):
+            with tenant(name):
+                cache.update("p", "m", [Generation(text=name)])
+        with tenant("a"):
+            assert cache.invalidate(where=lambda entry: entry.text == "p") == 1
+            assert cache.lookup("p", "m") is None
+        with tenant("b"):
+            assert cache.lookup("p", "m") == [Generation(text="b")]
+        assert asyncio.run(cache.ainvalidate(tenant=None, where=lambda _: True)) == 1
+        with pytest.raises(ConfigError):
+            cache.invalidate()
+
+    def test_an_entry_that_somebody_planted_is_a_miss_and_an_event(self, tmp_path: Path) -> None:
+        path = tmp_path / "leo.db"
+        evil = {"lc": 1, "type": "constructor", "id": ["os", "system"], "kwargs": {"command": "true"}}
+        with LEOCache(path) as cache:
+            cache.update("p", "m", [Generation(text="kept")])
+            cache.flush()
+            with closing(sqlite3.connect(path)) as connection, connection:
+                (body,) = connection.execute("SELECT body FROM entries").fetchone()
+                planted = json.loads(body)
+                planted["metadata"] = dict.fromkeys(planted["metadata"], json.dumps([evil]))
+                connection.execute("UPDATE entries SET body = ?", (json.dumps(planted),))
+            assert cache.lookup("p", "m") is None
+            assert cache.counts["cache.poisoned"] == 2, "found by its key, and found near"
+            assert cache.counts.get("lookup.failed", 0) == 0, "it never came to reading it"
+            cache.update("p", "m", [Generation(text="kept")])
+            cache.flush()
+            assert cache.lookup("p", "m") == [Generation(text="kept")]
+
+    def test_a_seal_key_of_ones_own(self, tmp_path: Path) -> None:
+        path, key = tmp_path / "leo.db", tmp_path / "keys" / "seal"
+        with LEOCache(path, seal_key=key) as cache:
+            cache.update("p", "m", [Generation(text="kept")])
+        assert key.exists()
+        with LEOCache(path, seal_key=str(key)) as cache:
+            assert cache.lookup("p", "m")
+        with LEOCache(path) as cache:
+            assert cache.lookup("p", "m") is None
 
     def test_clear(self, cache: LEOCache) -> None:
         for name in ("a", "b"):

@@ -399,6 +399,18 @@ class TestAnswers:
         model.invoke("Hello")
         assert len(openai.requests) == 2
 
+    def test_entry_sources_and_a_lifetime_are_kept_with_the_entry(
+        self, model: LEOChatModel, openai: OpenAIServer
+    ) -> None:
+        model.invoke("Hello", entry_sources="doc-7", ttl_s=60.0)
+        model.leo.flush()
+        ((kept,),) = [tuple(model.leo.store.entries("default"))]
+        assert (kept.entry.sources, kept.entry.expires_at) == (("doc-7",), kept.entry.created_at + 60.0)
+        assert model.leo.cache.invalidate(sources=["doc-7"]) == 1
+        model.invoke("Hello", cache="renew")
+        assert len(openai.requests) == 2
+        assert all("sources" not in str(request.body) for request in openai.requests)
+
     def test_a_multi_tenant_policy_refuses_a_request_without_one(self) -> None:
         with LEOChatModel(small=fake(), config=LEOConfig(require_tenant=True)) as model:
             with pytest.raises(TenantRequiredError):

@@ -235,9 +235,9 @@ class TestAHitIsANewMessage:
         message = AIMessage(content, id="run-1", tool_calls=calls, response_metadata={"id": "resp_1"})
         with LEOCache() as cache:
             cache.update("[]", "model", [ChatGeneration(message=message)])
-            (hit,) = cache.lookup("[]", "model") or []
+            (hit,), (other,) = (cache.lookup("[]", "model") or [] for _ in range(2))
         assert isinstance(hit, ChatGeneration)
-        assert hit.message.id is None
+        assert len({message.id, hit.message.id, other.message.id}) == 3, "every hit is a message of its own"
         assert "id" not in hit.message.response_metadata
         assert [block.get("id") for block in hit.message.content] == [None, None, "call_1"]
         assert hit.message.tool_calls[0]["id"] == "call_1"

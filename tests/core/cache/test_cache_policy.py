@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from leo_core.records import CacheDecision, CacheEntry, Identity, Message, Neighbour, Route, Usage
-from leo_core.stages.cache.bins import BINS
 from leo_core.stages.cache.config import CacheConfig
+from leo_core.stages.cache.correctness import FEATURES, Correctness
 from leo_core.stages.cache.guards import Profile, read_profile
 from leo_core.stages.cache.policy import choose_hit
 from leo_core.stages.cache.promise import PromiseState
@@ -20,8 +20,12 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-TOP = len(BINS) - 1
-READY = PromiseState(requests=1000, explored=(0,) * TOP + (200,), wrong=(0,) * 8, seen=(0,) * TOP + (200,))
+LEARNED = Correctness(
+    mean=(-6.0, 3.0, 8.0, 0.4, 0.4, 0.2, 0.4, -3.0),
+    covariance=tuple(tuple(1e-4 if row == column else 0.0 for column in range(8)) for row in range(8)),
+    outcomes=200,
+)
+READY = PromiseState(requests=5000, explored=200, model=LEARNED)
 QUESTION = Identity(exact_key="x", scope_key="s", text="how do I open an account", semantic=True)
 
 
@@ -89,37 +93,52 @@ def test_a_good_neighbour_is_served_with_every_figure() -> None:
     assert found is not None
     assert decision.kind == "semantic"
     assert decision.cosine == decision.probability == decision.margin == 0.985
-    assert decision.score == pytest.approx(0.985)
-    assert decision.score_bin == TOP
     assert decision.error_bound is not None
     assert decision.allowance is not None
-    assert decision.error_bound <= decision.allowance
+    assert decision.error_bound < decision.allowance
+    assert decision.score == 1.0 - decision.error_bound
+    assert decision.explore_rate is not None
+    assert 0.0 < decision.explore_rate < 0.5
+    assert decision.wrong_hits is not None
+    assert decision.allowed_wrong_hits == pytest.approx(50.01)
+    assert decision.wrong_hits <= decision.allowed_wrong_hits
+    assert len(decision.features) == len(FEATURES)
     assert "within the allowance" in decision.why
 
 
-def test_a_small_draw_explores_a_would_be_hit() -> None:
-    decision, found = choose(near("a", 0.985), draw=0.01)
-    assert decision.action == "explore"
+def test_the_coin_decides_between_exploring_and_serving() -> None:
+    served, _ = choose(near("a", 0.985))
+    assert served.explore_rate is not None
+    just_below, found = choose(near("a", 0.985), draw=served.explore_rate - 1e-9)
+    assert just_below.action == "explore"
     assert found is not None
-    assert decision.why.startswith("drawn to keep watching")
-    assert decision.score_bin == TOP
+    assert just_below.why.startswith("drawn to be explored")
+    assert just_below.explore_rate == served.explore_rate
+    assert choose(near("a", 0.985), draw=served.explore_rate)[0].action == "serve"
 
 
 def test_a_cold_promise_explores() -> None:
     decision, found = choose(near("a", 0.985), promise=PromiseState())
-    assert (decision.action, decision.score_bin) == ("explore", TOP)
+    assert (decision.action, decision.explore_rate) == ("explore", 1.0)
     assert found is not None
-    assert "outcomes explored" in decision.why
+    assert decision.why == "only 0 of 10 outcomes explored"
 
 
-def test_guards_come_before_any_score() -> None:
+def test_a_spent_allowance_explores_everything() -> None:
+    spent = replace(READY, charges=tuple([10_000_000] * len(READY.charges)), least_rate=0.1)
+    decision, _ = choose(near("a", 0.985), promise=spent)
+    assert (decision.action, decision.explore_rate) == ("explore", 1.0)
+    assert "are not ruled out" in decision.why
+
+
+def test_guards_drop_the_winner_and_the_rest_compete_again() -> None:
     text = "how can I close an account"
     decision, found = choose(near("a", 0.999, text=text))
     assert (decision.action, found) == ("miss", None)
     assert decision.why == "opposites: close, open"
     assert decision.cosine == 0.999
     assert decision.probability is None
-    second, kept = choose(near("a", 0.999, text=text), near("b", 0.98))
+    second, kept = choose(near("a", 0.999, text=text), near("b", 0.985, answer="no"))
     assert second.action == "serve"
     assert kept is not None
     assert kept.id == "b"
@@ -140,40 +159,50 @@ def test_an_untrusted_neighbour_drops_out() -> None:
     assert decision.trust == 0.4
 
 
-def test_a_rival_answer_close_by_is_explored_without_a_bin() -> None:
-    decision, found = choose(near("a", 0.985), near("b", 0.96, answer="no"))
-    assert (decision.action, decision.score_bin) == ("explore", -1)
-    assert found is not None
-    assert decision.margin == pytest.approx(0.025)
-    assert "below min_margin" in decision.why
-
-
-def test_rivals_lower_the_score_and_agreement_raises_it() -> None:
-    alone = choose(near("a", 0.9))[0].score
-    rival = choose(near("a", 0.9), near("b", 0.6, answer="no"))[0].score
-    agree = choose(near("a", 0.9), near("b", 0.6))[0].score
+def test_a_rival_answer_close_by_is_doubted_and_agreement_helps() -> None:
+    alone = choose(near("a", 0.9))[0].error_bound
+    rival = choose(near("a", 0.9), near("b", 0.89, answer="no"))[0]
+    agree = choose(near("a", 0.9), near("b", 0.89), near("c", 0.5, answer="no"))[0].error_bound
+    apart = choose(near("a", 0.9), near("c", 0.5, answer="no"))[0].error_bound
     assert alone is not None
-    assert rival is not None
     assert agree is not None
-    assert rival < alone < agree
-    assert rival == pytest.approx(9 / 11.5)
-    assert choose(near("a", 1.0))[0].score == pytest.approx(1.0)
+    assert apart is not None
+    assert rival.error_bound is not None
+    assert rival.margin == pytest.approx(0.01)
+    assert rival.error_bound > alone
+    assert agree < apart
+    assert rival.action == "explore"
 
 
-def test_a_low_score_is_a_miss() -> None:
-    decision, found = choose(near("a", 0.15))
+def test_many_near_questions_outvote_the_nearest() -> None:
+    crowd = replace(near("b", 0.94, answer="no"), kin=(0.935, 0.93, 0.93, 0.92))
+    decision, _ = choose(near("a", 0.95), crowd)
+    assert decision.entry_id == "b"
+    assert decision.margin == pytest.approx(-0.01)
+
+
+def test_a_hopeless_candidate_is_a_miss() -> None:
+    decision, found = choose(near("a", 0.05), near("b", 0.04, answer="no"))
     assert (decision.action, found) == ("miss", None)
-    assert "too low" in decision.why
+    assert "not the same question" in decision.why
 
 
-def test_an_entry_that_was_wrong_twice_is_exact_only() -> None:
-    promise = replace(READY, faults=(("a", 2),))
+def test_an_entry_that_was_called_wrong_is_exact_only() -> None:
+    promise = replace(READY, records={"a": (10**6, 10**6)})
     decision, found = choose(near("a", 0.985), promise=promise)
     assert (decision.action, found) == ("miss", None)
     assert "served exactly only" in decision.why
     assert choose(near("a", 0.985), promise=promise, exact=entry("a"))[0].hit
     other, _ = choose(near("a", 0.99), near("b", 0.98), promise=promise)
     assert other.entry_id == "b"
+
+
+def test_a_bad_record_of_the_entry_raises_its_error() -> None:
+    clean = choose(near("a", 0.985))[0].error_bound
+    stained = choose(near("a", 0.985), promise=replace(READY, records={"a": (3, 3)}))[0].error_bound
+    assert clean is not None
+    assert stained is not None
+    assert stained > clean
 
 
 @pytest.mark.parametrize(
@@ -191,5 +220,5 @@ def test_what_is_not_compared_is_a_miss(changes: dict[str, Any], why: str) -> No
 
 def test_no_more_candidates_than_configured_are_looked_at() -> None:
     rows = [near("a", 0.985), near("b", 0.98, answer="no")]
-    assert choose(*rows, config=CacheConfig(candidates=1))[0].action == "serve"
-    assert choose(*rows)[0].action == "explore"
+    assert choose(*rows, config=CacheConfig(candidates=1))[0].margin == 0.985
+    assert choose(*rows)[0].margin == pytest.approx(0.005)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -191,3 +192,51 @@ def test_a_receipt_that_cannot_be_written_and_a_question_that_is_no_text_are_err
     facts, code = as_json("ask", "-", stdin=b"\xff\xfe\x00")
     assert (facts["error"], code) == ("RequestError", 1)
     assert "convert it first" in facts["message"]
+
+
+def test_cache_export_import_and_check(store, tmp_path):
+    file, other = tmp_path / "cache.jsonl", tmp_path / "other.db"
+    facts, code = as_json("cache", "export", store, file)
+    assert (code, facts["entries"], facts["refused"]) == (0, 1, 0)
+    (tmp_path / "export.pub").write_text(facts["public_key"])
+    refused, code = as_json("cache", "import", other, file)
+    assert (code, refused["error"]) == (1, "StoreCorruptError")
+    assert as_json("cache", "import", other, file, "--key", tmp_path / "export.pub") == ({"kept": 1}, 0)
+    assert as_json("cache", "import", other, file, "--key", tmp_path / "export.pub") == ({"kept": 0}, 0)
+    assert as_json("cache", "check", other) == ({"readable": 1, "refused": [], "removed": 0}, 0)
+    assert as_json("cache", "export", store, file, "--tenant", "nobody")[0]["entries"] == 0
+    assert "1 entries" in leo("cache", "export", store, file).stdout
+    with LEO(small=ScriptedModel("parrot", replies="30", cost=0.5), store=other) as engine:
+        assert engine.ask("How many days?", tenant="acme").text == "29"
+
+
+def test_cache_check_finds_what_was_altered(store):
+    with sqlite3.connect(store) as connection:
+        connection.execute("UPDATE entries SET body = replace(body, '29', '31')")
+    connection.close()
+    found, code = as_json("cache", "check", store)
+    assert (code, found["readable"], [row["why"] for row in found["refused"]], found["removed"]) == (1, 0, ["seal"], 0)
+    assert "seal" in leo("cache", "check", store, "--remove").stderr
+    assert as_json("cache", "check", store) == ({"readable": 0, "refused": [], "removed": 0}, 0)
+
+
+def test_cache_warm_and_invalidate(tmp_path):
+    store, log = tmp_path / "leo.db", tmp_path / "log.jsonl"
+    log.write_text('{"prompt": "When?", "answer": "Now.", "tags": ["a"], "sources": ["doc-1"]}\n', encoding="utf-8")
+    assert as_json("cache", "warm", store, log, "--small", "extractive", "--tenant", "acme") == ({"kept": 1}, 0)
+    with LEO(small="extractive", store=store) as engine:
+        assert engine.ask("When?", tenant="acme").text == "Now."
+    assert as_json("cache", "invalidate", store, "--source", "doc-2") == ({"removed": 0}, 0)
+    assert as_json("cache", "invalidate", store, "--tenant", "acme", "--tag", "a") == ({"removed": 1}, 0)
+    assert "1 entries kept" in leo("cache", "warm", store, log, "--small", "extractive").stdout
+    assert as_json("cache", "invalidate", store, "--all") == ({"removed": 1}, 0)
+
+
+def test_cache_refuses_wrong_use(store, tmp_path):
+    log = tmp_path / "log.jsonl"
+    log.write_text("no JSON\n", encoding="utf-8")
+    assert as_json("cache", "invalidate", store)[1] == 2
+    assert as_json("cache", "export", tmp_path / "none.db", tmp_path / "file")[1] == 2
+    assert as_json("cache", "check", store, "--seal-key", tmp_path / "none")[1] == 2
+    assert as_json("cache", "warm", tmp_path / "new.db", log)[0]["message"].startswith("line 1")
+    assert not (tmp_path / "none.db").exists()

@@ -28,6 +28,7 @@ def decide(
     trust: TrustState | None = None,
     families: dict[str, str] | None = None,
     vectors: np.ndarray | None = None,
+    answers: np.ndarray | None = None,
     required: float = 0.8,
     config: ConsensusConfig = CONFIG,
 ) -> Verdict:
@@ -38,6 +39,7 @@ def decide(
         region=-1,
         families=families or {},
         vectors=vectors,
+        answers=answers,
         required=required,
         config=config,
     )
@@ -127,13 +129,16 @@ def test_coherence_and_outliers() -> None:
     vectors[:5, 7] = 1
     vectors[5, 6] = 1
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    verdict = decide(*["7"] * 5, "8", vectors=vectors)
+    verdict = decide(*["7"] * 5, "8", answers=vectors)
     assert [vote.outlier for vote in verdict.votes] == [False] * 5 + [True]
     assert verdict.coherence is not None
     assert verdict.coherence.converged
     assert 0.5 < verdict.coherence.value < 1
     assert len(verdict.coherence.distances) == 6
-    assert decide("7", vectors=vectors[:1]).coherence is None
+    assert decide("7", answers=vectors[:1]).coherence is None
+    assert decide("7", "8", vectors=vectors[:2]).coherence is None
+    with pytest.raises(RequestError, match="2 vectors for 1"):
+        decide("7", answers=vectors[:2])
 
 
 def test_coherence_ends() -> None:

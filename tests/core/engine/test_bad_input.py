@@ -539,7 +539,7 @@ def test_a_full_store_keeps_what_it_acknowledged(tmp_path, way):
         assert receipts[0] is not None
         assert leo.counts["store.failed"] >= 1
         public_key = leo.public_key
-        leo.store.database.close()
+        leo.store.inner.database.close()
     acknowledged = [receipt for receipt in receipts if receipt is not None]
     with LEO(small=model(), store=path) as leo:
         assert leo.log.audit() == len(acknowledged)
@@ -715,7 +715,7 @@ def test_another_embedder_is_refused(tmp_path):
 def test_closing_brings_everything_into_one_file(tmp_path):
     path = tmp_path / "leo.db"
     seeded(path)
-    assert sorted(file.name for file in tmp_path.iterdir()) == ["leo.db", "leo.db.key"]
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["leo.db", "leo.db.key", "leo.db.seal"]
 
 
 def test_a_store_object_in_a_file_keeps_the_receipts_in_that_file(tmp_path):

@@ -49,6 +49,69 @@ def test_a_success_in_between_resets_the_row():
         assert guard.attempt("put", lambda: "fine", None) == "fine"
 
 
+def test_after_the_rest_one_operation_tries_and_the_others_go_on_without(monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr(store_guard.time, "monotonic", lambda: now[0])
+    guard = StoreGuard(lambda *_: None, trip_after=2, rest_s=5.0)
+    for _ in range(2):
+        guard.attempt("put", fail, None)
+    now[0] += 5.1
+    tried = []
+
+    def probe():
+        tried.append("probe")
+        tried.append(guard.attempt("search", lambda: tried.append("never"), "without"))
+        raise StoreLockedError("still held")
+
+    assert guard.attempt("search", probe, "otherwise") == "otherwise"
+    assert tried == ["probe", "without"]
+    assert guard.attempt("search", lambda: tried.append("never"), "resting again") == "resting again"
+    now[0] += 5.1
+    assert guard.attempt("search", lambda: "works", None) == "works"
+    assert guard.attempt("search", lambda: guard.attempt("get", lambda: "both", None), None) == "both"
+
+
+def test_an_outage_is_logged_once_at_each_end_and_told(caplog, monkeypatch):
+    monkeypatch.setattr(store_guard.time, "monotonic", lambda: 100.0)
+    recovered = []
+    guard = StoreGuard(lambda *_: None, lambda: recovered.append(1), trip_after=2, rest_s=5.0)
+    with caplog.at_level(logging.WARNING, logger="leo_core"):
+        for _ in range(2):
+            for _ in range(4):
+                guard.attempt("search", fail, None)
+            guard.wake()
+            for _ in range(3):
+                guard.attempt("search", lambda: "fine", None)
+    assert [record.getMessage().split(" (")[0] for record in caplog.records] == [
+        "the store failed at search",
+        "the store works again; 2 operations failed and 2 were left out",
+    ] * 2
+    assert (guard.failures, guard.skipped, guard.outages, len(recovered)) == (4, 4, 2, 2)
+
+
+def test_what_can_still_be_read_does_not_end_an_outage_of_writes(caplog):
+    recovered, contacts = [], []
+    guard = StoreGuard(lambda *_: None, lambda: recovered.append(1), lambda: contacts.append(1), trip_after=9)
+    with caplog.at_level(logging.WARNING, logger="leo_core"):
+        guard.attempt("put", fail, None)
+        assert guard.attempt("search", lambda: "found", None) == "found"
+        guard.attempt("put", fail, None)
+        assert (recovered, contacts, len(caplog.records)) == ([], [1], 1)
+        guard.attempt("put", lambda: None, None)
+    assert (recovered, contacts, len(caplog.records)) == ([1], [1, 1], 2)
+
+
+def test_a_bug_in_the_one_try_does_not_close_the_store_for_ever(monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr(store_guard.time, "monotonic", lambda: now[0])
+    guard = StoreGuard(lambda *_: None, trip_after=1, rest_s=5.0)
+    guard.attempt("put", fail, None)
+    now[0] += 5.1
+    with pytest.raises(ZeroDivisionError):
+        guard.attempt("put", lambda: 1 / 0, None)
+    assert guard.attempt("put", lambda: "fine", None) == "fine"
+
+
 def test_an_error_that_is_no_storage_error_is_a_bug_and_goes_up():
     guard = StoreGuard(lambda *_: None)
     with pytest.raises(ZeroDivisionError):

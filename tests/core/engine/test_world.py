@@ -271,7 +271,7 @@ def test_a_closed_cache_serves_nothing_and_breaks_nothing():
 
 def test_a_store_of_a_kind_that_does_not_exist_is_refused():
     with pytest.raises(ConfigError, match="chroma"):
-        LEO(small=model(), store="chroma://somewhere")
+        LEO(small=model(), store="chroma://")
 
 
 def test_explain_puts_verdicts_novelty_and_failures_into_words():

@@ -90,6 +90,22 @@ def test_less_than_half_of_the_weight_cannot_break_it(seed: int, bad: int, magni
     assert np.linalg.norm(found.point) <= 2 * (7 - bad) / (7 - 2 * bad) + 1e-6
 
 
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 2**32), st.integers(1, 6), st.floats(0.001, 0.495), st.floats(1, 8))
+def test_any_share_below_half_of_the_weight_cannot_break_it(
+    seed: int, bad: int, share: float, magnitude: float
+) -> None:
+    """Weights, not numbers, count: with ‖x_i‖ ≤ R for the good ones, ‖w‖ ≤ 2R(1 - s)/(1 - 2s) for a bad share s."""
+    rng = np.random.default_rng(seed)
+    honest = rng.normal(size=(5, 4))
+    honest /= np.maximum(1, np.linalg.norm(honest, axis=1, keepdims=True))
+    good, evil = rng.uniform(0.1, 1, 5), rng.uniform(0.1, 1, bad)
+    weights = np.concatenate([(1 - share) * good / good.sum(), share * evil / evil.sum()])
+    liars = rng.normal(size=(bad, 4)) * 10.0**magnitude
+    found = solve(np.vstack([honest, liars]), weights)
+    assert np.linalg.norm(found.point) <= 2 * (1 - share) / (1 - 2 * share) + 1e-6
+
+
 def test_more_than_half_of_the_weight_breaks_it() -> None:
     points = np.vstack([np.zeros((3, 2)), np.full((4, 2), 1e6)])
     assert np.linalg.norm(solve(points).point) > 1e6

@@ -97,4 +97,85 @@ def test_a_loop_stands_out_and_noise_does_not() -> None:
 def test_concentration_without_a_varying_null_is_zero() -> None:
     rng = np.random.default_rng(0)
     found = pcs.measure_concentration(rng.normal(size=(1, 2)), unit(rng, 3, 2), rng.normal(size=(5, 1, 2)))
-    assert found == (1.0, 0.0)
+    assert found == (1.0, 0.0, False)
+
+
+def rotate(rng: np.random.Generator, dimension: int) -> np.ndarray:
+    """A random orthogonal matrix."""
+    return np.linalg.qr(rng.normal(size=(dimension, dimension)))[0]
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 2**32), st.integers(16, 50), st.floats(0.01, 100), st.floats(-50, 50))
+def test_dimension_knows_neither_order_nor_turn_nor_size(seed: int, count: int, size: float, shift: float) -> None:
+    rng = np.random.default_rng(seed)
+    points = rng.normal(size=(count, 8)) * np.array([9, 5, 3, 1, 0.5, 0.2, 0.1, 0.05])
+    moved = size * (points @ rotate(rng, 8))[rng.permutation(count)] + shift
+    one, two = pcs.estimate_dimension(points), pcs.estimate_dimension(moved)
+    # a point on the edge of a box may change sides by rounding
+    assert np.abs(one.counts - two.counts).max() <= 1
+    assert one.slope == pytest.approx(two.slope, abs=0.2)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 2**32), st.integers(16, 50), st.floats(0.01, 100))
+def test_concentration_knows_neither_order_nor_size(seed: int, count: int, size: float) -> None:
+    rng = np.random.default_rng(seed)
+    points = rng.normal(size=(count, 3))
+    one, two = (
+        pcs.measure_concentration(each, pcs.make_directions(), pcs.make_null(count))
+        for each in (points, size * points[rng.permutation(count)])
+    )
+    assert one.enough
+    assert abs(one.share - two.share) <= 1.5 / count  # as above
+    assert one.z < 6
+
+
+def test_null_is_met_by_what_has_no_structure() -> None:
+    rng = np.random.default_rng(8)
+    for count in (16, 60):
+        null = pcs.make_null(count)
+        drawn = [
+            pcs.measure_concentration(rng.normal(size=(count, 3)), pcs.make_directions(), null).z for _ in range(60)
+        ]
+        assert abs(np.mean(drawn)) < 0.6
+        assert 0.5 < np.std(drawn) < 1.8
+    orders = pcs.make_orders(80)
+    drawn = [pcs.measure_compression(rng.integers(0, 12, 80), orders).z for _ in range(100)]
+    assert abs(np.mean(drawn)) < 0.5
+    assert 0.6 < np.std(drawn) < 1.6
+
+
+@given(st.lists(st.integers(0, 3), max_size=30))
+def test_phrases_are_those_of_the_twin(symbols: list[int]) -> None:
+    ranks = np.unique(np.array(symbols, dtype=np.int64), return_inverse=True)[1].astype(np.int64)
+    assert pcs.count_phrases(ranks) == oracle.count_phrases(symbols)
+
+
+@given(st.lists(st.integers(0, 5), min_size=1, max_size=60), st.integers(2, 5))
+def test_saying_it_again_adds_one_phrase_at_most(symbols: list[int], times: int) -> None:
+    ranks = np.unique(np.array(symbols), return_inverse=True)[1].astype(np.int64)
+    once, often = pcs.count_phrases(ranks), pcs.count_phrases(np.tile(ranks, times))
+    assert once <= often <= once + 1
+    assert 1 <= once <= len(symbols)
+
+
+def test_phrases_of_known_sequences() -> None:
+    assert pcs.count_phrases(np.zeros(0, dtype=np.int64)) == 0
+    assert pcs.count_phrases(np.arange(9)) == 9
+    assert pcs.count_phrases(np.zeros(9, dtype=np.int64)) == 2
+    # Lempel and Ziv's own example: 0·001·10·100·1000·101
+    assert pcs.count_phrases(np.array([int(bit) for bit in "0001101001000101"])) == 6
+
+
+def test_a_repeated_sentence_stands_out() -> None:
+    sentence = "the cost of sixteen glasses is found by pairing each full price with one at sixty percent of it"
+    words = sentence.split()
+    told = pcs.measure_compression(np.array(words), pcs.make_orders(len(words)))
+    loop = pcs.measure_compression(np.array(words * 4), pcs.make_orders(4 * len(words)))
+    assert abs(told.z) < 3
+    assert loop.z < -8
+    assert loop.ratio < told.ratio / 3
+    assert told.enough
+    short = pcs.measure_compression(np.array(["yes", "no"]), pcs.make_orders(2))
+    assert short == (1.0, 0.0, False)

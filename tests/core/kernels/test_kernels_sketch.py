@@ -32,7 +32,7 @@ def find(rows: np.ndarray, query: np.ndarray, wanted: int, **changes: np.ndarray
         **changes,
     }
     return sketch.find_candidates(
-        given["sketches"],
+        np.ascontiguousarray(given["sketches"].T),
         given["order"],
         given["alive"],
         given["ends"],
@@ -87,7 +87,7 @@ def test_finds_the_nearest_live_sketches(seed: int, count: int, wanted: int, dea
     ranked = oracle.rank(sketch.sketch_rows(rows).tolist(), words, heavy, list(alive & (ends >= 5.0)))
     assert len(places) == len(set(places.tolist())) == min(wanted, len(ranked))
     found = sorted(oracle.measure_distance(sketch.sketch_rows(rows)[p].tolist(), words, heavy)[1] for p in places)
-    if 8 * wanted >= count:  # all are in the pool that is sorted by the weighted distance
+    if 16 * wanted >= count:  # all are in the pool that is sorted by the weighted distance
         assert found == [distance for distance, _ in ranked[:wanted]]
     assert all(alive[p] and ends[p] >= 5.0 for p in places)
     largest = np.abs(query).max()
@@ -122,6 +122,36 @@ def test_equals_come_in_the_order_of_the_scan() -> None:
     rows = np.repeat(query[None], 2_000, axis=0)
     places, _ = find(rows, query, 7)
     assert places.tolist() == list(range(7))
+
+
+@given(
+    seed=st.integers(0, 10**6),
+    dimension=st.sampled_from([4, 40, 256]),
+    count=st.integers(1, 80),
+    owners=st.integers(1, 30),
+    k=st.integers(1, 12),
+)
+@settings(deadline=None, max_examples=60)
+def test_the_shortlist_leaves_out_only_what_rounding_cannot_decide(
+    seed: int, dimension: int, count: int, owners: int, k: int
+) -> None:
+    random = np.random.default_rng(seed)
+    rows, query = make_units(count, dimension, seed), make_units(1, dimension, seed + 1)[0]
+    rows[: count // 3] = rows[count // 2]  # equals
+    entries = random.integers(0, owners, count).astype(np.int32)
+    rounded, scales = sketch.quantise_rows(rows)
+    whole = sketch.quantise_query(query)
+    scores = ((rounded.astype(np.int64) @ whole.astype(np.int64)) * scales).astype(np.float32)
+    places = random.permutation(count)
+    left = sketch.choose_shortlist(places, scores[places], scales, entries, whole, k)
+    step, norm = min(0.5 * dimension**0.5, 3.5), float(np.linalg.norm(whole.astype(float)))
+    expected = oracle.choose_shortlist(
+        places.tolist(), scores.tolist(), [step * (norm * float(scale) + 1) for scale in scales], entries.tolist(), k
+    )
+    assert left.tolist() == expected
+    exact = rows.astype(float) @ query.astype(float)
+    best_of = sorted((max(exact[entries == entry]) for entry in set(entries.tolist())), reverse=True)[:k]
+    assert set(places[exact[places] >= best_of[-1]].tolist()) <= set(left.tolist()) or len(best_of) < k
 
 
 @given(seed=st.integers(0, 10**6), count=st.integers(0, 40), crowd=st.integers(1, 12), share=st.floats(0, 1))

@@ -10,6 +10,7 @@ from leo_core.records import (
     CacheDecision,
     CategoryRisk,
     Coherence,
+    CoherenceCertificate,
     Constraints,
     Draft,
     Identity,
@@ -68,7 +69,7 @@ def small_answer(**changes):
         "saved": Usage(cost_usd=0.0042),
         "risk": Risk(value=0.04, interval=(0.01, 0.09)),
         "novelty": Novelty(value=0.62, entropy=0.5, deviation=1.25, region=3, samples=120),
-        "cache": CacheDecision(action="miss", why="numbers differ: 2027, 2028", cosine=0.5, score_bin=4),
+        "cache": CacheDecision(action="miss", why="numbers differ: 2027, 2028", cosine=0.5),
         "decision": RouteDecision(
             route=Route.SMALL,
             why="cheapest",
@@ -82,6 +83,28 @@ def small_answer(**changes):
         "draft": draft("small", ANSWER),
     }
     return Answer(**{**fields, **changes})
+
+
+def coherence(**changes):
+    """Of three equal vectors and one at a right angle, under weights 2, 1.5, 0.5 and 1, all distances below kappa.
+
+    Then the centre is the mean, c = (0.4, 0.3, 0.1, 0.2), and the optimum for weights that sum to 1 is half the mean
+    squared distance: (0.8 · 0.08 + 0.2 · 1.28)/2 = 0.16, and (1 - 0.3)/2 = 0.35 for orthogonal vectors.
+    """
+    shares = (0.4, 0.3, 0.1, 0.2)
+    certificate = CoherenceCertificate(
+        kappa=2.0, gram=(1.0, 1.0, 0.0, 1.0, 0.0, 0.0), centre=shares, orthogonal_centre=shares
+    )
+    fields = {
+        "value": 1 - 0.16 / 0.35,
+        "optimum": 5 * 0.16,
+        "iterations": 20,
+        "primal_residual": 1e-9,
+        "dual_residual": 1e-9,
+        "converged": True,
+        "certificate": certificate,
+    }
+    return Coherence(**{**fields, **changes})
 
 
 def verdict(**changes):
@@ -101,9 +124,7 @@ def verdict(**changes):
         "abstained": False,
         "confidence": 0.9525741268224334,
         "required": 0.8,
-        "coherence": Coherence(
-            value=0.8, optimum=0.4, iterations=20, primal_residual=1e-6, dual_residual=1e-6, converged=True
-        ),
+        "coherence": coherence(),
     }
     return Verdict(**{**fields, **changes})
 

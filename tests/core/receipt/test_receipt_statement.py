@@ -101,6 +101,10 @@ def test_consensus_states_members_votes_and_the_winners_posterior_as_sigma():
         "served",
         "required",
         "margin",
+        "coherence_vectors",
+        "coherence_gap",
+        "coherence_scale",
+        "coherence",
         "sigma",
     ]
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from leo_core.errors import StoreCorruptError, StoreMismatchError
+from leo_core.errors import EntryCorruptError, StoreCorruptError, StoreMismatchError
 from leo_core.records import Observation
 from leo_core.storage import sqlite as sqlite_module
 from leo_core.storage import vector_cache
@@ -207,6 +207,14 @@ def test_memory_for_vectors_is_bounded() -> None:
         ('UPDATE observations SET body = \'{"kind": "x"}\'', lambda store: list(store.observations())),
         ("UPDATE meta SET value = '{}'", lambda store: store.put(make_entry("b"), axis(0))),
         ("UPDATE states SET blob = 'text'", lambda store: store.load_state("acme", "name")),
+        (
+            "UPDATE questions SET vector = 'text'",
+            lambda store: store.search("acme", "scope", axis(0), k=1, now=NOW),
+        ),
+        (
+            "UPDATE questions SET vector = x'" + "00" * 60 + "0000c07f'",
+            lambda store: store.search("acme", "scope", axis(0), k=1, now=NOW),
+        ),
         ("UPDATE questions SET vector = x'00'", lambda store: store.search("acme", "scope", axis(0), k=1, now=NOW)),
     ],
 )
@@ -220,5 +228,7 @@ def test_rows_that_are_no_records_are_refused(
         store.save_state("acme", "name", b"state")
         with store.database.write() as connection:
             connection.execute(statement)
-        with pytest.raises(StoreCorruptError):
+        with pytest.raises(StoreCorruptError) as caught:
             use(store)
+        assert ("entries" in statement or "questions" in statement) == isinstance(caught.value, EntryCorruptError)
+        assert getattr(caught.value, "entry_id", "id-a") == "id-a"

@@ -110,7 +110,7 @@ def test_fingerprints_survive(fingerprint: EmbedderFingerprint) -> None:
 
 def test_every_field_is_written() -> None:
     body = json.loads(encode_entry(make_entry("a", message=RICH)))
-    assert body.keys() | {"hits"} == {item.name for item in fields(CacheEntry)}
+    assert body.keys() | {"hits", "seal"} == {item.name for item in fields(CacheEntry)}
     assert body["message"].keys() == {item.name for item in fields(Message)}
     assert body["message"]["tool_calls"][0].keys() == {item.name for item in fields(ToolCall)}
     assert body["usage"].keys() == {item.name for item in fields(Usage)}

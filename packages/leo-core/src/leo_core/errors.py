@@ -22,7 +22,9 @@
     ├── StorageError             the store failed
     │   ├── StoreLockedError     another process held the store for too long
     │   ├── StoreCorruptError    the file is not a LEO store or is damaged; nothing was changed
+    │   │   └── EntryCorruptError    one cache entry cannot be read; ``.entry_id`` names it
     │   ├── StoreFullError       no space left; what was acknowledged is safe
+    │   ├── StoreUnavailableError    its server cannot be reached, or did not reply in time
     │   └── StoreMismatchError   written by a newer LEO, or with another embedder
     └── ReceiptError             a receipt, proof, checkpoint or log fails a check; ``.check`` names it
         ├── NotAReceiptError     the input is not a receipt at all
@@ -40,6 +42,7 @@ __all__ = [
     "BudgetExceededError",
     "CapabilityError",
     "ConfigError",
+    "EntryCorruptError",
     "InvalidRequestError",
     "LEOError",
     "MalformedReplyError",
@@ -58,6 +61,7 @@ __all__ = [
     "StoreFullError",
     "StoreLockedError",
     "StoreMismatchError",
+    "StoreUnavailableError",
     "StreamInterruptedError",
     "TenantRequiredError",
 ]
@@ -191,8 +195,24 @@ class StoreCorruptError(StorageError):
     """The file is not a LEO store, or it is damaged."""
 
 
+class EntryCorruptError(StoreCorruptError):
+    """One cache entry cannot be read; the others can.
+
+    Attributes:
+        entry_id: Id of the entry.
+    """
+
+    def __init__(self, message: str, *, entry_id: str) -> None:
+        super().__init__(message)
+        self.entry_id = entry_id
+
+
 class StoreFullError(StorageError):
     """No space is left on the device."""
+
+
+class StoreUnavailableError(StorageError):
+    """The store's server cannot be reached, or did not reply in time; whether it wrote is not known."""
 
 
 class StoreMismatchError(StorageError):

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         EmbedderFingerprint,
         Event,
         Json,
+        KeptEntry,
         Neighbour,
         Observation,
         Receipt,
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
         Vector,
     )
 
-__all__ = ["Clock", "Embedder", "Listener", "Model", "ReceiptLog", "Store"]
+__all__ = ["Clock", "Embedder", "Leases", "Listener", "Model", "ReceiptLog", "Store"]
 
 
 @runtime_checkable
@@ -113,8 +114,9 @@ class Embedder(Protocol):
 class Store(Protocol):
     """Keeps cache entries with their vectors, and observations.
 
-    All methods are synchronous, thread-safe, and raise :class:`leo_core.errors.StorageError` or one of its kinds.
-    Everything is scoped by tenant; no method returns another tenant's rows.
+    All methods are synchronous, thread-safe, and raise :class:`leo_core.errors.StorageError` or one of its kinds:
+    ``EntryCorruptError`` where a single entry cannot be read. Everything is scoped by tenant; no method returns
+    another tenant's rows.
     """
 
     def open_for(self, fingerprint: EmbedderFingerprint) -> None:
@@ -122,22 +124,41 @@ class Store(Protocol):
         ...
 
     def get_exact(self, tenant: str, exact_key: str, *, now: float) -> CacheEntry | None:
-        """The live entry whose request had this key."""
+        """The live entry to which the question with this key leads, with the seal of that question."""
         ...
 
     def get(self, tenant: str, entry_id: str) -> CacheEntry | None:
-        """The entry with this id, live or expired."""
+        """The entry with this id, live or expired, with the seal of its own question."""
         ...
 
     def search(self, tenant: str, scope_key: str, vector: Vector, *, k: int, now: float) -> tuple[Neighbour, ...]:
         """The ``k`` nearest live entries in scope, best first, one row per entry, exact inner products."""
         ...
 
-    def put(self, entry: CacheEntry, vector: Vector | None) -> None:
-        """Write an entry; replaces one with the same tenant and exact key. Visible to other processes on return."""
+    def entries(self, tenant: str, *, entry_ids: Sequence[str] | None = None) -> Iterator[KeptEntry]:
+        """Entries with vectors and aliases, live or expired, in the order of writing: all, or those with these ids.
+
+        A page at a time: the caller may write meanwhile, and what is written or removed then may be seen or not.
+        """
         ...
 
-    def add_alias(self, tenant: str, entry_id: str, text: str, vector: Vector, exact_key: str) -> None:
+    def put(self, entry: CacheEntry, vector: Vector | None) -> None:
+        """Write an entry; replaces one with the same tenant and exact key. Visible to other processes on return.
+
+        Its seal is kept with its question, so that the seals of aliases stand beside it.
+        """
+        ...
+
+    def put_many(self, rows: Sequence[tuple[CacheEntry, Vector | None]]) -> None:
+        """Write several entries in turn as :meth:`put` does, all or none where the store has transactions.
+
+        All are checked before the first is written.
+        """
+        ...
+
+    def add_alias(
+        self, tenant: str, entry_id: str, text: str, vector: Vector, exact_key: str, *, seal: str = ""
+    ) -> None:
         """Attach a verified paraphrase to an entry: one more vector and exact key with the same answer."""
         ...
 
@@ -146,13 +167,22 @@ class Store(Protocol):
         ...
 
     def remove(
-        self, tenant: str, *, entry_ids: Sequence[str] = (), tags: Sequence[str] = (), model: str | None = None
+        self,
+        tenant: str,
+        *,
+        entry_ids: Sequence[str] = (),
+        tags: Sequence[str] = (),
+        sources: Sequence[str] = (),
+        model: str | None = None,
     ) -> int:
-        """Remove entries by id, by tag or by model; returns how many."""
+        """Remove the entries that have one of the ids, tags or sources, or the model; returns how many."""
         ...
 
     def trim(self, tenant: str, *, max_entries: int | None, max_bytes: int | None, now: float) -> int:
-        """Remove expired entries, then the least served and oldest until the limits hold; returns how many."""
+        """Remove expired entries, then those that save least until the limits hold; returns how many.
+
+        Which they are is the business of :func:`leo_core.storage.eviction.choose_evicted`.
+        """
         ...
 
     def clear(self, tenant: str | None = None) -> int:
@@ -185,6 +215,22 @@ class Store(Protocol):
 
     def close(self) -> None:
         """Close; idempotent. Everything acknowledged is durable."""
+        ...
+
+
+@runtime_checkable
+class Leases(Protocol):
+    """What a store may have besides: leases by which processes keep out of each other's way for a while.
+
+    Thread-safe and safe between processes; failures are raised as :class:`leo_core.errors.StorageError`.
+    """
+
+    def acquire_lease(self, name: str, owner: str, *, now: float, life_s: float) -> bool:
+        """Take the lease if nobody else holds it, and hold it until ``now + life_s``; tells whether it was taken."""
+        ...
+
+    def release_lease(self, name: str, owner: str) -> None:
+        """Give a lease back before it expires; nothing happens where another owner holds it."""
         ...
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["build_request"]
 
 _SAMPLING = ("temperature", "top_p", "max_tokens", "seed")
-_CONSTRAINTS = ("max_error", "max_cost_usd", "max_latency_s", "route", "cache")
+_CONSTRAINTS = ("max_error", "max_cost_usd", "max_latency_s", "route", "cache", "ttl_s")
 _OWN = frozenset({
     *_SAMPLING,
     *_CONSTRAINTS,
@@ -29,6 +29,7 @@ _OWN = frozenset({
     "tenant",
     "session",
     "entry_tags",
+    "entry_sources",
     "stream",
     "ls_structured_output_format",
     "structured_output_format",
@@ -71,6 +72,7 @@ def build_request(
         options=_options(kwargs),
         constraints=_constraints(given),
         tags=_as_tuple(given.get("entry_tags")),
+        sources=_as_tuple(given.get("entry_sources")),
         native=list(messages),
     )
 

@@ -8,12 +8,15 @@ import logging
 import re
 import threading
 from collections import Counter
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from langchain_core.caches import RETURN_VAL_TYPE, BaseCache
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGeneration, Generation
+from langchain_core.utils.utils import LC_ID_PREFIX
 
 from leo_core.adapting.closing import Closeable
 from leo_core.adapting.lazy import LazyEngine
@@ -28,6 +31,7 @@ from leo_langchain.tenancy import current_tenant
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from leo_core import LEO
     from leo_core.config import LEOConfig
@@ -47,6 +51,9 @@ class LEOCache(Closeable, BaseCache):
     to be the same exactly; only the last user turn is compared by meaning. Prompts with tools are matched exactly.
     A failure of the cache never reaches the caller: it is counted, and logged once per kind.
 
+    Equal prompts at the same time make one call: the others wait for its answer, in this process and, where they share
+    the store, in others.
+
     Args:
         store: A path, ``":memory:"``, or a store of leo_core.
         max_wrong_hits: The cache's promise: wrong hits over all requests stay at or below this share; 0 matches
@@ -55,6 +62,10 @@ class LEOCache(Closeable, BaseCache):
         config: Every other setting.
         embedder: Makes the vectors; by default what the settings name.
         listeners: Hear the cache's events.
+        seal_key: File of the key that entries are sealed with; by default made beside the store, mode 0600.
+        single_flight_wait_s: Longest wait for an equal prompt that a model is answering, in seconds; then another one
+            asks too. LangChain does not say when a model failed; mostly it is noticed sooner. 0 waits for nobody; by
+            default what the settings say.
         seed: Makes explorations repeatable, for tests.
 
     Example:
@@ -74,12 +85,17 @@ class LEOCache(Closeable, BaseCache):
         config: LEOConfig | None = None,
         embedder: Any = None,
         listeners: Sequence[Any] = (),
+        seal_key: str | Path | None = None,
+        single_flight_wait_s: float | None = None,
         seed: int | None = None,
     ) -> None:
         settings = configure(config, max_wrong_hits)
+        if single_flight_wait_s is not None:
+            settings = replace(settings, cache=replace(settings.cache, single_flight_wait_s=single_flight_wait_s))
         self._config = replace(settings, receipts=replace(settings.receipts, enabled=False))
         self._store, self._tenant = store, tenant
         self._embedder, self._listeners, self._seed = embedder, tuple(listeners), seed
+        self._seal_key = seal_key
         self._engine = LazyEngine()
         self._prices = load_prices()
         self._failures: Counter[str] = Counter()
@@ -123,6 +139,7 @@ class LEOCache(Closeable, BaseCache):
             self.leo.cache.update(self._request(prompt, llm_string), message, **facts)
         except Exception as error:  # noqa: BLE001 - as above
             self._failed("update", error)
+            self._give_up(prompt, llm_string)
 
     async def aupdate(self, prompt: str, llm_string: str, return_val: RETURN_VAL_TYPE) -> None:
         """:meth:`update` without blocking the event loop."""
@@ -132,6 +149,7 @@ class LEOCache(Closeable, BaseCache):
             await leo.cache.aupdate(self._request(prompt, llm_string), message, **facts)
         except Exception as error:  # noqa: BLE001 - as above
             self._failed("update", error)
+            self._give_up(prompt, llm_string)
 
     def clear(self, **kwargs: Any) -> None:
         """Remove everything, of all tenants and processes.
@@ -147,6 +165,24 @@ class LEOCache(Closeable, BaseCache):
     async def aclear(self, **kwargs: Any) -> None:
         """:meth:`clear` without blocking the event loop."""
         await asyncio.to_thread(self.clear, **kwargs)
+
+    def invalidate(self, **criteria: Any) -> int:
+        """Remove the answers to which any of the criteria applies; returns how many.
+
+        Args:
+            **criteria: As for :meth:`leo_core.engine.answer_cache.AnswerCache.invalidate`; where no ``tenant`` is
+                given, that of the ``tenant(...)`` block, or of this object.
+
+        Raises:
+            ConfigError: Nothing was named.
+            StorageError: The store failed, so that something may be left.
+        """
+        mine = {"tenant": current_tenant() or self._tenant or "default"}
+        return self.leo.cache.invalidate(**(mine | criteria))
+
+    async def ainvalidate(self, **criteria: Any) -> int:
+        """:meth:`invalidate` without blocking the event loop."""
+        return await asyncio.to_thread(self.invalidate, **criteria)
 
     # ------------------------------------------------------------------------------------------------- the rest
 
@@ -180,6 +216,7 @@ class LEOCache(Closeable, BaseCache):
             store=self._store,
             embedder=self._embedder,
             listeners=self._listeners,
+            seal_key=self._seal_key,
             seed=self._seed,
         )
 
@@ -216,6 +253,13 @@ class LEOCache(Closeable, BaseCache):
         usage = to_usage(reply)
         priced = replace(usage, cost_usd=cost_of(usage, model, self._prices) if reply.usage_metadata else None)
         return to_message(reply), {"model": model, "usage": priced, "metadata": {_GENERATIONS: text}}
+
+    def _give_up(self, prompt: str, llm_string: str) -> None:
+        """Let those go on who wait for an answer that could not be kept."""
+        engine = self._engine.built
+        if engine is not None:
+            with suppress(Exception):  # it failed once already, and was counted
+                engine.cache.give_up(self._request(prompt, llm_string))
 
     def _failed(self, operation: str, error: Exception) -> None:
         name = f"{operation}.failed"
@@ -269,7 +313,7 @@ def _mark(generation: Generation, decision: CacheDecision, entry: CacheEntry) ->
     }
     kept = {name: value for name, value in message.response_metadata.items() if name not in _NOT_REPLAYED}
     update = {
-        "id": None,
+        "id": f"{LC_ID_PREFIX}-{uuid4()}",  # another one for each hit: graphs replace messages of the same id
         "usage_metadata": to_usage_metadata(Usage()),
         "response_metadata": {**kept, "leo": facts},
     }

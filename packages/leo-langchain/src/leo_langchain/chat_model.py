@@ -45,8 +45,8 @@ if TYPE_CHECKING:
 __all__ = ["ChatLEO", "LEOChatModel"]
 
 _ENGINE_FIELDS = frozenset({
-    "small", "large", "jury", "max_wrong_hits", "store", "signing_key", "config", "embedder", "listeners", "checker",
-    "engine_seed", "prices", "api_key", "base_url", "timeout", "max_retries",
+    "small", "large", "jury", "max_wrong_hits", "store", "signing_key", "seal_key", "config", "embedder",
+    "listeners", "checker", "engine_seed", "prices", "api_key", "base_url", "timeout", "max_retries",
 })  # fmt: skip
 _DEFAULTS = ("temperature", "top_p", "max_tokens", "seed", "stop", "tenant", "max_error", "max_cost_usd", "route")
 
@@ -115,6 +115,7 @@ class LEOChatModel(Closeable, BaseChatModel):
     route: str | None = None
     store: Any = ":memory:"
     signing_key: Any = Field(default=None, exclude=True, repr=False)
+    seal_key: Any = Field(default=None, exclude=True, repr=False)
     tenant: str | None = None
     config: LEOConfig | None = None
     embedder: Any = None
@@ -220,6 +221,7 @@ class LEOChatModel(Closeable, BaseChatModel):
             config=configure(self.config, self.max_wrong_hits),
             store=self.store,
             signing_key=self.signing_key,
+            seal_key=self.seal_key,
             embedder=self.embedder,
             listeners=self.listeners,
             checker=self.checker,

@@ -23,9 +23,11 @@ __all__ = ["build_request"]
 _NOT_NAME = re.compile(r"[^A-Za-z0-9_-]")
 _PLAIN = (
     "temperature", "top_p", "max_tokens", "seed", "max_error", "max_cost_usd", "max_latency_s", "cache", "tenant",
-    "session", "model",
+    "session", "model", "ttl_s",
 )  # fmt: skip
-_OWN = frozenset({*_PLAIN, "stop", "tools", "tool_choice", "response_format", "route", "entry_tags", "stream"})
+_OWN = frozenset({
+    *_PLAIN, "stop", "tools", "tool_choice", "response_format", "route", "entry_tags", "entry_sources", "stream",
+})  # fmt: skip
 
 
 def build_request(messages: Sequence[ChatMessage], given: Mapping[str, Any], *, defaults: Mapping[str, Any]) -> Request:
@@ -52,6 +54,7 @@ def build_request(messages: Sequence[ChatMessage], given: Mapping[str, Any], *, 
         response_format=_to_format(asked.get("response_format")),
         route=route if route is None or isinstance(route, Route) else parse_route(str(route)),
         tags=_as_tuple(asked.get("entry_tags")),
+        sources=_as_tuple(asked.get("entry_sources")),
         options=_options(given, has_tools=bool(tools)),
     )
 

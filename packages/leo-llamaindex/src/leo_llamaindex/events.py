@@ -80,7 +80,7 @@ class LEOCacheHitEvent(_LEOEvent):
         kind: ``"exact"`` or ``"semantic"``.
         why: The deciding reason in words.
         entry_id: The entry that was served.
-        error_bound: Upper confidence bound on P(wrong) of serving it.
+        error_bound: Estimated P(wrong) of serving it.
         saved_input_tokens: Tokens that the answer had cost.
         saved_output_tokens: As above.
         saved_usd: What it had cost; ``None`` when unknown.

@@ -52,8 +52,8 @@ if TYPE_CHECKING:
 __all__ = ["LEOLLM"]
 
 _FIXED = frozenset({
-    "small", "large", "jury", "model", "max_wrong_hits", "store", "signing_key", "config", "embedder", "listeners",
-    "checker", "engine_seed", "prices", "api_key", "base_url", "timeout", "max_retries",
+    "small", "large", "jury", "model", "max_wrong_hits", "store", "signing_key", "seal_key", "config", "embedder",
+    "listeners", "checker", "engine_seed", "prices", "api_key", "base_url", "timeout", "max_retries",
 })  # fmt: skip
 _DEFAULTS = (
     "temperature", "top_p", "max_tokens", "seed", "stop", "tenant", "max_error", "max_cost_usd", "route", "cache",
@@ -77,6 +77,7 @@ class LEOLLM(Closeable, FunctionCallingLLM):
         cache: ``False`` turns the cache off; ``"exact"`` matches exactly only.
         store: A path, ``":memory:"``, or a store of leo_core.
         signing_key: A key or a key file; made beside the store (mode 0600) by default.
+        seal_key: File of the key that cache entries are sealed with; made beside the store (mode 0600) by default.
         tenant: Whose requests these are, where neither the call (``tenant=``) nor ``instrument_tags`` says so.
         config: Every other setting (``LEOConfig``).
         embedder: A name or an embedder of leo_core.
@@ -112,6 +113,7 @@ class LEOLLM(Closeable, FunctionCallingLLM):
     cache: bool | Literal["exact"] = True
     store: Any = ":memory:"
     signing_key: Any = Field(default=None, exclude=True, repr=False)
+    seal_key: Any = Field(default=None, exclude=True, repr=False)
     tenant: str | None = None
     config: LEOConfig | None = Field(default=None, repr=False)
     embedder: Any = Field(default=None, exclude=True)
@@ -233,6 +235,7 @@ class LEOLLM(Closeable, FunctionCallingLLM):
             config=configure(self.config, self.max_wrong_hits),
             store=self.store,
             signing_key=self.signing_key,
+            seal_key=self.seal_key,
             embedder=self.embedder,
             listeners=self.listeners,
             checker=self.checker,

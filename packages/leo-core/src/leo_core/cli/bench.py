@@ -9,7 +9,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from leo_core.cli import bench_core
+from leo_core.cli import bench_cache, bench_core, bench_receipts
 from leo_core.cli.output import AsJson, err, out, print_json, report_errors
 
 __all__ = ["app"]
@@ -17,7 +17,15 @@ __all__ = ["app"]
 app = typer.Typer(help="Measurements.", no_args_is_help=True)
 
 
-for _command in (bench_core.core, bench_core.embed, bench_core.coherence, bench_core.novelty):
+for _command in (
+    bench_cache.cache,
+    bench_core.core,
+    bench_core.embed,
+    bench_core.coherence,
+    bench_core.novelty,
+    bench_core.store,
+    bench_receipts.receipts,
+):
     app.command()(_command)
 
 

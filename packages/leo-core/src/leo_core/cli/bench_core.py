@@ -1,4 +1,4 @@
-"""``leo bench core``, ``embed``, ``coherence`` and ``novelty``: the numeric core by itself."""
+"""``leo bench core``, ``embed``, ``coherence``, ``novelty`` and ``store``: the parts by themselves."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rich.table import Table
 
 from leo_core.cli.output import AsJson, err, out, print_json, report_errors
 
-__all__ = ["coherence", "core", "embed", "novelty"]
+__all__ = ["coherence", "core", "embed", "novelty", "store"]
 
 Embedder = Annotated[str, typer.Option(help="Name of the embedder.")]
 Seed = Annotated[int, typer.Option(help="Of everything drawn.")]
@@ -47,6 +47,9 @@ def core(
 def embed(
     pairs: Annotated[Path, typer.Option(help="Question pairs: a, b, same (JSON Lines, gzipped or not).")],
     embedder: Annotated[list[str] | None, typer.Option(help="Name of an embedder; may be repeated.")] = None,
+    peer: Annotated[
+        bool, typer.Option(help="Measure MiniLM beside them, where it is installed; takes minutes.")
+    ] = True,
     seed: Annotated[int, typer.Option(help="Of the split; training uses 0.")] = 0,
     as_json: AsJson = False,
 ) -> None:
@@ -54,11 +57,22 @@ def embed(
     with report_errors(as_json=as_json):
         from leo_core.evaluation.embed_bench import run_embed  # noqa: PLC0415
 
-        result = run_embed(pairs, embedders=tuple(embedder or ("hashed", "static")), seed=seed)
+        result = run_embed(
+            pairs,
+            embedders=tuple(embedder or ("hashed", "static")),
+            peer=peer,
+            seed=seed,
+            report=lambda what: err.print(what, style="dim"),
+        )
         if as_json:
             print_json(result)
         else:
             _print_rows(result["scores"])
+            if result["minilm"] is not None:
+                _print_ratios(result["minilm"]["times"], "CPU µs")
+                _print_rows(result["minilm"]["auc_differences"])
+            elif peer:
+                out.print(f"MiniLM is not installed and was not measured: {result['install_minilm']}", markup=False)
             out.print(f"{result['pairs']}: {result['validation']} pairs, {result['components']} components")
 
 
@@ -101,16 +115,49 @@ def novelty(
             out.print(f"above 0.95: {result['rate_above_0.95']:.4f} ({low:.4f} to {high:.4f})")
 
 
+def store(
+    pairs: Annotated[Path | None, typer.Option(help="Question pairs whose texts are kept and asked.")] = None,
+    entries: Annotated[int, typer.Option(help="Entries in the store.", min=8)] = 100_000,
+    embedder: Embedder = "default",
+    seed: Seed = 0,
+    as_json: AsJson = False,
+) -> None:
+    """A full store: look-ups beside other caches, adding while others search, opening, memory."""
+    with report_errors(as_json=as_json):
+        from leo_core.evaluation.store_bench import run_store  # noqa: PLC0415
+
+        result = run_store(
+            pairs=pairs,
+            entries=entries,
+            embedder=embedder,
+            seed=seed,
+            report=lambda what: err.print(what, style="dim"),
+        )
+        if as_json:
+            print_json(result)
+        else:
+            _print_rows(result["lookups"])
+            _print_rows(result["adds"])
+            figures = ("entries", "filled_per_s", "open_s", "first_lookup_s", "index_load_s")
+            _print_rows([{name: result[name] for name in (*figures, "index_bytes_per_entry", "file_bytes_per_entry")}])
+            out.print(f"{result['machine']}, {result['cores']} cores; seed {result['seed']}")
+
+
 def _print_core(result: dict[str, Any]) -> None:
-    table = Table("work", "peer", "LEO µs", "peer µs", "ratio", "95 % interval")
-    for row in result["kernels"]:
-        figures = (f"{row['own_us']:.1f}", f"{row['peer_us']:.1f}", f"{row['ratio']:.2f}")
-        table.add_row(row["work"], row["peer"], *figures, f"{row['low']:.2f} to {row['high']:.2f}")
-    out.print(table)
+    _print_ratios(result["kernels"], "µs")
     _print_rows(result["indexes"])
     _print_rows([{"start": name, **figures} for name, figures in result["start"].items()])
     _print_rows([result["admm"]])
     out.print(f"{result['machine']}, {result['cores']} cores; seed {result['seed']}")
+
+
+def _print_ratios(rows: list[dict[str, Any]], unit: str) -> None:
+    """LEO beside its peers; a ratio above 1 says that LEO is faster."""
+    table = Table("work", "peer", f"LEO, {unit}", f"peer, {unit}", "ratio", "95 % interval")
+    for row in rows:
+        figures = (f"{row['own_us']:.1f}", f"{row['peer_us']:.1f}", f"{row['ratio']:.2f}")
+        table.add_row(row["work"], row["peer"], *figures, f"{row['low']:.2f} to {row['high']:.2f}")
+    out.print(table)
 
 
 def _print_rows(rows: list[dict[str, Any]]) -> None:

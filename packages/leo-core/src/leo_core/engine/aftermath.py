@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 from leo_core.engine.effects import (
@@ -11,14 +10,17 @@ from leo_core.engine.effects import (
     CheckAnswer,
     CountHit,
     Draw,
+    FindAliases,
     HandOver,
     Learn,
     Notify,
     Now,
+    RemoveEntry,
     WriteEntry,
 )
+from leo_core.engine.entries import make_entry, weigh_entry
 from leo_core.engine.feedback import judge_members
-from leo_core.records import CacheEntry, Draft
+from leo_core.records import Draft
 from leo_core.stages.cache.observations import observe_explored
 from leo_core.stages.consensus.equivalence import same_answer
 from leo_core.stages.route.observations import observe_route
@@ -26,9 +28,9 @@ from leo_core.stages.route.observations import observe_route
 if TYPE_CHECKING:
     from leo_core.engine.effects import Pipeline
     from leo_core.engine.plan import Plan
-    from leo_core.records import Answer, CacheDecision, Embedding, Identity, Request
+    from leo_core.records import Answer, CacheDecision, CacheEntry, Embedding, Identity, Request, Vector
 
-__all__ = ["make_entry", "settle"]
+__all__ = ["keep", "settle"]
 
 COMPLETE = frozenset({"stop", "tool_calls"})
 
@@ -43,7 +45,7 @@ def settle(
 ) -> Pipeline[None]:
     """Hand over to the background what the caller need not wait for."""
     now = yield from Now()
-    entry = make_entry(request, answer, identity, now.epoch, plan) if _is_keepable(answer) else None
+    entry = _describe(request, answer, identity, now.epoch, plan) if _is_keepable(answer) else None
     yield from HandOver(lambda: _aftermath(request, answer, identity, embedding, candidate, entry, plan), entry)
 
 
@@ -77,26 +79,19 @@ def _is_keepable(answer: Answer) -> bool:
     return answer.risk.action != "abstain" and bool(answer.message.content or answer.message.tool_calls)
 
 
-def make_entry(request: Request, answer: Answer, identity: Identity, now: float, plan: Plan) -> CacheEntry:
-    """The cache entry that an answer amounts to."""
-    ttl_s = plan.config.cache.ttl_s
-    supporters = _supporters(answer)
-    return CacheEntry(
-        id=answer.id,
-        tenant=request.tenant,
-        exact_key=identity.exact_key,
-        scope_key=identity.scope_key,
-        text=identity.text,
-        message=answer.message,
-        members=supporters,
+def _describe(request: Request, answer: Answer, identity: Identity, now: float, plan: Plan) -> CacheEntry:
+    return make_entry(
+        request,
+        answer.message,
+        identity,
+        entry_id=answer.id,
+        now=now,
+        plan=plan,
+        members=_supporters(answer),
         model=answer.model,
         route=answer.route,
         usage=answer.usage,
         receipt_id=answer.receipt.id if answer.receipt else "",
-        created_at=now,
-        expires_at=None if ttl_s is None else now + ttl_s,
-        tags=request.tags,
-        size_bytes=len(identity.text) + len(json.dumps(answer.message.content, default=str)),
         metadata=answer.draft.metadata if answer.draft else {},
     )
 
@@ -119,9 +114,14 @@ def keep(
 ) -> Pipeline[None]:
     """Write an answer; after an exploration, compare it with the candidate first.
 
-    The same answer makes the question an alias of the candidate's entry; a different one becomes its own entry.
+    The same answer makes the question an alias of the candidate's entry; a different one becomes its own entry. An
+    answer that renews a stale entry takes its place: with its paraphrases where it says the same.
     """
     vector = embedding.vector if embedding is not None and identity.semantic else None
+    entry = weigh_entry(entry, vector)
+    if decision.stale and candidate is not None:
+        yield from renew_entry(candidate, entry, vector)
+        return
     if decision.action == "explore" and candidate is not None:
         same = same_answer(candidate.message, entry.message, entry.text)
         now = yield from Now()
@@ -131,6 +131,23 @@ def keep(
             yield from AddAlias(entry.tenant, candidate.id, identity.text, vector, identity.exact_key)
             return
     yield from WriteEntry(entry, vector)
+
+
+def renew_entry(stale: CacheEntry, fresh: CacheEntry, vector: Vector | None) -> Pipeline[None]:
+    """Put a fresh answer in the place of a stale one.
+
+    Where it says the same, the paraphrases of the stale one lead to it too; where it does not, they have to be
+    verified anew. A stale answer to a paraphrase is removed if the fresh one contradicts it.
+    """
+    same = same_answer(stale.message, fresh.message, fresh.text)
+    replaces = stale.exact_key == fresh.exact_key
+    aliases = (yield from FindAliases(stale.tenant, stale.id)) if same and replaces else ()
+    yield from WriteEntry(fresh, vector)
+    for alias in aliases:
+        yield from AddAlias(fresh.tenant, fresh.id, alias.text, alias.vector, alias.exact_key)
+    if not same and not replaces:
+        yield from RemoveEntry(stale.tenant, stale.id)
+    yield from Notify("cache.renewed", {"entry_id": fresh.id, "same": same})
 
 
 # ------------------------------------------------------------------------------------------------ learning

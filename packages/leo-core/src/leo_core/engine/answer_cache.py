@@ -6,28 +6,43 @@ miss, and when the framework brings the model's answer the two are compared and 
 
 from __future__ import annotations
 
-from collections import OrderedDict
+import asyncio
+import time
+from itertools import islice
+from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from leo_core.engine.aftermath import keep
 from leo_core.engine.drivers import arun, run
 from leo_core.engine.effects import CountHit, EmbedTexts, Entropy, HandOver, Notify, Now, Recall
+from leo_core.engine.entries import make_entry
 from leo_core.engine.lookup import consult_cache
-from leo_core.records import CacheDecision, CacheEntry, Route, Usage
+from leo_core.engine.open_lookups import OpenLookups
+from leo_core.engine.sharing import take_turn
+from leo_core.engine.warming import keep_filed, keep_past, make_past_answer, read_log
+from leo_core.errors import ConfigError
+from leo_core.records import CacheDecision, Route, Usage
 from leo_core.stages.cache.identity import identify
+from leo_core.stages.receipt.keys import PublicKey
+from leo_core.storage.cache_file import read_cache_file, write_cache_file
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 
     from leo_core.engine.effects import Pipeline
     from leo_core.engine.plan import Plan
+    from leo_core.engine.requests import Prompt
     from leo_core.engine.world import World
-    from leo_core.records import Embedding, Identity, Json, Message, Request
+    from leo_core.records import CacheEntry, Embedding, Identity, Json, Message, Request
 
 __all__ = ["AnswerCache"]
 
-MOST_OPEN = 10_000
+CLAIM_S = 60.0
+"""For how long a caller who was told that an entry is stale has to bring a fresh answer before another is told."""
+
+T = TypeVar("T")
+_AT_ONCE = 256
 
 
 class AnswerCache:
@@ -41,7 +56,8 @@ class AnswerCache:
 
     def __init__(self, world: World, plan: Plan, warm_up: Callable[[], Awaitable[None]]) -> None:
         self._world, self._plan, self._warm_up = world, plan, warm_up
-        self._open: OrderedDict[tuple[str, str], tuple[CacheDecision, CacheEntry | None]] = OrderedDict()
+        self._open = OpenLookups()
+        self._claims: dict[tuple[str, str], float] = {}
         self._lock = Lock()
 
     def lookup(self, request: Request) -> tuple[CacheDecision, CacheEntry | None]:
@@ -78,24 +94,171 @@ class AnswerCache:
         await self._warm_up()
         await arun(self._update(request, message, model, usage or Usage(), metadata or {}), self._world)
 
+    def give_up(self, request: Request) -> None:
+        """No update will come for what was looked up: whoever waits for it goes on. Never blocks."""
+        key = request.tenant, identify(request, models=self._plan.fingerprint).exact_key
+        self._open.take(key)[2].end(landed=False)
+
     def clear(self, tenant: str | None = None) -> int:
         """Remove all entries of a tenant, or of all; returns how many."""
         self._world.flush()
-        with self._lock:
-            self._open.clear()
+        self._open.clear()
         return self._world.store.clear(tenant)
+
+    def invalidate(
+        self,
+        *,
+        tenant: str | None = "default",
+        ids: Sequence[str] = (),
+        tags: Sequence[str] = (),
+        sources: Sequence[str] = (),
+        model: str | None = None,
+        where: Callable[[CacheEntry], bool] | None = None,
+    ) -> int:
+        """Remove the entries to which any of these applies; returns how many.
+
+        Answers that are on their way into the cache are waited for. What another process is just answering may still
+        come after.
+
+        Args:
+            tenant: Whose entries; ``None`` for all tenants.
+            ids: Ids of entries: the ``answer_id`` of the answers that made them.
+            tags: Labels that their requests had.
+            sources: Ids of documents that they stand on.
+            model: The model that is named as their author.
+            where: Says of an entry whether it goes. Every entry is read for that.
+
+        Raises:
+            ConfigError: Nothing was named; :meth:`clear` removes everything.
+            StorageError: The store failed, so that something may be left.
+        """
+        if not (ids or tags or sources or model is not None or where is not None):
+            message = "say which entries: ids, tags, sources, model or where; clear() removes all"
+            raise ConfigError(message)
+        self._world.flush()
+        store = self._world.store
+        removed = 0
+        for owner in store.tenants() if tenant is None else (tenant,):
+            removed += store.remove(owner, entry_ids=ids, tags=tags, sources=sources, model=model)
+            if where is not None:
+                chosen = (kept.entry.id for kept in store.entries(owner) if where(kept.entry))
+                for batch in _batches(chosen):
+                    removed += store.remove(owner, entry_ids=batch)
+        return removed
+
+    async def ainvalidate(self, **criteria: Any) -> int:
+        """:meth:`invalidate` without blocking the event loop."""
+        return await asyncio.to_thread(self.invalidate, **criteria)
+
+    # ----------------------------------------------------------------------------------- files and past traffic
+
+    @property
+    def export_key(self) -> PublicKey:
+        """The public key that exports of this store are checked with."""
+        return self._world.store.key.derive_export_key().public
+
+    def export(self, path: str | Path, *, tenant: str | None = None) -> int:
+        """Write the entries of a tenant, or of all, to a signed file of JSON lines (mode 0600); returns how many.
+
+        Raises:
+            ConfigError: The file cannot be written.
+            StorageError: The store failed.
+        """
+        self._world.flush()
+        store = self._world.store
+        owners = store.tenants() if tenant is None else (tenant,)
+        entries = (kept for owner in owners for kept in store.entries(owner))
+        key = store.key.derive_export_key()
+        return write_cache_file(Path(path).expanduser(), entries, key, now=time.time())
+
+    async def aexport(self, path: str | Path, *, tenant: str | None = None) -> int:
+        """:meth:`export` without blocking the event loop."""
+        return await asyncio.to_thread(self.export, path, tenant=tenant)
+
+    def load(
+        self, path: str | Path, *, key: PublicKey | str | None = None, progress: Callable[[int], None] | None = None
+    ) -> int:
+        """Keep the entries of an export; returns how many. Expired ones, and older ones than those kept, are not.
+
+        They are sealed anew, embedded anew, and explored like any other before they are served by meaning. A request
+        finds them exactly where the same members and settings are asked: these are part of every key.
+
+        Args:
+            path: The file.
+            key: Key of the store that it comes from (:attr:`export_key`, or its PEM); by default this store's.
+            progress: Hears how many entries were looked at so far.
+
+        Raises:
+            ConfigError: The file cannot be read, or is no export.
+            StoreCorruptError: It is cut off, altered, or signed with another key; nothing was kept.
+        """
+        trusted = PublicKey.from_pem(key) if isinstance(key, str) else key or self.export_key
+        filed = read_cache_file(Path(path).expanduser(), trusted)
+        return self._run_batches(filed, keep_filed, progress)
+
+    async def aload(self, path: str | Path, **settings: Any) -> int:
+        """:meth:`load` without blocking the event loop."""
+        return await asyncio.to_thread(self.load, path, **settings)
+
+    def warm(
+        self,
+        past: str | Path | Iterable[tuple[Prompt, Any] | Mapping[str, Any]],
+        *,
+        progress: Callable[[int], None] | None = None,
+        **settings: Any,
+    ) -> int:
+        """Keep past answers; returns how many. Those to requests that are kept already are passed over.
+
+        They are explored like any other entry before they are served by meaning.
+
+        Args:
+            past: A file of JSON lines, or pairs: ``(prompt, answer)``, or mappings with ``prompt`` (a question or
+                messages), ``answer`` (a text or a message), ``model`` and ``cost_usd`` where known, and any setting
+                that :meth:`leo_core.LEO.ask` takes.
+            progress: Hears how many pairs were looked at so far.
+            **settings: Settings for all of them, such as ``tenant``, ``tags`` or ``ttl_s``.
+
+        Raises:
+            ConfigError: The file cannot be read.
+            RequestError: A pair has another form; those before it are kept.
+        """
+        if isinstance(past, str | Path):
+            pairs = read_log(Path(past).expanduser(), settings)
+        else:
+            pairs = (make_past_answer(pair, settings) for pair in past)
+        return self._run_batches(pairs, lambda batch: keep_past(batch, self._plan), progress)
+
+    async def awarm(self, past: Any, **settings: Any) -> int:
+        """:meth:`warm` without blocking the event loop."""
+        return await asyncio.to_thread(self.warm, past, **settings)
+
+    def _run_batches(
+        self,
+        items: Iterable[T],
+        keep_batch: Callable[[Sequence[T]], Pipeline[int]],
+        progress: Callable[[int], None] | None,
+    ) -> int:
+        seen = kept = 0
+        for batch in _batches(items):
+            kept += run(keep_batch(batch), self._world)
+            seen += len(batch)
+            if progress is not None:
+                progress(seen)
+        return kept
 
     # ---------------------------------------------------------------------------------------------- pipelines
 
     def _lookup(self, request: Request) -> Pipeline[tuple[CacheDecision, CacheEntry | None]]:
+        self._open.begin()
         yield from Recall(request.tenant)
         identity, embedding = yield from self._look_at(request)
-        decision, entry = yield from consult_cache(request, identity, embedding, -1, self._plan)
+        found = yield from consult_cache(request, identity, embedding, -1, self._plan, claims=self._claim_renewal)
+        turn, decision, entry = yield from take_turn(request, identity, found, -1, self._plan)
         if decision.hit and entry is not None:
             yield from Notify("cache.hit", {"kind": decision.kind, "entry_id": entry.id})
             yield from HandOver(lambda: _count_hit(entry))
             return decision, entry
-        self._leave_open((request.tenant, identity.exact_key), decision, entry)
+        self._open.leave((request.tenant, identity.exact_key), decision, entry, turn)
         return decision, None
 
     def _update(
@@ -104,29 +267,25 @@ class AnswerCache:
         identity, embedding = yield from self._look_at(request)
         now = yield from Now()
         answer_id = (yield from Entropy(16)).hex()
-        decision, candidate = self._take_open((request.tenant, identity.exact_key))
-        ttl_s = self._plan.config.cache.ttl_s
-        entry = CacheEntry(
-            id=answer_id,
-            tenant=request.tenant,
-            exact_key=identity.exact_key,
-            scope_key=identity.scope_key,
-            text=identity.text,
-            message=message,
+        decision, candidate, turn = self._open.take((request.tenant, identity.exact_key))
+        entry = make_entry(
+            request,
+            message,
+            identity,
+            entry_id=answer_id,
+            now=now.epoch,
+            plan=self._plan,
             members=(model,) if model else (),
             model=model,
             route=Route.LARGE,
             usage=usage,
-            receipt_id="",
-            created_at=now.epoch,
-            expires_at=None if ttl_s is None else now.epoch + ttl_s,
-            tags=request.tags,
-            size_bytes=len(identity.text) + len(message.text),
             metadata=metadata,
         )
-        yield from HandOver(
-            lambda: keep(entry, decision=decision, candidate=candidate, identity=identity, embedding=embedding), entry
-        )
+        with turn:
+            yield from HandOver(
+                lambda: keep(entry, decision=decision, candidate=candidate, identity=identity, embedding=embedding),
+                entry,
+            )
 
     def _look_at(self, request: Request) -> Pipeline[tuple[Identity, Embedding | None]]:
         identity = identify(request, models=self._plan.fingerprint)
@@ -135,15 +294,21 @@ class AnswerCache:
         embedded = yield from EmbedTexts((identity.text,))
         return identity, None if embedded is None else embedded[0]
 
-    def _leave_open(self, key: tuple[str, str], decision: CacheDecision, entry: CacheEntry | None) -> None:
+    def _claim_renewal(self, entry: CacheEntry) -> bool:
+        """Whether the caller who asks for a stale entry is the one who renews it; the others are served meanwhile."""
+        key, now = (entry.tenant, entry.id), time.monotonic()
         with self._lock:
-            self._open[key] = (decision, entry)
-            while len(self._open) > MOST_OPEN:
-                self._open.popitem(last=False)
+            if self._claims.get(key, 0.0) > now:
+                return False
+            self._claims = {each: until for each, until in self._claims.items() if until > now}
+            self._claims[key] = now + CLAIM_S
+            return True
 
-    def _take_open(self, key: tuple[str, str]) -> tuple[CacheDecision, CacheEntry | None]:
-        with self._lock:
-            return self._open.pop(key, (CacheDecision(action="miss"), None))
+
+def _batches(items: Iterable[T]) -> Iterator[list[T]]:
+    rest = iter(items)
+    while batch := list(islice(rest, _AT_ONCE)):
+        yield batch
 
 
 def _count_hit(entry: CacheEntry) -> Pipeline[None]:

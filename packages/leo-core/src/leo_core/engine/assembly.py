@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import random
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from leo_core.engine.plan import Plan
 from leo_core.engine.world import SystemClock, World
-from leo_core.errors import ConfigError, LEOError, ReceiptError, SigningKeyError
+from leo_core.errors import ConfigError, LEOError, ReceiptError, SigningKeyError, StoreUnavailableError
 from leo_core.ports import Model, Store
 
 if TYPE_CHECKING:
@@ -18,13 +19,17 @@ if TYPE_CHECKING:
 
     from leo_core.config import LEOConfig
     from leo_core.ports import Clock, Embedder, Listener, ReceiptLog
-    from leo_core.records import Answer, Request
+    from leo_core.records import Answer, Message, Request
     from leo_core.stages.cache.pair import PairModel
     from leo_core.stages.receipt.config import ReceiptConfig
     from leo_core.stages.receipt.keys import SigningKey
-    from leo_core.storage.sqlite import SqliteStore
+    from leo_core.storage.database import Database
+    from leo_core.storage.sealed_store import SealedStore
+    from leo_core.storage.sealing import SealKey
 
 __all__ = ["load_pair_model", "make_plan", "make_world", "open_parts", "pick_member"]
+
+_log = logging.getLogger("leo_core")
 
 
 def pick_member(given: str | Model | None) -> Model | None:
@@ -80,13 +85,50 @@ def load_pair_model() -> PairModel:
 
 
 def open_parts(
+    store: str | Path | Store,
+    signing_key: SigningKey | str | Path | None,
+    config: LEOConfig,
+    *,
+    seal_key: str | Path | None = None,
+) -> tuple[SealedStore, ReceiptLog | None, SigningKey | None]:
+    """Store, log and key. A path means one SQLite file for all, with the keys beside it (mode 0600).
+
+    So does a ``SqliteStore`` in a file. A Chroma with a home keeps receipts and keys in files there. Beside any other
+    store the receipts are kept in memory.
+    """
+    from leo_core.storage.sealed_store import SealedStore  # noqa: PLC0415
+
+    given = store.inner if isinstance(store, SealedStore) else store
+    kept, log, key = _open_unsealed(given, signing_key, config)
+    try:
+        if isinstance(store, SealedStore) and seal_key is None:
+            return SealedStore(kept, store.key), log, key
+        return SealedStore(kept, find_seal_key(kept, seal_key)), log, key
+    except LEOError:
+        kept.close()
+        raise
+
+
+def find_seal_key(store: Store, given: str | Path | None = None) -> SealKey:
+    """The key that a store's entries are sealed with: in the given file, or where the store's ``seal_secret`` says.
+
+    Of a store that does not say, nobody but this object ever knows the entries again.
+    """
+    from leo_core.storage.keyfile import load_or_create_seal_key  # noqa: PLC0415
+    from leo_core.storage.sealing import SealKey  # noqa: PLC0415
+
+    secret = Path(given).expanduser() if given is not None else getattr(store, "seal_secret", None)
+    if isinstance(secret, Path):
+        return load_or_create_seal_key(secret)
+    return SealKey(secret) if isinstance(secret, bytes) else SealKey.generate()
+
+
+def _open_unsealed(
     store: str | Path | Store, signing_key: SigningKey | str | Path | None, config: LEOConfig
 ) -> tuple[Store, ReceiptLog | None, SigningKey | None]:
-    """Store, log and key. A path means one SQLite file for all, with the key beside it (mode 0600).
-
-    So does a ``SqliteStore`` in a file. Beside any other store the receipts are kept in memory.
-    """
     from leo_core.stages.receipt.keys import SigningKey  # noqa: PLC0415 - only what a LEO is made of is loaded
+    from leo_core.storage.chroma_client import is_chroma  # noqa: PLC0415 - only what a LEO is made of is loaded
+    from leo_core.storage.database import Database  # noqa: PLC0415 - only what a LEO is made of is loaded
     from leo_core.storage.in_memory import InMemoryStore  # noqa: PLC0415 - only what a LEO is made of is loaded
     from leo_core.storage.keyfile import load_or_create_key  # noqa: PLC0415 - only what a LEO is made of is loaded
     from leo_core.storage.receipt_log import InMemoryReceiptLog  # noqa: PLC0415 - only what a LEO is made of is loaded
@@ -94,13 +136,14 @@ def open_parts(
 
     settings = config.receipts
     key = load_or_create_key(Path(signing_key)) if isinstance(signing_key, str | Path) else signing_key
-    if isinstance(store, str) and store.startswith("chroma://"):
-        message = "chroma:// stores are not supported; give a path, ':memory:' or a Store"
-        raise ConfigError(message)
+    if is_chroma(store):
+        store = _open_chroma(str(store))
     if isinstance(store, str | Path) and str(store) != ":memory:":
-        return _open_file(SqliteStore(Path(store).expanduser()), key, settings)
-    if isinstance(store, SqliteStore) and not store.database.in_memory:
-        return _open_file(store, key, settings)
+        store = SqliteStore(Path(store).expanduser())
+    if not isinstance(store, str | Path):
+        database = getattr(store, "database", None)
+        if isinstance(database, Database) and not database.in_memory:
+            return _open_file(store, database, key, settings)
     kept = InMemoryStore() if isinstance(store, str | Path) else store
     if not callable(getattr(kept, "open_for", None)):
         message = f"a store is a path, ':memory:' or a Store, not {type(kept).__name__}"
@@ -111,19 +154,28 @@ def open_parts(
     return kept, InMemoryReceiptLog(key, settings.origin), key
 
 
+def _open_chroma(address: str) -> Store:
+    from leo_core.storage.chroma import ChromaStore  # noqa: PLC0415 - loaded when it is used
+
+    store = ChromaStore(address)
+    if store.database is None and store.address.path is None:
+        _log.warning("%s has no ?home=FOLDER: receipts and keys of this process end with it", store.address)
+    return store
+
+
 def _open_file(
-    store: SqliteStore, key: SigningKey | None, settings: ReceiptConfig
+    store: Store, database: Database, key: SigningKey | None, settings: ReceiptConfig
 ) -> tuple[Store, ReceiptLog | None, SigningKey | None]:
-    """A store in a file, with its log in the same file and the key beside it; closed again when that fails."""
+    """A store with a file, with its log in that file and the key beside it; closed again when that fails."""
     from leo_core.storage.keyfile import load_or_create_key  # noqa: PLC0415 - only what a LEO is made of is loaded
     from leo_core.storage.receipt_log import SqliteReceiptLog  # noqa: PLC0415 - only what a LEO is made of is loaded
 
     if not settings.enabled:
         return store, None, None
-    path = Path(store.database.path)
+    path = Path(database.path)
     try:
         key = key or load_or_create_key(path.with_name(path.name + ".key"))
-        log = SqliteReceiptLog(store.database, key, settings.origin, clock_tolerance_s=settings.clock_tolerance_s)
+        log = SqliteReceiptLog(database, key, settings.origin, clock_tolerance_s=settings.clock_tolerance_s)
         _check_signer(log, key, path)
     except LEOError:
         store.close()
@@ -149,7 +201,13 @@ def _check_signer(log: ReceiptLog, key: SigningKey, path: Path) -> None:
 
 
 def make_plan(
-    small: Model | None, large: Model | None, jury: tuple[Model, ...], config: LEOConfig, *, audits: bool
+    small: Model | None,
+    large: Model | None,
+    jury: tuple[Model, ...],
+    config: LEOConfig,
+    *,
+    audits: bool,
+    lifetime: Callable[[Request, Message], float | None] | None = None,
 ) -> Plan:
     """The plan: members in their roles, policies, and the fingerprint that goes into every key."""
     members = {
@@ -171,12 +229,13 @@ def make_plan(
         policy=policy,
         pair_model=load_pair_model(),
         audits=audits,
+        lifetime=lifetime,
     )
 
 
 def make_world(
     *,
-    store: Store,
+    store: SealedStore,
     log: ReceiptLog | None,
     embedder: Embedder,
     config: LEOConfig,
@@ -185,13 +244,19 @@ def make_world(
     seed: int | None,
     clock: Clock | None,
 ) -> World:
-    """The world of a LEO. ``seed=None`` draws from the system's secure source."""
+    """The world of a LEO. ``seed=None`` draws from the system's secure source.
+
+    A store whose server does not answer is one that is out, like later.
+    """
+    outage: StoreUnavailableError | None = None
     try:
         store.open_for(embedder.fingerprint)
+    except StoreUnavailableError as error:
+        outage = error
     except LEOError:
         store.close()
         raise
-    return World(
+    world = World(
         store=store,
         log=log,
         embedder=embedder,
@@ -199,8 +264,12 @@ def make_world(
         clock=clock or SystemClock(),
         chance=random.SystemRandom() if seed is None else random.Random(seed),  # noqa: S311 - seeded on request
         listeners=listeners,
+        leases=store.leases,
         checker=checker,
     )
+    if outage is not None:
+        world.guard.note("open_for", outage)
+    return world
 
 
 def _canonical(value: Any) -> bytes:

@@ -7,6 +7,7 @@ import math
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
+from contextvars import copy_context
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -44,11 +45,12 @@ async def acall(model: Model, request: Request) -> Draft | Failure:
 
 
 def call_all(models: tuple[Model, ...], request: Request) -> tuple[Draft | Failure, ...]:
-    """Ask several members at once, each in a thread of its own."""
+    """Ask several members at once, each in a thread of its own, with the caller's context variables."""
     if len(models) == 1:
         return (call(models[0], request),)
     with ThreadPoolExecutor(min(len(models), MOST_AT_ONCE), thread_name_prefix="leo-member") as pool:
-        return tuple(pool.map(lambda model: call(model, request), models))
+        calls = [pool.submit(copy_context().run, call, model, request) for model in models]
+        return tuple(each.result() for each in calls)
 
 
 async def acall_all(models: tuple[Model, ...], request: Request) -> tuple[Draft | Failure, ...]:

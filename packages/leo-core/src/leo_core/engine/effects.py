@@ -10,8 +10,9 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
+from leo_core.engine.flights import Turn
 from leo_core.engine.knowledge import Known
-from leo_core.records import CacheEntry, Draft, Embedding, Failure, Neighbour, Receipt
+from leo_core.records import Alias, CacheEntry, Draft, Embedding, Failure, Neighbour, Receipt
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,10 +32,12 @@ __all__ = [
     "Effect",
     "EmbedTexts",
     "Entropy",
+    "FindAliases",
     "FindExact",
     "FindNear",
     "HandOver",
     "Instant",
+    "Join",
     "Learn",
     "LearnNovelty",
     "Notify",
@@ -43,6 +46,7 @@ __all__ = [
     "Recall",
     "Remember",
     "RemoveEntry",
+    "Renew",
     "Show",
     "WriteEntry",
 ]
@@ -93,6 +97,21 @@ class Entropy(Effect[bytes]):
     """Bytes from the system's secure source, for ids and nonces."""
 
     count: int = 32
+
+
+# --------------------------------------------------------------------------------------------- equal requests
+
+
+@dataclass(frozen=True, slots=True)
+class Join(Effect[Turn]):
+    """Lead, or wait for an equal request that leads; ``wait_s`` shortens the wait.
+
+    Whoever gets a turn that leads has to end it.
+    """
+
+    key: str
+    wait_s: float | None = None
+    blocking: ClassVar[bool] = True
 
 
 # ------------------------------------------------------------------------------------------------- knowledge
@@ -195,6 +214,15 @@ class AddAlias(Effect[None]):
 
 
 @dataclass(frozen=True, slots=True)
+class FindAliases(Effect[tuple[Alias, ...]]):
+    """The verified paraphrases of an entry; empty also when the store is out (counted)."""
+
+    tenant: str
+    entry_id: str
+    blocking: ClassVar[bool] = True
+
+
+@dataclass(frozen=True, slots=True)
 class CountHit(Effect[None]):
     """Count one serving of an entry."""
 
@@ -276,3 +304,11 @@ class HandOver(Effect[None]):
     entry: CacheEntry | None = None
     """An entry that the job is going to write: exact look-ups find it at once."""
     blocking: ClassVar[bool] = True
+
+
+@dataclass(frozen=True, slots=True)
+class Renew(Effect[None]):
+    """Let a pipeline renew an entry beside the requests; nothing happens while that entry is being renewed."""
+
+    entry: CacheEntry
+    job: Callable[[], Pipeline[None]]

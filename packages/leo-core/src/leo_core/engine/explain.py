@@ -25,7 +25,12 @@ def summarise_answer(answer: Answer) -> dict[str, Any]:
         "abstained": answer.verdict is not None and answer.verdict.abstained,
         "cost_usd": answer.usage.cost_usd,
         "saved_usd": answer.saved.cost_usd,
-        "cache": {"hit": answer.cache.hit, "action": answer.cache.action, "why": answer.cache.why},
+        "cache": {
+            "hit": answer.cache.hit,
+            "action": answer.cache.action,
+            "why": answer.cache.why,
+            "stale": answer.cache.stale,
+        },
         "receipt": None if answer.receipt is None else answer.receipt.id,
         "answer_id": answer.id,
     }

@@ -30,6 +30,8 @@ __all__ = ["KnowledgeBase"]
 T = TypeVar("T")
 MOST_SESSIONS = 4096
 SAVE_NOVELTY_EVERY = 64
+MOST_PENDING = 10_000
+"""Observations that may wait for a store that is out; past that the oldest are dropped."""
 
 
 class KnowledgeBase:
@@ -51,6 +53,7 @@ class KnowledgeBase:
         self._unsaved: dict[str, int] = {}
         self._unread: set[str] = set()
         self._pending: list[Observation] = []
+        self._dropped = 0
         self._seen = 0
         self._opened = False
         self._writer = uuid.uuid4().hex
@@ -82,6 +85,7 @@ class KnowledgeBase:
             for observation in observations:
                 self._known[observation.tenant] = fold(self._load(observation.tenant), observation, self._config)
             self._pending.extend(observations)
+            self._drop_oldest()
 
     def write(self) -> None:
         """Write what was learned since the last time. What cannot be written stays for the next time."""
@@ -94,7 +98,14 @@ class KnowledgeBase:
         except Exception:
             with self._lock:
                 self._pending = batch + self._pending
+                self._drop_oldest()
             raise
+
+    def take_dropped(self) -> int:
+        """How many observations were dropped since the last call; they are known here and to no other process."""
+        with self._lock:
+            dropped, self._dropped = self._dropped, 0
+            return dropped
 
     def refresh(self) -> None:
         """Fold in what other processes observed since the last time. Nobody waits while the store is read."""
@@ -143,6 +154,11 @@ class KnowledgeBase:
             self._memories[tenant, session] = remember(vector, state, self._config.memory)
             while len(self._memories) > MOST_SESSIONS:
                 self._memories.popitem(last=False)
+
+    def _drop_oldest(self) -> None:
+        excess = max(0, len(self._pending) - MOST_PENDING)
+        del self._pending[:excess]
+        self._dropped += excess
 
     def _load(self, tenant: str) -> Known:
         if tenant not in self._known:

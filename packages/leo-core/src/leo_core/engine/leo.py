@@ -12,7 +12,7 @@ from leo_core.engine import drivers
 from leo_core.engine.answer_cache import AnswerCache
 from leo_core.engine.assembly import make_plan, make_world, open_parts, pick_embedder, pick_jury, pick_member
 from leo_core.engine.explain import explain_answer
-from leo_core.engine.feedback import take_feedback
+from leo_core.engine.feedback import take_entry_feedback, take_feedback
 from leo_core.engine.pipeline import answer_request
 from leo_core.engine.requests import make_request
 from leo_core.errors import ConfigError, RequestError
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from leo_core.engine.requests import Prompt
     from leo_core.ports import Clock, Embedder, Listener, Model, ReceiptLog, Store
-    from leo_core.records import Chunk, Request
+    from leo_core.records import Chunk, Message, Request
     from leo_core.stages.receipt.keys import SigningKey
 
 __all__ = ["LEO"]
@@ -45,9 +45,13 @@ class LEO:
         config: Settings; the defaults are ``LEOConfig()``.
         store: A path to one SQLite file (made when absent), ``":memory:"``, or a store.
         signing_key: A key, or the path of a key file; by default made beside the store with mode 0600.
+        seal_key: Path of the file with the key that cache entries are sealed with; by default made beside the store
+            with mode 0600. Whoever shares a store has to share it.
         embedder: ``"default"``, another name, or an embedder; by default what the settings name.
         listeners: Hear events.
         checker: Judges answers for audits: right, wrong, or ``None`` for "cannot tell".
+        lifetime: Says for how many seconds an answer to a request is fresh; ``None`` for ever. A request's own
+            ``ttl_s`` goes before it.
         seed: Makes the engine's draws repeatable, for tests and benchmarks.
         clock: Another clock, for tests.
 
@@ -72,17 +76,21 @@ class LEO:
         config: LEOConfig | None = None,
         store: str | Path | Store = ":memory:",
         signing_key: SigningKey | str | Path | None = None,
+        seal_key: str | Path | None = None,
         embedder: str | Embedder | None = None,
         listeners: Sequence[Listener] = (),
         checker: Callable[[Request, Answer], bool | None] | None = None,
+        lifetime: Callable[[Request, Message], float | None] | None = None,
         seed: int | None = None,
         clock: Clock | None = None,
     ) -> None:
         self.config = config or LEOConfig()
         small_member, large_member = pick_member(small), pick_member(large)
         panel = pick_jury(jury, (small_member, large_member))
-        self._plan = make_plan(small_member, large_member, panel, self.config, audits=checker is not None)
-        kept, log, self._key = open_parts(store, signing_key, self.config)
+        self._plan = make_plan(
+            small_member, large_member, panel, self.config, audits=checker is not None, lifetime=lifetime
+        )
+        kept, log, self._key = open_parts(store, signing_key, self.config, seal_key=seal_key)
         self._world = make_world(
             store=kept,
             log=log,
@@ -167,20 +175,28 @@ class LEO:
         """
         return explain_answer(answer if isinstance(answer, Answer) else self._find(answer)[1])
 
-    def feedback(self, answer: Answer | str | object, *, wrong: bool) -> None:
+    def feedback(self, answer: Answer | str | object, *, wrong: bool, tenant: str = "default") -> None:
         """Say whether an answer was wrong: a wrong one is removed from the cache, and either way LEO learns.
 
         Args:
-            answer: As for :meth:`explain`.
+            answer: As for :meth:`explain`; also the id of an answer that another process gave, as long as it is kept.
             wrong: Whether it was wrong.
+            tenant: Whose answer it was, where this object did not give it.
 
         Raises:
-            RequestError: The answer is not known here.
+            RequestError: The answer is neither known here nor kept.
         """
         self._check_open()
-        request, known = self._find(answer)
         self.flush()
-        drivers.run(take_feedback(request, known, self._plan, wrong=wrong), self._world)
+        try:
+            request, known = self._find(answer)
+        except RequestError:
+            entry = self._world.store.get(tenant, str(_id_of(answer)))
+            if entry is None:
+                raise
+            drivers.run(take_entry_feedback(entry, wrong=wrong), self._world)
+        else:
+            drivers.run(take_feedback(request, known, self._plan, wrong=wrong), self._world)
 
     def warm_up(self) -> None:
         """Load and compile what the first request would otherwise wait for; idempotent.
@@ -276,13 +292,19 @@ class LEO:
         return answer
 
     def _find(self, answer: object) -> tuple[Request, Answer]:
-        answer_id = answer.id if isinstance(answer, Answer) else answer
-        if not isinstance(answer_id, str):
-            metadata = getattr(answer, "response_metadata", None) or getattr(answer, "metadata", None) or {}
-            answer_id = metadata.get("leo", metadata).get("answer_id") if isinstance(metadata, dict) else None
+        answer_id = _id_of(answer)
         with self._lock:
             found = self._recent.get(str(answer_id))
         if found is None:
             message = f"the answer {answer_id!r} is not among the last {MOST_RECENT} of this LEO"
             raise RequestError(message)
         return found
+
+
+def _id_of(answer: object) -> object:
+    """The id of an answer, given as itself, its id, or a framework's message that carries the id in its metadata."""
+    answer_id = answer.id if isinstance(answer, Answer) else answer
+    if isinstance(answer_id, str):
+        return answer_id
+    metadata = getattr(answer, "response_metadata", None) or getattr(answer, "metadata", None) or {}
+    return metadata.get("leo", metadata).get("answer_id") if isinstance(metadata, dict) else None

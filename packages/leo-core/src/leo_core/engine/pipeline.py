@@ -21,13 +21,17 @@ from leo_core.engine.effects import (
     Now,
     Recall,
     Remember,
+    RemoveEntry,
+    Renew,
     Show,
 )
 from leo_core.engine.lookup import consult_cache
 from leo_core.engine.routes import Trip, list_options, take_route
+from leo_core.engine.sharing import take_turn
 from leo_core.errors import ReceiptError
 from leo_core.records import Answer, Novelty, Risk, Route, RouteDecision, Usage
 from leo_core.stages.cache.identity import identify
+from leo_core.stages.consensus.equivalence import same_answer
 from leo_core.stages.consensus.trust import estimate
 from leo_core.stages.memory.policy import blend_memory
 from leo_core.stages.novelty.policy import score_novelty
@@ -50,13 +54,19 @@ def answer_request(request: Request, plan: Plan) -> Pipeline[Answer]:
     admit(request, plan)
     known = yield from Recall(request.tenant, request.session)
     sight = yield from look_at(request, known, plan)
-    cached, entry = yield from consult_cache(request, sight.identity, sight.embedding, sight.novelty.region, plan)
-    if cached.hit and entry is not None:
-        answer = yield from serve_entry(entry, cached, sight)
-    else:
-        answer = yield from ask_members(request, cached, sight, known, plan, started)
-    answer = yield from certify(request, answer, sight, known, plan, started)
-    yield from settle(request, answer, sight.identity, sight.embedding, entry, plan)
+    region = sight.novelty.region
+    found = yield from consult_cache(request, sight.identity, sight.embedding, region, plan)
+    turn, cached, entry = yield from take_turn(request, sight.identity, found, region, plan)
+    with turn:
+        if cached.hit and entry is not None:
+            answer = yield from serve_entry(entry, cached, sight)
+        else:
+            answer = yield from ask_members(request, cached, sight, known, plan, started)
+        answer = replace(answer, waited_s=answer.waited_s + turn.waited_s)
+        answer = yield from certify(request, answer, sight, known, plan, started)
+        yield from settle(request, answer, sight.identity, sight.embedding, entry, plan)
+    if answer.cache.hit and answer.cache.stale and entry is not None:
+        yield from Renew(entry, lambda: renew(request, entry, plan))
     return answer
 
 
@@ -112,6 +122,15 @@ def serve_entry(entry: CacheEntry, cached: CacheDecision, sight: Sight) -> Pipel
         decision=RouteDecision(route=Route.CACHE, why=cached.why),
         entry=entry,
     )
+
+
+def renew(request: Request, stale: CacheEntry, plan: Plan) -> Pipeline[None]:
+    """Ask the members what a stale entry answered; their answer takes its place."""
+    again = replace(request.with_constraints(cache="renew"), session=None)
+    answer = yield from answer_request(again, plan)
+    kept_elsewhere = stale.exact_key != identify(request, models=plan.fingerprint).exact_key
+    if kept_elsewhere and not same_answer(stale.message, answer.message, request.question):
+        yield from RemoveEntry(stale.tenant, stale.id)
 
 
 def ask_members(

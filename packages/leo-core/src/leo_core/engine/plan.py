@@ -10,11 +10,11 @@ from leo_core.errors import ConfigError
 from leo_core.records import Usage
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from leo_core.config import LEOConfig
     from leo_core.ports import Model
-    from leo_core.records import Draft, Json
+    from leo_core.records import Draft, Json, Message, Request
     from leo_core.stages.cache.pair import PairModel
 
 __all__ = ["Plan"]
@@ -33,6 +33,7 @@ class Plan:
         policy: The settings as they are digested in receipts.
         pair_model: Tells whether two questions have the same answer.
         audits: Whether the user brought a checker.
+        lifetime: The user's policy: seconds that an answer to a request is fresh, ``None`` for ever.
     """
 
     config: LEOConfig
@@ -43,6 +44,7 @@ class Plan:
     policy: Mapping[str, Json]
     pair_model: PairModel
     audits: bool = False
+    lifetime: Callable[[Request, Message], float | None] | None = None
 
     def __post_init__(self) -> None:
         by_id: dict[str, Model] = {}

@@ -31,6 +31,7 @@ def check_form(request: Request) -> None:
     for name in ("tenant", "session", "model", "tool_choice"):
         _check_text(getattr(request, name), name, optional=name != "tenant")
     _check_texts(request.tags, "tags")
+    _check_texts(request.sources, "sources")
     tools: tuple[Json, ...] = request.tools  # what callers hand over is checked, not believed
     for position, tool in enumerate(tools):
         if not isinstance(tool, Mapping) or not isinstance(tool.get("name"), str):
@@ -56,11 +57,12 @@ def check_constraints(constraints: Constraints) -> None:
     _check_number(constraints.max_error, "max_error", most=1.0)
     _check_number(constraints.max_cost_usd, "max_cost_usd")
     _check_number(constraints.max_latency_s, "max_latency_s")
+    _check_number(constraints.ttl_s, "ttl_s")
     if constraints.route is not None and not isinstance(constraints.route, Route):
         message = f"route must be a Route or its name, got {constraints.route!r}"
         raise RequestError(message)
-    if not isinstance(constraints.cache, bool) and constraints.cache != "exact":
-        message = f"cache must be True, False or 'exact', got {constraints.cache!r}"
+    if not isinstance(constraints.cache, bool) and constraints.cache not in {"exact", "renew"}:
+        message = f"cache must be True, False, 'exact' or 'renew', got {constraints.cache!r}"
         raise RequestError(message)
 
 

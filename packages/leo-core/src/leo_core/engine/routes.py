@@ -12,7 +12,7 @@ from leo_core.engine.admission import find_able
 from leo_core.engine.effects import CallAll, CallMember, EmbedTexts, Notify, Now
 from leo_core.errors import AbstainedError, BudgetExceededError, NoAnswerError, StreamInterruptedError
 from leo_core.records import Draft, Failure, Risk, Route, Usage
-from leo_core.stages.consensus.equivalence import same_answer
+from leo_core.stages.consensus.equivalence import same_answer, spell_answer
 from leo_core.stages.consensus.trust import estimate
 from leo_core.stages.consensus.vote import reach_consensus
 from leo_core.stages.risk.answer import score_answer
@@ -289,9 +289,11 @@ def _within_deadline(trip: Trip, now: Instant) -> Request:
 def _vote(trip: Trip) -> Pipeline[Verdict]:
     plan, request = trip.plan, trip.request
     texts = tuple(draft.text for draft in trip.drafts)
+    answers = tuple(spell_answer(draft.message, request.question) for draft in trip.drafts)
     embedded = None
-    if all(texts):
-        embedded = yield from EmbedTexts(texts)
+    if all(texts) and all(answers):
+        embedded = yield from EmbedTexts(texts + answers)
+    rows = None if embedded is None else np.stack([item.vector for item in embedded])
     required = 1.0 - request.constraints.max_error if request.constraints.max_error is not None else None
     verdict = reach_consensus(
         tuple(trip.drafts),
@@ -299,7 +301,8 @@ def _vote(trip: Trip) -> Pipeline[Verdict]:
         trust=trip.known.trust,
         region=trip.region,
         families=plan.families,
-        vectors=None if embedded is None else np.stack([item.vector for item in embedded]),
+        vectors=None if rows is None else rows[: len(texts)],
+        answers=None if rows is None else rows[len(texts) :],
         required=plan.config.consensus.confidence if required is None else required,
         config=plan.config.consensus,
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import secrets
 import threading
@@ -14,8 +13,12 @@ from leo_core.engine import effects as ask
 from leo_core.engine.background import Background
 from leo_core.engine.calls import Relay, acall, acall_all, call, call_all
 from leo_core.engine.drivers import run
+from leo_core.engine.flights import Flights
+from leo_core.engine.held_writes import HeldWrites
 from leo_core.engine.knowledge_base import KnowledgeBase
+from leo_core.engine.renewals import Renewals
 from leo_core.engine.store_guard import StoreGuard
+from leo_core.engine.threads import Threads
 from leo_core.errors import ReceiptError, StorageError
 from leo_core.records import Embedding, Event
 
@@ -25,8 +28,9 @@ if TYPE_CHECKING:
 
     from leo_core.config import LEOConfig
     from leo_core.engine.knowledge import Known
-    from leo_core.ports import Clock, Embedder, Listener, ReceiptLog, Store
-    from leo_core.records import Answer, CacheEntry, Json, Neighbour, Receipt, Request
+    from leo_core.ports import Clock, Embedder, Leases, Listener, ReceiptLog
+    from leo_core.records import Alias, Answer, CacheEntry, Json, Neighbour, Receipt, Request
+    from leo_core.storage.sealed_store import SealedStore
 
 __all__ = ["SystemClock", "World"]
 
@@ -59,6 +63,7 @@ class World:
         clock: Tells the time.
         chance: Source of the uniform draws.
         listeners: Hear events.
+        leases: By which processes wait for each other's equal requests; ``None`` where the store has none.
         checker: The user's judge of answers, for audits.
 
     Attributes:
@@ -68,20 +73,32 @@ class World:
     def __init__(
         self,
         *,
-        store: Store,
+        store: SealedStore,
         log: ReceiptLog | None,
         embedder: Embedder,
         config: LEOConfig,
         clock: Clock,
         chance: random.Random,
         listeners: Sequence[Listener] = (),
+        leases: Leases | None = None,
         checker: Callable[[Request, Answer], bool | None] | None = None,
     ) -> None:
         self.store, self.log, self.embedder, self.config = store, log, embedder, config
         self._clock, self._chance, self._listeners, self._checker = clock, chance, tuple(listeners), checker
-        self.guard = StoreGuard(self._store_failed)
+        self.guard = StoreGuard(self._store_failed, lambda: self.notify("store.recovered", {}), self._catch_up)
+        self.writes = HeldWrites(self.guard, self._write_dropped)
+        store.on_refused = self._entry_refused
         self.knowledge = KnowledgeBase(store, self.guard, config, embedder.fingerprint.dimension)
         self.background = Background(lambda job: job(), capacity=config.background_capacity)
+        self.renewals = Renewals(self.notify)
+        self.threads = Threads()
+        self.flights = Flights(
+            wait_s=config.cache.single_flight_wait_s,
+            guard=self.guard,
+            submit=self._try_submit,
+            leases=leases,
+            threads=self.threads,
+        )
         self.counts: Counter[str] = Counter()
         self._pending: dict[tuple[str, str], CacheEntry] = {}
         self._revoked: set[str] = set()
@@ -90,6 +107,7 @@ class World:
         self._refreshed = clock.monotonic()
         self._handlers: dict[type[ask.Effect[Any]], Callable[[Any], Any]] = {
             ask.Now: self._now,
+            ask.Join: lambda effect: self.flights.join(effect.key, wait_s=effect.wait_s),
             ask.Draw: self._draw,
             ask.Entropy: lambda effect: secrets.token_bytes(effect.count),
             ask.Recall: self._recall,
@@ -102,6 +120,7 @@ class World:
             ask.FindNear: self._find_near,
             ask.WriteEntry: self._write_entry,
             ask.AddAlias: self._add_alias,
+            ask.FindAliases: self._find_aliases,
             ask.CountHit: self._count_hit,
             ask.RemoveEntry: self._remove_entry,
             ask.CallMember: lambda effect: call(effect.model, effect.request),
@@ -111,6 +130,7 @@ class World:
             ask.Certify: self._certify,
             ask.Notify: lambda effect: self.notify(effect.name, effect.facts),
             ask.HandOver: self._hand_over,
+            ask.Renew: lambda effect: self.renewals.submit(effect.entry, lambda: run(effect.job(), self)),
         }
 
     def perform(self, effect: ask.Effect[Any]) -> Any:
@@ -124,10 +144,12 @@ class World:
                 return await acall(effect.model, effect.request)
             case ask.CallAll():
                 return await acall_all(effect.models, effect.request)
+            case ask.Join():
+                return await self.flights.ajoin(effect.key, wait_s=effect.wait_s)
             case ask.HandOver() if self._try_hand_over(effect):
                 return None
         if self._may_block(effect):
-            return await asyncio.to_thread(self.perform, effect)
+            return await self.threads.run(self.perform, effect)
         return self.perform(effect)
 
     def open_relay(self, effect: ask.CallMember) -> Relay:
@@ -148,18 +170,22 @@ class World:
 
     def flush(self, timeout_s: float | None = None) -> bool:
         """Wait until everything handed over is done and written; tells whether it was in time."""
+        renewed = self.renewals.flush(timeout_s)
         if not self.background.closed:
             self._submit(self._write_knowledge)
             self._submit(self._save_novelty)
-        return self.background.flush(timeout_s)
+        return self.background.flush(timeout_s) and renewed
 
     def close(self) -> None:
         """Finish the background, write what was learned, close log and store; idempotent.
 
         A store that fails now is counted and logged; what was acknowledged is safe.
         """
+        self.renewals.close()
+        self.threads.close()
         if self.background.close():
             self.guard.wake()
+            self.writes.drain()
             self._write_knowledge()
             self._save_novelty()
         if self.log is not None:
@@ -204,6 +230,8 @@ class World:
 
     def _write_knowledge(self) -> None:
         self.guard.attempt("observe", self.knowledge.write, None)
+        if lost := self.knowledge.take_dropped():
+            self.notify("store.dropped", {"operation": "observe", "count": lost})
 
     def _save_novelty(self) -> None:
         self.guard.attempt("save_state", self.knowledge.save_novelty, None)
@@ -224,22 +252,24 @@ class World:
         if pending is not None:
             return pending
         now = self._clock.now()
-        return self.guard.attempt(
+        found = self.guard.attempt(
             "get_exact", lambda: self.store.get_exact(effect.tenant, effect.exact_key, now=now), None
         )
+        return None if found is None or self.writes.awaits_removal(found.id) else found
 
     def _find_near(self, effect: ask.FindNear) -> tuple[Neighbour, ...]:
         now = self._clock.now()
-        return self.guard.attempt(
+        found: tuple[Neighbour, ...] = self.guard.attempt(
             "search",
             lambda: self.store.search(effect.tenant, effect.scope_key, effect.vector, k=effect.k, now=now),
             (),
         )
+        return tuple(each for each in found if not self.writes.awaits_removal(each.entry.id))
 
     def _write_entry(self, effect: ask.WriteEntry) -> None:
         if effect.entry.id in self._revoked:
             return
-        self.guard.attempt("put", lambda: self.store.put(effect.entry, effect.vector), None)
+        self.writes.write("put", lambda: self.store.put(effect.entry, effect.vector))
         self._written += 1
         if self._written % max(1, (self.config.cache.max_entries or TRIM_EVERY) // TRIM_EVERY) == 0:
             self.guard.attempt("trim", lambda: self._trim(effect.entry.tenant), 0)
@@ -251,10 +281,21 @@ class World:
         )
 
     def _add_alias(self, effect: ask.AddAlias) -> None:
-        self.guard.attempt(
+        self.writes.write(
             "add_alias",
             lambda: self.store.add_alias(effect.tenant, effect.entry_id, effect.text, effect.vector, effect.exact_key),
-            None,
+        )
+
+    def _find_aliases(self, effect: ask.FindAliases) -> tuple[Alias, ...]:
+        nothing: tuple[Alias, ...] = ()
+        return self.guard.attempt(
+            "entries",
+            lambda: tuple(
+                alias
+                for kept in self.store.entries(effect.tenant, entry_ids=[effect.entry_id])
+                for alias in kept.aliases
+            ),
+            nothing,
         )
 
     def _count_hit(self, effect: ask.CountHit) -> None:
@@ -275,10 +316,25 @@ class World:
         self._revoked.discard(effect.entry_id)
 
     def _remove(self, effect: ask.RemoveEntry) -> None:
-        self.guard.attempt("remove", lambda: self.store.remove(effect.tenant, entry_ids=[effect.entry_id]), 0)
+        self.writes.write(
+            "remove",
+            lambda: self.store.remove(effect.tenant, entry_ids=[effect.entry_id]),
+            removes=effect.entry_id,
+        )
+
+    def _entry_refused(self, tenant: str, entry_id: str, why: str) -> None:
+        self.notify("cache.poisoned", {"tenant": tenant, "entry_id": entry_id, "why": why})
 
     def _store_failed(self, operation: str, error: Exception) -> None:
         self.notify("store.failed", {"operation": operation, "error": type(error).__name__})
+
+    def _catch_up(self) -> None:
+        """Do in the background what waits for the store, which just did well again."""
+        self._try_submit(self.writes.drain)
+        self._try_submit(self._write_knowledge)
+
+    def _write_dropped(self, operation: str) -> None:
+        self.notify("store.dropped", {"operation": operation})
 
     # --------------------------------------------------------------------------------- receipts and the rest
 

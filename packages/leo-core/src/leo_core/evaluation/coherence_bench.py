@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from leo_core.errors import ConfigError
 from leo_core.evaluation.datasets import read_jsonl
 from leo_core.evaluation.numpy_peers import huber_cost
-from leo_core.evaluation.ranking import bootstrap_auroc, measure_auroc
+from leo_core.evaluation.ranking import bootstrap_auroc, bootstrap_difference, measure_auroc
+from leo_core.records import Message
+from leo_core.stages.consensus.coherence import measure_agreement
+from leo_core.stages.consensus.config import ConsensusConfig
+from leo_core.stages.consensus.equivalence import spell_answer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    import numpy.typing as npt
+
+    from leo_core.ports import Embedder
+
 __all__ = ["check_admm", "run_coherence"]
 
 MEMBERS = 5
-KAPPA = 0.5
 TOLERANCE = 1e-9
 MAX_ITERATIONS = 5_000
 CERTAIN = 1e-8
@@ -29,8 +36,11 @@ SHORTEST = 1e-12
 def run_coherence(data: Path, *, embedder: str = "default", seed: int = 0, limit: int | None = None) -> dict[str, Any]:
     """AUROC of the coherence of five models' answers for "all five gave the same final answer".
 
-    Beside it: the mean inner product of the answers, and how alike their lengths are. Intervals are bootstrapped over
-    questions.
+    Coherence is measured as the engine does it, on what each reply finally says in one spelling, which it finds in the
+    reply's text; the recorded final answer only says what was right to find. Beside it: coherence of the whole texts,
+    mean inner products, how many answers differ in their spelling, and how alike and how short the texts are.
+    Intervals are bootstrapped over questions; ``difference_interval`` is that of coherence less the score beside it,
+    over the same resampled questions.
 
     Args:
         data: Recorded answers.
@@ -49,18 +59,26 @@ def run_coherence(data: Path, *, embedder: str = "default", seed: int = 0, limit
         message = f"{data.name} holds no question that {MEMBERS} models answered"
         raise ConfigError(message)
     encoder = load_embedder(embedder)
-    agree = np.array([same for _, same in sets])
-    vectors = np.asarray(encoder.embed([text for texts, _ in sets for text in texts]), dtype=np.float64)
-    points = vectors.reshape(len(sets), MEMBERS, -1)
-    lengths = np.array([[len(text) for text in texts] for texts, _ in sets], dtype=np.float64)
+    agree = np.array([each.agrees for each in sets])
+    answers = _embed(encoder, [each.answers for each in sets])
+    texts = _embed(encoder, [each.texts for each in sets])
+    lengths = np.array([[len(text) for text in each.texts] for each in sets], dtype=np.float64)
     scores = {
-        "coherence": np.array([_measure(rows) for rows in points]),
-        "mean inner product": (np.square(points.sum(axis=1)).sum(axis=1) - MEMBERS) / (MEMBERS * (MEMBERS - 1)),
+        "coherence": _measure(answers),
+        "coherence of the whole texts": _measure(texts),
+        "mean inner product": _mean_products(answers),
+        "mean inner product of the whole texts": _mean_products(texts),
+        "few different spellings": -np.array([len(set(each.answers)) for each in sets], dtype=np.float64),
         "lengths alike": -lengths.std(axis=1) / lengths.mean(axis=1).clip(1),
         "short answers": -lengths.mean(axis=1),
     }
     rows = [
-        {"score": name, "auroc": measure_auroc(values, agree), "auroc_interval": bootstrap_auroc(values, agree)}
+        {
+            "score": name,
+            "auroc": measure_auroc(values, agree),
+            "auroc_interval": bootstrap_auroc(values, agree),
+            "difference_interval": bootstrap_difference(scores["coherence"], values, agree),
+        }
         for name, values in scores.items()
     ]
     return {
@@ -149,8 +167,16 @@ def _draw(random: np.random.Generator) -> tuple[Any, Any, float]:
     return points, weights, float(10 ** random.uniform(-1, 0.5))
 
 
-def _choose_sets(data: Path, random: np.random.Generator) -> Iterator[tuple[list[str], bool]]:
-    """The texts of five random models' answers to each question, and whether their final answers are the same."""
+class _AnswerSet(NamedTuple):
+    """What five models replied, what they finally say in one spelling, and whether their recorded finals agree."""
+
+    texts: list[str]
+    answers: list[str]
+    agrees: bool
+
+
+def _choose_sets(data: Path, random: np.random.Generator) -> Iterator[_AnswerSet]:
+    """Five random models' replies to each question."""
     for row in read_jsonl(data):
         answers = row.get("answers") or {}
         if len(answers) < MEMBERS:
@@ -158,12 +184,24 @@ def _choose_sets(data: Path, random: np.random.Generator) -> Iterator[tuple[list
         names = sorted(answers)
         chosen = [answers[names[index]] for index in random.permutation(len(names))[:MEMBERS]]
         finals = {" ".join(str(answer.get("final")).split()).lower() for answer in chosen}
-        yield [str(answer.get("text", "")) for answer in chosen], len(finals) == 1
+        texts = [str(answer.get("text", "")) for answer in chosen]
+        question = str(row.get("question", ""))
+        spelled = [spell_answer(Message(role="assistant", content=text), question) for text in texts]
+        yield _AnswerSet(texts, spelled, len(finals) == 1)
 
 
-def _measure(points: Any) -> float:
-    from leo_core.kernels.coherence import measure_coherence, solve_consensus, solve_orthogonal  # noqa: PLC0415
+def _embed(encoder: Embedder, sets: list[list[str]]) -> npt.NDArray[np.float32]:
+    """Vectors of sets of texts, (n, 5, d)."""
+    return np.asarray(encoder.embed([text for texts in sets for text in texts])).reshape(len(sets), MEMBERS, -1)
 
-    weights = np.ones(len(points))
-    solution = solve_consensus(points, weights, KAPPA, 1e-7, 1_000)
-    return float(measure_coherence(solution.optimum, solve_orthogonal(weights, KAPPA, 1e-7, 1_000)))
+
+def _measure(sets: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+    """Coherence (n,) of sets (n, 5, d), with equal weights."""
+    kappa = ConsensusConfig().kappa
+    return np.array([measure_agreement(rows, [1.0] * MEMBERS, kappa).value for rows in sets])
+
+
+def _mean_products(sets: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+    """Mean inner product (n,) of two different rows of each set (n, 5, d)."""
+    sums = sets.astype(np.float64).sum(axis=1)
+    return np.asarray((np.square(sums).sum(axis=1) - MEMBERS) / (MEMBERS * (MEMBERS - 1)))

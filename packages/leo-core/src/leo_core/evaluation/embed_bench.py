@@ -12,13 +12,23 @@ import numpy as np
 
 from leo_core.errors import ConfigError
 from leo_core.evaluation.datasets import read_jsonl
-from leo_core.evaluation.ranking import bootstrap_auroc, measure_auroc, measure_ece, recall_at_precision
+from leo_core.evaluation.minilm import INSTALL, MiniLM, is_installed
+from leo_core.evaluation.paired import compare, describe_machine
+from leo_core.evaluation.ranking import (
+    bootstrap_auroc,
+    bootstrap_difference,
+    measure_auroc,
+    measure_ece,
+    recall_at_precision,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
     import numpy.typing as npt
+
+    from leo_core.ports import Embedder
 
 __all__ = ["name_components", "run_embed"]
 
@@ -27,18 +37,34 @@ VALIDATION = 0.2
 
 PRECISION = 0.9
 TIMED = 300
+SHORT = 0.25
+"""Quantile of the lengths of the validation texts that is the short question."""
+
+MANY = 1_000
+MANY_ROUNDS = 5
 _WORD = re.compile(r"\w+")
 
 
-def run_embed(pairs: Path, *, embedders: Sequence[str] = ("hashed", "static"), seed: int = 0) -> dict[str, Any]:
+def run_embed(
+    pairs: Path,
+    *,
+    embedders: Sequence[str] = ("hashed", "static"),
+    peer: bool = True,
+    seed: int = 0,
+    report: Callable[[str], None] = lambda _: None,
+) -> dict[str, Any]:
     """AUC, recall at precision 0.9 and calibration on the component-disjoint validation part of a file of pairs.
 
-    Beside them: token overlap and difference of lengths. Intervals are bootstrapped over components.
+    Beside them: token overlap, difference of lengths, and MiniLM where it is installed, with the CPU time of the last
+    of the embedders against its own, for one short question and for 1,000, in turns on one thread. Intervals are
+    bootstrapped over components.
 
     Args:
         pairs: ``{"a", "b", "same"}`` lines.
         embedders: Names of the embedders.
+        peer: Whether to measure MiniLM, which takes minutes.
         seed: Of the split; the training scripts use 0.
+        report: Called with what is measured next.
 
     Raises:
         ConfigError: The file holds no such pairs.
@@ -59,8 +85,9 @@ def run_embed(pairs: Path, *, embedders: Sequence[str] = ("hashed", "static"), s
     first, second = [rows[index][0] for index in kept], [rows[index][1] for index in kept]
     same = np.array([rows[index][2] for index in kept])
     groups = np.unique([names[index] for index in kept], return_inverse=True)[1].astype(np.int64)
-    results = []
+    results, cosines_of = [], {}
     for name in embedders:
+        report(f"embedder {name}")
         encoder = load_embedder(name)
         left, right = np.asarray(encoder.embed(first)), np.asarray(encoder.embed(second))
         cosines = (left * right).sum(axis=1).astype(np.float64)
@@ -68,6 +95,26 @@ def run_embed(pairs: Path, *, embedders: Sequence[str] = ("hashed", "static"), s
         unrelated = float((left * np.roll(right, 1, axis=0)).sum(axis=1).mean())
         extra = {"cpu_us_per_query": float(np.median(times)) * 1e6, "unrelated_cosine": unrelated}
         results.append({**_score(f"embedder {name}", cosines, same, groups), **extra})
+        cosines_of[name] = cosines
+    beside: dict[str, Any] = {"minilm": None, "install_minilm": INSTALL}
+    if peer and is_installed():
+        report("MiniLM")
+        minilm = MiniLM()
+        left, right = minilm.embed(first), minilm.embed(second)
+        cosines = (left * right).sum(axis=1).astype(np.float64)
+        extra = {"unrelated_cosine": float((left * np.roll(right, 1, axis=0)).sum(axis=1).mean())}
+        results.append({**_score("MiniLM", cosines, same, groups), **extra})
+        report("MiniLM, in turns")
+        beside = {"minilm": _compare_times(embedders[-1], encoder, minilm, first)}
+        beside["minilm"]["auc_differences"] = [
+            {
+                "embedder": name,
+                "auc_minus_minilm": measure_auroc(own, same) - measure_auroc(cosines, same),
+                "interval": bootstrap_difference(own, cosines, same, groups=groups, draws=200),
+            }
+            for name, own in cosines_of.items()
+        ]
+    report("pair model")
     model = load_pair_model()
     probabilities = np.asarray(model.probability(first, second), dtype=np.float64)
     times = [_time(partial(model.probability, [a], [b])) for a, b in zip(first[:TIMED], second[:TIMED], strict=True)]
@@ -83,7 +130,28 @@ def run_embed(pairs: Path, *, embedders: Sequence[str] = ("hashed", "static"), s
         "components": int(groups.max()) + 1,
         "seed": seed,
         "scores": results,
+        **beside,
+        **describe_machine(),
     }
+
+
+def _compare_times(name: str, encoder: Embedder, minilm: MiniLM, texts: Sequence[str]) -> dict[str, Any]:
+    """CPU time for one short question and for 1,000, LEO's beside MiniLM's, on one thread each."""
+    by_length = sorted(texts, key=len)
+    one, many = [by_length[int(SHORT * len(by_length))]], list(texts[:MANY])
+    peer = "all-MiniLM-L6-v2, ONNX fp32, 1 thread"
+    short = f"embed 1 question of {len(one[0])} characters ({name})"
+    pairs = [
+        compare(short, peer, partial(encoder.embed, one), partial(minilm.embed, one)),
+        compare(
+            f"embed {len(many):,} questions ({name})",
+            peer,
+            partial(encoder.embed, many),
+            partial(minilm.embed, many),
+            rounds=MANY_ROUNDS,
+        ),
+    ]
+    return {"times": [pair.to_json() for pair in pairs]}
 
 
 def name_components(first: Sequence[str], second: Sequence[str]) -> list[str]:

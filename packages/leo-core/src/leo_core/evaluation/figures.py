@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-__all__ = ["check_figure", "draw_cost_against_accuracy"]
+__all__ = ["check_figure", "draw_cost_against_accuracy", "draw_learning_curves"]
 
 
 def draw_cost_against_accuracy(result: Mapping[str, Any], path: Path) -> None:
@@ -43,6 +43,38 @@ def draw_cost_against_accuracy(result: Mapping[str, Any], path: Path) -> None:
     axes.grid(visible=True, alpha=0.3)
     if drawn:
         axes.legend()
+    figure.savefig(path)
+
+
+def draw_learning_curves(result: Mapping[str, Any], path: Path) -> None:
+    """Hits of the last requests along the stream, and wrong hits so far beside what was promised.
+
+    Args:
+        result: What :func:`leo_core.evaluation.cache_bench.run_cache` returned.
+        path: File to write; its ending says the format (``.svg``, ``.png``, ``.pdf``).
+
+    Raises:
+        MissingExtraError: matplotlib is not installed.
+    """
+    figure = _open_figure(8.0, 3.6)
+    left, right = figure.subplots(1, 2)
+    for number, promise in enumerate(result["promises"]):
+        colour, delta = f"C{number}", promise["max_wrong_hits"]
+        for seed, curve in enumerate(promise["curves"]):
+            steps = list(zip([(0, 0, 0), *curve[:-1]], curve, strict=True))
+            places = [now[0] for _, now in steps]
+            hits = [(now[1] - before[1]) / (now[0] - before[0]) for before, now in steps]
+            left.plot(places, hits, color=colour, alpha=0.5, lw=0.8, label=f"δ = {delta:g}" if seed == 0 else None)
+            right.plot(places, [now[2] / now[0] for _, now in steps], color=colour, alpha=0.5, lw=0.8)
+        right.axhline(delta, color=colour, ls="--", lw=1.0)
+    left.set_ylabel("hits among the latest requests")
+    right.set_ylabel("wrong hits over all requests")
+    for axes in (left, right):
+        axes.set_xlabel("requests")
+        axes.set_ylim(bottom=0.0)
+        axes.grid(visible=True, alpha=0.3)
+    left.legend()
+    figure.suptitle(f"{result['data']}, {result['embedder']}, {result['seeds']} seeds; dashed: promised")
     figure.savefig(path)
 
 

@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import time
-from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from leo_core.evaluation.kernel_bench import find_module
+from leo_core.evaluation.paired import find_module, hold_one_thread
 from leo_core.storage.vector_index import ScopeIndex, find_nearest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from contextlib import AbstractContextManager
 
     import numpy.typing as npt
 
     Rows = npt.NDArray[np.float32]
     Search = Callable[[Rows], float]
+    Tune = Callable[[int], object]
+    Built = tuple[Search, int | None, Tune | None]
 
 __all__ = ["compare_indexes", "extend_rows"]
 
 QUERIES = 500
+EFFORTS = (64, 128, 256)
+"""``ef`` of the graphs: each is a point of their time against recall, so that equal recalls can be compared."""
+
 WARM_UP = 5
 TURN = 20
 JITTER = 0.02
@@ -49,12 +52,14 @@ def extend_rows(rows: Rows, count: int, *, seed: int = 0) -> Rows:
 def compare_indexes(rows: Rows, queries: Rows, *, graphs_up_to: int) -> list[dict[str, Any]]:
     """Time per query, recall@1, build time and memory of every index over the same ``rows`` (n, d), in turns.
 
+    A graph has a row for each of several efforts; ``ratio`` is its median time by that of LEO as shipped.
+
     Args:
         rows: Unit rows.
         queries: Unit rows that are not among them, (q, d).
         graphs_up_to: Most rows for which the libraries' graphs, which take minutes, are built.
     """
-    with _one_thread():
+    with hold_one_thread():
         return _compare(rows, np.ascontiguousarray(queries[:QUERIES]), graphs_up_to)
 
 
@@ -64,15 +69,17 @@ def _compare(rows: Rows, queries: Rows, graphs_up_to: int) -> list[dict[str, Any
     searches: dict[str, Search] = {}
     for name, build in _list_indexes(rows, graphs_up_to):
         started, cpu = time.perf_counter(), time.process_time()
-        search, size_bytes = build()
-        results[name] = {
-            "index": name,
+        search, size_bytes, tune = build()
+        result = {
             "rows": len(rows),
             "build_s": time.perf_counter() - started,
             "build_cpu_s": time.process_time() - cpu,
             "bytes_per_vector": size_bytes and size_bytes / len(rows),
         }
-        searches[name] = search
+        for effort in EFFORTS if tune is not None else (None,):
+            full = name if effort is None else f"{name} ef{effort}"
+            results[full] = {"index": full, **result}
+            searches[full] = search if tune is None or effort is None else _tuned(search, tune, effort)
     times = {name: np.empty(len(queries)) for name in searches}
     found = {name: np.empty(len(queries)) for name in searches}
     for search in searches.values():
@@ -84,17 +91,13 @@ def _compare(rows: Rows, queries: Rows, graphs_up_to: int) -> list[dict[str, Any
                 started = time.perf_counter()
                 found[name][number] = search(queries[number])
                 times[name][number] = time.perf_counter() - started
+    own = times[next(iter(times))]
     for name, result in results.items():
         p50, p99 = np.percentile(times[name], [50, 99]) * 1e6
         recall = float(np.mean(found[name] >= best - _EQUAL))
-        result.update(p50_us=float(p50), p99_us=float(p99), recall_at_1=recall)
+        ratio = float(np.median(times[name] / own))
+        result.update(p50_us=float(p50), p99_us=float(p99), recall_at_1=recall, ratio=ratio)
     return list(results.values())
-
-
-def _one_thread() -> AbstractContextManager[object]:
-    """Every library on one thread, where the means to say so are installed."""
-    threads = find_module("threadpoolctl")
-    return nullcontext() if threads is None else cast("AbstractContextManager[object]", threads.threadpool_limits(1))
 
 
 def _find_best(rows: Rows, queries: Rows) -> npt.NDArray[np.float32]:
@@ -104,11 +107,21 @@ def _find_best(rows: Rows, queries: Rows) -> npt.NDArray[np.float32]:
     return best
 
 
-def _list_indexes(rows: Rows, graphs_up_to: int) -> Iterator[tuple[str, Callable[[], tuple[Search, int | None]]]]:
+def _tuned(search: Search, tune: Tune, effort: int) -> Search:
+    """The search of a graph at this effort; setting it is a tenth of a microsecond."""
+
+    def tuned(query: Rows) -> float:
+        tune(effort)
+        return search(query)
+
+    return tuned
+
+
+def _list_indexes(rows: Rows, graphs_up_to: int) -> Iterator[tuple[str, Callable[[], Built]]]:
     yield "LEO, as shipped", lambda: _build_own(rows)
     yield "LEO, sketches only", lambda: _build_own(rows, exact_up_to=0, partition_above=_NEVER)
     yield "LEO, exact scan only", lambda: _build_own(rows, exact_up_to=_NEVER)
-    yield "numpy scan", lambda: (lambda query: float((rows @ query).max()), rows.nbytes)
+    yield "numpy scan", lambda: (lambda query: float((rows @ query).max()), rows.nbytes, None)
     faiss, hnswlib = find_module("faiss"), find_module("hnswlib")
     if faiss is not None:
         faiss.omp_set_num_threads(1)
@@ -118,16 +131,16 @@ def _list_indexes(rows: Rows, graphs_up_to: int) -> Iterator[tuple[str, Callable
     if len(rows) > graphs_up_to:
         return
     if faiss is not None:
-        yield "faiss HNSW M32 ef64", lambda: _build_faiss_graph(rows, faiss)
+        yield "faiss HNSW M32", lambda: _build_faiss_graph(rows, faiss)
     if hnswlib is not None:
         graph = hnswlib.Index(space="ip", dim=rows.shape[1])
-        yield "hnswlib M16 ef128", lambda: _build_hnswlib(rows, graph)
+        yield "hnswlib M16", lambda: _build_hnswlib(rows, graph)
     usearch = find_module("usearch.index")
     if usearch is not None:
         yield "usearch f32", lambda: _build_usearch(rows, usearch)
 
 
-def _build_own(rows: Rows, **settings: int) -> tuple[Search, int]:
+def _build_own(rows: Rows, **settings: int) -> Built:
     index = ScopeIndex(rows.shape[1], **settings)
     numbers = np.arange(1, len(rows) + 1)
     for first in range(0, len(rows), BATCH):
@@ -138,30 +151,30 @@ def _build_own(rows: Rows, **settings: int) -> tuple[Search, int]:
     def search(query: Rows) -> float:
         return find_nearest(view, query, k=1, now=0.0, read_vectors=lambda asked: rows[asked - 1])[0].cosine
 
-    return search, index.size_bytes
+    return search, index.size_bytes, None
 
 
-def _build_faiss(rows: Rows, index: Any) -> tuple[Search, None]:
+def _build_faiss(rows: Rows, index: Any) -> Built:
     index.train(rows)
     index.add(rows)
-    return lambda query: float(rows[index.search(query[np.newaxis], 1)[1][0, 0]] @ query), None
+    return lambda query: float(rows[index.search(query[np.newaxis], 1)[1][0, 0]] @ query), None, None
 
 
-def _build_faiss_graph(rows: Rows, faiss: Any) -> tuple[Search, None]:
+def _build_faiss_graph(rows: Rows, faiss: Any) -> Built:
     index = faiss.IndexHNSWFlat(rows.shape[1], 32, faiss.METRIC_INNER_PRODUCT)
-    index.hnsw.efSearch = 64
-    return _build_faiss(rows, index)
+    search, size_bytes, _ = _build_faiss(rows, index)
+    return search, size_bytes, lambda effort: setattr(index.hnsw, "efSearch", effort)
 
 
-def _build_hnswlib(rows: Rows, index: Any) -> tuple[Search, None]:
+def _build_hnswlib(rows: Rows, index: Any) -> Built:
     index.init_index(len(rows), M=16, ef_construction=200)
     index.set_num_threads(1)
     index.add_items(rows)
-    index.set_ef(128)
-    return lambda query: float(rows[index.knn_query(query, 1)[0][0, 0]] @ query), None
+    return lambda query: float(rows[index.knn_query(query, 1)[0][0, 0]] @ query), None, index.set_ef
 
 
-def _build_usearch(rows: Rows, usearch: Any) -> tuple[Search, None]:
+def _build_usearch(rows: Rows, usearch: Any) -> Built:
     index = usearch.Index(ndim=rows.shape[1], metric="ip", dtype="f32")
     index.add(np.arange(len(rows)), rows, threads=1)
-    return lambda query: float(rows[int(index.search(query, 1).keys[0])] @ query), None
+    search: Search = lambda query: float(rows[int(index.search(query, 1).keys[0])] @ query)  # noqa: E731 - as above
+    return search, None, lambda effort: setattr(index, "expansion_search", effort)

@@ -1,70 +1,58 @@
-"""Every kernel beside NumPy, and beside the library call that a user would pick."""
+"""Every kernel beside NumPy, and beside the library call that a user would pick.
+
+Each row names the kernel that LEO's side stands on. A kernel without a row is one that only works inside another.
+"""
 
 from __future__ import annotations
 
-import importlib
+import zlib
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from leo_core.evaluation import numpy_peers
-from leo_core.evaluation.paired import compare
+from leo_core.evaluation.paired import compare, find_module, hold_one_thread
+from leo_core.evaluation.text_kernel_bench import compare_text_kernels
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from leo_core.evaluation.paired import Comparison
 
-__all__ = ["compare_kernels", "find_module"]
+__all__ = ["INSIDE", "compare_kernels"]
 
+INSIDE = {
+    "hashing.classify_code": "hashing.embed_codes",
+    "hashing.find_words": "hashing.embed_codes",
+    "hashing.hash_word": "hashing.embed_codes",
+    "word_pieces.classify_code": "word_pieces.cut_texts",
+    "word_pieces.cut_text": "word_pieces.cut_texts",
+}
+"""Kernels that are measured inside another."""
 
-def find_module(name: str) -> Any | None:
-    """A module if it is installed; peers are no dependencies."""
-    try:
-        return importlib.import_module(name)
-    except ImportError:
-        return None
+SENTENCES = 60
+WORDS = 200
 
 
 def compare_kernels(texts: Sequence[str], *, seed: int = 0) -> list[Comparison]:
-    """The table of ratios: embedding, k-means and novelty, consensus, median, trust, structure."""
+    """The table of ratios: texts, pairs and sketches, k-means and novelty, consensus, median, trust, structure."""
     random = np.random.default_rng(seed)
-    return [
-        *_compare_embedding(texts),
-        *_compare_centres(random),
-        *_compare_novelty(random),
-        *_compare_consensus(random),
-        *_compare_trust(random),
-        *_compare_structure(random),
-    ]
+    with hold_one_thread():
+        return [
+            *compare_text_kernels(texts, random),
+            *_compare_centres(random),
+            *_compare_novelty(random),
+            *_compare_consensus(random),
+            *_compare_trust(random),
+            *_compare_structure(random),
+        ]
 
 
 def _units(random: np.random.Generator, *shape: int) -> np.ndarray[Any, np.dtype[np.float64]]:
     rows = random.standard_normal(shape)
     units: np.ndarray[Any, np.dtype[np.float64]] = rows / np.linalg.norm(rows, axis=-1, keepdims=True)
     return units
-
-
-def _compare_embedding(texts: Sequence[str]) -> list[Comparison]:
-    from leo_core.stages.embed.load import load_embedder  # noqa: PLC0415 - loads numba
-
-    text_module, pipeline = find_module("sklearn.feature_extraction.text"), find_module("sklearn.pipeline")
-    if text_module is None or pipeline is None:
-        return []
-    vectorizer = text_module.HashingVectorizer
-    features = pipeline.FeatureUnion(
-        [
-            ("words", vectorizer(analyzer="word", ngram_range=(1, 2), n_features=2**18)),
-            ("letters", vectorizer(analyzer="char_wb", ngram_range=(3, 5), n_features=2**18)),
-        ]
-    )
-    embedder = load_embedder("hashed")
-    one, many = list(texts[:1]), list(texts[:200])
-    name = "sklearn HashingVectorizer, the same n-grams, without the projection"
-    return [
-        compare("embed 1 text (hashed)", name, lambda: embedder.embed(one), lambda: features.transform(one)),
-        compare("embed 200 texts (hashed)", name, lambda: embedder.embed(many), lambda: features.transform(many)),
-    ]
 
 
 def _compare_centres(random: np.random.Generator) -> list[Comparison]:
@@ -74,18 +62,21 @@ def _compare_centres(random: np.random.Generator) -> list[Comparison]:
     vector = _units(random, 256).astype(np.float32)
     comparisons = [
         compare(
-            "k-means: distances to 64 centres",
-            "numpy",
-            lambda: kmeans.measure_distances(centres, vector),
-            lambda: numpy_peers.measure_distances(centres, vector),
-        ),
-        compare(
             "k-means: move a centre",
             "numpy",
             lambda: kmeans.move_centre(centres[0], vector, 0.1),
             lambda: numpy_peers.move_centre(centres[0], vector, 0.1),
-        ),
+            kernel="kmeans.move_centre",
+        )
     ]
+    for count in (8, 64):
+        few = centres[:count]
+        add = partial(compare, f"k-means: distances to {count} centres", kernel="kmeans.measure_distances")
+        own = partial(kmeans.measure_distances, few, vector)
+        comparisons += [
+            add("numpy, gaps", own, partial(numpy_peers.measure_distances, few, vector)),
+            add("numpy, inner products (BLAS)", own, partial(numpy_peers.measure_unit_distances, few, vector)),
+        ]
     cluster = find_module("sklearn.cluster")
     if cluster is not None:
         model = cluster.MiniBatchKMeans(64, init=centres, n_init=1, batch_size=64).fit(_units(random, 256, 256))
@@ -96,7 +87,9 @@ def _compare_centres(random: np.random.Generator) -> list[Comparison]:
 
         row = vector[np.newaxis].astype(np.float64)
         comparisons.append(
-            compare("k-means: one streamed step", "sklearn MiniBatchKMeans", step, lambda: model.partial_fit(row))
+            compare(
+                "k-means: one streamed step", "sklearn MiniBatchKMeans", step, lambda: model.partial_fit(row), rounds=15
+            )
         )
     return comparisons
 
@@ -120,6 +113,8 @@ def _compare_novelty(random: np.random.Generator) -> list[Comparison]:
             "sklearn LocalOutlierFactor over as many past requests",
             lambda: score_novelty(vector, state, config),
             lambda: model.score_samples(vector[np.newaxis]),
+            kernel="sketch.measure_strangeness",
+            rounds=15,
         )
     ]
 
@@ -135,12 +130,14 @@ def _compare_consensus(random: np.random.Generator) -> list[Comparison]:
             "numpy, reweighted least squares",
             lambda: coherence.solve_consensus(points, weights, 0.5, 1e-7, 1000),
             lambda: numpy_peers.solve_consensus(points, weights, 0.5, 1e-7, 1000),
+            kernel="coherence.solve_consensus",
         ),
         compare(
             "geometric median of 7 answers",
             "numpy, Weiszfeld",
             lambda: geometric_median.find_geometric_median(points, weights, 1e-7, 1000),
             lambda: numpy_peers.find_geometric_median(points, weights, 1e-7, 1000),
+            kernel="geometric_median.find_geometric_median",
         ),
     ]
     if optimise is not None:
@@ -163,6 +160,22 @@ def _compare_consensus(random: np.random.Generator) -> list[Comparison]:
                     method="L-BFGS-B",
                     tol=1e-9,
                 ),
+                kernel="coherence.solve_consensus",
+            )
+        )
+        comparisons.append(
+            compare(
+                "geometric median of 7 answers",
+                "scipy L-BFGS-B",
+                lambda: geometric_median.find_geometric_median(points, weights, 1e-7, 1000),
+                lambda: optimise.minimize(
+                    lambda centre: float(weights @ np.linalg.norm(points - centre, axis=1)),
+                    start,
+                    jac=lambda centre: numpy_peers.pull_median(points, weights, centre),
+                    method="L-BFGS-B",
+                    tol=1e-9,
+                ),
+                kernel="geometric_median.find_geometric_median",
             )
         )
     return comparisons
@@ -181,6 +194,7 @@ def _compare_trust(random: np.random.Generator) -> list[Comparison]:
             "numpy, all items at once",
             lambda: dawid_skene.fit_accuracies(answers, choices, 4.0, 2.0, 1e-6, 100),
             lambda: numpy_peers.fit_accuracies(answers, choices, 4.0, 2.0, 1e-6, 100),
+            kernel="dawid_skene.fit_accuracies",
             rounds=15,
         ),
         compare(
@@ -188,6 +202,7 @@ def _compare_trust(random: np.random.Generator) -> list[Comparison]:
             "numpy",
             lambda: dawid_skene.learn_item(answers[0], 4, right, wrong, 0.999),
             lambda: numpy_peers.learn_item(answers[0], 4, right, wrong, 0.999),
+            kernel="dawid_skene.learn_item",
         ),
     ]
 
@@ -195,12 +210,42 @@ def _compare_trust(random: np.random.Generator) -> list[Comparison]:
 def _compare_structure(random: np.random.Generator) -> list[Comparison]:
     from leo_core.kernels import pcs  # noqa: PLC0415 - loads numba
 
-    points, directions = random.standard_normal((60, 3)), _units(random, 64, 3)
-    return [
-        compare(
-            "coh★ of 60 sentences, 64 directions",
-            "numpy",
-            lambda: pcs.measure_largest_share(points, directions, 20),
-            lambda: numpy_peers.measure_largest_share(points, directions, 20),
-        )
+    sentences = _units(random, SENTENCES, 256)
+    points, directions = pcs.reduce_points(sentences), pcs.make_directions()
+    words = random.integers(0, WORDS // 2, WORDS)
+    spelled, packed = "".join(map(chr, words)), words.astype(np.uint16).tobytes()
+    share = partial(compare, f"coh★: {SENTENCES} sentences, {len(directions)} directions")
+    own_share = partial(pcs.measure_largest_share, points, directions, pcs.BINS)
+    phrases = partial(compare, f"r: phrases of {WORDS} words", kernel="pcs.count_phrases")
+    own_phrases = partial(pcs.count_phrases, words)
+    dimension = partial(compare, f"D̂: {SENTENCES} sentences")
+    own_dimension = partial(pcs.estimate_dimension, sentences)
+    rows = [
+        share(
+            "numpy, all directions at once",
+            own_share,
+            partial(numpy_peers.measure_largest_share, points, directions, pcs.BINS),
+            kernel="pcs.measure_largest_share",
+        ),
+        share(
+            "numpy.histogram, a direction at a time",
+            own_share,
+            lambda: max(np.histogram(points @ way, bins=pcs.BINS)[0].max() for way in directions),
+            kernel="pcs.measure_largest_share",
+        ),
+        phrases("Python, substring search", own_phrases, partial(numpy_peers.count_phrases, spelled)),
+        phrases("zlib, level 9", own_phrases, lambda: zlib.compress(packed, 9)),
+        dimension("numpy, singular values and unique boxes", own_dimension, lambda: numpy_peers.find_slope(sentences)),
     ]
+    decomposition, stats = find_module("sklearn.decomposition"), find_module("scipy.stats")
+    if decomposition is not None and stats is not None:
+
+        def estimate() -> float:
+            reduced = decomposition.PCA(pcs.COMPONENTS).fit_transform(sentences)
+            reduced -= reduced.min(axis=0)
+            reduced /= reduced.max()
+            counts = [np.count_nonzero(np.histogramdd(reduced, bins=n, range=[(0, 1)] * 3)[0]) for n in pcs.SCALES]
+            return float(stats.theilslopes(np.log2(counts), np.log2(pcs.SCALES)).slope)
+
+        rows.append(dimension("sklearn PCA + numpy.histogramdd + scipy theilslopes", own_dimension, estimate))
+    return rows

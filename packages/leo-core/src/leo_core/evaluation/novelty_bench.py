@@ -9,7 +9,7 @@ import numpy as np
 from leo_core.errors import ConfigError
 from leo_core.evaluation.datasets import read_jsonl
 from leo_core.evaluation.metrics import wilson_interval
-from leo_core.evaluation.ranking import bootstrap_auroc, measure_auroc
+from leo_core.evaluation.ranking import bootstrap_auroc, bootstrap_difference, measure_auroc
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,6 +24,7 @@ FIRES_ABOVE = 0.95
 HELD_OUT = 0.25
 LEARNED = 4_000
 NEIGHBOURS = (1, 10)
+DRAWS = 100
 
 
 def run_novelty(stream: Path, *, embedder: str = "default", seed: int = 0, splits: int = 5) -> dict[str, Any]:
@@ -31,7 +32,8 @@ def run_novelty(stream: Path, *, embedder: str = "default", seed: int = 0, split
 
     In each split a quarter of the intents is held out. Novelty learns 4,000 shuffled requests of the others, then
     scores the rest of them and the held-out ones; the distance to the k-th nearest of the same 4,000 requests stands
-    beside it.
+    beside it. ``difference`` is the AUROC of novelty less that of the score, its interval from the same resampled
+    requests; like the others it is the mean over the splits.
 
     Args:
         stream: Requests, as ``{"text", "intent"}`` lines.
@@ -71,6 +73,8 @@ def run_novelty(stream: Path, *, embedder: str = "default", seed: int = 0, split
                 "auroc": float(np.mean([one[name][0] for one in found])),
                 "auroc_lowest": float(min(one[name][0] for one in found)),
                 "auroc_interval": [float(np.mean([one[name][1][end] for one in found])) for end in (0, 1)],
+                "difference": float(np.mean([one["novelty"][0] - one[name][0] for one in found])),
+                "difference_interval": [float(np.mean([one[name][2][end] for one in found])) for end in (0, 1)],
             }
             for name in found[0]
         ],
@@ -94,8 +98,8 @@ def _count_fired(vectors: Rows, random: np.random.Generator) -> tuple[int, int]:
 
 def _find_held_out(
     vectors: Rows, labels: npt.NDArray[np.int64], random: np.random.Generator
-) -> dict[str, tuple[float, tuple[float, float]]]:
-    """AUROC with interval of each score for "this intent was held out", in one split."""
+) -> dict[str, tuple[float, tuple[float, float], tuple[float, float]]]:
+    """AUROC of each score for "this intent was held out", its interval, and that of novelty's lead, in one split."""
     from leo_core.stages.novelty.config import NoveltyConfig  # noqa: PLC0415 - loads numba below
     from leo_core.stages.novelty.policy import NoveltyState, learn_novelty, score_novelty  # noqa: PLC0415
 
@@ -115,4 +119,11 @@ def _find_held_out(
         **{f"distance to neighbour {k}": -np.partition(cosines, -k, axis=1)[:, -k].astype(float) for k in NEIGHBOURS},
     }
     new = held_out[asked]
-    return {name: (measure_auroc(one, new), bootstrap_auroc(one, new, draws=100)) for name, one in scores.items()}
+    return {
+        name: (
+            measure_auroc(one, new),
+            bootstrap_auroc(one, new, draws=DRAWS),
+            bootstrap_difference(scores["novelty"], one, new, draws=DRAWS),
+        )
+        for name, one in scores.items()
+    }

@@ -13,13 +13,17 @@ if TYPE_CHECKING:
     Integers = npt.NDArray[np.int64]
 
 __all__ = [
+    "count_phrases",
     "find_geometric_median",
+    "find_slope",
     "fit_accuracies",
     "huber_cost",
     "learn_item",
     "measure_distances",
     "measure_largest_share",
+    "measure_unit_distances",
     "move_centre",
+    "pull_median",
     "solve_consensus",
 ]
 
@@ -29,6 +33,11 @@ def measure_distances(centres: npt.NDArray[np.float32], vector: npt.NDArray[np.f
     gaps = centres.astype(np.float64) - vector.astype(np.float64)
     distances: Floats = np.sqrt((gaps * gaps).sum(axis=1))
     return distances
+
+
+def measure_unit_distances(centres: npt.NDArray[np.float32], vector: npt.NDArray[np.float32]) -> Floats:
+    """The same for unit rows, from inner products; loses digits near 0."""
+    return np.asarray(np.sqrt(np.maximum(0.0, 2.0 - 2.0 * (centres @ vector))), dtype=np.float64)
 
 
 def move_centre(centre: npt.NDArray[np.float32], vector: npt.NDArray[np.float32], rate: float) -> Any:
@@ -67,6 +76,12 @@ def find_geometric_median(points: Floats, weights: Floats, tolerance: float, max
         if moved <= tolerance:
             break
     return np.asarray(centre)
+
+
+def pull_median(points: Floats, weights: Floats, centre: Floats) -> Floats:
+    """Gradient (d,) of Σ α_i ‖x_i - w‖ at w."""
+    gaps = centre - points
+    return np.asarray((weights / np.maximum(np.linalg.norm(gaps, axis=1), 1e-12)) @ gaps)
 
 
 def fit_accuracies(
@@ -116,3 +131,27 @@ def measure_largest_share(points: Floats, directions: Floats, bins: int) -> floa
     boxes = np.minimum(bins - 1, ((places - low) / (places.max(axis=0) - low) * bins).astype(np.int64))
     counts = np.bincount((boxes + bins * np.arange(len(directions))).ravel(), minlength=bins * len(directions))
     return float(counts.max() / len(points))
+
+
+def count_phrases(text: str) -> int:
+    """Phrases of the exhaustive parsing of a text, each found by searching for it in all that came before."""
+    phrases = at = 0
+    while at < len(text):
+        end = at + 1
+        while end <= len(text) and text.find(text[at:end], 0, end - 1) >= 0:
+            end += 1
+        phrases += 1
+        at = end
+    return phrases
+
+
+def find_slope(points: Floats) -> float:
+    """Box-counting dimension of points (n, d) in their three principal components at scales 2, 4, 8 and 16."""
+    centred = points - points.mean(axis=0)
+    reduced = centred @ np.linalg.svd(centred, full_matrices=False)[2][:3].T
+    reduced = (reduced - reduced.min(axis=0)) / np.ptp(reduced, axis=0).max()
+    scales = np.array([2, 4, 8, 16])
+    counts = [len(np.unique(np.minimum(n - 1, (reduced * n).astype(np.int64)), axis=0)) for n in scales]
+    first, second = np.triu_indices(4, 1)
+    x, y = np.log2(scales), np.log2(counts)
+    return float(np.median((y[second] - y[first]) / (x[second] - x[first])))

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import numpy.typing as npt
 
     Floats = npt.NDArray[np.float64]
     Flags = npt.NDArray[np.bool_]
 
-__all__ = ["bootstrap_auroc", "measure_auroc", "measure_ece", "recall_at_precision"]
+__all__ = ["bootstrap_auroc", "bootstrap_difference", "measure_auroc", "measure_ece", "recall_at_precision"]
 
 
 def measure_auroc(scores: Floats, positive: Flags) -> float:
@@ -33,17 +35,39 @@ def bootstrap_auroc(
     scores: Floats, positive: Flags, *, groups: npt.NDArray[np.int64] | None = None, draws: int = 500, seed: int = 0
 ) -> tuple[float, float]:
     """95 % interval of the AUROC over resampled rows, or over resampled groups of rows, int64 (n,)."""
-    random = np.random.default_rng(seed)
     groups = np.arange(len(scores)) if groups is None else groups
+    values = [measure_auroc(scores[rows], positive[rows]) for rows in _resample(groups, draws, seed)]
+    low, high = np.nanquantile(values, [0.025, 0.975])
+    return float(low), float(high)
+
+
+def bootstrap_difference(
+    scores: Floats,
+    others: Floats,
+    positive: Flags,
+    *,
+    groups: npt.NDArray[np.int64] | None = None,
+    draws: int = 500,
+    seed: int = 0,
+) -> tuple[float, float]:
+    """95 % interval of the AUROC of ``scores`` less that of ``others``, both over the same resampled rows or groups."""
+    groups = np.arange(len(scores)) if groups is None else groups
+    values = [
+        measure_auroc(scores[rows], positive[rows]) - measure_auroc(others[rows], positive[rows])
+        for rows in _resample(groups, draws, seed)
+    ]
+    low, high = np.nanquantile(values, [0.025, 0.975])
+    return float(low), float(high)
+
+
+def _resample(groups: npt.NDArray[np.int64], draws: int, seed: int) -> Iterator[npt.NDArray[np.int64]]:
+    """Rows of as many groups as there are, drawn with replacement."""
+    random = np.random.default_rng(seed)
     _, member = np.unique(groups, return_inverse=True)
     order = np.argsort(member, kind="stable")
     parts = np.split(order, np.cumsum(np.bincount(member))[:-1])
-    values = []
     for _ in range(draws):
-        rows = np.concatenate([parts[index] for index in random.integers(0, len(parts), len(parts))])
-        values.append(measure_auroc(scores[rows], positive[rows]))
-    low, high = np.nanquantile(values, [0.025, 0.975])
-    return float(low), float(high)
+        yield np.concatenate([parts[index] for index in random.integers(0, len(parts), len(parts))])
 
 
 def recall_at_precision(scores: Floats, positive: Flags, precision: float) -> float:

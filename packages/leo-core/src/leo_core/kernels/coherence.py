@@ -207,13 +207,11 @@ def solve_consensus(points: Floats, weights: Floats, kappa: float, tolerance: fl
     return _finish(points, weights, kappa, centre, (primal, dual), iterations, converged)
 
 
-@kernel
 def solve_orthogonal(weights: Floats, kappa: float, tolerance: float, max_iterations: int) -> float:
     """Optimum of the problem for pairwise orthogonal unit vectors with these ``weights`` (m,)."""
     return solve_consensus(np.eye(weights.shape[0]), weights, kappa, tolerance, max_iterations).optimum
 
 
-@kernel
 def measure_coherence(optimum: float, orthogonal: float) -> float:
     """1 - ``optimum`` / ``orthogonal``, held in [0, 1]; 1 where even orthogonal answers would cost nothing."""
     if orthogonal <= 0.0:

@@ -1,10 +1,13 @@
-"""Structural signals of a sequence of embeddings: box-counting dimension and concentration.
+"""Structural signals of a text: box-counting dimension, concentration, and how much of it repeats.
 
-They see degenerate structure (loops, drift), not factual error.
+The first two look at the embeddings of its sentences or words, the third at its words in order. They see degenerate
+structure (loops, drift), not factual error. Concentration and repetition are scores against structureless sets and
+sequences of the same length; all three say when there was too little to look at.
 """
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -20,10 +23,16 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BoxDimension",
+    "Compression",
     "Concentration",
     "count_boxes",
+    "count_phrases",
     "estimate_dimension",
     "fit_theil_sen",
+    "make_directions",
+    "make_null",
+    "make_orders",
+    "measure_compression",
     "measure_concentration",
     "measure_largest_share",
     "reduce_points",
@@ -33,6 +42,10 @@ SCALES = (2, 4, 8, 16)
 COMPONENTS = 3
 MIN_POINTS = 16
 BINS = 20
+DIRECTIONS = 64
+NULL_SETS = 32
+_SEED = 17940801
+_EQUAL = 1e-12
 
 
 class BoxDimension(NamedTuple):
@@ -55,10 +68,27 @@ class Concentration(NamedTuple):
     Attributes:
         share: Largest share of points in one of the histogram's bins, over all directions, in (0, 1].
         z: Standard score of ``share`` against structureless sets of the same size; 0 where these do not vary.
+        enough: Whether there are at least 16 points; below that nearly every share is an accident.
     """
 
     share: float
     z: float
+    enough: bool
+
+
+class Compression(NamedTuple):
+    """Compression ratio r of a sequence.
+
+    Attributes:
+        ratio: Phrases of its Lempel–Ziv parsing per symbol, in (0, 1]; near 0 where nearly all is repetition.
+        z: Standard score of ``ratio`` against the same symbols in other orders; below 0 where the order repeats itself
+            more than chance does, 0 where the orders do not differ.
+        enough: Whether there are at least 16 symbols.
+    """
+
+    ratio: float
+    z: float
+    enough: bool
 
 
 def reduce_points(points: Floats, components: int = COMPONENTS) -> Floats:
@@ -149,8 +179,85 @@ def measure_concentration(points: Floats, directions: Floats, null: Floats, bins
     """
     every = np.vstack([np.eye(points.shape[1]), directions])
     share = measure_largest_share(points, every, bins)
-    expected = np.array([measure_largest_share(sample, every, bins) for sample in null])
+    sets = np.array(null)  # a copy: a kernel would be compiled again for arrays that cannot be written
+    expected = np.array([measure_largest_share(sample, every, bins) for sample in sets])
+    return Concentration(float(share), _standardise(float(share), expected), enough=len(points) >= MIN_POINTS)
+
+
+@kernel
+def count_phrases(symbols: Integers) -> int:
+    """Phrases of the exhaustive parsing of ``symbols`` (n,), whole numbers in [0, n).
+
+    Each phrase is the shortest continuation that did not begin anywhere before; it may overlap what it repeats
+    (A. Lempel and J. Ziv, "On the complexity of finite sequences", IEEE Trans. Information Theory 22, 1976). No
+    symbols, no phrases.
+    """
+    count = symbols.shape[0]
+    latest = np.full(count, -1, dtype=np.int64)
+    before = np.empty(count, dtype=np.int64)
+    phrases = 0
+    at = 0
+    entered = 0
+    while at < count:
+        longest = 0
+        candidate = latest[symbols[at]]
+        while candidate >= 0:
+            length = 1
+            while at + length < count and symbols[candidate + length] == symbols[at + length]:
+                length += 1
+            longest = max(longest, length)
+            candidate = before[candidate]
+        phrases += 1
+        at += longest + 1
+        while entered < min(at, count):
+            before[entered] = latest[symbols[entered]]
+            latest[symbols[entered]] = entered
+            entered += 1
+    return phrases
+
+
+def measure_compression(symbols: npt.NDArray[np.generic], orders: Integers) -> Compression:
+    """Compression ratio of a sequence and its z-score.
+
+    Args:
+        symbols: What is compared for equality alone, such as words, shape (n,), n ≥ 1.
+        orders: Permutations of 0 to n - 1, as of :func:`make_orders`, shape (r, n), r ≥ 2.
+    """
+    ranks = np.unique(symbols, return_inverse=True)[1].astype(np.int64)
+    ratio = count_phrases(ranks) / len(ranks)
+    expected = np.array([count_phrases(ranks[order]) for order in orders]) / len(ranks)
+    return Compression(ratio, _standardise(ratio, expected), enough=len(ranks) >= MIN_POINTS)
+
+
+def _standardise(value: float, expected: Floats) -> float:
+    """How many standard deviations ``value`` lies above the mean of ``expected`` (r,); 0 where these do not vary."""
     spread = float(expected.std(ddof=1))
-    if spread == 0.0:
-        return Concentration(float(share), 0.0)
-    return Concentration(float(share), float((share - expected.mean()) / spread))
+    return 0.0 if spread <= _EQUAL else float((value - expected.mean()) / spread)
+
+
+@functools.lru_cache(maxsize=8)
+def make_directions(dimension: int = COMPONENTS) -> Floats:
+    """64 seeded random unit directions, (64, dimension)."""
+    rows = np.random.default_rng(_SEED).standard_normal((DIRECTIONS, dimension))
+    return _freeze(rows / np.linalg.norm(rows, axis=1, keepdims=True))
+
+
+@functools.lru_cache(maxsize=64)
+def make_null(count: int, dimension: int = COMPONENTS) -> Floats:
+    """32 seeded structureless sets of ``count`` points: standard normal draws, (32, count, dimension)."""
+    return _freeze(np.random.default_rng([_SEED, count]).standard_normal((NULL_SETS, count, dimension)))
+
+
+@functools.lru_cache(maxsize=64)
+def make_orders(count: int) -> Integers:
+    """32 seeded permutations of 0 to ``count`` - 1, int64 (32, count)."""
+    random = np.random.default_rng([_SEED, count])
+    orders = np.array([random.permutation(count) for _ in range(NULL_SETS)], dtype=np.int64)
+    orders.setflags(write=False)
+    return orders
+
+
+def _freeze(rows: Floats) -> Floats:
+    """The same array, which nobody may change, since everybody gets it."""
+    rows.setflags(write=False)
+    return rows

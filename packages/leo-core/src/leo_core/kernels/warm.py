@@ -54,21 +54,25 @@ def compile_all() -> None:
     geometric_median.find_geometric_median(points, weights, 1e-6, 10)
     pcs.estimate_dimension(points)
     pcs.measure_concentration(points, points, np.stack([points, points]))
+    pcs.measure_compression(np.zeros(2), np.array([[0, 1], [1, 0]]))
     answers = np.zeros((1, 2), dtype=np.int64)
     dawid_skene.fit_accuracies(answers, np.array([2]), 2.0, 1.0, 1e-3, 2)
     dawid_skene.learn_item(answers[0], 2, np.ones(2), np.ones(2), 1.0)
     rows = np.eye(2, dtype=np.float32)
     rounded, scales = sketch.quantise_rows(rows)
-    sketch.find_candidates(
-        sketch.sketch_rows(rows),
-        np.empty(0, dtype=np.int32),
+    numbers = np.zeros(2, dtype=np.int32)
+    sketch.search_sketches(
+        np.ascontiguousarray(sketch.sketch_rows(rows).T),
+        numbers[:0],
         np.ones(2, dtype=np.bool_),
         np.empty(0),
+        numbers,
         rounded,
         scales,
         np.array([[0, 2]]),
-        sketch.sketch_query(rows[0]),
-        sketch.quantise_query(rows[0]),
+        sketch.make_rotation(2),
+        rows[0],
         0.0,
+        1,
         1,
     )

@@ -36,6 +36,7 @@ __all__ = [
     "encode_observation",
     "from_column",
     "to_column",
+    "to_plain",
 ]
 
 _Value = TypeVar("_Value")
@@ -43,6 +44,8 @@ _Value = TypeVar("_Value")
 _ROLES: frozenset[str] = frozenset(get_args(Role))
 _KINDS: frozenset[str] = frozenset({"cache", "trust", "route", "served", "feedback"})
 _MALFORMED = (KeyError, TypeError, ValueError, RecursionError)
+_LEAVES = frozenset({type(None), str, bool, int, float})
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 # ---------------------------------------------------------------------------------------------- columns
@@ -76,7 +79,7 @@ def from_column(value: str | bytes) -> str:
 
 
 def encode_entry(entry: CacheEntry) -> str:
-    """JSON of the entry but for ``hits``, which changes after writing.
+    """JSON of the entry but for ``hits`` and ``seal``, which are kept beside it.
 
     Raises:
         StorageError: The message or the metadata holds a value that is not JSON.
@@ -96,22 +99,23 @@ def encode_entry(entry: CacheEntry) -> str:
             "receipt_id": entry.receipt_id,
             "created_at": entry.created_at,
             "expires_at": entry.expires_at,
+            "fresh_until": entry.fresh_until,
             "tags": entry.tags,
+            "sources": entry.sources,
             "size_bytes": entry.size_bytes,
             "metadata": entry.metadata,
         }
     )
 
 
-def decode_entry(text: str, *, hits: int) -> CacheEntry:
-    """The entry that :func:`encode_entry` wrote, with this count of hits. Shares nothing with other results.
+def decode_entry(text: str, *, hits: int, seal: str = "") -> CacheEntry:
+    """The entry that :func:`encode_entry` wrote, with these hits and this seal. Shares nothing with other results.
 
     Raises:
         StoreCorruptError: The text is not an entry.
     """
     try:
         body = _load(text)
-        expires_at = body["expires_at"]
         return CacheEntry(
             id=_take(body, "id", str),
             tenant=_take(body, "tenant", str),
@@ -125,11 +129,14 @@ def decode_entry(text: str, *, hits: int) -> CacheEntry:
             usage=_read_usage(_take(body, "usage", dict)),
             receipt_id=_take(body, "receipt_id", str),
             created_at=_take_number(body, "created_at"),
-            expires_at=None if expires_at is None else _take_number(body, "expires_at"),
+            expires_at=_take_instant(body, "expires_at"),
+            fresh_until=_take_instant(body, "fresh_until"),
             tags=_take_texts(body, "tags"),
+            sources=_take_texts(body, "sources"),
             size_bytes=_take(body, "size_bytes", int),
             hits=_check(hits, int),
             metadata=_take(body, "metadata", dict),
+            seal=_check(seal, str),
         )
     except _MALFORMED as error:
         message = "a stored entry cannot be read; remove it or restore a copy of the store"
@@ -259,24 +266,24 @@ def _read_usage(body: dict[str, Json]) -> Usage:
 
 def _dump(body: dict[str, Json]) -> str:
     try:
-        return json.dumps(_plain(body), ensure_ascii=False, separators=(",", ":"))
+        return _ENCODER.encode(to_plain(body))
     except (ValueError, RecursionError) as error:
         message = "a value is nested too deeply or refers to itself; only JSON can be stored"
         raise StorageError(message) from error
 
 
-def _plain(value: Json) -> Json:
+def to_plain(value: Json) -> Json:
     """The value in the types that :mod:`json` writes without loss: any mapping as dict, any sequence as list."""
-    if value is None or isinstance(value, (str, bool, int, float)):
+    if type(value) in _LEAVES or isinstance(value, (str, int, float)):
         return value
     if isinstance(value, Mapping):
         for key in value:
             if not isinstance(key, str):
                 message = f"a mapping has a key of type {type(key).__name__}; only JSON can be stored"
                 raise StorageError(message)
-        return {key: _plain(item) for key, item in value.items()}
+        return {key: item if type(item) in _LEAVES else to_plain(item) for key, item in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, (bytes, bytearray, memoryview)):
-        return [_plain(item) for item in value]
+        return [to_plain(item) for item in value]
     message = f"a value has type {type(value).__name__}; only JSON can be stored"
     raise StorageError(message)
 
@@ -303,6 +310,10 @@ def _take_optional(body: dict[str, Json], key: str, kind: type[_Value]) -> _Valu
 def _take_number(body: dict[str, Json], key: str) -> float:
     value = body[key]
     return cast("float", value) if isinstance(value, int) else _check(value, float)
+
+
+def _take_instant(body: dict[str, Json], key: str) -> float | None:
+    return None if body[key] is None else _take_number(body, key)
 
 
 def _take_texts(body: dict[str, Json], key: str) -> tuple[str, ...]:

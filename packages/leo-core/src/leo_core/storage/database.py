@@ -81,10 +81,7 @@ class Database:
         if not self.in_memory:
             _create_file(Path(self._path))
         with self._translated():
-            connection = self._connect()
-            self._idle.append(connection)
-            if not self.in_memory:
-                self._check_first(connection)
+            self._idle.append(self._connect(first=True))
         _watch_forks(self)
 
     @property
@@ -231,7 +228,7 @@ class Database:
 
     # -------------------------------------------------------------------------------------- connections
 
-    def _connect(self) -> sqlite3.Connection:
+    def _connect(self, *, first: bool = False) -> sqlite3.Connection:
         connection = sqlite3.connect(
             self._path,
             timeout=self._busy_timeout_s,
@@ -240,6 +237,9 @@ class Database:
             cached_statements=_STATEMENTS_CACHED,
         )
         try:
+            if first and not self.in_memory:
+                connection.execute("PRAGMA application_id").fetchone()  # reads the header, not yet the schema
+                check_whole(connection, self._path)
             self._configure(connection)
         except BaseException:
             connection.close()
@@ -256,13 +256,6 @@ class Database:
             ensure_wal(connection, self._path, timeout_s=self._busy_timeout_s)
         connection.execute(f"PRAGMA cache_size = -{_PAGE_CACHE_KIB}")
         connection.execute("PRAGMA foreign_keys = ON")
-
-    def _check_first(self, connection: sqlite3.Connection) -> None:
-        try:
-            check_whole(connection, self._path)
-        except BaseException:
-            self.close()
-            raise
 
     def _settle(self, connection: sqlite3.Connection) -> None:
         """Move the write-ahead log into the main file, or at least force it to disk when others are at work."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
@@ -9,10 +10,11 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from leo_core.errors import StorageError
-from leo_core.records import Neighbour
+from leo_core.records import Alias, KeptEntry, Neighbour
 from leo_core.storage.checks import check_embedder, check_entry, check_vector
 from leo_core.storage.codec import decode_entry, decode_observation, encode_entry, encode_observation
 from leo_core.storage.eviction import Occupant, choose_evicted
+from leo_core.storage.sealing import SECRET_BYTES
 from leo_core.storage.vector_index import ScopeIndex, find_nearest
 
 if TYPE_CHECKING:
@@ -33,14 +35,18 @@ class _Kept:
     id: str
     model: str
     tags: frozenset[str]
+    sources: frozenset[str]
     scope_key: str
+    created_at: float
     expires_at: float | None
+    cost_usd: float | None
+    size_bytes: int
     hits: int
     body: str
     questions: set[int] = field(default_factory=set)
 
-    def read(self) -> CacheEntry:
-        return decode_entry(self.body, hits=self.hits)
+    def read(self, seal: str) -> CacheEntry:
+        return decode_entry(self.body, hits=self.hits, seal=seal)
 
     def is_live(self, now: float) -> bool:
         return self.expires_at is None or self.expires_at >= now
@@ -56,12 +62,24 @@ class _Question:
     own: bool
     text: str
     vector: Vector | None
+    seal: str
+
+    def read_alias(self) -> Alias:
+        if self.vector is None:
+            message = "an alias has no vector"
+            raise StorageError(message)
+        return Alias(exact_key=self.exact_key, text=self.text, vector=self.vector.copy(), seal=self.seal)
 
 
 class InMemoryStore:
-    """A :class:`leo_core.ports.Store` in the memory of one process."""
+    """A :class:`leo_core.ports.Store` in the memory of one process.
+
+    Attributes:
+        seal_secret: What its entries are sealed with; it lives as long as they do.
+    """
 
     def __init__(self) -> None:
+        self.seal_secret = secrets.token_bytes(SECRET_BYTES)
         self._lock = threading.RLock()
         self._closed = False
         self._fingerprint: EmbedderFingerprint | None = None
@@ -100,14 +118,15 @@ class InMemoryStore:
             number = self._by_key.get((tenant, exact_key))
             if number is None:
                 return None
-            kept = self._entries[self._questions[number].entry]
-            return kept.read() if kept.is_live(now) else None
+            question = self._questions[number]
+            kept = self._entries[question.entry]
+            return kept.read(question.seal) if kept.is_live(now) else None
 
     def get(self, tenant: str, entry_id: str) -> CacheEntry | None:
         """The entry with this id, live or expired."""
         with self._opened():
             number = self._by_id.get((tenant, entry_id))
-            return None if number is None else self._entries[number].read()
+            return None if number is None else self._read(number).entry
 
     def search(self, tenant: str, scope_key: str, vector: Vector, *, k: int, now: float) -> tuple[Neighbour, ...]:
         """The ``k`` nearest live entries in scope; among equals the older question first."""
@@ -119,35 +138,48 @@ class InMemoryStore:
             hits = find_nearest(index.view(), query, k=k, now=now, read_vectors=self._read_vectors)
             questions = [self._questions[hit.question] for hit in hits]
             return tuple(
-                Neighbour(entry=self._entries[question.entry].read(), cosine=hit.cosine, text=question.text)
+                Neighbour(
+                    entry=self._entries[question.entry].read(question.seal),
+                    cosine=hit.cosine,
+                    text=question.text,
+                    vector=None if question.vector is None else question.vector.copy(),
+                    kin=hit.kin,
+                )
                 for question, hit in zip(questions, hits, strict=True)
             )
 
+    def entries(self, tenant: str, *, entry_ids: Sequence[str] | None = None) -> Iterator[KeptEntry]:
+        """Entries with vectors and aliases, live or expired, in the order of writing: all, or those with these ids."""
+        with self._opened():
+            wanted = None if entry_ids is None else frozenset(entry_ids)
+            numbers = [
+                number
+                for number, kept in self._entries.items()
+                if kept.tenant == tenant and (wanted is None or kept.id in wanted)
+            ]
+        for number in numbers:
+            with self._opened():
+                found = self._read(number) if number in self._entries else None
+            if found is not None:
+                yield found
+
     def put(self, entry: CacheEntry, vector: Vector | None) -> None:
         """Write an entry; replaces those of its tenant with the same id or the same exact key of their own."""
-        check_entry(entry)
-        body = encode_entry(entry)
-        with self._opened():
-            checked = None if vector is None else check_vector(vector, self._fingerprint).copy()
-            self._make_room(entry)
-            number = self._next()
-            self._entries[number] = _Kept(
-                tenant=entry.tenant,
-                id=entry.id,
-                model=entry.model,
-                tags=frozenset(entry.tags),
-                scope_key=entry.scope_key,
-                expires_at=entry.expires_at,
-                hits=entry.hits,
-                body=body,
-            )
-            self._by_id[entry.tenant, entry.id] = number
-            question = _Question(
-                entry=number, tenant=entry.tenant, exact_key=entry.exact_key, own=True, text=entry.text, vector=checked
-            )
-            self._add_question(question)
+        self.put_many([(entry, vector)])
 
-    def add_alias(self, tenant: str, entry_id: str, text: str, vector: Vector, exact_key: str) -> None:
+    def put_many(self, rows: Sequence[tuple[CacheEntry, Vector | None]]) -> None:
+        """:meth:`put` for several entries in turn, all or none."""
+        for entry, _ in rows:
+            check_entry(entry)
+        bodies = [encode_entry(entry) for entry, _ in rows]
+        with self._opened():
+            vectors = [None if row is None else check_vector(row, self._fingerprint).copy() for _, row in rows]
+            for (entry, _), body, vector in zip(rows, bodies, vectors, strict=True):
+                self._insert(entry, body, vector)
+
+    def add_alias(
+        self, tenant: str, entry_id: str, text: str, vector: Vector, exact_key: str, *, seal: str = ""
+    ) -> None:
         """Attach a verified paraphrase to an entry.
 
         Nothing happens when the entry is gone, or when the key is some entry's own. A paraphrase of another entry
@@ -161,7 +193,9 @@ class InMemoryStore:
                 return
             if taken is not None:
                 self._remove_question(taken)
-            question = _Question(entry=number, tenant=tenant, exact_key=exact_key, own=False, text=text, vector=checked)
+            question = _Question(
+                entry=number, tenant=tenant, exact_key=exact_key, own=False, text=text, vector=checked, seal=seal
+            )
             self._add_question(question)
 
     def count_hit(self, tenant: str, entry_id: str) -> None:
@@ -172,25 +206,43 @@ class InMemoryStore:
                 self._entries[number].hits += 1
 
     def remove(
-        self, tenant: str, *, entry_ids: Sequence[str] = (), tags: Sequence[str] = (), model: str | None = None
+        self,
+        tenant: str,
+        *,
+        entry_ids: Sequence[str] = (),
+        tags: Sequence[str] = (),
+        sources: Sequence[str] = (),
+        model: str | None = None,
     ) -> int:
-        """Remove the entries that have one of the ids, one of the tags, or the model; returns how many."""
+        """Remove the entries that have one of the ids, tags or sources, or the model; returns how many."""
         with self._opened():
             found = {number for entry_id in entry_ids if (number := self._by_id.get((tenant, entry_id))) is not None}
-            if tags or model is not None:
-                labels = frozenset(tags)
+            if tags or sources or model is not None:
+                labels, documents = frozenset(tags), frozenset(sources)
                 found.update(
                     number
                     for number, kept in self._entries.items()
-                    if kept.tenant == tenant and (kept.model == model or not labels.isdisjoint(kept.tags))
+                    if kept.tenant == tenant
+                    and (
+                        kept.model == model
+                        or not labels.isdisjoint(kept.tags)
+                        or not documents.isdisjoint(kept.sources)
+                    )
                 )
             return self._remove_entries(found)
 
     def trim(self, tenant: str, *, max_entries: int | None, max_bytes: int | None, now: float) -> int:
-        """Remove expired entries, then the least served and oldest until the limits hold; returns how many."""
+        """Remove expired entries, then those that save least until the limits hold; returns how many."""
         with self._opened():
             occupants = [
-                Occupant(number=number, hits=kept.hits, size_bytes=kept.read().size_bytes, expires_at=kept.expires_at)
+                Occupant(
+                    number=number,
+                    hits=kept.hits,
+                    cost_usd=kept.cost_usd,
+                    size_bytes=kept.size_bytes,
+                    created_at=kept.created_at,
+                    expires_at=kept.expires_at,
+                )
                 for number, kept in self._entries.items()
                 if kept.tenant == tenant
             ]
@@ -261,9 +313,48 @@ class InMemoryStore:
             raise StorageError(message)
         return self._lock
 
+    def _read(self, number: int) -> KeptEntry:
+        kept = self._entries[number]
+        questions = [self._questions[each] for each in sorted(kept.questions)]
+        own = next(question for question in questions if question.own)
+        return KeptEntry(
+            entry=kept.read(own.seal),
+            vector=None if own.vector is None else own.vector.copy(),
+            aliases=tuple(question.read_alias() for question in questions if not question.own),
+        )
+
     def _next(self) -> int:
         self._number += 1
         return self._number
+
+    def _insert(self, entry: CacheEntry, body: str, vector: Vector | None) -> None:
+        self._make_room(entry)
+        number = self._next()
+        self._entries[number] = _Kept(
+            tenant=entry.tenant,
+            id=entry.id,
+            model=entry.model,
+            tags=frozenset(entry.tags),
+            sources=frozenset(entry.sources),
+            scope_key=entry.scope_key,
+            created_at=entry.created_at,
+            expires_at=entry.expires_at,
+            cost_usd=entry.usage.cost_usd,
+            size_bytes=entry.size_bytes,
+            hits=entry.hits,
+            body=body,
+        )
+        self._by_id[entry.tenant, entry.id] = number
+        question = _Question(
+            entry=number,
+            tenant=entry.tenant,
+            exact_key=entry.exact_key,
+            own=True,
+            text=entry.text,
+            vector=vector,
+            seal=entry.seal,
+        )
+        self._add_question(question)
 
     def _make_room(self, entry: CacheEntry) -> None:
         same_id = self._by_id.get((entry.tenant, entry.id))

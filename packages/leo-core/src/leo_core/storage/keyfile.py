@@ -1,4 +1,4 @@
-"""The file that holds the signing key."""
+"""The files that hold keys: that of the receipts, and that of the cache's seals."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ import secrets
 import stat
 from pathlib import Path
 
-from leo_core.errors import SigningKeyError
+from leo_core.errors import ConfigError, SigningKeyError
 from leo_core.stages.receipt.keys import SEED_BYTES, SigningKey
+from leo_core.storage.sealing import SECRET_BYTES, SealKey
 
-__all__ = ["load_key", "load_or_create_key"]
+__all__ = ["load_key", "load_or_create_key", "load_or_create_seal_key", "load_seal_key"]
 
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 _MOST_BYTES = 64 * 1024
@@ -27,7 +28,7 @@ def load_or_create_key(path: str | os.PathLike[str]) -> SigningKey:
     file = Path(path)
     try:
         if not file.exists():
-            _create(file)
+            _create(file, SigningKey.from_seed(secrets.token_bytes(SEED_BYTES)).to_pem().encode())
     except OSError as error:
         message = f"signing key {str(file)!r} cannot be created: {error.strerror}; check folder and rights"
         raise SigningKeyError(message) from error
@@ -58,14 +59,56 @@ def load_key(path: str | os.PathLike[str]) -> SigningKey:
         raise SigningKeyError(message) from error
 
 
-def _create(file: Path) -> None:
+def load_or_create_seal_key(path: str | os.PathLike[str]) -> SealKey:
+    """The seal key in this file; a fresh one, in a new file with mode 0600, when there is no such file.
+
+    Of several processes that do this at once, all end with the same key.
+
+    Raises:
+        ConfigError: The file is readable by others, holds no seal key, or cannot be read or created.
+    """
+    file = Path(path)
+    try:
+        if not file.exists():
+            _create(file, f"{secrets.token_hex(SECRET_BYTES)}\n".encode())
+    except OSError as error:
+        message = f"seal key {str(file)!r} cannot be created: {error.strerror}; check folder and rights"
+        raise ConfigError(message) from error
+    return load_seal_key(file)
+
+
+def load_seal_key(path: str | os.PathLike[str]) -> SealKey:
+    """The seal key in this file: 64 hex digits.
+
+    Raises:
+        ConfigError: There is no such file, it is readable by others, or it holds no seal key.
+    """
+    file = Path(path)
+    try:
+        with file.open("rb") as stream:
+            status = os.fstat(stream.fileno())
+            text = stream.read(_MOST_BYTES)
+    except OSError as error:
+        message = f"seal key {str(file)!r} cannot be read: {error.strerror}"
+        raise ConfigError(message) from error
+    if os.name == "posix" and status.st_mode & _OTHERS:
+        message = f"seal key {str(file)!r} can be read by others (mode {status.st_mode & 0o777:o}): chmod 600 it"
+        raise ConfigError(message)
+    try:
+        return SealKey(bytes.fromhex(text.decode("ascii")))
+    except ValueError:  # its text may hold a part of the secret
+        message = f"{str(file)!r} is no seal key: it holds {2 * SECRET_BYTES} hex digits and nothing else"
+        raise ConfigError(message) from None
+
+
+def _create(file: Path, content: bytes) -> None:
     """Write a fresh key beside the file and link it there: whole or not at all, and never over another."""
     file.parent.mkdir(parents=True, exist_ok=True)
     draft = file.with_name(f".{file.name}.{secrets.token_hex(8)}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with os.fdopen(descriptor, "wb") as stream:
-            stream.write(SigningKey.from_seed(secrets.token_bytes(SEED_BYTES)).to_pem().encode())
+            stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())
         try:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+import secrets
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from leo_core.errors import StoreCorruptError
-from leo_core.records import Neighbour
 from leo_core.storage.checks import check_embedder, check_entry, check_vector
 from leo_core.storage.codec import (
-    decode_entry,
     decode_fingerprint,
     decode_observation,
     encode_entry,
@@ -19,7 +20,9 @@ from leo_core.storage.codec import (
     to_column,
 )
 from leo_core.storage.database import Database
-from leo_core.storage.eviction import Occupant, choose_evicted
+from leo_core.storage.eviction import choose_evicted
+from leo_core.storage.sealing import SECRET_BYTES
+from leo_core.storage.sqlite_rows import insert_entry, read_entry, read_kept, read_neighbour, read_occupants
 from leo_core.storage.vector_cache import VectorCache, forget_old_removals, read_vectors
 from leo_core.storage.vector_index import find_nearest
 
@@ -28,28 +31,38 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterator, Sequence
 
-    from leo_core.records import CacheEntry, EmbedderFingerprint, Observation, Vector
-    from leo_core.storage.vector_index import Hit
+    from leo_core.records import CacheEntry, EmbedderFingerprint, KeptEntry, Neighbour, Observation, Vector
 
-__all__ = ["SqliteStore"]
+__all__ = ["SEAL_SUFFIX", "SqliteStore"]
+
+SEAL_SUFFIX = ".seal"
+"""What is added to the name of the store's file for that of its seal key."""
 
 _Column = str | bytes
 
 _OBSERVATIONS_AT_ONCE = 512
+_ENTRIES_AT_ONCE = 256
 _CLEARED_AT_ONCE = 5000
 
 _BY_KEY = """
-    SELECT e.body, e.hits FROM questions q JOIN entries e ON e.row = q.entry
+    SELECT e.id, e.body, e.hits, q.seal FROM questions q JOIN entries e ON e.row = q.entry
     WHERE q.tenant = ? AND q.exact_key = ? AND (e.expires_at IS NULL OR e.expires_at >= ?)
 """
-_BY_QUESTION = """
-    SELECT e.body, e.hits, q.text FROM questions q JOIN entries e ON e.row = q.entry WHERE q.row = ?
+_BY_ID = """
+    SELECT e.id, e.body, e.hits, q.seal FROM entries e JOIN questions q ON q.entry = e.row AND q.own = 1
+    WHERE e.tenant = ? AND e.id = ?
 """
+_BY_QUESTION = """
+    SELECT e.id, e.body, e.hits, q.seal, q.text, q.vector FROM questions q JOIN entries e ON e.row = q.entry
+    WHERE q.row = ?
+"""
+_ALL = "SELECT row, id, body, hits FROM entries WHERE tenant = ? AND row > ? ORDER BY row LIMIT ?"
+_EACH = "SELECT row, id, body, hits FROM entries WHERE tenant = ? AND id = ?"
 _TENANTS = "SELECT tenant FROM entries UNION SELECT tenant FROM observations UNION SELECT tenant FROM states"
 
 
 class SqliteStore:
-    """A :class:`leo_core.ports.Store` in one SQLite file, or in memory.
+    """A :class:`leo_core.ports.Store` with :class:`leo_core.ports.Leases` in one SQLite file, or in memory.
 
     Observations survive a power cut as soon as ``observe`` returns. Entries and states survive the death of the
     process as soon as their call returns, and a power cut from the next durable write or ``close()`` on.
@@ -57,6 +70,9 @@ class SqliteStore:
     Args:
         database: The database, which stays the caller's to close, or the path of one, which this object closes.
         vector_cache_bytes: Memory for the vectors of the scopes in use; see :class:`VectorCache`.
+
+    Attributes:
+        seal_secret: The file beside the store with what its entries are sealed with; in memory, that itself.
     """
 
     def __init__(
@@ -64,6 +80,9 @@ class SqliteStore:
     ) -> None:
         self._owned = not isinstance(database, Database)
         self._database = database if isinstance(database, Database) else Database(database)
+        self.seal_secret: Path | bytes = (
+            secrets.token_bytes(SECRET_BYTES) if self._database.in_memory else Path(self._database.path + SEAL_SUFFIX)
+        )
         self._fingerprint: EmbedderFingerprint | None = None
         self._vectors = VectorCache(max_bytes=vector_cache_bytes)
         self._turn = threading.Lock()
@@ -96,15 +115,13 @@ class SqliteStore:
         """The live entry whose request, or verified paraphrase, had this key."""
         with self._database.read() as connection:
             row = connection.execute(_BY_KEY, (to_column(tenant), to_column(exact_key), now)).fetchone()
-        return _read_entry(row)
+        return read_entry(row)
 
     def get(self, tenant: str, entry_id: str) -> CacheEntry | None:
         """The entry with this id, live or expired."""
         with self._database.read() as connection:
-            row = connection.execute(
-                "SELECT body, hits FROM entries WHERE tenant = ? AND id = ?", (to_column(tenant), to_column(entry_id))
-            ).fetchone()
-        return _read_entry(row)
+            row = connection.execute(_BY_ID, (to_column(tenant), to_column(entry_id))).fetchone()
+        return read_entry(row)
 
     def search(self, tenant: str, scope_key: str, vector: Vector, *, k: int, now: float) -> tuple[Neighbour, ...]:
         """The ``k`` nearest live entries in scope; among equals the older question first."""
@@ -121,34 +138,51 @@ class SqliteStore:
             if None in rows:
                 message = "an index of the store is damaged; restore a copy of the store"
                 raise StoreCorruptError(message)
-        return tuple(_read_neighbour(row, hit) for row, hit in zip(rows, hits, strict=True))
+        return tuple(read_neighbour(row, hit) for row, hit in zip(rows, hits, strict=True))
+
+    def entries(self, tenant: str, *, entry_ids: Sequence[str] | None = None) -> Iterator[KeptEntry]:
+        """Entries with vectors and aliases, live or expired, in the order of writing: all, or those with these ids."""
+        owner = to_column(tenant)
+        if entry_ids is not None:
+            with self._database.read() as connection:
+                wanted = [(owner, to_column(entry_id)) for entry_id in dict.fromkeys(entry_ids)]
+                rows = [row for each in wanted for row in connection.execute(_EACH, each)]
+                found = [read_kept(connection, row) for row in sorted(rows)]
+            yield from found
+            return
+        after = 0
+        while True:
+            with self._database.read() as connection:
+                rows = connection.execute(_ALL, (owner, after, _ENTRIES_AT_ONCE)).fetchall()
+                found = [read_kept(connection, row) for row in rows]
+            yield from found
+            if len(rows) < _ENTRIES_AT_ONCE:
+                return
+            after = rows[-1][0]
 
     def put(self, entry: CacheEntry, vector: Vector | None) -> None:
         """Write an entry; replaces those of its tenant with the same id or the same exact key of their own.
 
         A paraphrase with this key leaves the entry that it was attached to.
         """
-        check_entry(entry)
-        body = to_column(encode_entry(entry))
-        tenant, key = to_column(entry.tenant), to_column(entry.exact_key)
-        with self._database.write(durable=False) as connection:
-            blob = None if vector is None else self._encode_vector(connection, vector)
-            _make_room(connection, tenant, to_column(entry.id), key)
-            row = connection.execute(
-                "INSERT INTO entries (tenant, id, model, expires_at, hits, body) VALUES (?, ?, ?, ?, ?, ?)",
-                (tenant, to_column(entry.id), to_column(entry.model), entry.expires_at, entry.hits, body),
-            ).lastrowid
-            connection.execute(
-                "INSERT INTO questions (entry, tenant, exact_key, scope_key, own, text, vector)"
-                " VALUES (?, ?, ?, ?, 1, ?, ?)",
-                (row, tenant, key, to_column(entry.scope_key), to_column(entry.text), blob),
-            )
-            connection.executemany(
-                "INSERT OR IGNORE INTO tags (tenant, tag, entry) VALUES (?, ?, ?)",
-                [(tenant, to_column(tag), row) for tag in entry.tags],
-            )
+        self.put_many([(entry, vector)])
 
-    def add_alias(self, tenant: str, entry_id: str, text: str, vector: Vector, exact_key: str) -> None:
+    def put_many(self, rows: Sequence[tuple[CacheEntry, Vector | None]]) -> None:
+        """:meth:`put` for several entries in turn, in one transaction: all or none."""
+        prepared = []
+        for entry, vector in rows:
+            check_entry(entry)
+            prepared.append((entry, vector, to_column(encode_entry(entry))))
+        if not prepared:
+            return
+        with self._database.write(durable=False) as connection:
+            inside = _find_fingerprint(connection)
+            for entry, vector, body in prepared:
+                insert_entry(connection, entry, body, None if vector is None else self._encode_vector(inside, vector))
+
+    def add_alias(
+        self, tenant: str, entry_id: str, text: str, vector: Vector, exact_key: str, *, seal: str = ""
+    ) -> None:
         """Attach a verified paraphrase to an entry.
 
         Nothing happens when the entry is gone, or when the key is some entry's own: that question has its own
@@ -156,7 +190,7 @@ class SqliteStore:
         """
         owner, key = to_column(tenant), to_column(exact_key)
         with self._database.write(durable=False) as connection:
-            blob = self._encode_vector(connection, vector)
+            blob = self._encode_vector(_find_fingerprint(connection), vector)
             found = connection.execute(
                 "SELECT e.row, q.scope_key FROM entries e JOIN questions q ON q.entry = e.row AND q.own = 1"
                 " WHERE e.tenant = ? AND e.id = ?",
@@ -171,9 +205,9 @@ class SqliteStore:
                 connection.execute("DELETE FROM questions WHERE tenant = ? AND exact_key = ?", (owner, key))
                 forget_old_removals(connection)
             connection.execute(
-                "INSERT INTO questions (entry, tenant, exact_key, scope_key, own, text, vector)"
-                " VALUES (?, ?, ?, ?, 0, ?, ?)",
-                (found[0], owner, key, found[1], to_column(text), blob),
+                "INSERT INTO questions (entry, tenant, exact_key, scope_key, own, text, vector, seal)"
+                " VALUES (?, ?, ?, ?, 0, ?, ?, ?)",
+                (found[0], owner, key, found[1], to_column(text), blob, seal),
             )
 
     def count_hit(self, tenant: str, entry_id: str) -> None:
@@ -185,14 +219,26 @@ class SqliteStore:
             )
 
     def remove(
-        self, tenant: str, *, entry_ids: Sequence[str] = (), tags: Sequence[str] = (), model: str | None = None
+        self,
+        tenant: str,
+        *,
+        entry_ids: Sequence[str] = (),
+        tags: Sequence[str] = (),
+        sources: Sequence[str] = (),
+        model: str | None = None,
     ) -> int:
-        """Remove the entries that have one of the ids, one of the tags, or the model; returns how many."""
+        """Remove the entries that have one of the ids, tags or sources, or the model; returns how many."""
         owner = to_column(tenant)
         with self._database.write(durable=False) as connection:
             removed = _delete_each(connection, "id = ?", owner, entry_ids)
             removed += _delete_each(
                 connection, "row IN (SELECT entry FROM tags WHERE tenant = entries.tenant AND tag = ?)", owner, tags
+            )
+            removed += _delete_each(
+                connection,
+                "row IN (SELECT entry FROM sources WHERE tenant = entries.tenant AND source = ?)",
+                owner,
+                sources,
             )
             removed += _delete_each(connection, "model = ?", owner, () if model is None else (model,))
             if removed:
@@ -200,22 +246,22 @@ class SqliteStore:
         return removed
 
     def trim(self, tenant: str, *, max_entries: int | None, max_bytes: int | None, now: float) -> int:
-        """Remove expired entries, then the least served and oldest until the limits hold; returns how many."""
+        """Remove expired entries, then those that save least until the limits hold; returns how many."""
         owner = to_column(tenant)
         with self._database.write(durable=False) as connection:
-            rows = connection.execute(
-                "SELECT row, hits, json_extract(body, '$.size_bytes'), expires_at FROM entries WHERE tenant = ?",
-                (owner,),
-            )
-            occupants = [
-                Occupant(number=row, hits=hits, size_bytes=size or 0, expires_at=expires_at)
-                for row, hits, size, expires_at in rows
-            ]
-            gone = choose_evicted(occupants, max_entries=max_entries, max_bytes=max_bytes, now=now)
-            connection.executemany("DELETE FROM entries WHERE row = ?", [(number,) for number in gone])
+            gone = connection.execute("DELETE FROM entries WHERE tenant = ? AND expires_at < ?", (owner, now)).rowcount
+            count, size = connection.execute(
+                "SELECT count(*), coalesce(sum(size_bytes), 0) FROM entries WHERE tenant = ?", (owner,)
+            ).fetchone()
+            if (max_entries is not None and count > max_entries) or (max_bytes is not None and size > max_bytes):
+                evicted = choose_evicted(
+                    read_occupants(connection, owner), max_entries=max_entries, max_bytes=max_bytes, now=now
+                )
+                connection.executemany("DELETE FROM entries WHERE row = ?", [(number,) for number in evicted])
+                gone += len(evicted)
             if gone:
                 forget_old_removals(connection)
-        return len(gone)
+        return gone
 
     def clear(self, tenant: str | None = None) -> int:
         """Remove all entries of a tenant, or of all tenants; returns how many. Observations and states stay.
@@ -246,6 +292,20 @@ class SqliteStore:
             return int(connection.execute(f"SELECT count(*) FROM entries{condition}", values).fetchone()[0])  # noqa: S608 - our own fragments; values are bound
 
     # ---------------------------------------------------------------------------- observations and states
+
+    def acquire_lease(self, name: str, owner: str, *, now: float, life_s: float) -> bool:
+        """Take a lease; see :meth:`leo_core.ports.Leases.acquire_lease`."""
+        with self._database.write(durable=False) as connection:
+            connection.execute(
+                "DELETE FROM leases WHERE expires_at <= ? OR (name = ? AND owner = ?)", (now, name, owner)
+            )
+            row = (name, owner, now + life_s)
+            return connection.execute("INSERT OR IGNORE INTO leases VALUES (?, ?, ?)", row).rowcount > 0
+
+    def release_lease(self, name: str, owner: str) -> None:
+        """Give a lease back; see :meth:`leo_core.ports.Leases.release_lease`."""
+        with self._database.write(durable=False) as connection:
+            connection.execute("DELETE FROM leases WHERE name = ? AND owner = ?", (name, owner))
 
     def observe(self, observations: Sequence[Observation]) -> None:
         """Append observations, all or none; on disk on return."""
@@ -310,35 +370,19 @@ class SqliteStore:
                 (to_column(encode_fingerprint(fingerprint)),),
             )
 
-    def _encode_vector(self, connection: sqlite3.Connection, vector: Vector) -> bytes:
-        inside = check_embedder(self._fingerprint, _find_fingerprint(connection))
-        return check_vector(vector, inside).astype("<f4").tobytes()
+    def _encode_vector(self, inside: EmbedderFingerprint | None, vector: Vector) -> bytes:
+        checked = check_vector(vector, check_embedder(self._fingerprint, inside))
+        return checked.astype("<f4", copy=False).tobytes()
 
 
 def _find_fingerprint(connection: sqlite3.Connection) -> EmbedderFingerprint | None:
     row = connection.execute("SELECT value FROM meta WHERE name = 'embedder'").fetchone()
-    return None if row is None else decode_fingerprint(from_column(row[0]))
+    return None if row is None else _decode_fingerprint(row[0])
 
 
-def _read_entry(row: tuple[_Column, int] | None) -> CacheEntry | None:
-    return None if row is None else decode_entry(from_column(row[0]), hits=row[1])
-
-
-def _read_neighbour(row: tuple[_Column, int, _Column], hit: Hit) -> Neighbour:
-    body, hits, text = row
-    return Neighbour(entry=decode_entry(from_column(body), hits=hits), cosine=hit.cosine, text=from_column(text))
-
-
-def _make_room(connection: sqlite3.Connection, tenant: _Column, entry_id: _Column, key: _Column) -> None:
-    """Remove the entry with this id, the entry whose own key this is, and any paraphrase with this key."""
-    removed = connection.execute("DELETE FROM entries WHERE tenant = ? AND id = ?", (tenant, entry_id)).rowcount
-    removed += connection.execute(
-        "DELETE FROM entries WHERE row IN (SELECT entry FROM questions WHERE tenant = ? AND exact_key = ? AND own = 1)",
-        (tenant, key),
-    ).rowcount
-    removed += connection.execute("DELETE FROM questions WHERE tenant = ? AND exact_key = ?", (tenant, key)).rowcount
-    if removed:
-        forget_old_removals(connection)
+@functools.lru_cache(maxsize=8)
+def _decode_fingerprint(value: _Column) -> EmbedderFingerprint:
+    return decode_fingerprint(from_column(value))
 
 
 def _delete_each(connection: sqlite3.Connection, condition: str, tenant: _Column, values: Sequence[str]) -> int:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard
 
 import numpy as np
 
-from leo_core.errors import StoreCorruptError
+from leo_core.errors import EntryCorruptError, StoreCorruptError
+from leo_core.storage.codec import from_column
 from leo_core.storage.vector_index import ScopeIndex
 
 if TYPE_CHECKING:
@@ -103,39 +104,50 @@ def read_vectors(connection: sqlite3.Connection, questions: npt.NDArray[np.int64
     """Vectors float32 (m, d) of the questions with these different numbers, int64 (m,), in this order.
 
     Raises:
-        StoreCorruptError: One is missing or cannot be read.
+        EntryCorruptError: One cannot be read.
+        StoreCorruptError: One is missing.
     """
     marks = ",".join("?" * len(questions))
-    query = f"SELECT row, vector FROM questions WHERE row IN ({marks})"  # noqa: S608
-    blobs = dict(connection.execute(query, questions.tolist()).fetchall())
+    query = f"SELECT row, entry, vector FROM questions WHERE row IN ({marks})"  # noqa: S608
+    found = {row: (entry, blob) for row, entry, blob in connection.execute(query, questions.tolist())}
     try:
-        joined = b"".join([blobs[question] for question in questions.tolist()])
-        return np.frombuffer(joined, dtype="<f4").reshape(len(questions), -1)
-    except (KeyError, TypeError, ValueError) as error:
-        message = "a stored vector cannot be read; restore a copy of the store"
+        rows = [found[question] for question in questions.tolist()]
+    except KeyError as error:
+        message = "an index of the store is damaged; restore a copy of the store"
         raise StoreCorruptError(message) from error
+    lengths = [len(blob) for _, blob in rows if isinstance(blob, bytes)]
+    return _stack(connection, rows, dimension=max(lengths, default=0) // 4)
 
 
 def _load_new(connection: sqlite3.Connection, index: ScopeIndex, tenant: str | bytes, scope_key: str | bytes) -> None:
     cursor = connection.execute(_NEW_VECTORS, (tenant, scope_key, index.last_question))
     while rows := cursor.fetchmany(_ROWS_AT_ONCE):
-        try:
-            index.append(*_to_arrays(rows, index.dimension))
-        except (TypeError, ValueError) as error:
-            message = "a stored vector cannot be read; restore a copy of the store"
-            raise StoreCorruptError(message) from error
+        questions, entries, ends, blobs = zip(*rows, strict=True)
+        index.append(
+            np.array(questions, dtype=np.int64),
+            np.array(entries, dtype=np.int64),
+            np.array([np.inf if end is None else end for end in ends], dtype=np.float64),
+            _stack(connection, list(zip(entries, blobs, strict=True)), dimension=index.dimension),
+        )
 
 
-def _to_arrays(
-    rows: Sequence[tuple[int, int, float | None, bytes]], dimension: int
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.float64], npt.NDArray[np.float32]]:
-    questions, entries, ends, blobs = zip(*rows, strict=True)
-    if any(len(blob) != 4 * dimension for blob in blobs):
-        message = "a vector has another length"
-        raise ValueError(message)
-    return (
-        np.array(questions, dtype=np.int64),
-        np.array(entries, dtype=np.int64),
-        np.array([np.inf if end is None else end for end in ends], dtype=np.float64),
-        np.frombuffer(b"".join(blobs), dtype="<f4").reshape(len(rows), dimension),
-    )
+def _stack(
+    connection: sqlite3.Connection, rows: Sequence[tuple[int, object]], *, dimension: int
+) -> npt.NDArray[np.float32]:
+    """Vectors float32 (m, d) from rows (entry, blob); refuses the first entry whose blob is none of finite numbers."""
+    blobs = [blob for _, blob in rows if _has_length(blob, dimension)]
+    if len(blobs) == len(rows):
+        vectors = np.frombuffer(b"".join(blobs), dtype="<f4").reshape(len(rows), dimension)
+        finite = np.isfinite(vectors).all(axis=1)
+        if finite.all():
+            return vectors
+        wrong = int(np.argmin(finite))
+    else:
+        wrong = next(at for at, (_, blob) in enumerate(rows) if not _has_length(blob, dimension))
+    (entry_id,) = connection.execute("SELECT id FROM entries WHERE row = ?", (rows[wrong][0],)).fetchone()
+    message = "a stored vector cannot be read; remove its entry"
+    raise EntryCorruptError(message, entry_id=from_column(entry_id))
+
+
+def _has_length(blob: object, dimension: int) -> TypeGuard[bytes]:
+    return isinstance(blob, bytes) and len(blob) == 4 * dimension

@@ -24,34 +24,41 @@ if TYPE_CHECKING:
 
 __all__ = ["Hit", "ScopeIndex", "ScopeView", "find_nearest"]
 
-EXACT_UP_TO = 8_192
+EXACT_UP_TO = 2_048
 """Vectors that are scanned exactly. Measured: ``leo bench core`` prints where the sketches become faster."""
 
 PARTITION_ABOVE = 150_000
 """Vectors from which the sketches lie in lists. Measured as above."""
 
-CANDIDATES = 384
+CANDIDATES = 128
 """Rows that the sketches put forward, at least; twice as many where they lie in lists."""
 
-_SPARE = 16
-"""Rows beyond twice the wanted ones whose inner products are computed exactly."""
+SURE = 0.85
+"""Inner product from which the nearest rows are trusted to lie in the nearest lists; below, all of them are scanned."""
 
 _UNIT_ROUNDOFF = 2.0**-24
 """Largest relative error of one float32 operation."""
 
-_ROWS_AT_ONCE = 2_048
-"""Larger products are spread over threads by BLAS, which wait for each other: milliseconds on a busy machine."""
+_NUMBERS_AT_ONCE = 1 << 17
+"""Larger products are spread over threads by BLAS, which wait for each other: up to 0.1 s on a busy machine."""
 
 _FEW_DEAD = 1024
+MOST_KIN = 31
+"""Further vectors of an entry that are told with its nearest one."""
+
 _SHORT = np.iinfo(np.int32).max
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hit:
-    """A vector that was found: the number of its question, and its inner product with the query."""
+    """A vector that was found: the number of its question, and its inner product with the query.
+
+    ``kin`` are those of further near vectors of the same entry, best first, at most :data:`MOST_KIN`.
+    """
 
     question: int
     cosine: float
+    kin: tuple[float, ...] = ()
 
 
 class ScopeIndex:
@@ -208,8 +215,9 @@ def find_nearest(
 
 def _find_exactly(view: ScopeView, vectors: Rows, vector: Vector, k: int, now: float) -> tuple[Hit, ...]:
     scores = np.empty(len(vectors), dtype=np.float32)
-    for first in range(0, len(vectors), _ROWS_AT_ONCE):
-        np.dot(vectors[first : first + _ROWS_AT_ONCE], vector, out=scores[first : first + _ROWS_AT_ONCE])
+    step = max(1, _NUMBERS_AT_ONCE // max(1, len(vector)))
+    for first in range(0, len(vectors), step):
+        np.dot(vectors[first : first + step], vector, out=scores[first : first + step])
     scores[~view.alive] = -np.inf
     if len(view.ends):
         scores[view.ends < now] = -np.inf
@@ -227,30 +235,20 @@ def _find_exactly(view: ScopeView, vectors: Rows, vector: Vector, k: int, now: f
 def _find_by_sketches(
     view: ScopeView, rows: SketchView, vector: Vector, k: int, now: float, read_vectors: Callable[[Integers], Rows]
 ) -> tuple[Hit, ...]:
-    wanted, probes = max(2 * CANDIDATES if len(rows.centres) else CANDIDATES, 8 * k), PROBES
+    wanted, probes = max(2 * CANDIDATES if rows.centres.size else CANDIDATES, 8 * k), PROBES
     while True:
-        places, scores = rows.find(vector, alive=view.alive, ends=view.ends, now=now, wanted=wanted, probes=probes)
-        places = _shortlist(places, scores, view.entries, k)
-        vectors = read_vectors(view.questions[places].astype(np.int64))
-        hits = _best_per_entry(view, places, vectors, vector, k)
-        if len(hits) == k or (len(scores) < wanted and probes >= LISTS):
+        whole = not rows.centres.size or probes >= LISTS
+        count, places = rows.find(
+            vector, alive=view.alive, ends=view.ends, entries=view.entries, now=now, wanted=wanted, probes=probes, k=k
+        )
+        hits = _best_per_entry(view, places, read_vectors(view.questions[places].astype(np.int64)), vector, k)
+        if len(hits) == k and (whole or hits[-1].cosine >= SURE):
             return hits
-        wanted, probes = (min(4 * wanted, len(view.questions) + 1), LISTS)
-
-
-def _shortlist(
-    places: Integers, scores: npt.NDArray[np.float32], entries: npt.NDArray[np.signedinteger], k: int
-) -> Integers:
-    """The candidates with the best scores, all equals included, and the best of each of the best entries."""
-    count = 2 * k + _SPARE
-    if len(places) <= count:
-        return places
-    best: Integers = places[scores >= np.partition(scores, -count)[-count]]
-    if len(np.unique(entries[best])) >= k:
-        return np.asarray(best)
-    order = np.argsort(-scores, kind="stable")
-    _, firsts = np.unique(entries[places[order]], return_index=True)
-    return np.asarray(np.unique(np.concatenate([best, places[order[np.sort(firsts)[:count]]]])))
+        if whole and count < wanted:
+            return hits
+        if whole:
+            wanted = min(4 * wanted, len(view.questions) + 1)
+        probes = LISTS
 
 
 def _select(scores: npt.NDArray[np.float32], wanted: int, rounding: float) -> npt.NDArray[np.intp]:
@@ -268,18 +266,19 @@ def _best_per_entry(
     view: ScopeView, places: npt.NDArray[np.intp], vectors: Rows, vector: Vector, k: int
 ) -> tuple[Hit, ...]:
     # Not a matrix product: that may sum equal rows in different orders, and equals have to stay equal.
-    cosines = (vectors.astype(np.float64) * vector.astype(np.float64)).sum(axis=1)
-    seen: set[int] = set()
-    hits: list[Hit] = []
-    for place in np.lexsort((view.questions[places], -cosines)):
-        entry = int(view.entries[places[place]])
-        if entry in seen:
+    cosines = np.multiply(vectors, vector, dtype=np.float64).sum(axis=1).tolist()
+    questions, entries = view.questions[places].tolist(), view.entries[places].tolist()
+    found: dict[int, tuple[int, list[float]]] = {}
+    for negative, question, entry in sorted(zip((-cosine for cosine in cosines), questions, entries, strict=True)):
+        known = found.get(entry)
+        if known is not None:
+            if len(known[1]) <= MOST_KIN:
+                known[1].append(-negative)
             continue
-        seen.add(entry)
-        hits.append(Hit(question=int(view.questions[places[place]]), cosine=float(cosines[place])))
-        if len(hits) == k:
+        found[entry] = (question, [-negative])
+        if len(found) == k:
             break
-    return tuple(hits)
+    return tuple(Hit(question=question, cosine=own[0], kin=tuple(own[1:])) for question, own in found.values())
 
 
 def _extend(array: npt.NDArray[np.signedinteger], count: int, values: Integers) -> npt.NDArray[np.signedinteger]:

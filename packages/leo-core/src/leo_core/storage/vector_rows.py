@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["FloatRows", "FloatView", "SketchView", "SketchedRows", "grow"]
 
 LISTS = 256
-PROBES = 64
+PROBES = 32
 MERGE_AT_LEAST = 16_384
 TRAINED_ON = 16_384
 TRAINING_STEPS = 6
@@ -39,6 +39,15 @@ def grow(array: npt.NDArray[Any], count: int, wanted: int) -> npt.NDArray[Any]:
         return array
     grown = np.empty((max(_LEAST_CAPACITY, wanted + wanted // 4), *array.shape[1:]), dtype=array.dtype)
     grown[:count] = array[:count]
+    return grown
+
+
+def _grow_planes(planes: npt.NDArray[np.uint64], count: int, wanted: int) -> npt.NDArray[np.uint64]:
+    """:func:`grow` for sketches by planes, uint64 (4, n)."""
+    if wanted <= planes.shape[1]:
+        return planes
+    grown = np.empty((len(planes), max(_LEAST_CAPACITY, wanted + wanted // 4)), dtype=np.uint64)
+    grown[:, :count] = planes[:, :count]
     return grown
 
 
@@ -87,15 +96,15 @@ class SketchView:
     """Sketches and rounded rows of n vectors; see :class:`SketchedRows`.
 
     Attributes:
-        sketches: uint64 (n, 4), lists first, in the order of ``order``.
+        planes: Sketches, uint64 (4, n) or wider, lists first, in the order of ``order``.
         order: Row of each sketch, int32 (n,); of length 0 where that is its place.
         rows: int8 (n, d).
         scales: float32 (n,).
-        centres: Centres of the lists, float32 (256, d); of length 0 where there are none.
-        bounds: List i is ``sketches[bounds[i]:bounds[i + 1]]``, int64 (257,); what follows is in no list yet.
+        centres: Centres of the lists, as columns, float32 (d, 256); without columns where there are none.
+        bounds: List i is places ``bounds[i]`` to ``bounds[i + 1]``, int64 (257,); what follows is in no list yet.
     """
 
-    sketches: npt.NDArray[np.uint64]
+    planes: npt.NDArray[np.uint64]
     order: npt.NDArray[np.int32]
     rows: npt.NDArray[np.int8]
     scales: npt.NDArray[np.float32]
@@ -108,34 +117,46 @@ class SketchView:
         *,
         alive: npt.NDArray[np.bool_],
         ends: npt.NDArray[np.float64],
+        entries: npt.NDArray[np.signedinteger],
         now: float,
         wanted: int,
         probes: int,
-    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
-        """The ``wanted`` rows whose sketches are nearest in the ``probes`` nearest lists, with approximate scores."""
+        k: int,
+    ) -> tuple[int, npt.NDArray[np.int64]]:
+        """Rows that may be the nearest of one of the ``k`` best entries, in the ``probes`` nearest lists.
+
+        Returns:
+            How many of the ``wanted`` candidates there were, and those that rounding leaves in the running.
+        """
         from leo_core.kernels import sketch  # noqa: PLC0415 - loads numba, and small scopes do without
 
-        return sketch.find_candidates(
-            self.sketches,
+        count, places = sketch.search_sketches(
+            self.planes,
             self.order,
             alive,
             ends,
+            entries,
             self.rows,
             self.scales,
-            self._choose_spans(vector, probes),
-            sketch.sketch_query(vector),
-            sketch.quantise_query(vector),
+            self._choose_spans(sketch.project(vector, self.centres), probes),
+            sketch.make_rotation(len(vector)),
+            vector,
             now,
             wanted,
+            k,
         )
+        return count, places
 
-    def _choose_spans(self, vector: Vector, probes: int) -> npt.NDArray[np.int64]:
-        count = len(self.sketches)
-        if probes >= len(self.centres):
+    def _choose_spans(self, scores: npt.NDArray[np.float32], probes: int) -> npt.NDArray[np.int64]:
+        """First and last place of each part to look at, by the ``scores`` of the lists, (p, 2)."""
+        count = len(self.rows)
+        if probes >= len(scores):
             return np.array([[0, count]], dtype=np.int64)
-        nearest = np.argpartition(self.centres @ vector, -probes)[-probes:]
-        rest = np.array([[self.bounds[-1], count]], dtype=np.int64)
-        return np.concatenate([np.stack([self.bounds[nearest], self.bounds[nearest + 1]], axis=1), rest])
+        nearest = np.argpartition(scores, -probes)[-probes:]
+        spans = np.empty((probes + 1, 2), dtype=np.int64)
+        spans[:probes, 0], spans[:probes, 1] = self.bounds[nearest], self.bounds[nearest + 1]
+        spans[probes] = self.bounds[-1], count
+        return spans
 
 
 class SketchedRows:
@@ -152,18 +173,18 @@ class SketchedRows:
     def __init__(self, dimension: int, *, partition_above: int) -> None:
         self._partition_above = partition_above
         self._count = 0
-        self._sketches = np.empty((0, 4), dtype=np.uint64)
+        self._planes = np.empty((4, 0), dtype=np.uint64)
         self._order = np.empty(0, dtype=np.int32)
         self._rows = np.empty((0, dimension), dtype=np.int8)
         self._scales = np.empty(0, dtype=np.float32)
-        self._centres = np.empty((0, dimension), dtype=np.float32)
+        self._centres = np.empty((dimension, 0), dtype=np.float32)
         self._bounds = np.zeros(1, dtype=np.int64)
         self._waiting: list[npt.NDArray[np.uint8]] = []
 
     @property
     def size_bytes(self) -> int:
         """Memory taken."""
-        arrays = (self._sketches, self._order, self._rows, self._scales, self._centres, self._bounds)
+        arrays = (self._planes, self._order, self._rows, self._scales, self._centres, self._bounds)
         return sum(array.nbytes for array in arrays) + sum(len(lists) for lists in self._waiting)
 
     def append(self, vectors: Rows) -> None:
@@ -173,21 +194,25 @@ class SketchedRows:
 
     def keep(self, places: npt.NDArray[np.intp]) -> None:
         """Keep the rows at ``places`` (rising) only, in new memory, and make new lists if they are many."""
-        sketches = self._sketches[: self._count]
+        planes = self._planes[:, : self._count]
         if len(self._order):
-            by_row = np.empty_like(sketches)
-            by_row[self._order[: self._count]] = sketches
-            sketches = by_row
-        self._sketches, self._rows, self._scales = sketches[places], self._rows[places], self._scales[places]
+            by_row = np.empty_like(planes)
+            by_row[:, self._order[: self._count]] = planes
+            planes = by_row
+        self._planes, self._rows, self._scales = (
+            np.take(planes, places, axis=1),
+            self._rows[places],
+            self._scales[places],
+        )
         self._count = len(places)
-        self._order, self._centres = self._order[:0].copy(), self._centres[:0].copy()
+        self._order, self._centres = self._order[:0].copy(), self._centres[:, :0].copy()
         self._bounds, self._waiting = np.zeros(1, dtype=np.int64), []
         self._partition_if_many()
 
     def view(self) -> SketchView:
         """The rows as they are now."""
         return SketchView(
-            sketches=self._sketches[: self._count],
+            planes=self._planes,
             order=self._order[: self._count],
             rows=self._rows[: self._count],
             scales=self._scales[: self._count],
@@ -199,18 +224,18 @@ class SketchedRows:
         from leo_core.kernels import sketch  # noqa: PLC0415 - loads numba, and small scopes do without
 
         start, stop = self._count, self._count + len(vectors)
-        self._sketches = grow(self._sketches, start, stop)
+        self._planes = _grow_planes(self._planes, start, stop)
         self._rows = grow(self._rows, start, stop)
         self._scales = grow(self._scales, start, stop)
-        self._sketches[start:stop] = sketch.sketch_rows(vectors)
+        self._planes[:, start:stop] = sketch.sketch_rows(vectors).T
         self._rows[start:stop], self._scales[start:stop] = sketch.quantise_rows(vectors)
         self._count = stop
-        if not len(self._centres):
+        if not self._centres.shape[1]:
             self._partition_if_many()
             return
         self._order = grow(self._order, start, stop)
         self._order[start:stop] = np.arange(start, stop)
-        self._waiting.append(_assign(vectors, self._centres))
+        self._waiting.append(_assign(vectors, self._centres.T))
         if stop - self._bounds[-1] > max(MERGE_AT_LEAST, self._bounds[-1] // 8):
             self._merge()
 
@@ -218,11 +243,11 @@ class SketchedRows:
         if self._count <= self._partition_above:
             return
         sample = np.linspace(0, self._count - 1, min(self._count, TRAINED_ON), dtype=np.int64)
-        self._centres = _train_centres(self._restore(sample))
+        self._centres = np.ascontiguousarray(_train_centres(self._restore(sample)).T)
         self._order = np.arange(self._count, dtype=np.int32)
         self._bounds = np.zeros(LISTS + 1, dtype=np.int64)
         self._waiting = [
-            _assign(self._restore(np.arange(first, min(first + ROWS_AT_ONCE, self._count))), self._centres)
+            _assign(self._restore(np.arange(first, min(first + ROWS_AT_ONCE, self._count))), self._centres.T)
             for first in range(0, self._count, ROWS_AT_ONCE)
         ]
         self._merge()
@@ -232,11 +257,11 @@ class SketchedRows:
         listed = np.repeat(np.arange(LISTS, dtype=np.uint8), np.diff(self._bounds))
         lists = np.concatenate([listed, *self._waiting])
         places = np.argsort(lists, kind="stable")
-        capacity = len(self._sketches)
-        sketches, order = np.empty((capacity, 4), dtype=np.uint64), np.empty(capacity, dtype=np.int32)
-        np.take(self._sketches, places, axis=0, out=sketches[: self._count])
+        planes, order = np.empty_like(self._planes), np.empty(self._planes.shape[1], dtype=np.int32)
+        for old, new in zip(self._planes, planes, strict=True):
+            np.take(old, places, out=new[: self._count])
         np.take(self._order, places, out=order[: self._count])
-        self._sketches, self._order, self._waiting = sketches, order, []
+        self._planes, self._order, self._waiting = planes, order, []
         self._bounds = np.concatenate([[0], np.cumsum(np.bincount(lists, minlength=LISTS))]).astype(np.int64)
 
     def _restore(self, places: npt.NDArray[np.int64]) -> Rows:

@@ -20,21 +20,18 @@ class CacheConfig:
             hits off. In [0, 1).
         confidence: Probability with which the promise holds at all times together, in [0.5, 1).
         candidates: Neighbours that are looked at, in 1..64.
-        max_hit_error: Largest error bound of a single served hit, in (0, 1].
-        min_explored: Real explored outcomes in a score bin before it serves for the first time, at least 1.
-        explore_rate: Share of would-be hits that are explored all the same, so that drift is seen, in [0, 1].
-        min_margin: Least gap in probability to the best candidate with a different answer, in [0, 1].
+        max_hit_error: Largest estimated P(wrong) of a single served hit, in (0, 1].
+        min_explored: Real explored outcomes before anything is served, at least 1.
+        explore_rate: Least share of would-be hits that are explored all the same, in (0, 1]. The promise asks for
+            more while the allowance δ·t is small.
         min_trust: Least current trust of the members behind an entry, in [0, 1].
-        max_entry_faults: Explored outcomes "different" at a high score after which an entry is served exactly
-            only, at least 1.
-        prior_strength: Most pseudo-observations that the shipped calibration counts for in a bin, in [1, 50].
-            It shapes the bound and cannot break it: a confidence sequence is valid under every mixing prior.
-        alarm: Evidence (e-value) against the bounds at which serving stops: under valid bounds a false alarm comes
-            at most once in so many explored outcomes on average. Greater than 1.
-        recovery: Outcomes to be explored after an alarm before anything is served again, at least 1.
-        ttl_s: Seconds that an entry lives; ``None`` for ever.
+        ttl_s: Seconds that an entry is fresh; ``None`` for ever.
+        stale_s: Seconds after these in which it is served still, while it is renewed; ``None`` for not at all.
         max_entries: Most entries per tenant; ``None`` for no limit.
         max_bytes: Most bytes per tenant; ``None`` for no limit.
+        single_flight_wait_s: Longest wait for an equal request that is being answered, in seconds, at least 0. After
+            that another one takes over, and after twice that time nobody waits any more. 0 lets every request go its
+            own way.
     """
 
     enabled: bool = True
@@ -42,17 +39,14 @@ class CacheConfig:
     confidence: float = 0.95
     candidates: int = 8
     max_hit_error: float = 0.1
-    min_explored: int = 5
-    explore_rate: float = 0.05
-    min_margin: float = 0.05
+    min_explored: int = 10
+    explore_rate: float = 0.02
     min_trust: float = 0.5
-    max_entry_faults: int = 2
-    prior_strength: float = 10.0
-    alarm: float = 1000.0
-    recovery: int = 20
     ttl_s: float | None = None
+    stale_s: float | None = None
     max_entries: int | None = 100_000
     max_bytes: int | None = None
+    single_flight_wait_s: float = 30.0
 
     def __post_init__(self) -> None:
         """Refuse settings out of range: raises ConfigError with the name and the value."""
@@ -60,14 +54,11 @@ class CacheConfig:
         self._check("confidence", 0.5 <= self.confidence < 1.0, "in [0.5, 1)")  # noqa: PLR2004
         self._check("candidates", 1 <= self.candidates <= 64, "in 1..64")  # noqa: PLR2004
         self._check("max_hit_error", 0.0 < self.max_hit_error <= 1.0, "in (0, 1]")
-        self._check("explore_rate", 0.0 <= self.explore_rate <= 1.0, "in [0, 1]")
-        self._check("min_margin", 0.0 <= self.min_margin <= 1.0, "in [0, 1]")
+        self._check("explore_rate", 0.0 < self.explore_rate <= 1.0, "in (0, 1]")
         self._check("min_trust", 0.0 <= self.min_trust <= 1.0, "in [0, 1]")
-        self._check("prior_strength", 1.0 <= self.prior_strength <= 50.0, "in [1, 50]")  # noqa: PLR2004
-        self._check("alarm", 1.0 < self.alarm < math.inf, "greater than 1 and finite")
-        for name in ("min_explored", "max_entry_faults", "recovery"):
-            self._check(name, getattr(self, name) >= 1, "at least 1")
-        for name in ("ttl_s", "max_entries", "max_bytes"):
+        self._check("min_explored", self.min_explored >= 1, "at least 1")
+        self._check("single_flight_wait_s", 0.0 <= self.single_flight_wait_s < math.inf, "finite and at least 0")
+        for name in ("ttl_s", "stale_s", "max_entries", "max_bytes"):
             value = getattr(self, name)
             self._check(name, value is None or value > 0, "greater than 0, or None for no limit")
 

@@ -1,183 +1,110 @@
-r"""How many served hits can have been wrong, valid at any time.
+r"""How many served hits can have been wrong, whatever the traffic: the coin that explores is the only chance in it.
 
-**Assumption.** Within a score bin b, whether a candidate's answer is wrong is Bernoulli with one rate p_b,
-independently of whether it is explored or served (the choice looks at the past, the bin and a coin, never at the
-outcome). Nothing is assumed about the p_b: the best-looking bin may be the worst one.
+**Design.** Each request that may be answered from the cache is explored with a known probability π (the models are
+asked and their answer is compared) and served with probability 1 − π, by a coin of its own. π may depend on
+everything that is known before the coin is thrown. So a hit that would be wrong is *caught* with probability π and
+*served* with probability 1 − π, and that is all that is used. Nothing is assumed about scores, about one request
+being like another, or about traffic staying as it was: the requests may even be chosen by an adversary who sees all
+coins thrown so far.
 
-**E-process.** Explored outcomes (n_b, k_b wrong) enter by the Beta-binomial mixture of likelihood ratios
-(Robbins 1970, *Statistical methods related to the law of the iterated logarithm*; Howard et al. 2021,
-*Time-uniform, nonparametric, nonasymptotic confidence sequences*, eq. 3.6 and prop. 7)
+**E-process.** For λ > 0 a wrong hit multiplies wealth by e^λ when it is served and by
 
-    E_b(p) = B(α_b + k_b, β_b + n_b − k_b) / (B(α_b, β_b) · p^k_b (1 − p)^(n_b − k_b)),
+    φ = 1 − (1 − π)(e^λ − 1)/π
 
-of which a stake w_b is bet: 1 − w_b + w_b·E_b(p) is a nonnegative martingale from 1 at the true p. The unseen
-number W of wrong answers among the served hits (s_b of them in bin b, S = Σ s_b p_b) enters by the Gamma mixture
-of Poisson supermartingales θ^W e^(−(θ−1)S), which bound sums of Bernoulli variables:
+when it is caught; its expectation is 1. So with W wrong hits served and the caught ones i,
 
-    G(W, S) = β^α Γ(α + W) / (Γ(α) (β + S)^(α + W)) · e^S.
+    M_λ = e^(λW) · Π_i φ_i
 
-The product of all factors is a nonnegative supermartingale at the true rates, so by Ville's inequality it reaches
-1/a with probability at most a, ever. :func:`most_wrong_hits` returns the largest W that no choice of rates
-rejects; a hit is served only while that stays within the promise. Hence
+is a nonnegative martingale from 1 as long as φ ≥ 0, that is λ ≤ −log(1 − π) for every π used so far. A mixture of M_λ
+over the fixed grid below is one too, less the parts of the grid that have become too large for the smallest π. By
+Ville's inequality (Ville 1939; Howard et al. 2020, *Time-uniform Chernoff bounds via nonnegative
+supermartingales*) it ever reaches 1/a with probability at most a. W is not seen, the caught ones are: the largest W
+at which the mixture stays below 1/a is a bound on the wrong hits served, at all times together. It is close to the
+unbiased estimate Σ_i (1 − π_i)/π_i of Horvitz and Thompson (1952) plus log(1/a)/λ.
 
-    P(some time t has more than δ·t wrong hits among the first t requests) ≤ a = 1 − confidence.
-
-One level covers all bins, all times, the estimation of the rates and the luck of the draw together.
+A request that was to be explored counts as caught until its outcome is known to be right, so an outcome that is
+late, or never comes, errs on the safe side.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from math import exp, inf, lgamma, log, log1p, sqrt
+from functools import lru_cache
+from math import ceil, exp, expm1, inf, log, log1p
 
-__all__ = ["Counts", "error_bound", "most_wrong_hits"]
+__all__ = ["NO_CHARGE", "RATES", "charge_of", "most_wrong_hits"]
 
-_SERVED_SHAPE = 1.0
-_SERVED_RATE = 0.5
-_STEPS = 40
+_LARGEST = 4.0
+_RATIO = 1.5
+_STEPS = 26
+_SHARE = 0.8
+_CENTRE, _WIDTH = 9, 4
+_MICRO = 1_000_000
+_MOST_CHARGE = 10**9
 
+_LIMITS = tuple(_LARGEST * _RATIO**-step for step in range(_STEPS))
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Counts:
-    """What is known of one bin.
+RATES: tuple[float, ...] = tuple(-expm1(-limit) for limit in _LIMITS)
+"""Exploring rates to choose from, falling from 0.98; each is made for one λ of the grid."""
 
-    Attributes:
-        explored: n: outcomes seen.
-        wrong: k: how many of them were "different".
-        served: s: hits served from it.
-        alpha: Of the mixing prior Beta(alpha, beta).
-        beta: Of the mixing prior.
-        stake: w, in (0, 1].
-    """
+_LAMBDAS = tuple(_SHARE * limit for limit in _LIMITS)
+_WEIGHTS = tuple(1.0 / (1.0 + ((step - _CENTRE) / _WIDTH) ** 2) for step in range(_STEPS))
+"""Most weight lies where the allowance is some 20 to 2,000 wrong hits; the tails fall slowly to both sides."""
 
-    explored: int
-    wrong: int
-    served: int
-    alpha: float
-    beta: float
-    stake: float
+_LOG_WEIGHTS = tuple(log(weight / sum(_WEIGHTS)) for weight in _WEIGHTS)
 
-    @property
-    def log_mixture(self) -> float:
-        """Log of B(α + k, β + n − k) / B(α, β): the probability of the outcomes under the mixing prior."""
-        a, b, n, k = self.alpha, self.beta, self.explored, self.wrong
-        return lgamma(a + k) + lgamma(b + n - k) - lgamma(a + b + n) - lgamma(a) - lgamma(b) + lgamma(a + b)
+NO_CHARGE: tuple[int, ...] = (0,) * _STEPS
+"""Nothing caught."""
 
 
-def error_bound(counts: Counts, *, confidence: float) -> float:
-    """Upper confidence bound on the rate of wrong answers of one bin, valid at any time, in [0, 1].
+@lru_cache(maxsize=4096)
+def charge_of(rate: float) -> tuple[int, ...]:
+    """What a caught hit costs: −log φ for every λ of the grid, in millionths, rounded up.
 
-    The upper end of the Beta-binomial mixture confidence sequence; 1 without an outcome.
-    """
-    n, k = counts.explored, counts.wrong
-    if n == 0:
-        return 1.0
-    target = counts.log_mixture + log1p(-confidence)
-    low, high = k / n, 1.0
-    for _ in range(_STEPS):
-        middle = 0.5 * (low + high)
-        if _log_likelihood(middle, n, k) < target:
-            high = middle
-        else:
-            low = middle
-        if high - low < 1e-4 * high:
-            break
-    return high
-
-
-def most_wrong_hits(bins: tuple[Counts, ...], *, confidence: float) -> float:
-    """The largest number of wrong answers among the served hits that the evidence has not ruled out.
+    Whole numbers, so that charging and taking back in any order gives the same sum.
 
     Args:
-        bins: Counts per bin; ``served`` includes the hit that is being considered.
-        confidence: Of the statement at all times together.
+        rate: π, the probability with which it was explored, in (0, 1].
+    """
+    charges = []
+    for factor in _LAMBDAS:
+        kept = 1.0 - (1.0 - rate) * expm1(factor) / rate
+        charges.append(min(ceil(-log(kept) * _MICRO), _MOST_CHARGE) if kept > 0.0 else _MOST_CHARGE)
+    return tuple(charges)
+
+
+@lru_cache(maxsize=1024)
+def most_wrong_hits(charges: tuple[int, ...], least_rate: float, confidence: float) -> float:
+    """The largest number of wrong hits served that the evidence has not ruled out.
+
+    Args:
+        charges: Sum of :func:`charge_of` over all hits caught or of unknown outcome.
+        least_rate: The smallest exploring rate used so far, or about to be used, in (0, 1].
+        confidence: Of the statement at all times together, in (0, 1).
 
     Returns:
-        A real number in [0, Σ served]; 0 when nothing was served.
+        A real number, at least 0; infinite when the rate is below all that the grid is made for.
     """
-    served = sum(each.served for each in bins)
-    if served == 0:
-        return 0.0
-    constant = sum(_constant(each) for each in bins)
-    active = tuple(each for each in bins if each.served)
-    threshold = -log1p(-confidence)
-    low, high = 0.0, float(served)
-    if constant + _least_evidence(active, high) < threshold:
-        return high
-    for _ in range(_STEPS):
-        if high - low < 1e-3 * (1.0 + low):
+    limit = inf if least_rate >= 1.0 else -log1p(-least_rate) * (1.0 + 1e-12)
+    lines = [
+        (weight - charge / _MICRO, factor)
+        for weight, charge, factor in zip(_LOG_WEIGHTS, charges, _LAMBDAS, strict=True)
+        if factor <= limit
+    ]
+    if not lines:
+        return inf
+    target = -log1p(-confidence)
+    # One line alone bounds W from above; log Σ exp is convex and rising, so Newton's steps from there only fall.
+    wrong = min((target - start) / factor for start, factor in lines)
+    for _ in range(60):
+        heights = [start + factor * wrong for start, factor in lines]
+        top = max(heights)
+        shares = [exp(height - top) for height in heights]
+        total = sum(shares)
+        slope = sum(share * factor for share, (_, factor) in zip(shares, lines, strict=True)) / total
+        step = (top + log(total) - target) / slope
+        wrong -= step
+        if wrong <= 0.0:
+            return 0.0
+        if step < 1e-9 * wrong:
             break
-        middle = 0.5 * (low + high)
-        if constant + _least_evidence(active, middle) < threshold:
-            low = middle
-        else:
-            high = middle
-    return high
-
-
-def _constant(counts: Counts) -> float:
-    """The part of a bin's log-evidence that does not depend on its rate.
-
-    A bin that never served cannot hide a wrong hit, so its rate is the one that weakens the evidence most; there
-    the unstaked share bounds the loss at log(1 − w). A bin that served counts its staked share alone.
-    """
-    log_mixture = counts.log_mixture
-    if counts.served:
-        return log(counts.stake) + log_mixture
-    n, k = counts.explored, counts.wrong
-    best = _log_likelihood(k / n, n, k) if n else 0.0
-    return log1p(counts.stake * (exp(log_mixture - best) - 1.0))
-
-
-def _least_evidence(active: tuple[Counts, ...], wrong: float) -> float:
-    """Min over the rates of log G(W, S(p)) − Σ_b log-likelihood_b(p_b).
-
-    With c = −∂ log G/∂S = (α + W)/(β + S) − 1 each rate is the root of a quadratic (``_rate``); S(c) grows in c and c
-    falls in S, so the fixed point is found by bisection on S.
-    """
-    low, high = 0.0, float(sum(each.served for each in active))
-    for _ in range(_STEPS):
-        middle = 0.5 * (low + high)
-        if _expected_wrong(active, _slope(wrong, middle)) > middle:
-            low = middle
-        else:
-            high = middle
-        if high - low < 1e-4 * high:
-            break
-    expected = 0.5 * (low + high)
-    slope = _slope(wrong, expected)
-    evidence = _log_served(wrong, expected)
-    for each in active:
-        evidence -= _log_likelihood(_rate(each, slope), each.explored, each.wrong)
-    return evidence
-
-
-def _slope(wrong: float, expected: float) -> float:
-    return max((_SERVED_SHAPE + wrong) / (_SERVED_RATE + expected) - 1.0, 0.0)
-
-
-def _expected_wrong(active: tuple[Counts, ...], slope: float) -> float:
-    return sum(each.served * _rate(each, slope) for each in active)
-
-
-def _rate(counts: Counts, slope: float) -> float:
-    """The p in [0, 1] that maximises slope·s·p + k log p + (n − k) log(1 − p)."""
-    n, k, pull = counts.explored, counts.wrong, slope * counts.served
-    if pull <= 0.0:
-        return k / n if n else 1.0
-    if k == 0:
-        return max(0.0, (pull - n) / pull)
-    half = pull - n
-    return min((half + sqrt(half * half + 4.0 * pull * k)) / (2.0 * pull), 1.0)
-
-
-def _log_served(wrong: float, expected: float) -> float:
-    """Log of G(W, S)."""
-    a, b = _SERVED_SHAPE, _SERVED_RATE
-    return a * log(b) + lgamma(a + wrong) - lgamma(a) - (a + wrong) * log(b + expected) + expected
-
-
-def _log_likelihood(rate: float, n: int, k: int) -> float:
-    if (rate <= 0.0 and k) or (rate >= 1.0 and n > k):
-        return -inf
-    return (k * log(rate) if k else 0.0) + ((n - k) * log1p(-rate) if n > k else 0.0)
+    return wrong

@@ -12,35 +12,41 @@ if TYPE_CHECKING:
 __all__ = ["observe_explored", "observe_feedback", "observe_served"]
 
 
-def observe_explored(decision: CacheDecision, *, same: bool, tenant: str, at: float) -> Observation:
+def observe_explored(decision: CacheDecision, *, same: bool | None, tenant: str, at: float) -> Observation:
     """A candidate was explored: the models were asked, and their answer compared with the entry's.
 
     Args:
         decision: The decision with action ``explore``.
-        same: Whether the fresh answer is equivalent to the entry's.
+        same: Whether the fresh answer is equivalent to the entry's; ``None`` when the models gave no answer.
         tenant: Whose.
         at: Instant.
     """
-    body = {"bin": decision.score_bin, "same": same, "entry": decision.entry_id}
+    body = {
+        "same": same,
+        "entry": decision.entry_id,
+        "rate": decision.explore_rate,
+        "features": list(decision.features),
+    }
     return Observation(kind="cache", tenant=tenant, body=body, at=at)
 
 
 def observe_served(decision: CacheDecision, *, tenant: str, at: float) -> Observation:
     """A request was answered: by a hit (``exact`` or ``semantic``) or otherwise (``miss``).
 
-    One for every request, explored ones included: the promise is a rate over all requests.
+    One for every request, explored ones included: the promise is a rate over all requests. ``risk`` and ``rate`` are
+    those of the candidate, served or explored.
     """
-    kind = decision.kind if decision.hit else "miss"
+    judged = decision.kind == "semantic" and decision.features
     body = {
-        "bin": decision.score_bin if decision.hit else -1,
-        "error_bound": decision.error_bound if decision.hit else None,
-        "kind": kind,
+        "kind": decision.kind if decision.hit else "miss",
         "entry": decision.entry_id if decision.hit else None,
+        "risk": decision.error_bound if judged else None,
+        "rate": decision.explore_rate if judged else None,
     }
     return Observation(kind="served", tenant=tenant, body=body, at=at)
 
 
-def observe_feedback(*, entry_id: str, wrong: bool, tenant: str, at: float, score_bin: int = -1) -> Observation:
-    """The caller says whether an answer served from this entry was wrong."""
-    body = {"bin": score_bin, "wrong": wrong, "entry": entry_id}
+def observe_feedback(decision: CacheDecision, *, wrong: bool, tenant: str, at: float) -> Observation:
+    """The caller says whether the answer that this decision served was wrong."""
+    body = {"wrong": wrong, "entry": decision.entry_id, "features": list(decision.features)}
     return Observation(kind="feedback", tenant=tenant, body=body, at=at)

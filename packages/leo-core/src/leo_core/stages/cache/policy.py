@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from math import exp
 from typing import TYPE_CHECKING
 
 from leo_core.records import CacheDecision
-from leo_core.stages.cache.bins import bin_of
+from leo_core.stages.cache.correctness import read_features
 from leo_core.stages.cache.guards import find_conflict_between
-from leo_core.stages.cache.promise import faults_of, judge_hit
+from leo_core.stages.cache.promise import is_barred, judge_hit, record_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from leo_core.records import CacheEntry, Identity, Message, Neighbour
     from leo_core.stages.cache.config import CacheConfig
@@ -23,20 +24,36 @@ if TYPE_CHECKING:
 
 __all__ = ["choose_hit"]
 
-_MOST_ODDS = 1e9
+_HOPELESS = 0.95
+"""Estimated error from which a candidate is not worth comparing."""
+_SHARPNESS = 20.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Candidate:
-    """A neighbour that passed the guards and whose members are trusted."""
+    """A neighbour whose members are trusted."""
 
     neighbour: Neighbour
-    probability: float
     trust: float
 
     @property
-    def odds(self) -> float:
-        return min(self.probability / max(1.0 - self.probability, 1e-12), _MOST_ODDS)
+    def cosines(self) -> tuple[float, ...]:
+        return (self.neighbour.cosine, *self.neighbour.kin)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Contest:
+    """The candidates sorted by their answers.
+
+    Attributes:
+        chosen: The nearest candidate with the answer that has most votes.
+        own: Cosines of all near questions with that answer, best first.
+        others: Those with other answers, best first.
+    """
+
+    chosen: _Candidate
+    own: list[float]
+    others: list[float]
 
 
 def choose_hit(
@@ -53,24 +70,24 @@ def choose_hit(
 ) -> tuple[CacheDecision, CacheEntry | None]:
     """Decide what the cache does with a request.
 
-    An exact entry is served when its members are trusted *now*. Otherwise each neighbour passes the guards and the
-    trust gate, or drops out; the most probable one that is left has to keep its distance to the best candidate with
-    a different answer, to have a clean record, and to fit the promise.
+    An exact entry is served when its members are trusted *now*. Otherwise the neighbours whose members are trusted
+    compete: each near question votes for the answer that it leads to. The nearest question of the winning answer passes
+    the guards, or drops out and the rest compete again. The error of the winner is estimated, and the promise decides
+    whether it may be served and how often it has to be explored.
 
     Args:
         identity: The request's keys and text.
         exact: The live entry with the same exact key.
         neighbours: The nearest live entries in scope.
-        same_answer: Whether two messages are equivalent answers.
+        same_answer: Whether two messages are equivalent answers; quick.
         trust: Current trust, in [0, 1], of the members behind an entry.
         promise: The tenant's record.
         config: Settings.
         pair_model: Gives P(same answer).
-        draw: Uniform in [0, 1); below ``explore_rate`` a would-be hit is explored all the same.
+        draw: Uniform in [0, 1), independent of everything else; below the exploring rate a would-be hit is explored.
 
     Returns:
-        The decision, and the entry to serve or to explore; ``None`` with a miss. An explored candidate with
-        ``score_bin`` −1 teaches about its entry only.
+        The decision, and the entry to serve or to explore; ``None`` with a miss.
     """
     refused = None
     if exact is not None:
@@ -82,13 +99,12 @@ def choose_hit(
     why = _why_no_semantic(identity, neighbours, config)
     if why:
         return refused or CacheDecision(action="miss", why=why), None
-    candidates, dropped = _admit(identity.text, neighbours[: config.candidates], trust, config, pair_model)
-    chosen = next((each for each in candidates if not _is_faulty(each, promise, config)), None)
-    if chosen is None:
-        return refused or _explain_drop(candidates, dropped), None
-    margin, score = _compete(chosen, candidates, same_answer)
-    decision = replace(_describe(chosen), margin=margin, score=score)
-    return _judge_semantic(decision, chosen.neighbour.entry, promise, config, draw)
+    candidates, dropped = _trust(neighbours[: config.candidates], trust, config)
+    contest = _find_winner(identity.text, candidates, dropped, same_answer, promise, pair_model)
+    if contest is None:
+        return refused or dropped[0], None
+    decision = _describe(identity.text, contest, promise, pair_model)
+    return _judge_semantic(decision, contest.chosen.neighbour.entry, promise, config, draw)
 
 
 def _judge_exact(entry: CacheEntry, trust: float, config: CacheConfig) -> CacheDecision:
@@ -107,91 +123,128 @@ def _why_no_semantic(identity: Identity, neighbours: tuple[Neighbour, ...], conf
     return "" if neighbours else "no entry in scope"
 
 
-def _admit(
-    text: str, neighbours: tuple[Neighbour, ...], trust: Trust, config: CacheConfig, pair_model: PairModel
+def _trust(
+    neighbours: tuple[Neighbour, ...], trust: Trust, config: CacheConfig
 ) -> tuple[list[_Candidate], list[CacheDecision]]:
-    """Candidates that pass guards and trust, most probable first; and a decision for each that dropped out."""
-    profile = pair_model.profile(text)
-    passed: list[tuple[Neighbour, float]] = []
+    """Candidates whose members are trusted, nearest first; and a decision for each that dropped out."""
+    passed: list[_Candidate] = []
     dropped: list[CacheDecision] = []
-    for each in neighbours:
-        conflict = None if each.text == text else find_conflict_between(pair_model.profile(each.text), profile)
-        trusted = trust(each.entry.members)
-        if conflict is None and trusted >= config.min_trust:
-            passed.append((each, trusted))
-            continue
-        why = conflict or f"trust {trusted:.3f} is below min_trust {config.min_trust:g}"
-        dropped.append(
-            CacheDecision(
-                action="miss", kind="semantic", why=why, entry_id=each.entry.id, cosine=each.cosine, trust=trusted
-            )
-        )
-    probabilities = pair_model.probability_at(
-        [each.cosine for each, _ in passed], [text] * len(passed), [each.text for each, _ in passed]
-    )
-    candidates = [
-        _Candidate(neighbour=each, probability=float(probability), trust=trusted)
-        for (each, trusted), probability in zip(passed, probabilities, strict=True)
-    ]
-    return sorted(candidates, key=lambda each: (-each.probability, -each.neighbour.cosine)), dropped
+    for each in sorted(neighbours, key=lambda each: -each.cosine):
+        candidate = _Candidate(neighbour=each, trust=trust(each.entry.members))
+        if candidate.trust >= config.min_trust:
+            passed.append(candidate)
+        else:
+            why = f"trust {candidate.trust:.3f} is below min_trust {config.min_trust:g}"
+            dropped.append(_drop(candidate, why))
+    return passed, dropped
 
 
-def _is_faulty(candidate: _Candidate, promise: PromiseState, config: CacheConfig) -> bool:
-    return faults_of(promise, candidate.neighbour.entry.id) >= config.max_entry_faults
-
-
-def _explain_drop(candidates: list[_Candidate], dropped: list[CacheDecision]) -> CacheDecision:
-    if candidates:
-        return replace(
-            _describe(candidates[0]), action="miss", why="the entry's answer differed before: served exactly only"
-        )
-    return dropped[0]
-
-
-def _describe(candidate: _Candidate) -> CacheDecision:
+def _drop(candidate: _Candidate, why: str) -> CacheDecision:
     neighbour = candidate.neighbour
+    return CacheDecision(
+        action="miss",
+        kind="semantic",
+        why=why,
+        entry_id=neighbour.entry.id,
+        cosine=neighbour.cosine,
+        trust=candidate.trust,
+    )
+
+
+def _find_winner(
+    text: str,
+    candidates: list[_Candidate],
+    dropped: list[CacheDecision],
+    same_answer: SameAnswer,
+    promise: PromiseState,
+    pair_model: PairModel,
+) -> _Contest | None:
+    """The contest whose winner passes the guards; a winner that does not pass drops out, and the rest compete again."""
+    groups = _sort_by_answer(candidates, same_answer)
+    while groups:
+        winner = max(groups, key=_count_votes)
+        chosen = winner[0]
+        why = _why_barred(text, chosen.neighbour, promise, pair_model)
+        if not why:
+            others = [cosine for group in groups if group is not winner for each in group for cosine in each.cosines]
+            return _Contest(
+                chosen=chosen,
+                own=sorted([cosine for each in winner for cosine in each.cosines], reverse=True),
+                others=sorted(others, reverse=True),
+            )
+        dropped.append(_drop(chosen, why))
+        del winner[0]
+        groups = [group for group in groups if group]
+    return None
+
+
+def _why_barred(text: str, neighbour: Neighbour, promise: PromiseState, pair_model: PairModel) -> str:
+    if is_barred(promise, neighbour.entry.id):
+        return "the entry's answer was called wrong: served exactly only"
+    if neighbour.text == text:
+        return ""
+    return find_conflict_between(pair_model.profile(neighbour.text), pair_model.profile(text)) or ""
+
+
+def _sort_by_answer(candidates: list[_Candidate], same_answer: SameAnswer) -> list[list[_Candidate]]:
+    """Candidates with the same answer together, nearest first."""
+    groups: list[list[_Candidate]] = []
+    for each in candidates:
+        message = each.neighbour.entry.message
+        home = next((group for group in groups if same_answer(group[0].neighbour.entry.message, message)), None)
+        if home is None:
+            groups.append([each])
+        else:
+            home.append(each)
+    return groups
+
+
+def _count_votes(group: Sequence[_Candidate]) -> float:
+    """Each near question votes for its answer with weight e^(20·cosine)."""
+    return sum([exp(_SHARPNESS * (cosine - 1.0)) for each in group for cosine in each.cosines])
+
+
+def _describe(text: str, contest: _Contest, promise: PromiseState, pair_model: PairModel) -> CacheDecision:
+    neighbour = contest.chosen.neighbour
+    (probability,) = pair_model.probability_at([neighbour.cosine], [text], [neighbour.text])
+    features = read_features(
+        contest.own,
+        contest.others,
+        probability=float(probability),
+        record=record_of(promise, neighbour.entry.id),
+    )
+    error = promise.model.probability_wrong(features)
     return CacheDecision(
         action="explore",
         kind="semantic",
         entry_id=neighbour.entry.id,
         cosine=neighbour.cosine,
-        probability=candidate.probability,
-        trust=candidate.trust,
+        probability=float(probability),
+        trust=contest.chosen.trust,
+        margin=contest.own[0] - contest.others[0] if contest.others else contest.own[0],
+        score=1.0 - error,
+        error_bound=error,
+        features=features,
     )
 
 
 def _judge_semantic(
     decision: CacheDecision, entry: CacheEntry, promise: PromiseState, config: CacheConfig, draw: float
 ) -> tuple[CacheDecision, CacheEntry | None]:
-    margin, score = decision.margin or 0.0, decision.score or 0.0
-    if margin < config.min_margin:
-        why = f"margin {margin:.3f} to a different answer is below min_margin {config.min_margin:g}"
-        return replace(decision, why=why), entry
-    at = bin_of(score)
-    if at == 0:
-        return replace(decision, action="miss", why=f"score {score:.3f} is too low to be the same question"), None
-    terms = judge_hit(promise, at, config)
-    decision = replace(decision, why=terms.why, error_bound=terms.error_bound, allowance=terms.allowance, score_bin=at)
+    error = decision.error_bound or 0.0
+    terms = judge_hit(promise, error, config)
+    decision = replace(
+        decision,
+        why=terms.why,
+        allowance=terms.price,
+        explore_rate=terms.rate,
+        wrong_hits=terms.wrong_hits,
+        allowed_wrong_hits=terms.allowed,
+    )
     if not terms.kept:
+        if error >= _HOPELESS:
+            return replace(decision, action="miss", why=f"estimated error {error:.3f}: not the same question"), None
         return decision, entry
-    if draw < config.explore_rate:
-        return replace(decision, why=f"drawn to keep watching ({terms.why})"), entry
+    if draw < terms.rate:
+        return replace(decision, why=f"drawn to be explored at rate {terms.rate:.3f} ({terms.why})"), entry
     return replace(decision, action="serve"), entry
-
-
-def _compete(chosen: _Candidate, candidates: list[_Candidate], same_answer: SameAnswer) -> tuple[float, float]:
-    """Margin to the best candidate with a different answer, and the score of the chosen one's answer.
-
-    At most one answer is right, so answers compete: score = Σ odds of its own candidates / (1 + Σ odds of all), the
-    posterior under independent evidence; candidates with the same answer support each other. Without rivals the
-    margin is the probability itself.
-    """
-    message = chosen.neighbour.entry.message
-    own, all_odds, rival = 0.0, 0.0, 0.0
-    for each in candidates:
-        all_odds += each.odds
-        if each is chosen or same_answer(message, each.neighbour.entry.message):
-            own += each.odds
-        else:
-            rival = max(rival, each.probability)
-    return chosen.probability - rival, own / (1.0 + all_odds)

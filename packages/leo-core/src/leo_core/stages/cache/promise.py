@@ -1,36 +1,33 @@
 """The promise: wrong answers served from the cache stay at or below δ of all requests, at any time.
 
-The state holds, per score bin, what was explored and what was served. A hit is served only when
+What is promised, with δ = ``max_wrong_hits`` and a = 1 − ``confidence``:
 
-* its bin and those above it have real outcomes (``min_explored``; the shipped calibration alone never serves),
-* the error bound of the hit is at most ``max_hit_error``, and
-* the bound fits the *allowance*: the number of wrong hits that would break the promise at this request,
-  ⌊δ·(requests + 1)⌋ + 1, minus the most wrong hits, this one included, that the evidence has not ruled out
-  (:mod:`leo_core.stages.cache.evidence`, which holds the theorem and its assumption).
+    P(at some time t, more than δ·t of the first t requests were answered by a wrong semantic hit) ≤ a.
 
-Earlier hits are valued with today's evidence, so what is learned after serving pays back.
+It is kept by :mod:`leo_core.stages.cache.evidence`: a hit is served only while the most wrong hits that the evidence
+has not ruled out are at most δ·t, and every would-be hit is explored with a known probability first. What is chosen
+here, by what was seen so far, decides how many hits that gives and cannot break it:
 
-The error bound of a single hit is the smaller of the bin's own bound and the pooled bound of all scores from this
-bin upwards, but never below the bin's own estimate. Pooling lets a new bin start on the evidence of better ones; it
-is not by itself safe (a bin can be worse than those above it), so the allowance never pools: it takes the worst
-rates, bin by bin, that the evidence has not ruled out.
+* the *rate* π of exploring: the smallest of a grid for which the bound still leaves room, so it falls as the
+  allowance δ·t grows; riskier hits are explored more often, since a caught one then proves less against the others;
+* the *price*: the largest estimated error of a hit that is served, such that what is expected to be spent, by the
+  errors estimated so far, fits into what the promise leaves. The estimates are held against what was caught.
 
-An alarm watches for drift: explored outcomes bet against the bounds of serving bins (a CUSUM e-detector; Shin,
-Ramdas & Rinaldo 2024, *E-detectors*). When it fires, the evidence is thrown away, the hits served under it stay on
-the account at their worst, and nothing is served until new outcomes allow it, at half the error probability of the
-epoch before, so that all epochs together keep the confidence.
+A caught hit raises the bound, the price falls, and when nothing is left everything is explored, free of charge, until
+δ·t has caught up. That is also what happens when traffic drifts.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
-from math import floor, log, log1p
+from bisect import bisect_right
+from dataclasses import dataclass, field, replace
+from math import sqrt
 from typing import TYPE_CHECKING
 
 from leo_core.errors import StoreMismatchError
-from leo_core.stages.cache.bins import BINS
-from leo_core.stages.cache.evidence import Counts, error_bound, most_wrong_hits
+from leo_core.stages.cache.correctness import FEATURES, Correctness
+from leo_core.stages.cache.evidence import NO_CHARGE, RATES, charge_of, most_wrong_hits
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,46 +35,61 @@ if TYPE_CHECKING:
     from leo_core.records import Json, Observation
     from leo_core.stages.cache.config import CacheConfig
 
-__all__ = ["PromiseState", "Terms", "bound_wrong_hits", "faults_of", "judge_hit", "update_promise"]
+__all__ = ["PromiseState", "Terms", "bound_wrong_hits", "is_barred", "judge_hit", "record_of", "update_promise"]
 
-LEAST_BLAMED = 0.6
-"""Score from which "different" is held against the entry: below it, "different" is what was expected."""
-_VERSION = 1
-_MOST_FAULTY_ENTRIES = 4096
-_ZEROS = (0,) * len(BINS)
+_VERSION = 2
+_MICRO = 1_000_000
+_MOST_RECORDS = 1024
+_BARRED = 1_000_000
+
+_LEAST_RISK = 1e-4
+_STEPS_OF_RISK = 96
+_EDGES: tuple[float, ...] = tuple(_LEAST_RISK ** (1.0 - step / _STEPS_OF_RISK) for step in range(1, _STEPS_OF_RISK + 1))
+_CENTRES: tuple[float, ...] = tuple(edge * _LEAST_RISK ** (0.5 / _STEPS_OF_RISK) for edge in _EDGES)
+_REMEMBERED = 8192
+
+_ROOM = 0.85
+"""Share of the allowance that the bound may take when the rate is lowered."""
+_SPENT = 0.7
+"""Share of δ that estimated errors may use up."""
+_NARROW = 0.2
+"""Share of the allowance below which what is left makes the price fall."""
+_CAUTION = 0.2
+"""Rate of exploring at half the price."""
+_WORTH = 10.0
+"""Wrong hits that the estimates are worth against what was caught."""
+_MOST_WEIGHT = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PromiseState:
-    """What a tenant's promise stands on. Integers only, so that folding observations is exact.
+    """What a tenant's promise stands on.
 
     Attributes:
         requests: Requests so far.
-        explored: Outcomes per bin since the last alarm.
-        wrong: Those of them that were "different".
-        served: Semantic hits per bin since the last alarm.
-        seen: Explored and served candidates per bin, ever.
-        carried: Wrong hits charged for epochs before the last alarm.
-        epoch: Number of alarms.
-        suspicion: Log of the drift detector's e-value, at least 0.
-        suspects: Semantic hits served while suspicion was above 0.
-        recovering: Outcomes still to be explored before anything is served again.
-        why_halted: Reason in words while serving is stopped; empty otherwise.
-        faults: Explored outcomes "different" at a high score per entry, for the latest entries that had any.
+        served: Semantic hits served.
+        explored: Outcomes known.
+        charges: What caught hits, and those of unknown outcome, cost (``charge_of``).
+        least_rate: Smallest exploring rate of a would-be hit so far.
+        expected: Millionths of wrong hits among those served, by the estimates.
+        caught: Millionths of wrong hits among those served, by what was caught.
+        model: What was learned about candidates being right.
+        risks: Of the latest requests with a candidate, how many had which estimated error.
+        watched: How many requests ``risks`` stands for.
+        records: (outcomes, "different" ones) since its first "different" one, for the latest entries that had any.
     """
 
     requests: int = 0
-    explored: tuple[int, ...] = _ZEROS
-    wrong: tuple[int, ...] = _ZEROS
-    served: tuple[int, ...] = _ZEROS
-    seen: tuple[int, ...] = _ZEROS
-    carried: float = 0.0
-    epoch: int = 0
-    suspicion: float = 0.0
-    suspects: int = 0
-    recovering: int = 0
-    why_halted: str = ""
-    faults: tuple[tuple[str, int], ...] = ()
+    served: int = 0
+    explored: int = 0
+    charges: tuple[int, ...] = NO_CHARGE
+    least_rate: float = 1.0
+    expected: int = 0
+    caught: int = 0
+    model: Correctness = field(default_factory=Correctness)
+    risks: tuple[int, ...] = (0,) * _STEPS_OF_RISK
+    watched: int = 0
+    records: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
     @classmethod
     def fresh(cls) -> PromiseState:
@@ -86,8 +98,9 @@ class PromiseState:
 
     def to_bytes(self) -> bytes:
         """The state as JSON."""
+        model = {name: getattr(self.model, name) for name in self.model.__slots__}
         fields = {name: getattr(self, name) for name in self.__slots__}
-        return json.dumps({"version": _VERSION, **fields}, separators=(",", ":")).encode()
+        return json.dumps({"version": _VERSION, **fields, "model": model}, separators=(",", ":")).encode()
 
     @classmethod
     def from_bytes(cls, blob: bytes) -> PromiseState:
@@ -97,13 +110,15 @@ class PromiseState:
             StoreMismatchError: When another version, or another grid, wrote it.
         """
         fields = json.loads(blob)
-        if fields.pop("version", None) != _VERSION or len(fields["explored"]) != len(BINS):
+        if fields.pop("version", None) != _VERSION or len(fields["charges"]) != len(NO_CHARGE):
             msg = f"this promise state was not written by version {_VERSION} of its format; rebuild it by folding"
             raise StoreMismatchError(msg)
-        for name in ("explored", "wrong", "served", "seen"):
-            fields[name] = tuple(fields[name])
-        fields["faults"] = tuple((entry, count) for entry, count in fields["faults"])
-        return cls(**fields)
+        model = fields.pop("model")
+        fields["charges"], fields["risks"] = tuple(fields["charges"]), tuple(fields["risks"])
+        fields["records"] = {entry: (outcomes, wrong) for entry, (outcomes, wrong) in fields["records"].items()}
+        covariance = tuple(tuple(row) for row in model["covariance"])
+        learned = Correctness(mean=tuple(model["mean"]), covariance=covariance, outcomes=model["outcomes"])
+        return cls(**fields, model=learned)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,211 +126,171 @@ class Terms:
     """Whether a hit keeps the promise, and every figure of it.
 
     Attributes:
-        kept: Whether it may be served.
+        kept: Whether it may be served, unless its coin says explore.
         why: The deciding reason in words.
-        error_bound: Bound on P(wrong) of this hit, in [0, 1].
-        allowance: What the promise leaves for this hit, never below ``error_bound`` when it is kept; ``None`` when
-            something else decided before it was asked.
+        rate: Probability with which it has to be explored, in (0, 1]; 1 when it is not kept.
+        price: Largest estimated error that the promise can pay for at this request, in [0, 1].
+        wrong_hits: The most wrong hits served so far that the evidence has not ruled out.
+        allowed: Wrong hits that the promise allows at this request: δ·t.
     """
 
     kept: bool
     why: str
-    error_bound: float
-    allowance: float | None
+    rate: float
+    price: float
+    wrong_hits: float
+    allowed: float
 
 
-def judge_hit(state: PromiseState, score_bin: int, config: CacheConfig) -> Terms:
-    """Whether serving one more hit from a bin keeps the promise."""
-    confidence = _confidence(state, config)
-    counts = _counts(state, config)
-    bound = _hit_bound(counts, score_bin, confidence)
-    if config.max_wrong_hits <= 0.0:
-        return Terms(kept=False, why="semantic hits are off (max_wrong_hits is 0)", error_bound=bound, allowance=0.0)
-    why = _why_not_ready(state, score_bin, bound, config)
-    if why:
-        return Terms(kept=False, why=why, error_bound=bound, allowance=None)
-    allowance = _allowance(state, counts, score_bin, config, confidence)
-    if bound > allowance:
-        why = f"error bound {bound:.3f} is above the allowance {allowance:.3f}"
-    elif _reserved(state, score_bin, bound, config):
-        why = f"the allowance is kept for hits with an error bound below {bound:.3f}"
-    kept = not why
-    if kept:
-        why = f"error bound {bound:.3f} is within the allowance {allowance:.3f}"
-    return Terms(kept=kept, why=why, error_bound=bound, allowance=allowance)
+def judge_hit(state: PromiseState, error: float, config: CacheConfig) -> Terms:
+    """Whether serving one more hit keeps the promise.
+
+    Args:
+        state: The tenant's record.
+        error: Estimated P(wrong) of the hit, in (0, 1).
+        config: Settings.
+    """
+    allowed = config.max_wrong_hits * (state.requests + 1)
+    least, bound = _lower_rate(state, allowed, config)
+    if allowed <= 0.0:
+        return _refuse("semantic hits are off (max_wrong_hits is 0)", 0.0, bound, allowed)
+    if state.explored < config.min_explored:
+        why = f"only {state.explored} of {config.min_explored} outcomes explored"
+        return _refuse(why, 0.0, bound, allowed)
+    if least >= 1.0 or bound > allowed:
+        why = f"{bound:.1f} wrong hits are not ruled out, and {state.requests + 1} requests allow {allowed:.1f}"
+        return _refuse(why, 0.0, bound, allowed)
+    price = _price(state, 1.0 - bound / allowed, config)
+    if error >= price:
+        return _refuse(f"estimated error {error:.4f} is not below the allowance {price:.4f}", price, bound, allowed)
+    rate = max(least, min(_CAUTION * sqrt(error / (price - error)), 1.0))
+    why = f"estimated error {error:.4f} is within the allowance {price:.4f}"
+    return Terms(kept=True, why=why, rate=rate, price=price, wrong_hits=bound, allowed=allowed)
 
 
 def bound_wrong_hits(state: PromiseState, config: CacheConfig) -> float:
     """Upper bound, at the configured confidence, on the number of wrong semantic hits served so far."""
-    confidence = _confidence(state, config)
-    return state.carried + most_wrong_hits(_counts(state, config), confidence=confidence)
+    return min(most_wrong_hits(state.charges, state.least_rate, config.confidence), float(state.served))
 
 
-def faults_of(state: PromiseState, entry_id: str) -> int:
-    """Explored outcomes "different" of an entry."""
-    return next((count for entry, count in state.faults if entry == entry_id), 0)
+def record_of(state: PromiseState, entry_id: str) -> tuple[int, int]:
+    """(outcomes, "different" ones) of an entry since its first "different" one."""
+    return state.records.get(entry_id, (0, 0))
+
+
+def is_barred(state: PromiseState, entry_id: str) -> bool:
+    """Whether the caller has called the entry's answer wrong: it is served exactly only."""
+    return record_of(state, entry_id)[1] >= _BARRED
 
 
 def update_promise(state: PromiseState, observation: Observation, config: CacheConfig) -> PromiseState:
     """Fold one observation; kinds that are not the cache's are ignored.
 
-    ``cache``: an outcome of its bin, a fault of the entry when "different" at a high score, a bet of the drift
-    detector.
-    ``served``: counts a request, and a hit when it was a semantic one.
-    ``feedback`` with ``wrong``: the entry is served exactly only from now on, and the bin (where named) counts a
-    wrong outcome more, which errs on the safe side.
+    ``served``: counts a request; a would-be hit also sets the least rate, and is charged when it is explored.
+    ``cache``: the outcome of an explored candidate: takes the charge back when the answer was the same, or when
+    nothing could be learned (``same`` is null: the models failed); the model and the entry's record learn.
+    ``feedback`` with ``wrong``: the entry is served exactly only from now on, and the model learns.
     """
     body = observation.body
-    if observation.kind == "cache":
-        return _fold_outcome(state, body, config)
     if observation.kind == "served":
-        return _fold_served(state, body)
+        return _fold_request(state, body)
+    if observation.kind == "cache":
+        return _fold_outcome(state, body)
     if observation.kind == "feedback" and body.get("wrong") and body.get("entry"):
-        blamed = _blame(state, str(body["entry"]), config.max_entry_faults)
-        at = _bin_in(body)
-        if at < 0:
-            return blamed
-        return replace(blamed, explored=_plus(blamed.explored, at), wrong=_plus(blamed.wrong, at))
+        features = _features_in(body)
+        model = state.model if features is None else state.model.learn(features, same=False)
+        return replace(state, model=model, records=_write_record(state, str(body["entry"]), _BARRED, _BARRED))
+    del config
     return state
 
 
-def _fold_outcome(state: PromiseState, body: Mapping[str, Json], config: CacheConfig) -> PromiseState:
-    at, same = _bin_in(body), bool(body["same"])
-    if at < 0:
+def _lower_rate(state: PromiseState, allowed: float, config: CacheConfig) -> tuple[float, float]:
+    """The smallest rate that leaves room, never above the one in use, and the bound with it."""
+    least = state.least_rate
+    bound = most_wrong_hits(state.charges, least, config.confidence)
+    for rate in RATES:
+        if rate >= least:
+            continue
+        lower = most_wrong_hits(state.charges, rate, config.confidence)
+        if rate < config.explore_rate or lower > _ROOM * allowed:
+            break
+        least, bound = rate, lower
+    return least, bound
+
+
+def _price(state: PromiseState, left: float, config: CacheConfig) -> float:
+    """The largest error up to which the errors estimated so far would fit into what is left of δ."""
+    worth = _WORTH * _MICRO
+    honest = min(max((state.expected + worth) / (state.caught + worth), 0.5), 3.0)
+    budget = config.max_wrong_hits * _SPENT * honest * min(left / _NARROW, 1.0) * max(state.watched, 1)
+    for count, centre, edge in zip(state.risks, _CENTRES, _EDGES, strict=True):
+        budget -= count * centre
+        if budget < 0.0:
+            return min(edge, config.max_hit_error)
+    return config.max_hit_error
+
+
+def _refuse(why: str, price: float, bound: float, allowed: float) -> Terms:
+    return Terms(kept=False, why=why, rate=1.0, price=price, wrong_hits=bound, allowed=allowed)
+
+
+def _fold_request(state: PromiseState, body: Mapping[str, Json]) -> PromiseState:
+    state = replace(state, requests=state.requests + 1, watched=state.watched + 1)
+    if state.watched >= _REMEMBERED:
+        state = replace(state, watched=state.watched // 2, risks=tuple([count // 2 for count in state.risks]))
+    risk, rate = body.get("risk"), _rate_in(body)
+    if risk is None:
         return state
-    if not same and body.get("entry") and BINS[at].low >= LEAST_BLAMED:
-        state = _blame(state, str(body["entry"]), 1)
-    state = _bet(state, at, same=same, config=config)
-    recovering = max(state.recovering - 1, 0)
-    state = replace(
-        state,
-        explored=_plus(state.explored, at),
-        wrong=state.wrong if same else _plus(state.wrong, at),
-        seen=_plus(state.seen, at),
-        recovering=recovering,
-        why_halted=state.why_halted if recovering else "",
-    )
-    return _halt(state, config) if state.suspicion >= log(config.alarm) else state
-
-
-def _fold_served(state: PromiseState, body: Mapping[str, Json]) -> PromiseState:
-    requests, at = state.requests + 1, _bin_in(body)
-    if body.get("kind") != "semantic" or at < 0:
-        return replace(state, requests=requests)
-    suspects = state.suspects + 1 if state.suspicion > 0.0 else state.suspects
-    return replace(
-        state, requests=requests, served=_plus(state.served, at), seen=_plus(state.seen, at), suspects=suspects
-    )
-
-
-def _bet(state: PromiseState, at: int, *, same: bool, config: CacheConfig) -> PromiseState:
-    """One bet of the drift detector: the rate is ``bound`` against four times ``bound``, in bins that serve."""
-    if not state.served[at]:
+    at = min(bisect_right(_EDGES, float(risk)), _STEPS_OF_RISK - 1)
+    state = replace(state, risks=(*state.risks[:at], state.risks[at] + 1, *state.risks[at + 1 :]))
+    if rate >= 1.0:
         return state
-    bound = error_bound(_counts(state, config)[at], confidence=_confidence(state, config))
-    if bound >= 0.5:  # noqa: PLR2004 - such a bin does not serve
-        return state
-    worse = min(4.0 * bound, 0.5 * (1.0 + bound))
-    suspicion = state.suspicion + (log1p(-worse) - log1p(-bound) if same else log(worse / bound))
-    if suspicion <= 0.0:
-        return replace(state, suspicion=0.0, suspects=0)
-    return replace(state, suspicion=suspicion)
-
-
-def _halt(state: PromiseState, config: CacheConfig) -> PromiseState:
-    """Stop serving: throw the evidence away and charge what was served under it, suspect hits as wrong at worst.
-
-    The suspect hits are charged at the largest rate of wrong outcomes of any serving bin, never below one half.
-    """
-    charged = most_wrong_hits(_counts(state, config), confidence=_confidence(state, config))
+    semantic = body.get("kind") == "semantic"
     return replace(
         state,
-        explored=_ZEROS,
-        wrong=_ZEROS,
-        served=_ZEROS,
-        carried=state.carried + max(charged, 0.5 * state.suspects),
-        epoch=state.epoch + 1,
-        suspicion=0.0,
-        suspects=0,
-        recovering=config.recovery,
-        why_halted="recent explored answers were wrong more often than the bound allows; learning again",
+        served=state.served + semantic,
+        least_rate=min(state.least_rate, rate),
+        expected=state.expected + round(float(risk) * (1.0 - rate) * _MICRO),
+        charges=state.charges if semantic else _add(state.charges, charge_of(rate), 1),
     )
 
 
-def _why_not_ready(state: PromiseState, at: int, bound: float, config: CacheConfig) -> str:
-    if state.why_halted:
-        return state.why_halted
-    explored = sum(state.explored[at:])
-    if explored < config.min_explored:
-        return f"only {explored} of {config.min_explored} outcomes explored at this score or above"
-    if bound > config.max_hit_error:
-        return f"error bound {bound:.3f} is above max_hit_error {config.max_hit_error:g}"
-    return ""
+def _fold_outcome(state: PromiseState, body: Mapping[str, Json]) -> PromiseState:
+    rate, same = _rate_in(body), body.get("same")
+    if rate < 1.0 and same is not False:
+        state = replace(state, charges=_add(state.charges, charge_of(rate), -1))
+    features = _features_in(body)
+    if same is None or features is None:
+        return state
+    same = bool(same)
+    if rate < 1.0 and not same:
+        state = replace(state, caught=state.caught + round((1.0 - rate) / rate * _MICRO))
+    entry = str(body.get("entry"))
+    outcomes, different = record_of(state, entry)
+    if different or not same:
+        records = _write_record(state, entry, outcomes + 1, different + (not same))
+        state = replace(state, records=records)
+    weight = min(1.0 / rate, _MOST_WEIGHT)
+    return replace(state, explored=state.explored + 1, model=state.model.learn(features, same=same, weight=weight))
 
 
-def _reserved(state: PromiseState, at: int, bound: float, config: CacheConfig) -> bool:
-    """Whether bins with smaller bounds, at the rate at which they are seen, use the whole promise.
-
-    The choice looks at the past only, so the theorem holds whatever it decides; it spends δ where it buys most hits.
-    """
-    if state.requests == 0:
-        return False
-    use = 0.0
-    counts, confidence = _counts(state, config), _confidence(state, config)
-    for other, each in enumerate(counts):
-        if other != at and each.explored:
-            other_bound = _hit_bound(counts, other, confidence)
-            if other_bound < bound:
-                use += other_bound * state.seen[other] / state.requests
-    return use > config.max_wrong_hits
+def _write_record(state: PromiseState, entry: str, outcomes: int, different: int) -> Mapping[str, tuple[int, int]]:
+    others = {key: value for key, value in state.records.items() if key != entry}
+    while len(others) >= _MOST_RECORDS:
+        others.pop(next(iter(others)))
+    return {**others, entry: (outcomes, different)}
 
 
-def _hit_bound(counts: tuple[Counts, ...], at: int, confidence: float) -> float:
-    own, above = counts[at], counts[at:]
-    pooled = replace(own, explored=sum(each.explored for each in above), wrong=sum(each.wrong for each in above))
-    estimate = (own.alpha + own.wrong) / (own.alpha + own.beta + own.explored)
-    lent = max(error_bound(pooled, confidence=confidence), estimate)
-    return min(error_bound(own, confidence=confidence), lent)
+def _rate_in(body: Mapping[str, Json]) -> float:
+    """The exploring rate of a would-be hit; 1 for everything else."""
+    rate = body.get("rate")
+    return float(rate) if isinstance(rate, int | float) and 0.0 < rate < 1.0 else 1.0
 
 
-def _allowance(
-    state: PromiseState, counts: tuple[Counts, ...], at: int, config: CacheConfig, confidence: float
-) -> float:
-    with_hit = list(counts)
-    with_hit[at] = replace(counts[at], served=counts[at].served + 1)
-    breaking = floor(config.max_wrong_hits * (state.requests + 1) + 1e-9) + 1
-    return breaking - state.carried - most_wrong_hits(tuple(with_hit), confidence=confidence)
+def _features_in(body: Mapping[str, Json]) -> tuple[float, ...] | None:
+    features = body.get("features")
+    return tuple(features) if isinstance(features, list | tuple) and len(features) == len(FEATURES) else None
 
 
-def _counts(state: PromiseState, config: CacheConfig) -> tuple[Counts, ...]:
-    return tuple(
-        Counts(
-            explored=state.explored[at],
-            wrong=state.wrong[at],
-            served=state.served[at],
-            alpha=max(config.prior_strength * each.expected_error, 0.3),
-            beta=config.prior_strength * (1.0 - each.expected_error),
-            stake=each.stake,
-        )
-        for at, each in enumerate(BINS)
-    )
-
-
-def _confidence(state: PromiseState, config: CacheConfig) -> float:
-    """1 − a/2 in the first epoch, 1 − a/4 after the first alarm, and so on: together at most a."""
-    return 1.0 - (1.0 - config.confidence) * 0.5 ** min(state.epoch + 1, 40)
-
-
-def _blame(state: PromiseState, entry: str, times: int) -> PromiseState:
-    count = min(faults_of(state, entry) + times, 1_000_000)
-    others = tuple(pair for pair in state.faults if pair[0] != entry)
-    return replace(state, faults=(*others, (entry, count))[-_MOST_FAULTY_ENTRIES:])
-
-
-def _bin_in(body: Mapping[str, Json]) -> int:
-    at = body.get("bin", -1)
-    return at if isinstance(at, int) and 0 <= at < len(BINS) else -1
-
-
-def _plus(counts: tuple[int, ...], at: int) -> tuple[int, ...]:
-    return (*counts[:at], counts[at] + 1, *counts[at + 1 :])
+def _add(charges: tuple[int, ...], charge: tuple[int, ...], times: int) -> tuple[int, ...]:
+    return tuple([one + times * two for one, two in zip(charges, charge, strict=True)])

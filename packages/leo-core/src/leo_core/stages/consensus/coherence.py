@@ -8,6 +8,7 @@ import numpy as np
 
 from leo_core.errors import RequestError
 from leo_core.records import Coherence
+from leo_core.stages.consensus.certificate import certify_coherence
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,6 +55,7 @@ def measure_agreement(vectors: npt.NDArray[np.float32], weights: Sequence[float]
         dual_residual=float(found.dual_residual),
         converged=bool(found.converged),
         distances=tuple(float(distance) for distance in found.distances),
+        certificate=certify_coherence(points, shares, kappa, found.distances),
     )
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from leo_core.records import Message
 
-__all__ = ["Judge", "classify", "same_answer"]
+__all__ = ["Judge", "classify", "same_answer", "spell_answer"]
 
 Judge = Callable[[str, str, str], bool | None]
 """Asked for what words cannot tell: (question, one reply, the other) -> the same, different, or unknown."""
@@ -77,6 +77,14 @@ def classify(
     numbers = list(dict.fromkeys(home[answer] for answer in answers))
     indices = tuple(numbers.index(home[answer]) for answer in answers)
     return indices, tuple(_spell(classes[number][0]) for number in numbers)
+
+
+def spell_answer(message: Message, question: str = "") -> str:
+    """What a reply finally says, in one spelling; its whole text where it gives no answer.
+
+    This is what coherence is measured on: two long replies are alike whatever they conclude.
+    """
+    return canonicalise(message, read_question(question)).form or message.text
 
 
 def _ask(

@@ -38,6 +38,7 @@ def reach_consensus(
     region: int,
     families: Mapping[str, str],
     vectors: npt.NDArray[np.float32] | None,
+    answers: npt.NDArray[np.float32] | None = None,
     required: float,
     config: ConsensusConfig,
     judge: Judge | None = None,
@@ -55,7 +56,9 @@ def reach_consensus(
         trust: What is known of the members.
         region: Region of the request; -1 for none.
         families: Family of each member by id; a member without one is its own.
-        vectors: Unit row per draft, shape (m, d); ``None`` when there are no embeddings.
+        vectors: Unit row per draft, of its text, shape (m, d), which choose the medoid; ``None`` when there are none.
+        answers: Unit row per draft, of its answer in one spelling, shape (m, d), for coherence and outliers; ``None``
+            when there are none.
         required: Posterior that the winner needs, in [0, 1].
         config: Settings.
         judge: Decides which answers are the same where the rules cannot tell.
@@ -63,13 +66,13 @@ def reach_consensus(
     Raises:
         RequestError: There is no draft, a member has two, ``required`` is no probability, or the vectors do not fit.
     """
-    _check(drafts, vectors, required)
+    _check(drafts, (vectors, answers), required)
     classes, forms = classify([draft.message for draft in drafts], question, judge=judge)
     trusts = [_read_trust(trust, draft.member, region, config) for draft in drafts]
     weights = _weigh(drafts, trusts, [bool(forms[index]) for index in classes], families, config)
     forms += (UNSEEN,) * count_unseen(len(forms), config.alternatives)
     tally = recompute(tuple(zip(classes, weights, strict=True)), classes=len(forms), required=required)
-    coherence, outliers = _compare_vectors(vectors, weights, config)
+    coherence, outliers = _compare_answers(answers, weights, config)
     votes = tuple(
         Vote(member=draft.member, answer_class=index, weight=weight, trust=share, outlier=outlier)
         for draft, index, weight, share, outlier in zip(drafts, classes, weights, trusts, outliers, strict=True)
@@ -88,7 +91,7 @@ def reach_consensus(
     )
 
 
-def _check(drafts: tuple[Draft, ...], vectors: npt.NDArray[np.float32] | None, required: float) -> None:
+def _check(drafts: tuple[Draft, ...], embedded: Sequence[npt.NDArray[np.float32] | None], required: float) -> None:
     if not drafts:
         message = "there is no draft to decide between"
         raise RequestError(message)
@@ -100,9 +103,10 @@ def _check(drafts: tuple[Draft, ...], vectors: npt.NDArray[np.float32] | None, r
     if not (math.isfinite(required) and 0 <= required <= 1):
         message = f"required is {required!r}; it must be in [0, 1]"
         raise RequestError(message)
-    if vectors is not None and len(vectors) != len(drafts):
-        message = f"there are {len(vectors)} vectors for {len(drafts)} drafts"
-        raise RequestError(message)
+    for vectors in embedded:
+        if vectors is not None and len(vectors) != len(drafts):
+            message = f"there are {len(vectors)} vectors for {len(drafts)} drafts"
+            raise RequestError(message)
 
 
 def _read_trust(trust: TrustState, member: str, region: int, config: ConsensusConfig) -> float:
@@ -125,15 +129,15 @@ def _weigh(
     return tuple(weight if spoke else 0.0 for weight, spoke in zip(shared, answered, strict=True))
 
 
-def _compare_vectors(
-    vectors: npt.NDArray[np.float32] | None, weights: Sequence[float], config: ConsensusConfig
+def _compare_answers(
+    answers: npt.NDArray[np.float32] | None, weights: Sequence[float], config: ConsensusConfig
 ) -> tuple[Coherence | None, tuple[bool, ...]]:
-    """Coherence and outliers; nothing for fewer than two vectors."""
-    if vectors is None or len(vectors) < _LEAST_FOR_COHERENCE:
+    """Coherence and outliers; nothing for fewer than two answers."""
+    if answers is None or len(answers) < _LEAST_FOR_COHERENCE:
         return None, (False,) * len(weights)
     from leo_core.stages.consensus.coherence import find_outliers, measure_agreement  # noqa: PLC0415 - loads numba
 
-    coherence = measure_agreement(vectors, weights, config.kappa)
+    coherence = measure_agreement(answers, weights, config.kappa)
     return coherence, find_outliers(coherence.distances, config.outlier_cutoff)
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-__all__ = ["StaticEmbedder", "fold_text", "pack_texts"]
+__all__ = ["StaticEmbedder", "fold_text", "pack_texts", "read_arrays"]
 
 VERSION = "1"
 _FILE = "static.npz"
@@ -52,7 +52,7 @@ class StaticEmbedder:
         self, config: EmbedConfig | None = None, *, arrays: Mapping[str, npt.NDArray[np.generic]] | None = None
     ) -> None:
         config = config or EmbedConfig()
-        arrays = arrays or _read_arrays()
+        arrays = arrays or read_arrays()
         table = np.asarray(arrays["table"], dtype=np.int8)
         if config.dimension > table.shape[1]:
             message = f"the static embedder has {table.shape[1]} dimensions; {config.dimension} were asked for"
@@ -138,7 +138,7 @@ def _build_index(
     return keys, rows
 
 
-def _read_arrays() -> Mapping[str, npt.NDArray[np.generic]]:
+def read_arrays() -> Mapping[str, npt.NDArray[np.generic]]:
     """The shipped arrays."""
     data = (files("leo_core.stages.embed") / _FILE).read_bytes()
     with np.load(io.BytesIO(data), allow_pickle=False) as archive:

@@ -13,15 +13,23 @@ from typing import TYPE_CHECKING
 
 from leo_core.errors import ReceiptError
 from leo_core.records import Route
+from leo_core.stages.receipt.agreement import recompute_coherence
 from leo_core.stages.receipt.canonical import fixed
 from leo_core.stages.receipt.votes import recount
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from leo_core.records import Json
 
-__all__ = ["Constraint", "check_constraints", "derive_constraints", "expected_sigma", "trust_mean"]
+__all__ = [
+    "Constraint",
+    "check_constraints",
+    "derive_agreement",
+    "derive_constraints",
+    "expected_sigma",
+    "trust_mean",
+]
 
 _CONTEXT = Context(prec=40, rounding=ROUND_HALF_EVEN)
 _TOLERANCE = "0.000001000"
@@ -83,12 +91,13 @@ def check_constraints(statement: Mapping[str, Json]) -> None:
 
 
 def derive_constraints(statement: Mapping[str, Json]) -> tuple[Constraint, ...]:
-    """The constraints of a statement, in their order: the caller's, the cache's, trust, the verdict, sigma."""
+    """The constraints of a statement, in their order: the caller's, the cache's, trust, verdict, coherence, sigma."""
     return (
         *_asked(statement),
         *_cached(statement),
         *_trusted(statement),
         *(_decided(statement["verdict"]) if statement["verdict"] is not None else ()),
+        *_agreed(statement),
         Constraint("sigma", statement["sigma"], "=", expected_sigma(statement)),
     )
 
@@ -112,6 +121,26 @@ def trust_mean(alpha: str, beta: str) -> str:
         message = f"a Beta posterior has positive parameters, got {alpha} and {beta}"
         raise ReceiptError(message, check="figure")
     return fixed(_CONTEXT.divide(first, _CONTEXT.add(first, second)))
+
+
+def derive_agreement(coherence: Mapping[str, Json], weights: Sequence[str]) -> tuple[Constraint, ...]:
+    """The constraints of a coherence with a certificate, under the weights of the votes; none without one.
+
+    Args:
+        coherence: As it stands in a statement.
+        weights: Weight of each vote.
+    """
+    certificate = coherence["certificate"]
+    if certificate is None:
+        return ()
+    again = recompute_coherence([Decimal(weight) for weight in weights], certificate)
+    deviation = _distance(Decimal(coherence["value"]), again.coherence)
+    return (
+        Constraint("coherence_vectors", fixed(again.least_pivot), ">", fixed(0)),
+        Constraint("coherence_gap", fixed(again.gap), "<=", _TOLERANCE),
+        Constraint("coherence_scale", fixed(again.orthogonal_gap), "<=", _TOLERANCE),
+        Constraint("coherence", fixed(deviation), "<=", _TOLERANCE),
+    )
 
 
 def _distance(one: Decimal, other: Decimal) -> Decimal:
@@ -144,6 +173,13 @@ def _trusted(statement: Mapping[str, Json]) -> Iterator[Constraint]:
         deviations.append(_distance(Decimal(trust["mean"]), Decimal(expected)))
     if deviations:
         yield Constraint("trust", fixed(max(deviations)), "<=", _TOLERANCE)
+
+
+def _agreed(statement: Mapping[str, Json]) -> tuple[Constraint, ...]:
+    coherence, verdict = statement["coherence"], statement["verdict"]
+    if coherence is None or verdict is None:
+        return ()
+    return derive_agreement(coherence, [vote["weight"] for vote in verdict["votes"]])
 
 
 def _decided(verdict: Mapping[str, Json]) -> Iterator[Constraint]:

@@ -17,7 +17,7 @@ from leo_core.records import Route
 if TYPE_CHECKING:
     from leo_core.records import Json
 
-__all__ = ["ALGORITHMS", "LOG_FIELDS", "STATEMENT_VERSION", "check_statement", "check_verdict"]
+__all__ = ["ALGORITHMS", "LOG_FIELDS", "STATEMENT_VERSION", "check_coherence", "check_statement", "check_verdict"]
 
 STATEMENT_VERSION = 1
 """Version of the form of a statement."""
@@ -32,6 +32,7 @@ ALGORITHMS: Mapping[str, str] = {
     "vote": "sum-of-log-odds/1",
     "posterior": "softmax/1",
     "margin": "heaviest-supporters-switch/1",
+    "coherence": "group-huber-duality-gap/1",
 }
 """Names of the algorithms that a statement of this version stands on."""
 
@@ -155,6 +156,9 @@ _coherence = _object(
     primal_residual=_figure,
     dual_residual=_figure,
     converged=_flag,
+    certificate=_optional(
+        _object(kappa=_figure, gram=_list(_figure), centre=_list(_figure), orthogonal_centre=_list(_figure))
+    ),
 )
 
 LOG_FIELDS: Form = _object(origin=_text, previous_size=_count)
@@ -175,7 +179,7 @@ _FIELDS: dict[str, Form] = {
         max_cost_usd=_maybe_figure,
         max_latency_s=_maybe_figure,
         route=_optional(_route),
-        cache=_one_of(True, False, "exact"),  # noqa: FBT003 - the values that are allowed, side by side
+        cache=_one_of(True, False, "exact", "renew"),  # noqa: FBT003 - the values that are allowed, side by side
     ),
     "route": _object(
         chosen=_route,
@@ -263,6 +267,29 @@ def check_statement(statement: Json) -> None:
                 raise _refuse(path=f"trust[{position}].{name}", expected="positive")
     if statement["verdict"] is not None:
         check_verdict(statement["verdict"])
+    check_coherence(statement)
+
+
+def check_coherence(statement: Mapping[str, Json]) -> None:
+    """Check that a coherence belongs to a verdict, and that its certificate has a figure for every vote and pair.
+
+    Raises:
+        ReceiptError: It does not (``check="statement"``).
+    """
+    coherence, verdict = statement["coherence"], statement["verdict"]
+    if coherence is None:
+        return
+    if verdict is None or len(verdict["votes"]) < 2:  # noqa: PLR2004 - one vote agrees with nobody
+        raise _refuse(path="coherence", expected="about a verdict of at least two votes")
+    certificate, votes = coherence["certificate"], len(verdict["votes"])
+    if certificate is None:
+        return
+    lengths = {"gram": votes * (votes - 1) // 2, "centre": votes, "orthogonal_centre": votes}
+    for name, length in lengths.items():
+        if len(certificate[name]) != length:
+            raise _refuse(path=f"coherence.certificate.{name}", expected=f"a list of {length}")
+    if certificate["kappa"].startswith("-") or not certificate["kappa"].strip("0."):
+        raise _refuse(path="coherence.certificate.kappa", expected="positive")
 
 
 def check_verdict(verdict: Mapping[str, Json]) -> None:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from leo_core.stages.receipt.canonical import fixed, fixed_or_none, rfc3339
 from leo_core.stages.receipt.commitment import commit, derive_nonce, policy_digest
 from leo_core.stages.receipt.contents import identity_content, message_content, request_content
-from leo_core.stages.receipt.lcs import derive_constraints, expected_sigma, trust_mean
-from leo_core.stages.receipt.schema import ALGORITHMS, STATEMENT_VERSION, check_verdict
+from leo_core.stages.receipt.lcs import derive_agreement, derive_constraints, expected_sigma, trust_mean
+from leo_core.stages.receipt.schema import ALGORITHMS, STATEMENT_VERSION, check_coherence, check_verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         Answer,
         CacheDecision,
         Coherence,
+        CoherenceCertificate,
         Constraints,
         Draft,
         Identity,
@@ -90,6 +91,7 @@ def build_statement(
     }
     if statement["verdict"] is not None:
         check_verdict(statement["verdict"])
+    check_coherence(statement)
     statement["sigma"] = expected_sigma(statement)
     statement["lcs"] = [constraint.to_json() for constraint in derive_constraints(statement)]
     return statement, {name: nonce.hex() for name, nonce in nonces.items()}
@@ -142,12 +144,12 @@ def _identified(
 
 
 def _figures(answer: Answer, trust: tuple[TrustEstimate, ...], audit_rate: float) -> dict[str, Json]:
-    coherence = answer.verdict.coherence if answer.verdict is not None else None
+    verdict = answer.verdict
     return {
         "route": _route(answer.decision, answer.request_risk),
         "cache": _cache(answer.cache),
         "novelty": _novelty(answer.novelty),
-        "coherence": _coherence(coherence) if coherence is not None else None,
+        "coherence": _coherence(verdict.coherence, verdict) if verdict is not None and verdict.coherence else None,
         "risk": {
             "value": fixed(answer.risk.value),
             "interval": [fixed(end) for end in answer.risk.interval],
@@ -238,14 +240,26 @@ def _novelty(novelty: Novelty) -> dict[str, Json]:
     }
 
 
-def _coherence(coherence: Coherence) -> dict[str, Json]:
-    return {
+def _coherence(coherence: Coherence, verdict: Verdict) -> dict[str, Json]:
+    stated = {
         "value": fixed(coherence.value),
         "optimum": fixed(coherence.optimum),
         "iterations": int(coherence.iterations),
         "primal_residual": fixed(coherence.primal_residual),
         "dual_residual": fixed(coherence.dual_residual),
         "converged": bool(coherence.converged),
+        "certificate": _certificate(coherence.certificate) if coherence.certificate is not None else None,
+    }
+    certified = derive_agreement(stated, [fixed(vote.weight) for vote in verdict.votes])
+    return stated if all(constraint.holds for constraint in certified) else {**stated, "certificate": None}
+
+
+def _certificate(certificate: CoherenceCertificate) -> dict[str, Json]:
+    return {
+        "kappa": fixed(certificate.kappa),
+        "gram": [fixed(product) for product in certificate.gram],
+        "centre": [fixed(part) for part in certificate.centre],
+        "orthogonal_centre": [fixed(part) for part in certificate.orthogonal_centre],
     }
 
 

@@ -1,0 +1,48 @@
+"""Threads for what blocks, so that an event loop does not: LEO's own, since the loop's may all be waiting for LEO."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["Threads"]
+
+T = TypeVar("T")
+_MOST = 16
+
+
+class Threads:
+    """A pool that starts with its first use and may be used again after :meth:`close`.
+
+    A blocking call in one of the loop's default threads may wait for a task of the same loop; if that task needed a
+    default thread too, a full pool would stop both.
+    """
+
+    def __init__(self) -> None:
+        self._pool: ThreadPoolExecutor | None = None
+        self._lock = threading.Lock()
+
+    async def run(self, do: Callable[..., T], /, *arguments: object) -> T:
+        """The result of a call in a thread, with the caller's context variables."""
+        call = partial(contextvars.copy_context().run, do, *arguments)
+        return await asyncio.get_running_loop().run_in_executor(self._get(), call)
+
+    def close(self) -> None:
+        """Let the threads end when what they do is done; idempotent."""
+        with self._lock:
+            pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.shutdown(wait=False)
+
+    def _get(self) -> ThreadPoolExecutor:
+        with self._lock:
+            if self._pool is None:
+                self._pool = ThreadPoolExecutor(_MOST, thread_name_prefix="leo")
+            return self._pool

@@ -1,0 +1,79 @@
+"""The records that travel through LEO.
+
+Every record is frozen and built with keywords. A record says what a thing *is*; decisions live in
+``stages``, effects in ``engine``. Money is in US dollars and ``None`` means *unknown*, which is never the
+same as zero. Times are seconds; instants are seconds since the Unix epoch. Embeddings are unit vectors,
+float32, shape ``(d,)``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from leo_core.records.answers import Answer, Event, Observation, Receipt
+from leo_core.records.drafts import Capabilities, Chunk, Draft, Failure, ToolCallDelta, Usage
+from leo_core.records.entries import (
+    Alias,
+    CacheDecision,
+    CacheEntry,
+    EmbedderFingerprint,
+    Embedding,
+    KeptEntry,
+    Neighbour,
+    Novelty,
+)
+from leo_core.records.requests import Constraints, Identity, Message, Request, Route, Sampling, ToolCall
+from leo_core.records.values import Json, Role
+from leo_core.records.verdicts import (
+    CategoryRisk,
+    Coherence,
+    CoherenceCertificate,
+    RequestRisk,
+    Risk,
+    RouteDecision,
+    TrustEstimate,
+    Verdict,
+    Vote,
+)
+
+if TYPE_CHECKING:
+    from leo_core.records.values import Vector as Vector
+
+__all__ = [
+    "Alias",
+    "Answer",
+    "CacheDecision",
+    "CacheEntry",
+    "Capabilities",
+    "CategoryRisk",
+    "Chunk",
+    "Coherence",
+    "CoherenceCertificate",
+    "Constraints",
+    "Draft",
+    "EmbedderFingerprint",
+    "Embedding",
+    "Event",
+    "Failure",
+    "Identity",
+    "Json",
+    "KeptEntry",
+    "Message",
+    "Neighbour",
+    "Novelty",
+    "Observation",
+    "Receipt",
+    "Request",
+    "RequestRisk",
+    "Risk",
+    "Role",
+    "Route",
+    "RouteDecision",
+    "Sampling",
+    "ToolCall",
+    "ToolCallDelta",
+    "TrustEstimate",
+    "Usage",
+    "Verdict",
+    "Vote",
+]

@@ -15,7 +15,6 @@ from typing import Any
 import openai as openai_sdk
 import pytest
 from blockbuster import blockbuster_ctx
-from langchain_core.callbacks import get_usage_metadata_callback
 from langchain_core.globals import set_llm_cache
 from langchain_core.language_models.llms import LLM
 from langchain_core.outputs import Generation
@@ -110,20 +109,14 @@ def at_once(count: int, do: Callable[[], Any]) -> list[Any]:
 def test_two_hundred_threads_through_the_cache(cache: LEOCache, crowd: Crowd, server: OpenAIServer) -> None:
     crowd.crowd = misses(lambda: cache.counts, 200)
     llm = chat_openai(server.base_url)
-    with get_usage_metadata_callback():
-        messages = at_once(200, lambda: llm.invoke(QUESTION))
+    messages = at_once(200, lambda: llm.invoke(QUESTION))
     assert len(server.requests) == 1
     assert {message.text for message in messages} == {"It has 29 days."}
     assert len({message.id for message in messages}) == 200
     spent = [message.usage_metadata["total_tokens"] for message in messages]
     assert sum(tokens > 0 for tokens in spent) == 1, "one paid, and every other says what it saved"
-    saved = [
-        message.response_metadata["leo"]["saved_usage"]["total_tokens"] for message in messages if not hit(message)
-    ]
-    assert saved == []
-    assert {
-        message.response_metadata["leo"]["saved_usage"]["total_tokens"] for message in messages if hit(message)
-    } == {max(spent)}
+    hits = [message.response_metadata["leo"] for message in messages if hit(message)]
+    assert [fact["saved_usage"]["total_tokens"] for fact in hits] == [max(spent)] * 199
 
 
 def hit(message: Any) -> bool:
@@ -237,14 +230,14 @@ def test_a_failed_call_in_a_thread_that_ends_is_noticed(cache: LEOCache, crowd: 
         try:
             results.append(chat_openai(server.base_url).invoke(QUESTION).text)
         except openai_sdk.InternalServerError as error:
-            results.append(type(error))
+            results.append(error.status_code)
 
     threads = [threading.Thread(target=ask) for _ in range(6)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(map(str, results)) == sorted(["It has 29 days."] * 5 + [str(openai_sdk.InternalServerError)])
+    assert sorted(map(str, results)) == ["500", *["It has 29 days."] * 5]
     assert len(server.requests) == 2
     assert in_time(started)
 
@@ -264,7 +257,7 @@ def test_an_upstream_that_is_down_keeps_nobody_in_a_queue(cache: LEOCache, crowd
     crowd.crowd = misses(lambda: cache.counts, 12)
     started = time.monotonic()
     results = at_once(12, lambda: chat_openai(server.base_url).invoke(QUESTION))
-    assert {type(result) for result in results} == {openai_sdk.InternalServerError}
+    assert [isinstance(result, openai_sdk.InternalServerError) for result in results] == [True] * 12
     assert len(server.requests) == 12
     assert in_time(started)
 

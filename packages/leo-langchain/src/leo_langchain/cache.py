@@ -26,6 +26,7 @@ from leo_core.telemetry.cost import cost_of
 from leo_core.telemetry.prices import load_prices
 from leo_langchain._answers import dump_generations, load_generations, to_usage_metadata
 from leo_langchain._convert import to_message, to_messages, to_usage
+from leo_langchain._failures import watch_failures
 from leo_langchain._load import read_objects
 from leo_langchain.tenancy import current_tenant
 
@@ -64,7 +65,7 @@ class LEOCache(Closeable, BaseCache):
         listeners: Hear the cache's events.
         seal_key: File of the key that entries are sealed with; by default made beside the store, mode 0600.
         single_flight_wait_s: Longest wait for an equal prompt that a model is answering, in seconds; then another one
-            asks too. LangChain does not say when a model failed; mostly it is noticed sooner. 0 waits for nobody; by
+            asks too. A call that fails or is cancelled lets one of them ask at once. 0 waits for nobody; by
             default what the settings say.
         seed: Makes explorations repeatable, for tests.
 
@@ -100,6 +101,7 @@ class LEOCache(Closeable, BaseCache):
         self._prices = load_prices()
         self._failures: Counter[str] = Counter()
         self._lock = threading.Lock()
+        watch_failures()
 
     def __repr__(self) -> str:
         return f"LEOCache({self._store!r}, max_wrong_hits={self._config.cache.max_wrong_hits})"
@@ -110,6 +112,7 @@ class LEOCache(Closeable, BaseCache):
     def __setstate__(self, state: Mapping[str, Any]) -> None:
         self.__dict__.update(state)
         self._lock = threading.Lock()
+        watch_failures()
 
     # -------------------------------------------------------------------------------------------------- the door
 

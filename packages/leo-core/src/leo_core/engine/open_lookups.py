@@ -1,8 +1,9 @@
 """Look-ups whose answer a framework has yet to bring: between ``lookup`` and ``update`` it asks the model itself.
 
 A look-up that missed leads: equal ones wait until its answer comes. A framework does not say when its model failed, so
-a turn also ends when whoever asked looks for something again, when the task, the thread or the ``Context.run`` that
-asked is done, and, for those who wait, when their time is up.
+a turn also ends when the adapter hears of a failure (:func:`give_up_lookups`), when whoever asked looks for something
+again, when the task, the thread or the ``Context.run`` that asked is done, and, for those who wait, when their time is
+up.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from leo_core.records import CacheDecision
 if TYPE_CHECKING:
     from leo_core.records import CacheEntry
 
-__all__ = ["OpenLookups"]
+__all__ = ["OpenLookups", "give_up_lookups"]
 
 MOST_OPEN = 10_000
 
@@ -39,6 +40,15 @@ class _Lifeline:
 
 
 _LIFELINES: ContextVar[tuple[_Lifeline, ...]] = ContextVar("leo_open_lookups", default=())
+
+
+def give_up_lookups() -> None:
+    """No answer will come of what this thread or task has looked up; cheap where it has not."""
+    if lines := _LIFELINES.get():
+        asker = whoever_runs()
+        for line in lines:
+            if line.asker == asker:
+                line.turn.end(landed=False)
 
 
 class OpenLookups:

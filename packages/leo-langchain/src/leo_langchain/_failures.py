@@ -17,7 +17,7 @@ class _FailureWatch(BaseCallbackHandler):
     """Lets those go on who wait for a call that failed. It looks at nothing else, and keeps nothing."""
 
     run_inline = True  # in the thread that asked
-    ignore_chain = ignore_agent = ignore_retriever = ignore_retry = ignore_custom_event = True  # type: ignore[assignment]  # properties there
+    ignore_chain = ignore_agent = ignore_retriever = ignore_retry = ignore_custom_event = True
 
     def on_chat_model_start(self, *_: Any, **__: Any) -> None:
         """Nothing; the default would ask for another form of it."""
@@ -27,7 +27,10 @@ class _FailureWatch(BaseCallbackHandler):
         give_up_lookups()
 
 
-_WATCH: ContextVar[BaseCallbackHandler | None] = ContextVar("leo_failure_watch", default=_FailureWatch())
+_WATCH: ContextVar[BaseCallbackHandler | None] = ContextVar(
+    "leo_failure_watch",
+    default=_FailureWatch(),  # noqa: B039 - one for all on purpose: it keeps nothing
+)
 _registered: list[bool] = []
 
 

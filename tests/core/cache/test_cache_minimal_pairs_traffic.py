@@ -1,4 +1,4 @@
-"""Minimal pairs as traffic: near-misses in numbers, units and negation are never served, though hits are."""
+"""Minimal pairs as traffic: however near the misses in numbers, units and negation are, the promise is kept."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ def stream(tmp_path_factory):
     return path
 
 
-@pytest.mark.parametrize("delta", [0.01, 0.02])
-def test_no_near_miss_is_served_and_hits_are(stream, delta):
-    """At the default promise and at twice that; at 0.1 a few are, which the promise then allows."""
-    (promise,) = run_cache(CacheSettings(data=stream, deltas=(delta,), seeds=2, baselines=False))["promises"]
+@pytest.mark.parametrize("delta", [0.01, 0.1])
+def test_the_promise_is_kept_among_near_misses_and_hits_are_served(stream, delta):
+    (promise,) = run_cache(CacheSettings(data=stream, deltas=(delta,), seeds=3, baselines=False))["promises"]
     (leo,) = promise["policies"]
-    assert leo["wrong_rate_most"] == 0.0
-    assert leo["hit_rate"] > 0.01
+    assert promise["broken_at_any_time"] == 0.0
+    assert leo["wrong_rate_most"] <= delta / 4
+    assert leo["hit_rate"] > delta

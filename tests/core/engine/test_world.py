@@ -172,6 +172,20 @@ def test_a_cascade_stops_where_the_budget_ends_and_serves_what_there_is():
         assert answer.route is Route.CASCADE
 
 
+@pytest.mark.parametrize(
+    ("finish_reason", "kept"), [("stop", 1), ("tool_calls", 1), ("length", 0), ("content_filter", 0), ("pause", 0)]
+)
+def test_only_a_complete_answer_is_kept(finish_reason, kept):
+    said = Message(role="assistant", content="Twenty-")
+    member = model("small")
+    member.generate = lambda request: Draft(member="small", model="small", message=said, finish_reason=finish_reason)
+    with LEO(small=member) as leo:
+        leo.ask(QUESTION)
+        leo.flush()
+        assert leo.store.count_entries() == kept
+        assert leo.ask(QUESTION).cache.hit == bool(kept)
+
+
 def test_a_jury_that_is_too_dear_is_not_asked():
     jury = [model("a", cost=1.0), model("b", cost=1.0)]
     with LEO(jury=jury) as leo, pytest.raises(BudgetExceededError):

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         Event,
         Json,
         KeptEntry,
+        Message,
         Neighbour,
         Observation,
         Receipt,
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
         Vector,
     )
 
-__all__ = ["Clock", "Embedder", "Leases", "Listener", "Model", "ReceiptLog", "Store"]
+__all__ = ["AnswerComparator", "Clock", "Embedder", "Leases", "Listener", "Model", "ReceiptLog", "Store"]
 
 
 @runtime_checkable
@@ -275,6 +276,19 @@ class ReceiptLog(Protocol):
 
     def close(self) -> None:
         """Close; idempotent."""
+        ...
+
+
+@runtime_checkable
+class AnswerComparator(Protocol):
+    """Says whether one answer may stand for another, when the cache has explored a candidate.
+
+    Called in the background, so it may take its time or ask a model; from one thread at a time. An error counts as
+    "cannot tell", is counted and logged.
+    """
+
+    def same(self, question: str, first: Message, second: Message) -> bool | None:
+        """Whether two answers to a question say the same; ``None`` when it cannot tell, which counts as no."""
         ...
 
 

@@ -67,6 +67,7 @@ class LEOCache(Closeable, BaseCache):
         single_flight_wait_s: Longest wait for an equal prompt that a model is answering, in seconds; then another one
             asks too. A call that fails or is cancelled lets one of them ask at once. 0 waits for nobody; by
             default what the settings say.
+        comparator: How answers are compared when the cache explores; as :class:`leo_core.LEO` takes it.
         seed: Makes explorations repeatable, for tests.
 
     Example:
@@ -88,6 +89,7 @@ class LEOCache(Closeable, BaseCache):
         listeners: Sequence[Any] = (),
         seal_key: str | Path | None = None,
         single_flight_wait_s: float | None = None,
+        comparator: Any = None,
         seed: int | None = None,
     ) -> None:
         settings = configure(config, max_wrong_hits)
@@ -96,7 +98,7 @@ class LEOCache(Closeable, BaseCache):
         self._config = replace(settings, receipts=replace(settings.receipts, enabled=False))
         self._store, self._tenant = store, tenant
         self._embedder, self._listeners, self._seed = embedder, tuple(listeners), seed
-        self._seal_key = seal_key
+        self._seal_key, self._comparator = seal_key, comparator
         self._engine = LazyEngine()
         self._prices = load_prices()
         self._failures: Counter[str] = Counter()
@@ -220,6 +222,7 @@ class LEOCache(Closeable, BaseCache):
             embedder=self._embedder,
             listeners=self._listeners,
             seal_key=self._seal_key,
+            comparator=self._comparator,
             seed=self._seed,
         )
 

@@ -8,6 +8,7 @@ from leo_core.engine.effects import (
     AddAlias,
     CallAll,
     CheckAnswer,
+    Compare,
     CountHit,
     Draw,
     FindAliases,
@@ -123,7 +124,7 @@ def keep(
         yield from renew_entry(candidate, entry, vector)
         return
     if decision.action == "explore" and candidate is not None:
-        same = same_answer(candidate.message, entry.message, entry.text)
+        same = yield from Compare(entry.text, candidate.message, entry.message)
         now = yield from Now()
         yield from Learn((observe_explored(decision, same=same, tenant=entry.tenant, at=now.epoch),))
         yield from Notify("cache.compared", {"entry_id": candidate.id, "same": same})
@@ -139,7 +140,7 @@ def renew_entry(stale: CacheEntry, fresh: CacheEntry, vector: Vector | None) -> 
     Where it says the same, the paraphrases of the stale one lead to it too; where it does not, they have to be
     verified anew. A stale answer to a paraphrase is removed if the fresh one contradicts it.
     """
-    same = same_answer(stale.message, fresh.message, fresh.text)
+    same = yield from Compare(fresh.text, stale.message, fresh.message)
     replaces = stale.exact_key == fresh.exact_key
     aliases = (yield from FindAliases(stale.tenant, stale.id)) if same and replaces else ()
     yield from WriteEntry(fresh, vector)

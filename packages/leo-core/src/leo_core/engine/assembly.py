@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from leo_core.config import LEOConfig
-    from leo_core.ports import Clock, Embedder, Listener, ReceiptLog
+    from leo_core.ports import AnswerComparator, Clock, Embedder, Listener, ReceiptLog
     from leo_core.records import Answer, Message, Request
     from leo_core.stages.cache.pair import PairModel
     from leo_core.stages.receipt.config import ReceiptConfig
@@ -241,6 +241,7 @@ def make_world(
     config: LEOConfig,
     listeners: Sequence[Listener],
     checker: Callable[[Request, Answer], bool | None] | None,
+    comparator: AnswerComparator,
     seed: int | None,
     clock: Clock | None,
 ) -> World:
@@ -266,6 +267,7 @@ def make_world(
         listeners=listeners,
         leases=store.leases,
         checker=checker,
+        comparator=comparator,
     )
     if outage is not None:
         world.guard.note("open_for", outage)

@@ -26,6 +26,7 @@ __all__ = [
     "CallMember",
     "Certify",
     "CheckAnswer",
+    "Compare",
     "CountHit",
     "Decide",
     "Draw",
@@ -265,6 +266,16 @@ class Show(Effect[None]):
     """Show a settled message to a caller who is streaming and has not seen it live."""
 
     message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class Compare(Effect[bool]):
+    """Do two answers to a question say the same? No, when that cannot be told."""
+
+    question: str
+    first: Message
+    second: Message
+    blocking: ClassVar[bool] = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from leo_core.config import LEOConfig
 from leo_core.engine import drivers
 from leo_core.engine.answer_cache import AnswerCache
 from leo_core.engine.assembly import make_plan, make_world, open_parts, pick_embedder, pick_jury, pick_member
+from leo_core.engine.comparators import pick_comparator
 from leo_core.engine.explain import explain_answer
 from leo_core.engine.feedback import take_entry_feedback, take_feedback
 from leo_core.engine.pipeline import answer_request
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from leo_core.engine.requests import Prompt
-    from leo_core.ports import Clock, Embedder, Listener, Model, ReceiptLog, Store
+    from leo_core.ports import AnswerComparator, Clock, Embedder, Listener, Model, ReceiptLog, Store
     from leo_core.records import Chunk, Message, Request
     from leo_core.stages.receipt.keys import SigningKey
 
@@ -50,6 +51,9 @@ class LEO:
         embedder: ``"default"``, another name, or an embedder; by default what the settings name.
         listeners: Hear events.
         checker: Judges answers for audits: right, wrong, or ``None`` for "cannot tell".
+        comparator: How the cache compares answers when it explores: ``"canonical"`` (the default), ``"exact"``,
+            ``"similarity"``, a model as judge of what the rules leave open, a function of (question, first text,
+            second text), or an :class:`leo_core.ports.AnswerComparator`. The promise is as good as this comparison.
         lifetime: Says for how many seconds an answer to a request is fresh; ``None`` for ever. A request's own
             ``ttl_s`` goes before it.
         seed: Makes the engine's draws repeatable, for tests and benchmarks.
@@ -81,6 +85,7 @@ class LEO:
         listeners: Sequence[Listener] = (),
         checker: Callable[[Request, Answer], bool | None] | None = None,
         lifetime: Callable[[Request, Message], float | None] | None = None,
+        comparator: str | Model | AnswerComparator | Callable[[str, str, str], bool | None] | None = None,
         seed: int | None = None,
         clock: Clock | None = None,
     ) -> None:
@@ -98,6 +103,7 @@ class LEO:
             config=self.config,
             listeners=listeners,
             checker=checker,
+            comparator=pick_comparator(comparator, self._plan.pair_model),
             seed=seed,
             clock=clock,
         )

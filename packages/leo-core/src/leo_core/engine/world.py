@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from leo_core.engine import effects as ask
 from leo_core.engine.background import Background
 from leo_core.engine.calls import Relay, acall, acall_all, call, call_all
+from leo_core.engine.comparators import CanonicalComparator
 from leo_core.engine.drivers import run
 from leo_core.engine.flights import Flights
 from leo_core.engine.held_writes import HeldWrites
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
     from leo_core.config import LEOConfig
     from leo_core.engine.knowledge import Known
-    from leo_core.ports import Clock, Embedder, Leases, Listener, ReceiptLog
+    from leo_core.ports import AnswerComparator, Clock, Embedder, Leases, Listener, ReceiptLog
     from leo_core.records import Alias, Answer, CacheEntry, Json, Neighbour, Receipt, Request
     from leo_core.storage.sealed_store import SealedStore
 
@@ -65,6 +66,7 @@ class World:
         listeners: Hear events.
         leases: By which processes wait for each other's equal requests; ``None`` where the store has none.
         checker: The user's judge of answers, for audits.
+        comparator: Compares the answers of an exploration; by their canonical values by default.
 
     Attributes:
         counts: Events so far, by name.
@@ -82,9 +84,11 @@ class World:
         listeners: Sequence[Listener] = (),
         leases: Leases | None = None,
         checker: Callable[[Request, Answer], bool | None] | None = None,
+        comparator: AnswerComparator | None = None,
     ) -> None:
         self.store, self.log, self.embedder, self.config = store, log, embedder, config
         self._clock, self._chance, self._listeners, self._checker = clock, chance, tuple(listeners), checker
+        self._comparator = comparator or CanonicalComparator()
         self.guard = StoreGuard(self._store_failed, lambda: self.notify("store.recovered", {}), self._catch_up)
         self.writes = HeldWrites(self.guard, self._write_dropped)
         store.on_refused = self._entry_refused
@@ -127,6 +131,7 @@ class World:
             ask.CallAll: lambda effect: call_all(effect.models, effect.request),
             ask.Show: lambda _: None,
             ask.CheckAnswer: self._check,
+            ask.Compare: self._compare,
             ask.Certify: self._certify,
             ask.Notify: lambda effect: self.notify(effect.name, effect.facts),
             ask.HandOver: self._hand_over,
@@ -351,6 +356,14 @@ class World:
             return None
         self.notify("receipt.appended", {"receipt": receipt.id, "index": receipt.log_index})
         return receipt
+
+    def _compare(self, effect: ask.Compare) -> bool:
+        try:
+            return bool(self._comparator.same(effect.question, effect.first, effect.second))
+        except Exception as error:  # noqa: BLE001 - a comparator may raise anything; it then cannot tell
+            _log.exception("the comparator of answers failed")
+            self.notify("comparator.failed", {"error": type(error).__name__})
+            return False
 
     def _check(self, effect: ask.CheckAnswer) -> bool | None:
         if self._checker is None:

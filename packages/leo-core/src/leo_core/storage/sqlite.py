@@ -8,13 +8,9 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-import numpy as np
-
-from leo_core.errors import EntryCorruptError, StoreCorruptError
-from leo_core.records import Alias, KeptEntry, Neighbour
+from leo_core.errors import StoreCorruptError
 from leo_core.storage.checks import check_embedder, check_entry, check_vector
 from leo_core.storage.codec import (
-    decode_entry,
     decode_fingerprint,
     decode_observation,
     encode_entry,
@@ -24,8 +20,9 @@ from leo_core.storage.codec import (
     to_column,
 )
 from leo_core.storage.database import Database
-from leo_core.storage.eviction import Occupant, choose_evicted
+from leo_core.storage.eviction import choose_evicted
 from leo_core.storage.sealing import SECRET_BYTES
+from leo_core.storage.sqlite_rows import insert_entry, read_entry, read_kept, read_neighbour, read_occupants
 from leo_core.storage.vector_cache import VectorCache, forget_old_removals, read_vectors
 from leo_core.storage.vector_index import find_nearest
 
@@ -34,8 +31,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterator, Sequence
 
-    from leo_core.records import CacheEntry, EmbedderFingerprint, Observation, Vector
-    from leo_core.storage.vector_index import Hit
+    from leo_core.records import CacheEntry, EmbedderFingerprint, KeptEntry, Neighbour, Observation, Vector
 
 __all__ = ["SEAL_SUFFIX", "SqliteStore"]
 
@@ -62,11 +58,6 @@ _BY_QUESTION = """
 """
 _ALL = "SELECT row, id, body, hits FROM entries WHERE tenant = ? AND row > ? ORDER BY row LIMIT ?"
 _EACH = "SELECT row, id, body, hits FROM entries WHERE tenant = ? AND id = ?"
-_QUESTIONS = "SELECT own, exact_key, text, vector, seal FROM questions WHERE entry = ? ORDER BY row"
-_TAKEN = """
-    SELECT EXISTS (SELECT 1 FROM entries WHERE tenant = ? AND id = ?)
-        OR EXISTS (SELECT 1 FROM questions WHERE tenant = ? AND exact_key = ?)
-"""
 _TENANTS = "SELECT tenant FROM entries UNION SELECT tenant FROM observations UNION SELECT tenant FROM states"
 
 
@@ -124,13 +115,13 @@ class SqliteStore:
         """The live entry whose request, or verified paraphrase, had this key."""
         with self._database.read() as connection:
             row = connection.execute(_BY_KEY, (to_column(tenant), to_column(exact_key), now)).fetchone()
-        return _read_entry(row)
+        return read_entry(row)
 
     def get(self, tenant: str, entry_id: str) -> CacheEntry | None:
         """The entry with this id, live or expired."""
         with self._database.read() as connection:
             row = connection.execute(_BY_ID, (to_column(tenant), to_column(entry_id))).fetchone()
-        return _read_entry(row)
+        return read_entry(row)
 
     def search(self, tenant: str, scope_key: str, vector: Vector, *, k: int, now: float) -> tuple[Neighbour, ...]:
         """The ``k`` nearest live entries in scope; among equals the older question first."""
@@ -147,7 +138,7 @@ class SqliteStore:
             if None in rows:
                 message = "an index of the store is damaged; restore a copy of the store"
                 raise StoreCorruptError(message)
-        return tuple(_read_neighbour(row, hit) for row, hit in zip(rows, hits, strict=True))
+        return tuple(read_neighbour(row, hit) for row, hit in zip(rows, hits, strict=True))
 
     def entries(self, tenant: str, *, entry_ids: Sequence[str] | None = None) -> Iterator[KeptEntry]:
         """Entries with vectors and aliases, live or expired, in the order of writing: all, or those with these ids."""
@@ -156,14 +147,14 @@ class SqliteStore:
             with self._database.read() as connection:
                 wanted = [(owner, to_column(entry_id)) for entry_id in dict.fromkeys(entry_ids)]
                 rows = [row for each in wanted for row in connection.execute(_EACH, each)]
-                found = [_read_kept(connection, row) for row in sorted(rows)]
+                found = [read_kept(connection, row) for row in sorted(rows)]
             yield from found
             return
         after = 0
         while True:
             with self._database.read() as connection:
                 rows = connection.execute(_ALL, (owner, after, _ENTRIES_AT_ONCE)).fetchall()
-                found = [_read_kept(connection, row) for row in rows]
+                found = [read_kept(connection, row) for row in rows]
             yield from found
             if len(rows) < _ENTRIES_AT_ONCE:
                 return
@@ -187,7 +178,7 @@ class SqliteStore:
         with self._database.write(durable=False) as connection:
             inside = _find_fingerprint(connection)
             for entry, vector, body in prepared:
-                _insert(connection, entry, body, None if vector is None else self._encode_vector(inside, vector))
+                insert_entry(connection, entry, body, None if vector is None else self._encode_vector(inside, vector))
 
     def add_alias(
         self, tenant: str, entry_id: str, text: str, vector: Vector, exact_key: str, *, seal: str = ""
@@ -264,7 +255,7 @@ class SqliteStore:
             ).fetchone()
             if (max_entries is not None and count > max_entries) or (max_bytes is not None and size > max_bytes):
                 evicted = choose_evicted(
-                    _read_occupants(connection, owner), max_entries=max_entries, max_bytes=max_bytes, now=now
+                    read_occupants(connection, owner), max_entries=max_entries, max_bytes=max_bytes, now=now
                 )
                 connection.executemany("DELETE FROM entries WHERE row = ?", [(number,) for number in evicted])
                 gone += len(evicted)
@@ -392,126 +383,6 @@ def _find_fingerprint(connection: sqlite3.Connection) -> EmbedderFingerprint | N
 @functools.lru_cache(maxsize=8)
 def _decode_fingerprint(value: _Column) -> EmbedderFingerprint:
     return decode_fingerprint(from_column(value))
-
-
-def _read_entry(row: tuple[_Column, _Column, int, str] | None) -> CacheEntry | None:
-    return None if row is None else _decode(*row)
-
-
-def _decode(entry_id: _Column, body: _Column, hits: int, seal: str) -> CacheEntry:
-    try:
-        return decode_entry(from_column(body), hits=hits, seal=seal)
-    except StoreCorruptError as error:
-        raise EntryCorruptError(str(error), entry_id=from_column(entry_id)) from error
-
-
-def _read_neighbour(row: tuple[_Column, _Column, int, str, _Column, bytes], hit: Hit) -> Neighbour:
-    entry_id, body, hits, seal, text, vector = row
-    entry = _decode(entry_id, body, hits, seal)
-    return Neighbour(
-        entry=entry,
-        cosine=hit.cosine,
-        text=_read_text(text, entry_id),
-        vector=_read_vector(vector, entry_id),
-        kin=hit.kin,
-    )
-
-
-def _read_kept(connection: sqlite3.Connection, row: tuple[int, _Column, _Column, int]) -> KeptEntry:
-    number, entry_id, body, hits = row
-    questions = connection.execute(_QUESTIONS, (number,)).fetchall()
-    own = [(vector, seal) for own, _, _, vector, seal in questions if own]
-    if len(own) != 1:
-        message = "a stored entry has no question of its own; remove it"
-        raise EntryCorruptError(message, entry_id=from_column(entry_id))
-    vector, seal = own[0]
-    return KeptEntry(
-        entry=_decode(entry_id, body, hits, seal),
-        vector=None if vector is None else _read_vector(vector, entry_id),
-        aliases=tuple(
-            Alias(
-                exact_key=_read_text(exact_key, entry_id),
-                text=_read_text(text, entry_id),
-                vector=_read_vector(vector, entry_id),
-                seal=seal,
-            )
-            for own, exact_key, text, vector, seal in questions
-            if not own
-        ),
-    )
-
-
-def _read_text(value: _Column, entry_id: _Column) -> str:
-    try:
-        return from_column(value)
-    except StoreCorruptError as error:
-        raise EntryCorruptError(str(error), entry_id=from_column(entry_id)) from error
-
-
-def _read_vector(blob: bytes, entry_id: _Column) -> Vector:
-    try:
-        return np.frombuffer(blob, dtype="<f4")
-    except (TypeError, ValueError) as error:
-        message = "a stored vector cannot be read; remove its entry"
-        raise EntryCorruptError(message, entry_id=from_column(entry_id)) from error
-
-
-def _read_occupants(connection: sqlite3.Connection, tenant: _Column) -> list[Occupant]:
-    rows = connection.execute(
-        "SELECT row, hits, cost_usd, size_bytes, created_at, expires_at FROM entries WHERE tenant = ?", (tenant,)
-    )
-    return [
-        Occupant(number=row, hits=hits, cost_usd=cost, size_bytes=size, created_at=created_at, expires_at=expires_at)
-        for row, hits, cost, size, created_at, expires_at in rows
-    ]
-
-
-def _insert(connection: sqlite3.Connection, entry: CacheEntry, body: _Column, blob: bytes | None) -> None:
-    """Write an entry with its own question in place of those that it replaces."""
-    tenant, number, key = to_column(entry.tenant), to_column(entry.id), to_column(entry.exact_key)
-    if connection.execute(_TAKEN, (tenant, number, tenant, key)).fetchone()[0]:
-        _make_room(connection, tenant, number, key)
-    row = connection.execute(
-        "INSERT INTO entries (tenant, id, model, expires_at, hits, body, size_bytes, cost_usd, created_at)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            tenant,
-            number,
-            to_column(entry.model),
-            entry.expires_at,
-            entry.hits,
-            body,
-            entry.size_bytes,
-            entry.usage.cost_usd,
-            entry.created_at,
-        ),
-    ).lastrowid
-    connection.execute(
-        "INSERT INTO questions (entry, tenant, exact_key, scope_key, own, text, vector, seal)"
-        " VALUES (?, ?, ?, ?, 1, ?, ?, ?)",
-        (row, tenant, key, to_column(entry.scope_key), to_column(entry.text), blob, entry.seal),
-    )
-    if entry.tags:
-        connection.executemany(
-            "INSERT OR IGNORE INTO tags (tenant, tag, entry) VALUES (?, ?, ?)",
-            [(tenant, to_column(tag), row) for tag in entry.tags],
-        )
-    if entry.sources:
-        connection.executemany(
-            "INSERT OR IGNORE INTO sources (tenant, source, entry) VALUES (?, ?, ?)",
-            [(tenant, to_column(source), row) for source in entry.sources],
-        )
-
-
-def _make_room(connection: sqlite3.Connection, tenant: _Column, entry_id: _Column, key: _Column) -> None:
-    """Remove the entry with this id, the entry whose own key this is, and any paraphrase with this key."""
-    connection.execute("DELETE FROM entries WHERE tenant = ? AND id = ?", (tenant, entry_id))
-    connection.execute(
-        "DELETE FROM entries WHERE row IN (SELECT entry FROM questions WHERE tenant = ? AND exact_key = ? AND own = 1)",
-        (tenant, key),
-    )
-    connection.execute("DELETE FROM questions WHERE tenant = ? AND exact_key = ?", (tenant, key))
-    forget_old_removals(connection)
 
 
 def _delete_each(connection: sqlite3.Connection, condition: str, tenant: _Column, values: Sequence[str]) -> int:

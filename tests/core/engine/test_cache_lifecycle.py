@@ -457,7 +457,9 @@ def test_a_planted_answer_is_not_served_and_an_event(tmp_path, caplog):
         assert answers[0] == "Departure number 2."
         assert "7" not in "".join(answers)
         events = [event for event in heard if event.name == "cache.poisoned"]
-        assert leo.counts["cache.poisoned"] == len(events) == 2  # found by its key, and found near
+        assert (
+            leo.counts["cache.poisoned"] == len(events) == 3
+        )  # found by its key, near, and by its key before it leads
         assert {event.facts["why"] for event in events} == {"seal"}
         assert len(caplog.records) == 1
         assert leo.store.count_entries() == 2  # the new answer took the place of the planted one
@@ -473,9 +475,9 @@ def test_who_shares_the_key_is_believed_and_who_does_not_is_not(tmp_path):
         assert (tmp_path / "leo.db.seal").stat().st_mode & 0o777 == 0o600
         with LEO(small=constant("planted"), store=path, seal_key=tmp_path / "other.seal") as stranger:
             assert ask(stranger).text == "planted"
-            assert stranger.counts["cache.poisoned"] == 2
+            assert stranger.counts["cache.poisoned"] == 3  # by its key, near, and by its key before it leads
         assert ask(leo).text == "At 9:40."
-        assert leo.counts["cache.poisoned"] == 2
+        assert leo.counts["cache.poisoned"] == 3
         assert ask(leo).route is Route.CACHE
 
 

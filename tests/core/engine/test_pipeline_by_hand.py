@@ -9,6 +9,7 @@ import pytest
 
 from leo_core.config import LEOConfig
 from leo_core.engine import effects as ask
+from leo_core.engine.flights import Turn
 from leo_core.engine.knowledge import Known
 from leo_core.engine.pipeline import answer_request
 from leo_core.engine.plan import Plan
@@ -58,6 +59,7 @@ class Hand:
         self.replies = replies
         self.known = Known.fresh(DIMENSION)
         self.time = 1000.0
+        self.ended = []
 
     def __call__(self, effect):
         self.asked.append(effect)
@@ -83,6 +85,9 @@ class Hand:
     def Decide(self, effect):
         decision, self.observations = effect.choose(self.known)
         return decision
+
+    def Join(self, _):
+        return Turn(end=self.ended.append)
 
     def EmbedTexts(self, effect):
         vector = np.zeros(DIMENSION, np.float32)
@@ -135,6 +140,8 @@ def test_a_miss_goes_through_every_step_in_order():
         "FindNear",
         "Decide",
         "Notify",
+        "Join",
+        "FindExact",
         "Notify",
         "CallMember",
         "Show",
@@ -142,6 +149,7 @@ def test_a_miss_goes_through_every_step_in_order():
         "HandOver",
     ]
     assert (answer.text, answer.route, answer.model) == ("Paris", Route.SMALL, "parrot")
+    assert hand.ended == [True], "those who wait find the answer"
     assert answer.receipt.id == "leo:rcpt:1"
     assert answer.usage.cost_usd == 0.001
     assert answer.latency_s > answer.waited_s > 0
@@ -227,6 +235,7 @@ def test_a_stream_that_dies_after_its_first_token_is_not_replaced_by_another_ans
     assert caught.value.partial == "Par"
     assert caught.value.__cause__ is error
     assert "HandOver" not in hand.order
+    assert hand.ended == [False], "one of those who wait leads"
 
 
 def test_before_the_first_token_the_next_member_answers():

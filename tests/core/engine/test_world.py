@@ -244,9 +244,9 @@ def request(text=QUESTION):
 
 
 def test_the_cache_alone_works_with_blocks_and_forgets_what_it_left_open(monkeypatch):
-    from leo_core.engine import answer_cache
+    from leo_core.engine import open_lookups
 
-    monkeypatch.setattr(answer_cache, "MOST_OPEN", 2)
+    monkeypatch.setattr(open_lookups, "MOST_OPEN", 2)
     seeing = Request(messages=(Message(role="user", content=({"type": "image", "url": "https://x/y.png"},)),))
     with LEO(small=model()) as leo:
         for asked in (seeing, request("a?"), request("b?"), request("c?")):

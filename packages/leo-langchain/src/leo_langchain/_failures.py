@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextvars import ContextVar
+from functools import cache
 from typing import Any
 
 from langchain_core.callbacks import BaseCallbackHandler
@@ -31,11 +32,9 @@ _WATCH: ContextVar[BaseCallbackHandler | None] = ContextVar(
     "leo_failure_watch",
     default=_FailureWatch(),  # noqa: B039 - one for all on purpose: it keeps nothing
 )
-_registered: list[bool] = []
 
 
+@cache
 def watch_failures() -> None:
-    """Hear of every failed call of this process from now on; idempotent."""
-    if not _registered:
-        _registered.append(True)
-        register_configure_hook(_WATCH, inheritable=True)
+    """Hear of every failed call of this process from now on; only the first call does anything."""
+    register_configure_hook(_WATCH, inheritable=True)

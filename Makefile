@@ -17,7 +17,8 @@ help:
 	@echo "make check   lint, types, import contracts, docs build"
 	@echo "make bench   the replay benchmark on recorded answers (DATA=$(DATA)); refreshes the figures in the docs"
 	@echo "make bench-core  the numeric core beside the libraries it replaces; refreshes its figures in the docs"
-	@echo "make soak    two processes write 50,000 entries under random kill -9; prints what was found"
+	@echo "make soak    two processes write 50,000 entries under random kill -9, tenants use one cache 100,000 times;"
+	@echo "             prints what was found"
 	@echo "make docs    build the documentation into site/"
 
 $(UV):
@@ -60,6 +61,7 @@ bench-core: $(UV)
 
 soak: setup-test
 	$(RUN) tests.soak.two_writers 50000 0
+	$(RUN) tests.soak.tenants 100000 0
 
 clean:
 	rm -rf .venv .tools site dist build out

@@ -14,6 +14,7 @@ import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 from langchain_core.outputs import Generation
 
@@ -30,8 +31,9 @@ def run(folder: Path, operations: int, seed: int) -> dict[str, int]:
     path = str(folder / "leo.db")
     counts: Counter[str] = Counter()
     lock = threading.Lock()
-    with LEOCache(path, max_wrong_hits=0.3, seed=seed) as cache:
-        bound = {name: LEOCache(cache.leo.store.inner, tenant=name, max_wrong_hits=0.3) for name in TENANTS[:2]}
+    settings: Any = {"max_wrong_hits": 0.3, "single_flight_wait_s": 0.1, "seed": seed}  # many look up and bring nothing
+    with LEOCache(path, **settings) as cache:
+        bound = {name: LEOCache(cache.leo.store.inner, tenant=name, **settings) for name in TENANTS[:2]}
 
         def work(number: int) -> None:
             dice = random.Random(f"{seed} {number}")

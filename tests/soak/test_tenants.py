@@ -11,10 +11,10 @@ from tests.soak.tenants import run
 
 
 def test_no_tenant_sees_anothers_answers(tmp_path: Path) -> None:
-    found = run(tmp_path, 2_000, seed=1)
+    found = run(tmp_path, 1_000, seed=1)
     assert found["leaks"] == 0
-    assert found["operations"] == 2_000
-    assert min(found["hit"], found["miss"], found["update"], found["clear"]) > 10
+    assert found["operations"] == 1_000
+    assert min(found["hit"], found["miss"], found["update"], found["clear"]) > 5
 
 
 def test_a_leak_would_be_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -264,7 +264,7 @@ class TestScope:
                 planted["metadata"] = dict.fromkeys(planted["metadata"], json.dumps([evil]))
                 connection.execute("UPDATE entries SET body = ?", (json.dumps(planted),))
             assert cache.lookup("p", "m") is None
-            assert cache.counts["cache.poisoned"] == 2, "found by its key, and found near"
+            assert cache.counts["cache.poisoned"] == 3, "found by its key, near, and by its key again before it leads"
             assert cache.counts.get("lookup.failed", 0) == 0, "it never came to reading it"
             cache.update("p", "m", [Generation(text="kept")])
             cache.flush()

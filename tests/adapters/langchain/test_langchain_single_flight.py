@@ -1,4 +1,4 @@
-"""Equal prompts at the same time: one upstream call, behind LangChain's models and through LEO's own."""
+"""Equal prompts at the same time: one upstream call, through LEOCache behind LangChain's models and LEOChatModel."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from blockbuster import blockbuster_ctx
 from langchain_core.globals import set_llm_cache
 from langchain_core.language_models.llms import LLM
 from langchain_core.outputs import Generation
+from pydantic import Field
 
 from leo_core import LEOConfig
 from leo_core.stages.cache.config import CacheConfig
@@ -325,7 +326,7 @@ async def test_a_follower_who_gives_up_disturbs_nobody(cache: LEOCache, crowd: C
 
 async def until_async(condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + PATIENCE_S
-    while not condition() and time.monotonic() < deadline:  # noqa: ASYNC110 - what is waited for has no event
+    while not condition() and time.monotonic() < deadline:  # noqa: ASYNC110 - it happens in other threads
         await asyncio.sleep(0.01)
 
 
@@ -335,8 +336,7 @@ async def until_async(condition: Callable[[], bool]) -> None:
 class Scripted(LLM):
     """A text model, which LangChain asks about several prompts in one call: all are looked up first."""
 
-    calls: list[str] = []  # noqa: RUF012 - a field of the model, which pydantic copies
-    gate: Any = None
+    calls: list[str] = Field(default_factory=list)
 
     @property
     def _llm_type(self) -> str:
@@ -406,6 +406,21 @@ def test_a_blocking_call_inside_a_running_loop(cache: LEOCache, crowd: Crowd, se
 
     assert asyncio.run(both()) == ["It has 29 days."] * 2
     assert in_time(started)
+
+
+def test_a_look_up_that_was_left_open_keeps_nobody_from_sharing(
+    cache: LEOCache, crowd: Crowd, server: OpenAIServer
+) -> None:
+    """Threads and tasks start from the context that left it."""
+    llm = chat_openai(server.base_url)
+    assert cache.lookup("only to see", "m") is None
+    crowd.crowd = misses(lambda: cache.counts, 9)
+    assert len(llm.batch([QUESTION] * 8, config={"max_concurrency": 8})) == 8
+    assert len(server.requests) == 1
+    assert cache.lookup("only to see again", "m") is None
+    crowd.crowd = misses(lambda: cache.counts, 18)
+    assert len(asyncio.run(llm.abatch(["Another one?"] * 8))) == 8
+    assert len(server.requests) == 2
 
 
 def test_a_long_lived_task_keeps_nothing_of_its_look_ups(cache: LEOCache) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import signal
 import subprocess
 import sys
@@ -390,8 +391,125 @@ def test_a_lease_that_cannot_be_had_does_not_stop_anyone():
     assert failures == ["acquire_lease", "release_lease"]
 
 
+def make_flights(wait_s=10.0):
+    return Flights(wait_s=wait_s, guard=StoreGuard(lambda *_: None), submit=lambda job: True, threads=Threads())
+
+
+def in_new_context(do):
+    """Start it in a thread that knows nothing of the turns of this one."""
+    pool = ThreadPoolExecutor(1)
+    future = pool.submit(contextvars.Context().run, do)
+    pool.shutdown(wait=False)
+    return future
+
+
+def test_one_of_many_takes_over_from_a_leader_that_never_ends():
+    flights = make_flights(wait_s=0.5)
+    lost = in_new_context(lambda: flights.join("key")).result()
+    taken = []
+
+    def follow():
+        turn = flights.join("key")
+        if turn.leads:
+            taken.append(turn)
+            turn.end(landed=True)
+        return turn.waited
+
+    assert all(future.result() for future in [in_new_context(follow) for _ in range(6)])
+    assert len(taken) == 1
+    lost.end(landed=True)
+    with flights.join("key") as turn:
+        assert turn.leads, "what ended late left nothing behind"
+
+
+def test_a_late_leader_does_not_end_the_turn_of_the_one_that_took_over():
+    flights = make_flights(wait_s=0.2)
+    late = in_new_context(lambda: flights.join("key")).result()
+    second = in_new_context(lambda: flights.join("key")).result()
+    assert second.leads
+    late.end(landed=False)
+    third = in_new_context(lambda: flights.join("key", wait_s=0.0)).result()
+    assert not third.leads
+    second.end(landed=True)
+
+
+def test_after_two_failed_leaders_a_follower_goes_its_own_way():
+    flights = make_flights(wait_s=60.0)
+    first = in_new_context(lambda: flights.join("key")).result()
+    second, third = (in_new_context(lambda: flights.join("key")) for _ in range(2))
+    time.sleep(0.2)
+    first.end(landed=False)
+    waiting = [second, third]
+    while not any(future.done() for future in waiting):
+        time.sleep(0.01)
+    leads = next(future for future in waiting if future.done()).result()
+    assert leads.leads
+    leads.end(landed=False)
+    assert all(future.result().waited for future in waiting)
+
+
+def test_who_holds_a_turn_waits_for_no_other():
+    flights = make_flights(wait_s=60.0)
+    other = in_new_context(lambda: flights.join("other")).result()
+    started = time.monotonic()
+    with flights.join("mine"):
+        assert not flights.join("other").leads
+        child = contextvars.copy_context()
+        with ThreadPoolExecutor(1) as pool:
+            assert not pool.submit(child.run, flights.join, "other").result().leads
+    assert time.monotonic() - started < 30.0
+    other.end(landed=True)
+
+
+def test_members_of_a_committee_that_ask_the_same_do_not_wait_for_themselves():
+    """They run in threads of their own, which know of the turn by their context."""
+
+    def nested(request):
+        return leo.ask(QUESTION, route=Route.CONSENSUS).message if len(deep) < 1 and not deep.append(1) else "29"
+
+    deep = []
+    jury = [ScriptedModel("a", replies=nested), ScriptedModel("b", replies="29")]
+    with LEO(jury=jury, config=patient(60.0)) as leo:
+        started = time.monotonic()
+        assert leo.ask(QUESTION, route=Route.CONSENSUS).text == "29"
+        assert time.monotonic() - started < 30.0
+
+
+def test_waiting_for_an_equal_request_is_not_counted_as_own_time():
+    member = slow(delay_s=1.0)
+    with LEO(small=member) as leo:
+        answers = ask_at_once(leo, 2)
+        (served,) = [answer for answer in answers if answer.route is Route.CACHE]
+        assert served.latency_s >= served.waited_s > 0.0
+        assert served.own_s == pytest.approx(served.latency_s - served.waited_s)
+
+
+def test_a_waiter_whose_event_loop_is_gone_disturbs_nobody(caplog):
+    flights = make_flights(wait_s=60.0)
+    leader = in_new_context(lambda: flights.join("key")).result()
+
+    async def give_up():
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(flights.ajoin("key"), 0.05)
+
+    asyncio.run(give_up())
+    follower = in_new_context(lambda: flights.join("key"))
+    time.sleep(0.1)
+    leader.end(landed=True)
+    assert follower.result().waited
+    assert caplog.records == []
+
+
+def test_flights_that_are_over_are_swept_out():
+    flights = make_flights(wait_s=0.001)
+    for number in range(3000):
+        in_this = contextvars.Context()
+        in_this.run(flights.join, f"{number}")
+    assert len(flights._flights) < 2500
+
+
 def test_ending_a_turn_twice_ends_it_once():
-    flights = Flights(wait_s=10.0, guard=StoreGuard(lambda *_: None), submit=lambda job: True, threads=Threads())
+    flights = make_flights()
     first = flights.join("key")
     first.end(landed=True)
     second = flights.join("key")

@@ -29,7 +29,7 @@ class _FailureWatch(BaseCallbackHandler):
 
 _WATCH: ContextVar[BaseCallbackHandler | None] = ContextVar(
     "leo_failure_watch",
-    default=_FailureWatch(),  # noqa: B039 - one for all on purpose: it keeps nothing
+    default=_FailureWatch(),  # noqa: B039 - it has no state, and every context is meant to find it
 )
 _registered: list[bool] = []
 

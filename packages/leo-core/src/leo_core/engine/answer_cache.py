@@ -18,7 +18,7 @@ from leo_core.engine.drivers import arun, run
 from leo_core.engine.effects import CountHit, EmbedTexts, Entropy, HandOver, Notify, Now, Recall
 from leo_core.engine.entries import make_entry
 from leo_core.engine.lookup import consult_cache
-from leo_core.engine.open_lookups import OpenLookups
+from leo_core.engine.open_lookups import OpenLookups, give_up_lookups
 from leo_core.engine.sharing import take_turn
 from leo_core.engine.warming import keep_filed, keep_past, make_past_answer, read_log
 from leo_core.errors import ConfigError
@@ -249,7 +249,7 @@ class AnswerCache:
     # ---------------------------------------------------------------------------------------------- pipelines
 
     def _lookup(self, request: Request) -> Pipeline[tuple[CacheDecision, CacheEntry | None]]:
-        self._open.begin()
+        give_up_lookups()  # whoever asks again has no answer to bring, and waits without keeping others waiting
         yield from Recall(request.tenant)
         identity, embedding = yield from self._look_at(request)
         found = yield from consult_cache(request, identity, embedding, -1, self._plan, claims=self._claim_renewal)

@@ -53,14 +53,17 @@ class Turn:
         waited: Whether an equal request was waited for, so that the cache may know the answer by now.
         waited_s: Seconds that it took to get here.
         end: What to do at the end, told whether the answer landed; ``None`` for a request that leads nothing.
+
+    Attributes:
+        left: Whether its taker went on without it, so that it keeps nobody from waiting.
     """
 
-    __slots__ = ("_end", "_lock", "waited", "waited_s")
+    __slots__ = ("_end", "_lock", "left", "waited", "waited_s")
 
     def __init__(
         self, *, waited: bool = False, waited_s: float = 0.0, end: Callable[[bool], None] | None = None
     ) -> None:
-        self.waited, self.waited_s = waited, waited_s
+        self.waited, self.waited_s, self.left = waited, waited_s, False
         self._end = end
         self._lock = threading.RLock()
 
@@ -95,7 +98,7 @@ _TURNS: ContextVar[tuple[Turn, ...]] = ContextVar("leo_turns", default=())
 class _Flight:
     """A request that leads: who runs it, until when it is waited for, and how it ended."""
 
-    leader: tuple[int, int]
+    leader: tuple[object, int]
     until: float
     landing: Landing = field(default_factory=Landing)
 
@@ -219,7 +222,7 @@ class Flights:
             waited_s=time.monotonic() - started,
             end=lambda landed: self._leave(key, own, owner, landed=landed),
         )
-        _TURNS.set((*(each for each in _TURNS.get() if each.leads), turn))
+        _TURNS.set((*(each for each in _TURNS.get() if each.leads and not each.left), turn))
         return turn
 
     def _enter(self, key: str, own: _Flight) -> _Flight:
@@ -251,13 +254,23 @@ class Flights:
         return self._guard.attempt("acquire_lease", acquire, otherwise=True)
 
 
-def whoever_runs() -> tuple[int, int]:
+class _Threads(threading.local):
+    """A mark of each thread's own; its number may be given to another one when it has ended."""
+
+    def __init__(self) -> None:
+        self.mark = object()
+
+
+_THREADS = _Threads()
+
+
+def whoever_runs() -> tuple[object, int]:
     """The thread, and the task on its event loop."""
-    return threading.get_ident(), id(asyncio.current_task()) if _on_event_loop() else 0
+    return _THREADS.mark, id(asyncio.current_task()) if _on_event_loop() else 0
 
 
 def _holds_a_turn() -> bool:
-    return any(turn.leads for turn in _TURNS.get())
+    return any(turn.leads and not turn.left for turn in _TURNS.get())
 
 
 def _on_event_loop() -> bool:

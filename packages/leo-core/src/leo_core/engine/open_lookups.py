@@ -32,8 +32,8 @@ Open = tuple[CacheDecision, "CacheEntry | None", Turn]
 class _Lifeline:
     """Ends a turn with the last context that knows of it: with the work in which it was taken."""
 
-    def __init__(self, owner: OpenLookups, turn: Turn) -> None:
-        self.owner, self.turn, self.asker = id(owner), turn, whoever_runs()
+    def __init__(self, turn: Turn) -> None:
+        self.turn, self.asker = turn, whoever_runs()
 
     def __del__(self) -> None:
         self.turn.end(landed=False)
@@ -42,10 +42,10 @@ class _Lifeline:
 _LIFELINES: ContextVar[tuple[_Lifeline, ...]] = ContextVar("leo_open_lookups", default=())
 
 
-def give_up_lookups() -> None:
-    """No answer will come of what this thread or task has looked up; cheap where it has not."""
+def give_up_lookups(asker: tuple[object, int] | None = None) -> None:
+    """No answer will come of what this thread or task, or the ``asker``, has looked up; cheap where it has not."""
     if lines := _LIFELINES.get():
-        asker = whoever_runs()
+        asker = asker or whoever_runs()
         for line in lines:
             if line.asker == asker:
                 line.turn.end(landed=False)
@@ -59,15 +59,9 @@ class OpenLookups:
         self._lock = threading.Lock()
         self._watched: WeakSet[asyncio.Task[Any]] = WeakSet()
 
-    def begin(self) -> None:
-        """A look-up begins. What the same thread or task left open before has failed, or is not waited for any more.
-
-        So whoever waits has no turn that somebody else could be waiting for.
-        """
-        self._end_of(whoever_runs())
-
     def leave(self, key: Key, decision: CacheDecision, entry: CacheEntry | None, turn: Turn) -> None:
         """Keep a look-up's outcome, and its turn until the update comes."""
+        turn.left = True
         dropped = []
         with self._lock:
             earlier = self._open.pop(key, None)
@@ -101,14 +95,9 @@ class OpenLookups:
     def _watch(self, turn: Turn) -> None:
         """End the turn when it is plain that no update will come; ending it twice does no harm."""
         others = (each for each in _LIFELINES.get() if each.turn.leads and each.turn is not turn)
-        _LIFELINES.set((*others, _Lifeline(self, turn)))
+        _LIFELINES.set((*others, _Lifeline(turn)))
         task = asyncio.current_task() if whoever_runs()[1] else None
         if task is not None and task not in self._watched:  # its context lives as long as anyone looks at its result
             self._watched.add(task)
             asker = whoever_runs()
-            task.add_done_callback(lambda _: self._end_of(asker))
-
-    def _end_of(self, asker: tuple[int, int]) -> None:
-        for line in _LIFELINES.get():
-            if line.owner == id(self) and line.asker == asker:
-                line.turn.end(landed=False)
+            task.add_done_callback(lambda _: give_up_lookups(asker))

@@ -511,5 +511,5 @@ def test_another_tenants_look_up_reads_none_of_the_first_ones_rows(tmp_path):
             ]
         assert plans
         for plan in plans:
-            assert "SCAN" not in plan, plan
+            assert "SCAN" not in plan.replace("SCAN CONSTANT ROW", ""), plan
             assert "tenant=?" in plan or "rowid=?" in plan, plan

@@ -153,10 +153,10 @@ def test_a_figure_per_vote_and_pair(name):
     assert refused.value.check == "statement"
 
 
-def test_kappa_is_positive_and_a_coherence_needs_votes():
+def test_kappa_is_positive_and_a_coherence_needs_a_verdict():
     statement, _ = build_consensus()
     without = {**statement, "verdict": None}
-    with pytest.raises(ReceiptError, match="two votes"):
+    with pytest.raises(ReceiptError, match="about a verdict"):
         check_coherence(without)
     statement["coherence"]["certificate"]["kappa"] = "0.000000000"
     with pytest.raises(ReceiptError, match="kappa"):

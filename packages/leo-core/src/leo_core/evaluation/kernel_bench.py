@@ -26,6 +26,9 @@ INSIDE = {
     "hashing.classify_code": "hashing.embed_codes",
     "hashing.find_words": "hashing.embed_codes",
     "hashing.hash_word": "hashing.embed_codes",
+    "sketch.choose_shortlist": "sketch.search_sketches",
+    "sketch.project": "sketch.search_sketches",
+    "sketch.quantise_query": "sketch.search_sketches",
     "word_pieces.classify_code": "word_pieces.cut_texts",
     "word_pieces.cut_text": "word_pieces.cut_texts",
 }

@@ -21,7 +21,8 @@ MANY = 200
 FEATURES = 2**18
 WORDS_A, WORDS_B = 9, 7
 TREES, DEPTH, COLUMNS = 200, 5, 35
-SKETCHES, WANTED = 10_000, 64
+SKETCHES, NEAREST = 8
+WANTED = 10_000, 64
 CROWD, CROWD_SHARE = 10, 0.3
 SLOW_ROUNDS = 15
 
@@ -191,11 +192,14 @@ def _compare_sketches(random: np.random.Generator) -> list[Comparison]:
     query, rows = units[0], units[1:]
     sketches, asked = sketch.sketch_rows(rows), sketch.sketch_query(query)
     rounded, scales = sketch.quantise_rows(rows)
-    short = sketch.quantise_query(query)
+    short, planes = sketch.quantise_query(query), np.ascontiguousarray(sketches.T)
     nothing = (np.empty(0, dtype=np.int32), np.ones(SKETCHES, dtype=np.bool_), np.empty(0))
     spans = np.array([[0, SKETCHES]])
     find = partial(compare, f"{WANTED} candidates of {SKETCHES:,} sketches", kernel="sketch.find_candidates")
-    own = partial(sketch.find_candidates, sketches, *nothing, rounded, scales, spans, asked, short, 0.0, WANTED)
+    own = partial(sketch.find_candidates, planes, *nothing, rounded, scales, spans, asked, short, 0.0, WANTED)
+    numbers, rotation = np.arange(SKETCHES, dtype=np.int32), sketch.make_rotation(256)
+    whole = (*nothing, numbers, rounded, scales, spans, rotation, query, 0.0, WANTED, NEAREST)
+    search = partial(compare, f"the {NEAREST} nearest of {SKETCHES:,}", kernel="sketch.search_sketches")
     past = sketches[:4096]
     strange = partial(compare, "strangeness against 4,096 past requests", kernel="sketch.measure_strangeness")
     measure = partial(sketch.measure_strangeness, past, asked, CROWD, CROWD_SHARE)
@@ -203,6 +207,11 @@ def _compare_sketches(random: np.random.Generator) -> list[Comparison]:
     found = [
         find("numpy", own, lambda: text_peers.find_candidates(sketches, rounded, scales, asked, short, WANTED)),
         find("numpy, all inner products (BLAS)", own, lambda: np.argpartition(-(rows @ query), WANTED)[:WANTED]),
+        search(
+            "numpy, all inner products (BLAS)",
+            partial(sketch.search_sketches, planes, *whole),
+            lambda: np.argpartition(-(rows @ query), NEAREST)[:NEAREST],
+        ),
         strange("numpy", measure, peer),
     ]
     faiss = find_module("faiss")

@@ -104,7 +104,11 @@ def choose_hit(
     if contest is None:
         return refused or dropped[0], None
     decision = _describe(identity.text, contest, promise, pair_model)
-    return _judge_semantic(decision, contest.chosen.neighbour.entry, promise, config, draw)
+    judged, entry = _judge_semantic(decision, contest.chosen.neighbour.entry, promise, config, draw)
+    nearer = max(dropped, key=lambda each: each.cosine or 0.0, default=None)
+    if judged.action == "miss" and nearer is not None and (nearer.cosine or 0.0) > (judged.cosine or 0.0):
+        judged = replace(judged, why=f"{nearer.why}; of the next, {judged.why}")
+    return judged, entry
 
 
 def _judge_exact(entry: CacheEntry, trust: float, config: CacheConfig) -> CacheDecision:

@@ -279,8 +279,8 @@ def check_coherence(statement: Mapping[str, Json]) -> None:
     coherence, verdict = statement["coherence"], statement["verdict"]
     if coherence is None:
         return
-    if verdict is None or len(verdict["votes"]) < 2:  # noqa: PLR2004 - one vote agrees with nobody
-        raise _refuse(path="coherence", expected="about a verdict of at least two votes")
+    if verdict is None:
+        raise _refuse(path="coherence", expected="about a verdict")
     certificate, votes = coherence["certificate"], len(verdict["votes"])
     if certificate is None:
         return

@@ -250,8 +250,11 @@ def _coherence(coherence: Coherence, verdict: Verdict) -> dict[str, Json]:
         "converged": bool(coherence.converged),
         "certificate": _certificate(coherence.certificate) if coherence.certificate is not None else None,
     }
-    certified = derive_agreement(stated, [fixed(vote.weight) for vote in verdict.votes])
-    return stated if all(constraint.holds for constraint in certified) else {**stated, "certificate": None}
+    weights = [fixed(vote.weight) for vote in verdict.votes]
+    certificate = coherence.certificate
+    fits = certificate is None or len(certificate.centre) == len(weights)
+    certified = fits and all(constraint.holds for constraint in derive_agreement(stated, weights))
+    return stated if certified else {**stated, "certificate": None}
 
 
 def _certificate(certificate: CoherenceCertificate) -> dict[str, Json]:

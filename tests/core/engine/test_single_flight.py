@@ -404,7 +404,7 @@ def in_new_context(do):
 
 
 def test_one_of_many_takes_over_from_a_leader_that_never_ends():
-    flights = make_flights(wait_s=0.5)
+    flights = make_flights(wait_s=2.0)  # long enough for all to be waiting before it is over
     lost = in_new_context(lambda: flights.join("key")).result()
     taken = []
 
@@ -412,6 +412,7 @@ def test_one_of_many_takes_over_from_a_leader_that_never_ends():
         turn = flights.join("key")
         if turn.leads:
             taken.append(turn)
+            time.sleep(0.3)  # meanwhile the others find that somebody leads
             turn.end(landed=True)
         return turn.waited
 

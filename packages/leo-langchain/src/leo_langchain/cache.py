@@ -26,7 +26,6 @@ from leo_core.telemetry.cost import cost_of
 from leo_core.telemetry.prices import load_prices
 from leo_langchain._answers import dump_generations, load_generations, to_usage_metadata
 from leo_langchain._convert import to_message, to_messages, to_usage
-from leo_langchain._failures import watch_failures
 from leo_langchain._load import read_objects
 from leo_langchain.tenancy import current_tenant
 
@@ -103,7 +102,6 @@ class LEOCache(Closeable, BaseCache):
         self._prices = load_prices()
         self._failures: Counter[str] = Counter()
         self._lock = threading.Lock()
-        watch_failures()
 
     def __repr__(self) -> str:
         return f"LEOCache({self._store!r}, max_wrong_hits={self._config.cache.max_wrong_hits})"
@@ -114,7 +112,6 @@ class LEOCache(Closeable, BaseCache):
     def __setstate__(self, state: Mapping[str, Any]) -> None:
         self.__dict__.update(state)
         self._lock = threading.Lock()
-        watch_failures()
 
     # -------------------------------------------------------------------------------------------------- the door
 

@@ -23,7 +23,6 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from blockbuster import blockbuster_ctx
 from llama_index.core import Document, Settings, VectorStoreIndex
 from llama_index.core.agent.workflow import FunctionAgent, ReActAgent
 from llama_index.core.base.llms.base import BaseLLM
@@ -39,6 +38,8 @@ from llama_index.core.response_synthesizers import ResponseMode, get_response_sy
 from llama_index.core.schema import NodeWithScore, TextNode
 from llama_index.core.tools import FunctionTool
 from pydantic import BaseModel, PrivateAttr
+
+from tests.contracts.event_loop import never_blocked
 
 __all__ = ["METHODS", "LLMContract", "ask", "call", "record_events"]
 
@@ -243,7 +244,7 @@ class LLMContract:
 
     @pytest.mark.parametrize("method", [method for method in METHODS if method.startswith("a")])
     async def test_the_event_loop_is_not_blocked(self, llm: Any, method: str) -> None:
-        with blockbuster_ctx():
+        with never_blocked():
             assert text_of((await call(llm, method))[-1])
 
     # ------------------------------------------------------------------------------------------- events

@@ -13,11 +13,11 @@ import pickle
 from contextlib import aclosing, closing
 
 import pytest
-from blockbuster import blockbuster_ctx
 
 from leo_core.errors import LEOError
 from leo_core.ports import Model
 from leo_core.records import Capabilities, Chunk, Draft, Message, Request, Usage
+from tests.contracts.event_loop import never_blocked
 
 SECRET = "sk-very-secret-0123456789"
 
@@ -74,7 +74,7 @@ class ModelContract:
         """The four ways of asking give the same reply, and the pieces of a stream join to it."""
         whole = await asyncio.to_thread(model.generate, request_)
         chunks = await asyncio.to_thread(lambda: list(model.stream(request_)))
-        with blockbuster_ctx():
+        with never_blocked():
             awaited = await model.agenerate(request_)
             achunks = [chunk async for chunk in model.astream(request_)]
         for draft in (awaited, self.whole(chunks), self.whole(achunks)):
@@ -99,7 +99,7 @@ class ModelContract:
                 next(iter(chunks))
 
         await asyncio.to_thread(leave)
-        with blockbuster_ctx():
+        with never_blocked():
             async with aclosing(model.astream(request_)) as chunks:  # type: ignore[type-var]
                 await anext(aiter(chunks))
             assert (await model.agenerate(request_)).text
@@ -111,7 +111,7 @@ class ModelContract:
 
     async def test_concurrent(self, model: Model, request_: Request) -> None:
         """Tasks and threads may share it."""
-        with blockbuster_ctx():
+        with never_blocked():
             drafts = await asyncio.gather(*(model.agenerate(request_) for _ in range(8)))
         drafts += await asyncio.gather(*(asyncio.to_thread(model.generate, request_) for _ in range(4)))
         assert all(same_reply(draft, drafts[0]) for draft in drafts)
@@ -182,10 +182,10 @@ class FailureContract:
 
 
 async def _agenerate(model: Model, request: Request) -> Draft:
-    with blockbuster_ctx():
+    with never_blocked():
         return await model.agenerate(request)
 
 
 async def _astream(model: Model, request: Request) -> list[Chunk]:
-    with blockbuster_ctx():
+    with never_blocked():
         return [chunk async for chunk in model.astream(request)]

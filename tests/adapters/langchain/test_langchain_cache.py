@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from blockbuster import blockbuster_ctx
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from langchain_core.callbacks import UsageMetadataCallbackHandler
@@ -29,6 +28,7 @@ from pydantic import BaseModel
 from leo_core.errors import ConfigError, StorageError
 from leo_langchain import LEOCache, tenant
 from tests.adapters.langchain.langchain_servers import chat_anthropic, chat_openai
+from tests.contracts.event_loop import never_blocked
 from tests.servers.anthropic_server import AnthropicServer
 from tests.servers.brain import Reply
 from tests.servers.openai_server import OpenAIServer
@@ -360,7 +360,7 @@ class TestConcurrency:
 
     async def test_the_loop_is_never_blocked(self, tmp_path: Path) -> None:
         cache = LEOCache(str(tmp_path / "leo.db"))
-        with blockbuster_ctx():
+        with never_blocked():
             assert await cache.alookup("p", "m") is None
             await cache.aupdate("p", "m", [Generation(text="a")])
             assert await cache.alookup("p", "m") == [Generation(text="a")]

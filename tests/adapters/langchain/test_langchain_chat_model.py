@@ -13,7 +13,6 @@ from typing import Any
 
 import openai as openai_sdk
 import pytest
-from blockbuster import blockbuster_ctx
 from langchain.agents import create_agent
 from langchain.agents.structured_output import ProviderStrategy
 from langchain_core.language_models.fake_chat_models import FakeListChatModel
@@ -39,6 +38,7 @@ from leo_core.errors import (
 from leo_core.providers.scripted import ScriptedModel
 from leo_langchain import ChatLEO, LangChainModel, LEOChatModel, tenant
 from tests.adapters.langchain.langchain_servers import chat_anthropic, chat_openai, openai_url
+from tests.contracts.event_loop import never_blocked
 from tests.servers.anthropic_server import AnthropicServer
 from tests.servers.brain import Asked, Reply, ToolUse, answer_by_default
 from tests.servers.loopback import Fault
@@ -435,7 +435,7 @@ class TestAnswers:
         model = LEOChatModel(
             small="openai:gpt-loopback", base_url=openai.base_url, api_key="sk", store=str(tmp_path / "leo.db")
         )
-        with blockbuster_ctx():
+        with never_blocked():
             assert (await model.ainvoke("Hello")).text
             assert (await model.ainvoke("Hello")).response_metadata["leo"]["cache"]["hit"]
             assert [chunk async for chunk in model.astream("Hello")]
@@ -446,7 +446,7 @@ class TestAnswers:
     async def test_async_paths_with_a_langchain_member_never_block(self, openai: OpenAIServer) -> None:
         model = LEOChatModel(small=chat_openai(openai.base_url))
         await model.ainvoke("warm up")
-        with blockbuster_ctx():
+        with never_blocked():
             assert (await model.ainvoke("Hello")).text
             assert [chunk async for chunk in model.astream("Hello you")]
             await model.aclose()

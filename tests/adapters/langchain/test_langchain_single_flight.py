@@ -14,7 +14,6 @@ from typing import Any
 
 import openai as openai_sdk
 import pytest
-from blockbuster import blockbuster_ctx
 from langchain_core.globals import set_llm_cache
 from langchain_core.language_models.llms import LLM
 from langchain_core.outputs import Generation
@@ -24,6 +23,7 @@ from leo_core import LEOConfig
 from leo_core.stages.cache.config import CacheConfig
 from leo_langchain import LEOCache, LEOChatModel, tenant
 from tests.adapters.langchain.langchain_servers import chat_openai
+from tests.contracts.event_loop import never_blocked
 from tests.servers.brain import Asked, Reply
 from tests.servers.loopback import WireError
 from tests.servers.openai_server import OpenAIServer
@@ -127,7 +127,7 @@ def hit(message: Any) -> bool:
 async def test_two_hundred_tasks_through_the_cache(cache: LEOCache, crowd: Crowd, server: OpenAIServer) -> None:
     crowd.crowd = misses(lambda: cache.counts, 200)
     llm = chat_openai(server.base_url)
-    with blockbuster_ctx("leo_core"):
+    with never_blocked("leo_core"):
         messages = await asyncio.gather(*(llm.ainvoke(QUESTION) for _ in range(200)))
     assert len(server.requests) == 1
     assert {message.text for message in messages} == {"It has 29 days."}

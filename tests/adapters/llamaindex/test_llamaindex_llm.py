@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from blockbuster import blockbuster_ctx
 from llama_index.core import Document, Settings, VectorStoreIndex
 from llama_index.core.base.llms.types import ChatMessage, ImageBlock, TextBlock, ThinkingBlock
 from llama_index.core.instrumentation.dispatcher import instrument_tags
@@ -25,6 +24,7 @@ from leo_core.providers.scripted import ScriptedModel
 from leo_core.records import Capabilities, Message, Request, Route, ToolCall, Usage
 from leo_llamaindex import LEOLLM, LEONodePostprocessor, LlamaIndexModel
 from tests.adapters.llamaindex.llamaindex_servers import GROUND, SECRET
+from tests.contracts.event_loop import never_blocked
 from tests.contracts.llamaindex_llm import METHODS, ask, call, record_events
 from tests.servers.openai_server import OpenAIServer
 
@@ -269,7 +269,7 @@ async def test_files_are_read_off_the_loop(tmp_path: Path, openai: OpenAIServer)
     message = ChatMessage(blocks=[TextBlock(text="What is it?"), ImageBlock(path=path)])
     with LEOLLM(small="openai:gpt-loopback", api_key="k", base_url=openai.base_url) as llm:
         await llm.acomplete("warm up")
-        with blockbuster_ctx():
+        with never_blocked():
             assert (await llm.achat([message])).message.content
     part = openai.requests[-1].body["messages"][0]["content"][1]
     assert part["image_url"]["url"].startswith("data:image/png;base64,")

@@ -163,11 +163,11 @@ class Slow(CustomLLM):
 
 
 async def test_custom_llms_run_in_a_thread() -> None:
-    from blockbuster import blockbuster_ctx
+    from tests.contracts.event_loop import never_blocked
 
     member = LlamaIndexModel(Slow())
     assert (member.capabilities.max_input_tokens, member.capabilities.max_output_tokens) == (None, None)
-    with blockbuster_ctx():
+    with never_blocked():
         drafts = await asyncio.gather(*(member.agenerate(asked()) for _ in range(4)))
         chunks = [chunk async for chunk in member.astream(asked())]
     assert {draft.text for draft in drafts} == {"slow and steady"}

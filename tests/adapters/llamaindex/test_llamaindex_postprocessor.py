@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from blockbuster import blockbuster_ctx
 from llama_index.core.callbacks import CallbackManager, CBEventType, LlamaDebugHandler
 from llama_index.core.schema import NodeWithScore, QueryBundle, TextNode
 
 from leo_core import load_embedder
 from leo_core.errors import ConfigError
 from leo_llamaindex import LEONodePostprocessor
+from tests.contracts.event_loop import never_blocked
 from tests.contracts.llamaindex_llm import record_events
 
 SAME = ("The capital of France is Paris.", "Paris is the capital city of France.", "France's capital is called Paris.")
@@ -86,7 +86,7 @@ async def test_nothing_and_one() -> None:
 async def test_async_agrees_and_does_not_block() -> None:
     postprocessor, given = LEONodePostprocessor(), nodes(ODD, *SAME)
     whole = postprocessor.postprocess_nodes(given, query_bundle=QueryBundle("capital"))
-    with blockbuster_ctx():
+    with never_blocked():
         found = await postprocessor.apostprocess_nodes(given, query_bundle=QueryBundle("capital"))
     assert texts(found) == texts(whole)
 

@@ -8,11 +8,11 @@ import threading
 import time
 
 import pytest
-from blockbuster import blockbuster_ctx
 
 from leo_core import LEO, Route
 from leo_core.providers.scripted import ScriptedModel
 from leo_core.storage.chroma import ChromaStore
+from tests.contracts.event_loop import never_blocked
 from tests.servers.chroma_server import ChromaServer
 
 QUESTION = "How many days does February have in 2028?"
@@ -106,7 +106,7 @@ async def test_a_server_that_hangs_holds_nobody_and_never_the_loop(server, leo):
     make_impatient(leo)
     server.hang()
     try:
-        with blockbuster_ctx():
+        with never_blocked():
             answers = await asyncio.gather(*(leo.aask(QUESTION) for _ in range(12)))
             answers += [await leo.aask(QUESTION) for _ in range(3)]
     finally:

@@ -7,7 +7,6 @@ import json
 import threading
 
 import pytest
-from blockbuster import blockbuster_ctx
 
 from leo_core import LEO, LEOConfig, Message, Request, Route, verify_receipt
 from leo_core.errors import (
@@ -27,6 +26,7 @@ from leo_core.providers.scripted import ScriptedModel
 from leo_core.records import Capabilities, ToolCall, Usage
 from leo_core.stages.consensus.config import ConsensusConfig
 from leo_core.stages.receipt.config import ReceiptConfig
+from tests.contracts.event_loop import never_blocked
 
 QUESTION = "How many days does February have in 2028?"
 
@@ -120,7 +120,7 @@ async def test_async_twins_never_block_the_loop(tmp_path):
     members = [model(name, delay_s=0.01) for name in "abc"]
     with LEO(small=members[0], large=members[1], jury=members, store=tmp_path / "leo.db") as leo:
         await leo.aask("warm up the kernels please")
-        with blockbuster_ctx():
+        with never_blocked():
             for route in (Route.SMALL, Route.LARGE, Route.CASCADE, Route.CONSENSUS):
                 answer = await leo.aask(f"{route} {QUESTION}", route=route)
                 verify_receipt(answer.receipt, public_key=leo.public_key)
@@ -460,7 +460,7 @@ async def test_the_cache_alone_in_tasks(tmp_path):
     request = Request(messages=(Message(role="user", content=QUESTION),))
     with LEO(store=tmp_path / "leo.db") as leo:
         await leo.cache.alookup(request)
-        with blockbuster_ctx():
+        with never_blocked():
             await leo.cache.aupdate(request, Message(role="assistant", content="29"))
             decision, entry = await leo.cache.alookup(request)
         assert decision.hit

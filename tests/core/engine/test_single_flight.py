@@ -14,7 +14,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from blockbuster import blockbuster_ctx
 
 from leo_core import LEO, LEOConfig, Route, verify_receipt
 from leo_core.engine.flights import Flights
@@ -24,6 +23,7 @@ from leo_core.errors import ProviderUnavailableError
 from leo_core.providers.scripted import ScriptedModel
 from leo_core.records import Message
 from leo_core.stages.cache.config import CacheConfig
+from tests.contracts.event_loop import never_blocked
 
 QUESTION = "How many days does February have in 2028?"
 ROOT = str(Path(__file__).parents[3])
@@ -77,7 +77,7 @@ async def test_two_hundred_tasks_make_one_call_and_never_block_the_loop():
     member = slow()
     leo = LEO(small=member)
     await leo.aask("warm everything up")
-    with blockbuster_ctx():
+    with never_blocked():
         answers = await asyncio.gather(*(leo.aask(QUESTION) for _ in range(200)))
     assert member.calls == 2
     assert {answer.text for answer in answers} == {"29"}

@@ -22,6 +22,8 @@ TERMS = {"KnowledgeBase"}
 UNFINISHED = re.compile(
     r"\b(?:TODO|FIXME|XXX|HACK|NotImplementedError|NotImplemented\b(?!Error)|placeholder|for now)\b"
 )
+IGNORED = re.compile(r"# (?:noqa|type: ignore|pragma)(?=$|[:\[ ])")
+REASONED = re.compile(r"# (?:noqa: [A-Z0-9, ]+ - |type: ignore\[[a-z, -]+\]  # |pragma: no cover - )[\w\"]")
 UNNAMED = re.compile(r"(?:Manager|Helper|Helpers|Utils|Util|Base)$|^Base(?=[A-Z])")
 ENVIRONMENT = {"environ", "environb", "getenv", "getenvb"}
 MUTABLE_CALLS = {"dict", "list", "set", "defaultdict", "OrderedDict", "Counter", "deque", "bytearray"}
@@ -62,6 +64,17 @@ def public_definitions(tree, inside=""):
             yield inside + node.name, node
             if isinstance(node, ast.ClassDef):
                 yield from public_definitions(node, f"{inside}{node.name}.")
+
+
+def test_every_ignored_finding_says_why():
+    bare = [
+        f"{path.relative_to(ROOT)}:{number}"
+        for folder in ("packages", "tests", "tools", "examples")
+        for path in sorted((ROOT / folder).rglob("*.py"))
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if IGNORED.search(line) and not REASONED.search(line)
+    ]
+    assert bare == []
 
 
 @pytest.mark.parametrize("name", ["records/__init__", "ports", "errors", "config"])

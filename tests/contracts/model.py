@@ -24,7 +24,7 @@ SECRET = "sk-very-secret-0123456789"
 
 def ask(text: str, **fields: object) -> Request:
     """A request with one user turn."""
-    return Request(messages=(Message(role="user", content=text),), **fields)  # type: ignore[arg-type]
+    return Request(messages=(Message(role="user", content=text),), **fields)
 
 
 def same_reply(one: Draft, other: Draft) -> bool:
@@ -95,12 +95,12 @@ class ModelContract:
         """A stream that is closed early leaves the model usable."""
 
         def leave() -> None:
-            with closing(model.stream(request_)) as chunks:  # type: ignore[type-var]
+            with closing(model.stream(request_)) as chunks:
                 next(iter(chunks))
 
         await asyncio.to_thread(leave)
         with never_blocked():
-            async with aclosing(model.astream(request_)) as chunks:  # type: ignore[type-var]
+            async with aclosing(model.astream(request_)) as chunks:
                 await anext(aiter(chunks))
             assert (await model.agenerate(request_)).text
 

@@ -198,13 +198,13 @@ class StoreContract:
             assert found.entry.message.content == ({"type": "text", "text": "kept"},)
             ((_, seen),) = ready.observations()
             assert seen.body == {"bin": 1}
-            seen.body["bin"] = 3  # type: ignore[index]
+            seen.body["bin"] = 3
             return found.entry
 
         for given_out in (check(), ready.get("acme", entry.id), ready.get_exact("acme", entry.exact_key, now=NOW)):
             assert given_out is not None
             given_out.metadata["list"].append(3)
-            given_out.message.content[0]["text"] = "changed"  # type: ignore[index]
+            given_out.message.content[0]["text"] = "changed"
         for given_out in (next(iter(ready.entries("acme"))), ready.search("acme", "scope", axis(0), k=1, now=NOW)[0]):
             given_out.entry.metadata["list"].append(4)
             if given_out.vector is not None and given_out.vector.flags.writeable:

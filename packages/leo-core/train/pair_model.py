@@ -251,7 +251,7 @@ def gather(options: argparse.Namespace) -> Examples:
             a += [fit_texts[at] for at in tutor["left"]]
             b += [fit_texts[at] for at in tutor["right"]]
             target = np.concatenate([target, tutor["mined"]])
-    same = np.concatenate([same, target[count:] > 0.5])  # noqa: PLR2004
+    same = np.concatenate([same, target[count:] > 0.5])  # noqa: PLR2004 - the likelier class
     place = np.array([home[one] for one in a])
     idf, default_idf = learn_idf([read_traits(text, EMPTY) for text in fit_texts])
     blank = WordTable(idf=idf, default_idf=default_idf, shared={}, missing={})

@@ -164,7 +164,7 @@ def swap_words(texts: Sequence[str], pieces: Sequence[str], count: int, seed: in
     found = []
     for _ in range(count):
         parts = texts[draw.integers(len(texts))].split()
-        places = [place for place, part in enumerate(parts) if len(part) > 3]  # noqa: PLR2004
+        places = [place for place, part in enumerate(parts) if len(part) > 3]  # noqa: PLR2004 - words that carry meaning
         for place in draw.permutation(places)[: draw.integers(1, 3)]:
             parts[int(place)] = words[draw.integers(len(words))]
         found.append(" ".join(parts))
@@ -182,7 +182,7 @@ def misspell(text: str, draw: np.random.Generator) -> str:
         return text[: at - 1] + text[at] + text[at - 1] + text[at + 1 :]
     if kind == 1:
         return text[:at] + text[at + 1 :]
-    if kind == 2:  # noqa: PLR2004
+    if kind == 2:  # noqa: PLR2004 - the third of four kinds of error
         return text[:at] + text[at] + text[at:]
     return text[:at] + text[places[draw.integers(len(places))]] + text[at + 1 :]
 
@@ -218,5 +218,5 @@ def _first_sentence(member: object) -> str | None:
         return None
     sentence = re.split(r"(?<=[.!?])\s|\n\s*\n", doc.strip())[0]
     sentence = " ".join(sentence.split())
-    good = 12 <= len(sentence) <= MAX_LETTERS and "->" not in sentence and sentence.count(" ") > 1  # noqa: PLR2004
+    good = 12 <= len(sentence) <= MAX_LETTERS and "->" not in sentence and sentence.count(" ") > 1  # noqa: PLR2004 - a sentence, not a fragment
     return sentence if good else None

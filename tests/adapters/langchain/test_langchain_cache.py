@@ -199,7 +199,7 @@ class TestScope:
             cache_lookup(llm_string)
             return original(prompt, llm_string)
 
-        cache.lookup = spy  # type: ignore[method-assign]
+        cache.lookup = spy
         chat_openai(openai.base_url).bind_tools([pick]).invoke("a")
         chat_openai(openai.base_url).invoke("a")
         assert [cache._request("a", text).constraints.cache for text in seen] == ["exact", True]

@@ -114,9 +114,9 @@ def test_a_mutated_message_changes_nobody_elses(cache: LEOCache) -> None:
     for _ in range(2):
         (hit,) = cache.lookup("p", "m") or []
         assert plain([hit]) == untouched
-        spoil(hit.message)  # type: ignore[attr-defined]  # a chat generation
-        hit.message.tool_calls[0]["args"]["deep"]["er"].append(3)  # type: ignore[attr-defined]  # as above
-        hit.message.content[0]["annotations"].clear()  # type: ignore[attr-defined]  # as above
+        spoil(hit.message)  # a chat generation
+        hit.message.tool_calls[0]["args"]["deep"]["er"].append(3)  # as above
+        hit.message.content[0]["annotations"].clear()  # as above
         cache.flush()
 
 

@@ -115,7 +115,7 @@ class TestConstruction:
         model = LEOChatModel.from_preset("private", small=fake())
         assert model.config == LEOConfig.preset("private")
         with pytest.raises(ConfigError, match="no preset"):
-            LEOChatModel.from_preset("cheap", small=fake())  # type: ignore[arg-type]
+            LEOChatModel.from_preset("cheap", small=fake())
 
     def test_one_object_in_two_roles_is_one_member(self) -> None:
         small, other = chat_openai("http://127.0.0.1:1"), chat_openai("http://127.0.0.1:1", temperature=1.0)
@@ -560,7 +560,7 @@ class TestTools:
 
     def test_structured_output_refuses_what_it_does_not_know(self, model: LEOChatModel) -> None:
         with pytest.raises(ConfigError, match="no method"):
-            model.with_structured_output(Place, method="magic")  # type: ignore[arg-type]
+            model.with_structured_output(Place, method="magic")
         with pytest.raises(ConfigError, match="does not take tools"):
             model.with_structured_output(Place, tools=[])
         with pytest.raises(ConfigError, match="strict"):
@@ -610,7 +610,7 @@ class TestErrors:
         with LEOChatModel(small=chat_openai(openai.base_url)) as model, pytest.raises(RateLimitError) as caught:
             model.invoke("Hello")
         assert isinstance(caught.value.__cause__, openai_sdk.RateLimitError)
-        assert caught.value.response.status_code == 429  # type: ignore[attr-defined]
+        assert caught.value.response.status_code == 429
 
     def test_another_member_takes_over(self, openai: OpenAIServer, anthropic: AnthropicServer) -> None:
         openai.fault = Fault(status=500)
@@ -654,7 +654,7 @@ def test_the_urls_are_on_the_loopback() -> None:
 
 def test_the_default_brain_is_asked(openai: OpenAIServer) -> None:
     seen: list[Asked] = []
-    openai.brain = lambda asked: seen.append(asked) or Reply(text="ok")  # type: ignore[func-returns-value]
+    openai.brain = lambda asked: seen.append(asked) or Reply(text="ok")
     with LEOChatModel(small=chat_openai(openai.base_url), temperature=0.5) as model:
         model.invoke([("system", "Be brief."), ("human", "Hello")])
     assert seen[0].prompt == "Be brief.\nHello"

@@ -298,7 +298,7 @@ def test_a_served_message_is_nobodys_else() -> None:
     native = AIMessage([{"type": "text", "text": "x"}])
     draft = Draft(member="m", model="m-1", message=Message(role="assistant", content="x"), native=native)
     served = make_message(answer_with(draft.message, draft=draft))
-    served.content[0]["text"] = "changed"  # type: ignore[index]
+    served.content[0]["text"] = "changed"
     assert native.content == [{"type": "text", "text": "x"}]
 
 
@@ -403,7 +403,7 @@ def test_errors(error: Exception, kind: type[ProviderError]) -> None:
 def test_a_retry_after_that_is_no_number_is_ignored() -> None:
     date = "Wed, 21 Oct 2026 07:28:00 GMT"
     error = WithCodeError(429)
-    error.response = SimpleNamespace(status_code=429, headers={"retry-after": date})  # type: ignore[attr-defined]
+    error.response = SimpleNamespace(status_code=429, headers={"retry-after": date})
     translated = translate_error(error, provider="p", model="m")
     assert isinstance(translated, RateLimitError)
     assert translated.retry_after_s is None

@@ -126,7 +126,7 @@ class TestFailures(FailureContract):
         assert error.provider == sdk
         assert error.__cause__ is not None
         if fault.status is not None:
-            assert error.response.status_code == fault.status  # type: ignore[attr-defined]
+            assert error.response.status_code == fault.status
 
     def test_retry_after_is_kept(self, openai: OpenAIServer) -> None:
         openai.fault = Fault(status=429, retry_after="7")

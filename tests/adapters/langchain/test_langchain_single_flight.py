@@ -339,7 +339,7 @@ def test_two_callers_who_ask_the_same_two_prompts_crosswise(cache: LEOCache) -> 
             both.wait(PATIENCE_S)  # both lead their first prompt before they look for their second
         return found
 
-    cache.lookup = lookup  # type: ignore[method-assign]
+    cache.lookup = lookup
     orders = iter((["a", "b"], ["b", "a"]))
     results = at_once(2, lambda: [row[0].text for row in llm.generate(next(orders)).generations])
     assert sorted(results) == [["A", "B"], ["B", "A"]]
@@ -406,7 +406,7 @@ def test_a_long_lived_task_keeps_nothing_of_its_look_ups(cache: LEOCache) -> Non
         for number in range(50):
             await cache.alookup(f"question {number}", "m")
             await cache.aupdate(f"question {number}", "m", [Generation(text="a")])
-        return len(asyncio.current_task()._callbacks or ())  # type: ignore[union-attr, attr-defined]
+        return len(asyncio.current_task()._callbacks or ())
 
     async def main() -> int:
         return await asyncio.create_task(serve())

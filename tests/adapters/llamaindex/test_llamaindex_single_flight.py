@@ -73,7 +73,7 @@ async def test_tasks_share_a_call(llm: LEOLLM, member: ScriptedModel, crowd: Cro
         return await original(request)
 
     original = member.agenerate
-    member.agenerate = slow  # type: ignore[method-assign, assignment]
+    member.agenerate = slow
     answers = await asyncio.gather(*(llm.acomplete(PROMPT) for _ in range(40)))
     assert [str(answer) for answer in answers] == ["It has 29 days."] * 40
     assert member.calls == 1

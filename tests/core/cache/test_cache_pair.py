@@ -42,7 +42,7 @@ def _walk(shipped: dict[str, Any], row: list[float]) -> float:
     total = 0.0
     for at in shipped["roots"]:
         while shipped["skip"][at]:
-            at += 1 if row[shipped["feature"][at]] <= shipped["number"][at] else shipped["skip"][at]  # noqa: PLW2901
+            at += 1 if row[shipped["feature"][at]] <= shipped["number"][at] else shipped["skip"][at]  # noqa: PLW2901 - a walk through the tree
         total += shipped["number"][at]
     slope, lead, intercept = shipped["calibration"]
     return float(1.0 / (1.0 + np.exp(-(slope * total + lead * row[0] + intercept))))

@@ -35,7 +35,7 @@ def decide(
 ) -> CacheDecision:
     return CacheDecision(
         action=action, kind="semantic", entry_id=entry, error_bound=risk, explore_rate=rate, features=features
-    )  # type: ignore[arg-type]
+    )
 
 
 def request(decision: CacheDecision) -> Observation:

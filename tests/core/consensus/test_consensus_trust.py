@@ -74,7 +74,7 @@ def test_touches_nobody_else_and_never_mutates(state: TrustState, sigma: float) 
     assert dict(state.counts) == before
     assert after.counts["other", 3] == before["other", 3]
     with pytest.raises(TypeError):
-        after.counts["m", 3] = (0.0, 0.0)  # type: ignore[index]
+        after.counts["m", 3] = (0.0, 0.0)
 
 
 def test_prior_mean() -> None:

@@ -42,7 +42,7 @@ def test_reads_every_repr(value: object) -> None:
 @given(VALUES, VALUES)
 def test_spelling_tells_values_apart(a: object, b: object) -> None:
     one, two = read_literal(repr(a)), read_literal(repr(b))
-    assert one is not None and two is not None  # noqa: PT018
+    assert one is not None and two is not None  # noqa: PT018 - for the type checker, not for the test
     same = spell_literal(one, typed=True) == spell_literal(two, typed=True)
     if same:
         assert ast.literal_eval(repr(a)) == ast.literal_eval(repr(b))
@@ -104,7 +104,7 @@ def test_no_literal(text: str) -> None:
 
 def test_untyped_spelling_is_lenient() -> None:
     one, two = read_literal("('A  b', 1)"), read_literal("['a b', 1.0]")
-    assert one is not None and two is not None  # noqa: PT018
+    assert one is not None and two is not None  # noqa: PT018 - for the type checker, not for the test
     assert spell_literal(one, typed=False) == spell_literal(two, typed=False)
     assert spell_literal(one, typed=True) != spell_literal(two, typed=True)
 

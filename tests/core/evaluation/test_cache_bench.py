@@ -31,7 +31,7 @@ class CosinePairs:
 
 
 def pairs() -> RememberedPairs:
-    return RememberedPairs(CosinePairs())  # type: ignore[arg-type]
+    return RememberedPairs(CosinePairs())
 
 
 def clustered(noise: float, count: int = 900, intents: int = 12, seed: int = 0) -> Stream:

@@ -67,7 +67,7 @@ def make(provider: str, server: LoopbackServer) -> Iterator[MakeModel]:
     def make_model(**options: object) -> Model:
         _, kind, name = PROVIDERS[provider]
         settings = {"base_url": server.base_url, "api_key": SECRET, "max_retries": 0, "timeout_s": 60.0, **options}
-        made.append(kind(name, **settings))  # type: ignore[arg-type]
+        made.append(kind(name, **settings))
         return made[-1]
 
     yield make_model
@@ -231,7 +231,7 @@ class TestMidStream(FailureContract):
         """Closing a stream closes its connection, long before the reply is over."""
         server.brain = lambda _: "word " * 5_000
         server.fault = Fault(drip_s=0.02)
-        with closing(make().stream(ask("?"))) as chunks:  # type: ignore[type-var]
+        with closing(make().stream(ask("?"))) as chunks:
             assert next(iter(chunks)).text
         assert server.disconnected.wait(60)
 
@@ -239,7 +239,7 @@ class TestMidStream(FailureContract):
         """As above, in a loop."""
         server.brain = lambda _: "word " * 5_000
         server.fault = Fault(drip_s=0.02)
-        async with aclosing(make().astream(ask("?"))) as chunks:  # type: ignore[type-var]
+        async with aclosing(make().astream(ask("?"))) as chunks:
             assert (await anext(aiter(chunks))).text
         assert await asyncio.to_thread(server.disconnected.wait, 60)
 
@@ -264,7 +264,7 @@ class TestBadRequests(FailureContract):
         "request_",
         [
             Request(messages=()),
-            Request(messages=(Message(role="wizard", content="?"),)),  # type: ignore[arg-type]
+            Request(messages=(Message(role="wizard", content="?"),)),
             Request(messages=(Message(role="user", content="?"), Message(role="tool", content="3"))),
             ask("a lone \ud800 surrogate"),
             ask("?", options={"metadata": object()}),

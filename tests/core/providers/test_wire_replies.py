@@ -416,7 +416,7 @@ def test_unknown_errors() -> None:
     assert type(error) is ProviderUnavailableError
     assert "sk-secret" not in str(error)
     with_body = RuntimeError("x")
-    with_body.body = {"error": {"type": "rate_limit_error", "message": "private"}}  # type: ignore[attr-defined]
+    with_body.body = {"error": {"type": "rate_limit_error", "message": "private"}}
     error = translate_sdk_error(with_body, provider="p", model="m")
     assert type(error).__name__ == "RateLimitError"
     assert "private" not in str(error)
@@ -435,7 +435,7 @@ def test_settings_of_anthropic(anthropic_server: AnthropicServer) -> None:
     """Its own settings have their ranges; a key may come in a header; only one client is opened per loop."""
     for options in ({"max_tokens": 0}, {"structured_output": "xml"}):
         with pytest.raises(ConfigError):
-            AnthropicModel("claude-haiku-4-5", api_key="k", **options)  # type: ignore[arg-type]
+            AnthropicModel("claude-haiku-4-5", api_key="k", **options)
     with AnthropicModel("claude-haiku-4-5", base_url=anthropic_server.base_url, auth_token="k", max_tokens=1) as model:
         assert model.generate(ask("?")).finish_reason == "length"
         assert model.estimate(ask("?")).output_tokens >= 1

@@ -393,7 +393,7 @@ def test_tools() -> None:
     assert body["tool_choice"] == {"type": "auto", "disable_parallel_tool_use": True}
     (tool,) = body["tools"]
     assert tool["strict"]
-    assert tool["input_schema"] == {**ADD["parameters"], "additionalProperties": False}  # type: ignore[dict-item]
+    assert tool["input_schema"] == {**ADD["parameters"], "additionalProperties": False}
     own = {"type": "web_search_20250305", "name": "web_search"}
     assert anthropic_body(ask("?", tools=(own,)))["tools"] == [own]
     with pytest.raises(RequestError, match="name, type"):

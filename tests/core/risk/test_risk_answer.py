@@ -29,11 +29,11 @@ OPEN = "Why do people like the sea?"
 
 
 def ask(text: str, **facts: object) -> Request:
-    return Request(messages=(Message(role="user", content=text),), **facts)  # type: ignore[arg-type]
+    return Request(messages=(Message(role="user", content=text),), **facts)
 
 
 def reply(text: str, **facts: object) -> Draft:
-    return Draft(member="small", model="m", message=Message(role="assistant", content=text), **facts)  # type: ignore[arg-type]
+    return Draft(member="small", model="m", message=Message(role="assistant", content=text), **facts)
 
 
 def score(question: str, answer: str | Draft, **facts):

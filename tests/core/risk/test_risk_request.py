@@ -212,7 +212,7 @@ def test_other_kinds_of_observation_are_passed_over() -> None:
 )
 def test_settings_out_of_range_are_refused_by_name(setting: dict[str, object]) -> None:
     with pytest.raises(ConfigError, match=next(iter(setting))):
-        RiskConfig(**setting)  # type: ignore[arg-type]
+        RiskConfig(**setting)
 
 
 def test_features_say_what_they_count() -> None:

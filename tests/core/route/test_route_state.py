@@ -20,7 +20,7 @@ CONFIG = RouteConfig(forgetting=0.5)
 
 
 def seen(route: Route = Route.SMALL, **facts: object) -> Observation:
-    return observe_route(tenant="t", at=1.0, route=route, region=3, **({"right": None} | facts))  # type: ignore[arg-type]
+    return observe_route(tenant="t", at=1.0, route=route, region=3, **({"right": None} | facts))
 
 
 def test_outcomes_are_counted_by_region_and_route_and_forgotten() -> None:

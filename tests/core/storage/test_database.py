@@ -210,7 +210,7 @@ def test_a_file_system_without_log_is_refused() -> None:
             return ("delete",)
 
     with pytest.raises(StorageError, match="local disk"):
-        schema.ensure_wal(Elsewhere(), "leo.db", timeout_s=0.0)  # type: ignore[arg-type]
+        schema.ensure_wal(Elsewhere(), "leo.db", timeout_s=0.0)
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9, 0.999])

@@ -178,8 +178,8 @@ def test_what_is_no_record_is_refused(text: str) -> None:
 def test_columns_of_another_type_are_refused() -> None:
     for value in (b"\xff", 5, None):
         with pytest.raises(StoreCorruptError):
-            from_column(value)  # type: ignore[arg-type]
+            from_column(value)
     with pytest.raises(StoreCorruptError):
-        decode_entry(encode_entry(make_entry("a")), hits="3")  # type: ignore[arg-type]
+        decode_entry(encode_entry(make_entry("a")), hits="3")
     with pytest.raises(StoreCorruptError):
         decode_observation('{"kind": "rumour", "tenant": "t", "body": {}, "at": 0.0}')

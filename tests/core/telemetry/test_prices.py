@@ -79,12 +79,12 @@ def test_bad_prices(name: str, amount: object) -> None:
     """Negative, not a number, not finite."""
     fields = {"input": 1.0, "output": 1.0, name: amount}
     if amount is None and name.startswith("cache"):
-        assert Price(**fields).input == 1.0  # type: ignore[arg-type]
+        assert Price(**fields).input == 1.0
         return
     with pytest.raises(ConfigError, match=name):
-        Price(**fields)  # type: ignore[arg-type]
+        Price(**fields)
     with pytest.raises(ConfigError, match="'m'"):
-        PriceTable().with_prices({"m": fields})  # type: ignore[dict-item]
+        PriceTable().with_prices({"m": fields})
 
 
 def test_unknown_fields() -> None:

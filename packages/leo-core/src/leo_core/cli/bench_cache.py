@@ -29,9 +29,9 @@ def cache(
 ) -> None:
     """Hits and wrong hits on a stream in random order, beside thresholds and a policy that learns each entry alone."""
     with report_errors(as_json=as_json):
-        from leo_core.errors import ConfigError  # noqa: PLC0415
-        from leo_core.evaluation.cache_bench import CacheSettings, run_cache  # noqa: PLC0415
-        from leo_core.evaluation.figures import draw_learning_curves  # noqa: PLC0415
+        from leo_core.errors import ConfigError  # noqa: PLC0415 - beside the import that is heavy
+        from leo_core.evaluation.cache_bench import CacheSettings, run_cache  # noqa: PLC0415 - loads numpy
+        from leo_core.evaluation.figures import draw_learning_curves  # noqa: PLC0415 - beside the import that is heavy
 
         data = stream or pairs
         if data is None or (stream and pairs):

@@ -27,7 +27,7 @@ def core(
 ) -> None:
     """Kernels and index beside the best library calls, in one run; cold and warm start."""
     with report_errors(as_json=as_json):
-        from leo_core.evaluation.core_bench import run_core  # noqa: PLC0415
+        from leo_core.evaluation.core_bench import run_core  # noqa: PLC0415 - loads numpy
 
         result = run_core(
             pairs=pairs,
@@ -55,7 +55,7 @@ def embed(
 ) -> None:
     """Embedders and pair model on question pairs that no training saw, beside trivial scores."""
     with report_errors(as_json=as_json):
-        from leo_core.evaluation.embed_bench import run_embed  # noqa: PLC0415
+        from leo_core.evaluation.embed_bench import run_embed  # noqa: PLC0415 - loads numpy
 
         result = run_embed(
             pairs,
@@ -85,7 +85,7 @@ def coherence(
 ) -> None:
     """Whether coherence tells answer sets that agree from those that do not."""
     with report_errors(as_json=as_json):
-        from leo_core.evaluation.coherence_bench import run_coherence  # noqa: PLC0415
+        from leo_core.evaluation.coherence_bench import run_coherence  # noqa: PLC0415 - loads numpy
 
         result = run_coherence(data, embedder=embedder, seed=seed, limit=limit)
         if as_json:
@@ -104,7 +104,7 @@ def novelty(
 ) -> None:
     """How often novelty fires on exchangeable traffic, and how well it finds intents that were held out."""
     with report_errors(as_json=as_json):
-        from leo_core.evaluation.novelty_bench import run_novelty  # noqa: PLC0415
+        from leo_core.evaluation.novelty_bench import run_novelty  # noqa: PLC0415 - loads numpy
 
         result = run_novelty(stream, embedder=embedder, seed=seed, splits=splits)
         if as_json:
@@ -124,7 +124,7 @@ def store(
 ) -> None:
     """A full store: look-ups beside other caches, adding while others search, opening, memory."""
     with report_errors(as_json=as_json):
-        from leo_core.evaluation.store_bench import run_store  # noqa: PLC0415
+        from leo_core.evaluation.store_bench import run_store  # noqa: PLC0415 - loads numpy
 
         result = run_store(
             pairs=pairs,

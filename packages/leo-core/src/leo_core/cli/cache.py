@@ -42,7 +42,7 @@ def export_entries(
 ) -> None:
     """Write the entries to a signed file; prints the key that it is checked with."""
     with report_errors(as_json=as_json), _open_sealed(store, seal_key) as kept:
-        from leo_core.storage.cache_file import write_cache_file  # noqa: PLC0415
+        from leo_core.storage.cache_file import write_cache_file  # noqa: PLC0415 - this command alone needs it
 
         key = kept.key.derive_export_key()
         owners = kept.tenants() if tenant is None else (tenant,)
@@ -170,7 +170,7 @@ def _open_existing(store: Path) -> Iterator[SqliteStore]:
     if not store.is_file():
         message = f"there is no store {store}"
         raise ConfigError(message)
-    from leo_core.storage.sqlite import SqliteStore  # noqa: PLC0415
+    from leo_core.storage.sqlite import SqliteStore  # noqa: PLC0415 - loads numpy
 
     with SqliteStore(store) as kept:
         yield kept
@@ -179,9 +179,9 @@ def _open_existing(store: Path) -> Iterator[SqliteStore]:
 @contextmanager
 def _open_sealed(store: Path, seal_key: Path | None) -> Iterator[SealedStore]:
     """The store in an existing file with its existing key, for what needs neither members nor an embedder."""
-    from leo_core.storage.keyfile import load_seal_key  # noqa: PLC0415
-    from leo_core.storage.sealed_store import SealedStore  # noqa: PLC0415
-    from leo_core.storage.sqlite import SEAL_SUFFIX  # noqa: PLC0415
+    from leo_core.storage.keyfile import load_seal_key  # noqa: PLC0415 - loads cryptography
+    from leo_core.storage.sealed_store import SealedStore  # noqa: PLC0415 - loads numpy
+    from leo_core.storage.sqlite import SEAL_SUFFIX  # noqa: PLC0415 - loads numpy
 
     with _open_existing(store) as kept:
         yield SealedStore(kept, load_seal_key(seal_key or store.with_name(store.name + SEAL_SUFFIX)))

@@ -96,7 +96,7 @@ def open_parts(
     So does a ``SqliteStore`` in a file. A Chroma with a home keeps receipts and keys in files there. Beside any other
     store the receipts are kept in memory.
     """
-    from leo_core.storage.sealed_store import SealedStore  # noqa: PLC0415
+    from leo_core.storage.sealed_store import SealedStore  # noqa: PLC0415 - loads numpy
 
     given = store.inner if isinstance(store, SealedStore) else store
     kept, log, key = _open_unsealed(given, signing_key, config)
@@ -114,8 +114,8 @@ def find_seal_key(store: Store, given: str | Path | None = None) -> SealKey:
 
     Of a store that does not say, nobody but this object ever knows the entries again.
     """
-    from leo_core.storage.keyfile import load_or_create_seal_key  # noqa: PLC0415
-    from leo_core.storage.sealing import SealKey  # noqa: PLC0415
+    from leo_core.storage.keyfile import load_or_create_seal_key  # noqa: PLC0415 - loads cryptography
+    from leo_core.storage.sealing import SealKey  # noqa: PLC0415 - loads cryptography
 
     secret = Path(given).expanduser() if given is not None else getattr(store, "seal_secret", None)
     if isinstance(secret, Path):

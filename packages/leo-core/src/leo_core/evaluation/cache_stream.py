@@ -49,7 +49,7 @@ class Stream:
         Raises:
             ConfigError: There are fewer than two requests.
         """
-        if len(texts) < 2:  # noqa: PLR2004
+        if len(texts) < 2:  # noqa: PLR2004 - more than one
             message = f"{len(texts)} requests make no stream"
             raise ConfigError(message)
         vectors = np.ascontiguousarray(embed(texts), dtype=np.float32)

@@ -79,7 +79,7 @@ def run_embed(
         raise ConfigError(message) from error
     names = name_components([a for a, _, _ in rows], [b for _, b, _ in rows])
     kept = [index for index, name in enumerate(names) if _place(name, seed) >= 1 - VALIDATION]
-    if len({rows[index][2] for index in kept}) < 2:  # noqa: PLR2004
+    if len({rows[index][2] for index in kept}) < 2:  # noqa: PLR2004 - both kinds of pair
         message = f"the validation part of {pairs.name} holds {len(kept)} pairs, not of both kinds"
         raise ConfigError(message)
     first, second = [rows[index][0] for index in kept], [rows[index][1] for index in kept]

@@ -99,7 +99,7 @@ def _compare_centres(random: np.random.Generator) -> list[Comparison]:
 
 def _compare_novelty(random: np.random.Generator) -> list[Comparison]:
     from leo_core.stages.novelty.config import NoveltyConfig  # noqa: PLC0415 - loads numba below
-    from leo_core.stages.novelty.policy import NoveltyState, learn_novelty, score_novelty  # noqa: PLC0415
+    from leo_core.stages.novelty.policy import NoveltyState, learn_novelty, score_novelty  # noqa: PLC0415 - loads numba
 
     neighbours = find_module("sklearn.neighbors")
     if neighbours is None:
@@ -188,7 +188,7 @@ def _compare_trust(random: np.random.Generator) -> list[Comparison]:
     from leo_core.kernels import dawid_skene  # noqa: PLC0415 - loads numba
 
     truth = random.integers(0, 4, 1_000)
-    answers = np.where(random.random((1_000, 7)) < 0.7, truth[:, None], random.integers(0, 4, (1_000, 7)))  # noqa: PLR2004
+    answers = np.where(random.random((1_000, 7)) < 0.7, truth[:, None], random.integers(0, 4, (1_000, 7)))  # noqa: PLR2004 - members that are right in 7 of 10
     choices = np.full(1_000, 4)
     right, wrong = np.full(7, 4.0), np.full(7, 2.0)
     return [

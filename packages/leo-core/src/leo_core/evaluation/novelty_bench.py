@@ -48,7 +48,7 @@ def run_novelty(stream: Path, *, embedder: str = "default", seed: int = 0, split
 
     rows = [(str(row.get("text", "")), str(row.get("intent", ""))) for row in read_jsonl(stream)]
     intents = sorted({intent for _, intent in rows})
-    if len(intents) < 4 or len(rows) < LEARNED:  # noqa: PLR2004
+    if len(intents) < 4 or len(rows) < LEARNED:  # noqa: PLR2004 - two known intents and two unknown ones
         message = f"{stream.name} holds {len(rows)} requests of {len(intents)} intents; at least {LEARNED} are needed"
         raise ConfigError(message)
     encoder = load_embedder(embedder)
@@ -84,7 +84,7 @@ def run_novelty(stream: Path, *, embedder: str = "default", seed: int = 0, split
 def _count_fired(vectors: Rows, random: np.random.Generator) -> tuple[int, int]:
     """Requests above 0.95 and requests scored, in one pass over the shuffled stream."""
     from leo_core.stages.novelty.config import NoveltyConfig  # noqa: PLC0415 - loads numba below
-    from leo_core.stages.novelty.policy import NoveltyState, learn_novelty, score_novelty  # noqa: PLC0415
+    from leo_core.stages.novelty.policy import NoveltyState, learn_novelty, score_novelty  # noqa: PLC0415 - loads numba
 
     config, state = NoveltyConfig(), NoveltyState.empty(vectors.shape[1])
     fired = asked = 0
@@ -101,7 +101,7 @@ def _find_held_out(
 ) -> dict[str, tuple[float, tuple[float, float], tuple[float, float]]]:
     """AUROC of each score for "this intent was held out", its interval, and that of novelty's lead, in one split."""
     from leo_core.stages.novelty.config import NoveltyConfig  # noqa: PLC0415 - loads numba below
-    from leo_core.stages.novelty.policy import NoveltyState, learn_novelty, score_novelty  # noqa: PLC0415
+    from leo_core.stages.novelty.policy import NoveltyState, learn_novelty, score_novelty  # noqa: PLC0415 - loads numba
 
     intents = random.permutation(int(labels.max()) + 1)
     held_out = np.isin(labels, intents[: round(HELD_OUT * len(intents))])

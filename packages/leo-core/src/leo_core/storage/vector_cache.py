@@ -108,7 +108,7 @@ def read_vectors(connection: sqlite3.Connection, questions: npt.NDArray[np.int64
         StoreCorruptError: One is missing.
     """
     marks = ",".join("?" * len(questions))
-    query = f"SELECT row, entry, vector FROM questions WHERE row IN ({marks})"  # noqa: S608
+    query = f"SELECT row, entry, vector FROM questions WHERE row IN ({marks})"  # noqa: S608 - question marks only
     found = {row: (entry, blob) for row, entry, blob in connection.execute(query, questions.tolist())}
     try:
         rows = [found[question] for question in questions.tolist()]

@@ -51,8 +51,8 @@ class CacheConfig:
     def __post_init__(self) -> None:
         """Refuse settings out of range: raises ConfigError with the name and the value."""
         self._check("max_wrong_hits", 0.0 <= self.max_wrong_hits < 1.0, "in [0, 1); 0 turns semantic hits off")
-        self._check("confidence", 0.5 <= self.confidence < 1.0, "in [0.5, 1)")  # noqa: PLR2004
-        self._check("candidates", 1 <= self.candidates <= 64, "in 1..64")  # noqa: PLR2004
+        self._check("confidence", 0.5 <= self.confidence < 1.0, "in [0.5, 1)")  # noqa: PLR2004 - a bound that the message says
+        self._check("candidates", 1 <= self.candidates <= 64, "in 1..64")  # noqa: PLR2004 - a bound that the message says
         self._check("max_hit_error", 0.0 < self.max_hit_error <= 1.0, "in (0, 1]")
         self._check("explore_rate", 0.0 < self.explore_rate <= 1.0, "in (0, 1]")
         self._check("min_trust", 0.0 <= self.min_trust <= 1.0, "in [0, 1]")
@@ -62,7 +62,7 @@ class CacheConfig:
             value = getattr(self, name)
             self._check(name, value is None or value > 0, "greater than 0, or None for no limit")
 
-    def _check(self, name: str, holds: bool, must: str) -> None:  # noqa: FBT001
+    def _check(self, name: str, holds: bool, must: str) -> None:  # noqa: FBT001 - the condition itself, named by its call
         if not holds:
             msg = f"CacheConfig.{name} is {getattr(self, name)!r}; it must be {must}"
             raise ConfigError(msg)

@@ -217,4 +217,4 @@ def _safe_name(name: object) -> str:
 
 def _decimal(value: int) -> str:
     """Decimal digits of an integer of any size (``str`` refuses very long ones)."""
-    return hex(value) if value.bit_length() > 10_000 else str(value)  # noqa: PLR2004
+    return hex(value) if value.bit_length() > 10_000 else str(value)  # noqa: PLR2004 - far below the length that str refuses

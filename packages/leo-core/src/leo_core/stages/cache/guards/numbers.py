@@ -168,7 +168,7 @@ def _read_part(words: Words, at: int, found: Quantities) -> int:
     """Read "half an hour" or "a quarter of": a number only before a unit or "of"."""
     tokens = words.lower
     if (
-        at > 3  # noqa: PLR2004
+        at > 3  # noqa: PLR2004 - "three hours and a" comes before it
         and tokens[at - 2 : at] == ("and", "a")
         and tokens[at - 3] in UNITS
         and tokens[at - 4] in {"a", "an", "one"}

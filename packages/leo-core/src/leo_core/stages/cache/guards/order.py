@@ -130,7 +130,7 @@ def _compare_asked(a: tuple[str, ...], b: tuple[str, ...]) -> str | None:
 def _compare_voices(passive: tuple[str, ...], active: tuple[str, ...]) -> str | None:
     """Agent and patient of the verb before "by", against the words around the same verb in the active."""
     at = passive.index("by")
-    if at < 2 or at + 1 >= len(passive) or passive[at - 1] not in active or passive[at - 1] == "is":  # noqa: PLR2004
+    if at < 2 or at + 1 >= len(passive) or passive[at - 1] not in active or passive[at - 1] == "is":  # noqa: PLR2004 - a verb and its object come before "by"
         return None
     verb = passive[at - 1]
     if not {"is", "are", "was", "were", "been", "be", "got", "being"}.intersection(passive[: at - 1]):

@@ -9,9 +9,12 @@ from blockbuster import BlockBuster, blockbuster_ctx
 
 
 @contextmanager
-def never_blocked() -> Iterator[BlockBuster]:
-    """Raises at each call that blocks the running event loop, the lock of the coverage tracer apart."""
-    with blockbuster_ctx() as watch:
+def never_blocked(scanned: str | None = None) -> Iterator[BlockBuster]:
+    """Raises at each call that blocks the running event loop, the lock of the coverage tracer apart.
+
+    With the name of a package, only calls that come from its modules count.
+    """
+    with blockbuster_ctx(scanned) as watch:
         for name in ("threading.Lock.acquire", "threading.Lock.acquire_lock"):
             watch.functions[name].can_block_in("coverage/collector.py", "lock_data")
         yield watch

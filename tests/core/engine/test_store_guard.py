@@ -101,6 +101,21 @@ def test_what_can_still_be_read_does_not_end_an_outage_of_writes(caplog):
     assert (recovered, contacts, len(caplog.records)) == ([1], [1, 1], 2)
 
 
+def test_an_operation_that_began_before_the_failure_does_not_end_the_outage():
+    guard = StoreGuard(lambda *_: None, trip_after=3)
+
+    def slow():
+        guard.attempt("get_exact", fail, None)
+        return "read before the store went"
+
+    assert guard.attempt("search", slow, None) == "read before the store went"
+    guard.attempt("search", fail, None)
+    assert guard.outages == 1
+    assert guard.attempt("search", lambda: "back", None) == "back"
+    guard.attempt("search", fail, None)
+    assert guard.outages == 2
+
+
 def test_a_bug_in_the_one_try_does_not_close_the_store_for_ever(monkeypatch):
     now = [100.0]
     monkeypatch.setattr(store_guard.time, "monotonic", lambda: now[0])

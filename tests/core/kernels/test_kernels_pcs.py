@@ -117,7 +117,7 @@ def test_dimension_knows_neither_order_nor_turn_nor_size(seed: int, count: int, 
     assert one.slope == pytest.approx(two.slope, abs=0.2)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(st.integers(0, 2**32), st.integers(16, 50), st.floats(0.01, 100))
 def test_concentration_knows_neither_order_nor_size(seed: int, count: int, size: float) -> None:
     rng = np.random.default_rng(seed)
@@ -131,9 +131,9 @@ def test_concentration_knows_neither_order_nor_size(seed: int, count: int, size:
     assert one.z < 6
 
 
-def test_null_is_met_by_what_has_no_structure() -> None:
+def test_null_is_met_by_what_has_no_structure(mode: str) -> None:
     rng = np.random.default_rng(8)
-    for count in (16, 60):
+    for count in (16, 60) if mode == "compiled" else (16,):
         null = pcs.make_null(count)
         drawn = [
             pcs.measure_concentration(rng.normal(size=(count, 3)), pcs.make_directions(), null).z for _ in range(60)

@@ -12,9 +12,10 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
-from typer.testing import CliRunner
+from typer.main import get_command
 
 import leo_core
 from leo_core.cli.app import app
@@ -134,6 +135,7 @@ def encode(statement):
     return json.dumps(statement, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
+COMMAND = get_command(app)
 GOLDEN = json.loads((VECTORS / "valid.json").read_text())
 STATEMENT = json.loads(base64.b64decode(GOLDEN["envelope"]["payload"]))
 
@@ -141,7 +143,7 @@ STATEMENT = json.loads(base64.b64decode(GOLDEN["envelope"]["payload"]))
 def refuse(document, tmp_path):
     path = tmp_path / "receipt.json"
     path.write_text(json.dumps(document))
-    result = CliRunner().invoke(app, ["verify", str(path), "--key", str(VECTORS / "key.pem"), "--json"])
+    result = CliRunner().invoke(COMMAND, ["verify", str(path), "--key", str(VECTORS / "key.pem"), "--json"])
     facts = json.loads(result.stdout)
     return result.exit_code, facts.get("error"), facts.get("check")
 

@@ -118,17 +118,20 @@ class StoreGuard:
             return True
 
     def _run(self, operation: str, do: Callable[[], T]) -> T:
+        failures = self.failures
         try:
             result = do()
         finally:
             self._trying = False
         if self._out:
-            self._welcome(operation)
+            self._welcome(operation, failures)
         return result
 
-    def _welcome(self, operation: str) -> None:
-        """Note that an operation did well in an outage."""
+    def _welcome(self, operation: str, failures: int) -> None:
+        """Note that an operation did well in an outage: not one that began before the last failure."""
         with self._lock:
+            if failures != self.failures:
+                return
             contact, self._in_a_row = self._in_a_row > 0, 0
             before = bool(self._out)
             self._out -= {"read", _kind(operation)}

@@ -21,10 +21,10 @@ def add(*charges: tuple[int, ...]) -> tuple[int, ...]:
 
 def wealth(charges: tuple[int, ...], least_rate: float, wrong: float) -> float:
     """The mixture by its definition, term by term."""
-    weights = [1.0 / (1.0 + ((step - 9) / 4) ** 2) for step in range(len(NO_CHARGE))]
+    weights = [1.0 / (1.0 + ((step - 8) / 2) ** 2) for step in range(len(NO_CHARGE))]
     total = 0.0
     for step, (weight, charge) in enumerate(zip(weights, charges, strict=True)):
-        factor = 0.8 * 4.0 / 1.5**step
+        factor = 0.75 * 4.0 / 1.5**step
         if factor <= -math.log1p(-least_rate) + 1e-9:
             total += weight / sum(weights) * math.exp(factor * wrong - charge / 1e6)
     return total
@@ -35,7 +35,7 @@ def wealth(charges: tuple[int, ...], least_rate: float, wrong: float) -> float:
 def test_every_factor_is_fair(rate: float) -> None:
     """E[factor of a wrong hit] = 1: served with 1 − π it multiplies by e^λ, caught with π by e^−charge."""
     for step, charge in enumerate(charge_of(rate)):
-        factor = 0.8 * 4.0 / 1.5**step
+        factor = 0.75 * 4.0 / 1.5**step
         if factor <= -math.log1p(-rate):
             mean = (1.0 - rate) * math.exp(factor) + rate * math.exp(-charge / 1e6)
             assert mean == pytest.approx(1.0, abs=1e-5)

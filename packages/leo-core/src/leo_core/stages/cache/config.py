@@ -20,7 +20,8 @@ class CacheConfig:
             hits off. In [0, 1).
         confidence: Probability with which the promise holds at all times together, in [0.5, 1).
         candidates: Neighbours that are looked at, in 1..64.
-        max_hit_error: Largest estimated P(wrong) of a single served hit, in (0, 1].
+        max_hit_error: Largest estimated P(wrong) of a single served hit, in (0, 1]; ``None`` for ten times
+            ``max_wrong_hits``.
         min_explored: Real explored outcomes before anything is served, at least 1.
         explore_rate: Least share of would-be hits that are explored all the same, in (0, 1]. The promise asks for
             more while the allowance δ·t is small.
@@ -38,7 +39,7 @@ class CacheConfig:
     max_wrong_hits: float = 0.01
     confidence: float = 0.95
     candidates: int = 8
-    max_hit_error: float = 0.1
+    max_hit_error: float | None = None
     min_explored: int = 10
     explore_rate: float = 0.02
     min_trust: float = 0.5
@@ -53,7 +54,8 @@ class CacheConfig:
         self._check("max_wrong_hits", 0.0 <= self.max_wrong_hits < 1.0, "in [0, 1); 0 turns semantic hits off")
         self._check("confidence", 0.5 <= self.confidence < 1.0, "in [0.5, 1)")  # noqa: PLR2004 - a bound that the message says
         self._check("candidates", 1 <= self.candidates <= 64, "in 1..64")  # noqa: PLR2004 - a bound that the message says
-        self._check("max_hit_error", 0.0 < self.max_hit_error <= 1.0, "in (0, 1]")
+        if self.max_hit_error is not None:
+            self._check("max_hit_error", 0.0 < self.max_hit_error <= 1.0, "in (0, 1], or None")
         self._check("explore_rate", 0.0 < self.explore_rate <= 1.0, "in (0, 1]")
         self._check("min_trust", 0.0 <= self.min_trust <= 1.0, "in [0, 1]")
         self._check("min_explored", self.min_explored >= 1, "at least 1")

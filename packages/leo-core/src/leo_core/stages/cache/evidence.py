@@ -36,8 +36,8 @@ __all__ = ["NO_CHARGE", "RATES", "charge_of", "most_wrong_hits"]
 _LARGEST = 4.0
 _RATIO = 1.5
 _STEPS = 26
-_SHARE = 0.8
-_CENTRE, _WIDTH = 9, 4
+_SHARE = 0.75
+_CENTRE, _WIDTH = 8, 2
 _MICRO = 1_000_000
 _MOST_CHARGE = 10**9
 

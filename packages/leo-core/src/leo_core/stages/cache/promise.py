@@ -48,16 +48,18 @@ _EDGES: tuple[float, ...] = tuple(_LEAST_RISK ** (1.0 - step / _STEPS_OF_RISK) f
 _CENTRES: tuple[float, ...] = tuple(edge * _LEAST_RISK ** (0.5 / _STEPS_OF_RISK) for edge in _EDGES)
 _REMEMBERED = 8192
 
-_ROOM = 0.85
+_ROOM = 0.87
 """Share of the allowance that the bound may take when the rate is lowered."""
-_SPENT = 0.7
-"""Share of δ that estimated errors may use up."""
-_NARROW = 0.2
+_SPENT = 1.3
+"""What estimated errors may use up, over δ; above 1, since those of the surest hits are estimated too high."""
+_NARROW = 0.15
 """Share of the allowance below which what is left makes the price fall."""
-_CAUTION = 0.2
+_CAUTION = 0.43
 """Rate of exploring at half the price."""
-_WORTH = 10.0
+_WORTH = 5.0
 """Wrong hits that the estimates are worth against what was caught."""
+_MOST_ERROR = 10.0
+"""Largest estimated error of a single hit over δ, where nothing else is asked for."""
 _MOST_WEIGHT = 5.0
 
 
@@ -220,14 +222,15 @@ def _lower_rate(state: PromiseState, allowed: float, config: CacheConfig) -> tup
 
 def _price(state: PromiseState, left: float, config: CacheConfig) -> float:
     """The largest error up to which the errors estimated so far would fit into what is left of δ."""
+    most = min(_MOST_ERROR * config.max_wrong_hits, 1.0) if config.max_hit_error is None else config.max_hit_error
     worth = _WORTH * _MICRO
     honest = min(max((state.expected + worth) / (state.caught + worth), 0.5), 3.0)
     budget = config.max_wrong_hits * _SPENT * honest * min(left / _NARROW, 1.0) * max(state.watched, 1)
     for count, centre, edge in zip(state.risks, _CENTRES, _EDGES, strict=True):
         budget -= count * centre
         if budget < 0.0:
-            return min(edge, config.max_hit_error)
-    return config.max_hit_error
+            return min(edge, most)
+    return most
 
 
 def _refuse(why: str, price: float, bound: float, allowed: float) -> Terms:

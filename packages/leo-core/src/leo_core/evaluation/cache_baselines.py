@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["THRESHOLDS", "Outcome", "VCachePolicy", "play_static", "play_vcache"]
 
-THRESHOLDS = tuple(round(0.7 + 0.02 * step, 2) for step in range(15))
+THRESHOLDS = tuple(round(0.7 + 0.005 * step, 3) for step in range(60))
 """Cosines among which the best one is chosen with hindsight."""
 
 _LEAST_OUTCOMES = 6

@@ -179,6 +179,21 @@ def test_bench_replay_prints_a_table_and_json(tmp_path):
     assert (facts["accuracy"], facts["questions"], facts["receipts_verified"], code) == (1.0, 3, 3, 0)
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("core", "--sizes", "a,b"),
+        ("core", "--sizes", ","),
+        ("core", "--sizes", "-5"),
+        ("cache", "--stream", "none.jsonl", "--max-wrong-hits", "1%"),
+        ("cache", "--stream", "none.jsonl", "--max-wrong-hits", "2"),
+    ],
+)
+def test_a_list_of_numbers_that_makes_no_sense_is_refused(arguments):
+    facts, code = as_json("bench", *arguments)
+    assert (facts["error"], code) == ("ConfigError", 2)
+
+
 def test_the_command_is_installed():
     script = Path(sys.executable).with_name("leo")
     done = subprocess.run([script, "--version"], capture_output=True, text=True, check=True, timeout=60)

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from leo_core.cli.output import AsJson, err, out, print_json, report_errors
+from leo_core.cli.output import AsJson, err, out, print_json, report_errors, split_list
 
 __all__ = ["cache"]
 
@@ -40,7 +40,7 @@ def cache(
         settings = CacheSettings(
             data=data,
             pairs=pairs is not None,
-            deltas=tuple(float(each) for each in max_wrong_hits.split(",") if each.strip()),
+            deltas=tuple(split_list(max_wrong_hits, float, "--max-wrong-hits")),
             embedder=embedder,
             seeds=seeds,
             first_seed=first_seed,

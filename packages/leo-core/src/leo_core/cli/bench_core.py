@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from leo_core.cli.output import AsJson, err, out, print_json, report_errors
+from leo_core.cli.output import AsJson, err, out, print_json, report_errors, split_list
 
 __all__ = ["coherence", "core", "embed", "novelty", "store"]
 
@@ -32,7 +32,7 @@ def core(
         result = run_core(
             pairs=pairs,
             embedder=embedder,
-            sizes=[int(size) for size in sizes.split(",") if size.strip()],
+            sizes=split_list(sizes, int, "--sizes"),
             graphs_up_to=graphs_up_to,
             instances=instances,
             seed=seed,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 from rich.console import Console
@@ -16,9 +16,11 @@ from rich.console import Console
 from leo_core.errors import ConfigError, LEOError, NotAReceiptError, ReceiptError, SigningKeyError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
-__all__ = ["FAILED", "WRONG_USE", "AsJson", "err", "out", "print_json", "report_errors"]
+__all__ = ["FAILED", "WRONG_USE", "AsJson", "err", "out", "print_json", "report_errors", "split_list"]
+
+T = TypeVar("T")
 
 FAILED = 1
 WRONG_USE = 2
@@ -49,3 +51,19 @@ def report_errors(*, as_json: bool) -> Iterator[None]:
             err.print(f"{facts['error']}: {error}", style="red", markup=False)
         wrong_use = isinstance(error, ConfigError | NotAReceiptError | SigningKeyError)
         raise typer.Exit(WRONG_USE if wrong_use else FAILED) from error
+
+
+def split_list(text: str, read: Callable[[str], T], option: str) -> list[T]:
+    """The values of an option that takes several, separated by commas.
+
+    Raises:
+        ConfigError: One cannot be read, or there is none.
+    """
+    try:
+        values = [read(part.strip()) for part in text.split(",") if part.strip()]
+    except ValueError:
+        values = []
+    if not values:
+        message = f"{option} {text!r} is not a list of numbers separated by commas"
+        raise ConfigError(message)
+    return values

@@ -43,7 +43,13 @@ def run_core(
         instances: Random instances of the consensus problem.
         seed: Of everything drawn.
         report: Called with what is measured next.
+
+    Raises:
+        ConfigError: A size is below 1, or the file holds no pairs.
     """
+    if min(sizes, default=1) < 1:
+        message = f"an index of {min(sizes)} vectors cannot be measured; sizes are at least 1"
+        raise ConfigError(message)
     from leo_core.stages.embed.load import load_embedder  # noqa: PLC0415 - loads numba
 
     texts = read_texts(pairs)

@@ -41,6 +41,7 @@ class LEOConfig:
         require_tenant: Refuse requests that name no tenant.
         max_prompt_chars: Longest request admitted, in characters.
         background_capacity: Answers that may wait to be written before new requests have to wait.
+        idempotency_ttl_s: Seconds for which the answer of an idempotency key is kept, greater than 0.
     """
 
     embed: EmbedConfig = field(default_factory=EmbedConfig)
@@ -55,6 +56,7 @@ class LEOConfig:
     require_tenant: bool = False
     max_prompt_chars: int = 4_000_000
     background_capacity: int = 1024
+    idempotency_ttl_s: float = 86_400.0
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.audit_rate <= 1.0:
@@ -64,6 +66,9 @@ class LEOConfig:
             if getattr(self, name) < 1:
                 message = f"{name} must be at least 1, got {getattr(self, name)!r}"
                 raise ConfigError(message)
+        if not 0.0 < self.idempotency_ttl_s < float("inf"):
+            message = f"idempotency_ttl_s must be finite and greater than 0, got {self.idempotency_ttl_s!r}"
+            raise ConfigError(message)
 
     @classmethod
     def preset(cls, name: Preset) -> LEOConfig:

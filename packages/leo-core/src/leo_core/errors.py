@@ -18,6 +18,7 @@
     ├── StreamInterruptedError   a stream died after its first token; ``.partial`` holds what was shown
     ├── NoAnswerError            every permitted route failed; ``.failures`` lists why, in the order tried
     │   └── AbstainedError       the members disagree too much for the confidence that was asked for
+    ├── InProgressError          a request with the same idempotency key is still being answered; try again later
     ├── BudgetExceededError      the next call would cost more than allowed
     ├── StorageError             the store failed
     │   ├── StoreLockedError     another process held the store for too long
@@ -43,6 +44,7 @@ __all__ = [
     "CapabilityError",
     "ConfigError",
     "EntryCorruptError",
+    "InProgressError",
     "InvalidRequestError",
     "LEOError",
     "MalformedReplyError",
@@ -177,6 +179,10 @@ class NoAnswerError(LEOError):
 
 class AbstainedError(NoAnswerError):
     """The members disagree too much for the confidence that was asked for."""
+
+
+class InProgressError(LEOError):
+    """A request with the same idempotency key is still being answered."""
 
 
 class BudgetExceededError(LEOError):

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         Draft,
         EmbedderFingerprint,
         Event,
+        Intent,
         Json,
         KeptEntry,
         Message,
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
         Vector,
     )
 
-__all__ = ["AnswerComparator", "Clock", "Embedder", "Leases", "Listener", "Model", "ReceiptLog", "Store"]
+__all__ = ["AnswerComparator", "Clock", "Embedder", "Journal", "Leases", "Listener", "Model", "ReceiptLog", "Store"]
 
 
 @runtime_checkable
@@ -232,6 +233,43 @@ class Leases(Protocol):
 
     def release_lease(self, name: str, owner: str) -> None:
         """Give a lease back before it expires; nothing happens where another owner holds it."""
+        ...
+
+
+@runtime_checkable
+class Journal(Protocol):
+    """Intents before the members are asked and results after: what makes a retried request be answered once.
+
+    Thread-safe and, where the store is shared, process-safe; what a method wrote is on disk when it returns. Failures
+    are raised as :class:`leo_core.errors.StorageError`.
+    """
+
+    def find(self, tenant: str, key: str) -> Intent | None:
+        """The intent with this idempotency key."""
+        ...
+
+    def begin(self, intent: Intent) -> None:
+        """Write an intent, in the place of an earlier one with the same key."""
+        ...
+
+    def keep(self, tenant: str, key: str, result: str) -> None:
+        """Note the result of an intent; nothing happens where there is no such intent."""
+        ...
+
+    def settle(self, tenant: str, key: str, receipt_id: str) -> None:
+        """Note the receipt of a result; empty where there is to be none."""
+        ...
+
+    def drop(self, tenant: str, key: str) -> None:
+        """Forget an intent that came to nothing; one that has a result stays."""
+        ...
+
+    def unsettled(self) -> tuple[Intent, ...]:
+        """Intents with a result and without a receipt, oldest first: cut off before the receipt was in the log."""
+        ...
+
+    def trim(self, before: float) -> int:
+        """Forget what was begun before that instant; returns how many."""
         ...
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from leo_core.config import LEOConfig
-    from leo_core.ports import AnswerComparator, Clock, Embedder, Listener, ReceiptLog
+    from leo_core.ports import AnswerComparator, Clock, Embedder, Journal, Listener, ReceiptLog
     from leo_core.records import Answer, Message, Request
     from leo_core.stages.cache.pair import PairModel
     from leo_core.stages.receipt.config import ReceiptConfig
@@ -260,6 +260,7 @@ def make_world(
     world = World(
         store=store,
         log=log,
+        journal=open_journal(store),
         embedder=embedder,
         config=config,
         clock=clock or SystemClock(),
@@ -272,6 +273,17 @@ def make_world(
     if outage is not None:
         world.guard.note("open_for", outage)
     return world
+
+
+def open_journal(store: SealedStore) -> Journal:
+    """The journal in the store's file; in memory where it has none."""
+    from leo_core.storage.database import Database  # noqa: PLC0415 - only what a LEO is made of is loaded
+    from leo_core.storage.journal import InMemoryJournal, SqliteJournal  # noqa: PLC0415 - as above
+
+    database = getattr(store.inner, "database", None)
+    if isinstance(database, Database) and not database.in_memory:
+        return SqliteJournal(database)
+    return InMemoryJournal()
 
 
 def _canonical(value: Any) -> bytes:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from leo_core.engine.flights import Turn
 from leo_core.engine.knowledge import Known
-from leo_core.records import Alias, CacheEntry, Draft, Embedding, Failure, Neighbour, Receipt
+from leo_core.records import Alias, CacheEntry, Draft, Embedding, Failure, Intent, Neighbour, Receipt
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AddAlias",
+    "BeginIntent",
     "CallAll",
     "CallMember",
     "Certify",
@@ -30,15 +31,19 @@ __all__ = [
     "CountHit",
     "Decide",
     "Draw",
+    "DropIntent",
     "Effect",
     "EmbedTexts",
     "Entropy",
     "FindAliases",
     "FindExact",
+    "FindIntent",
     "FindNear",
+    "FindReceipt",
     "HandOver",
     "Instant",
     "Join",
+    "KeepResult",
     "Learn",
     "LearnNovelty",
     "Notify",
@@ -48,6 +53,7 @@ __all__ = [
     "Remember",
     "RemoveEntry",
     "Renew",
+    "SettleIntent",
     "Show",
     "WriteEntry",
 ]
@@ -296,6 +302,60 @@ class Certify(Effect[Receipt | None]):
 
     statement: Mapping[str, Json]
     openings: Mapping[str, str]
+    blocking: ClassVar[bool] = True
+
+
+@dataclass(frozen=True, slots=True)
+class FindReceipt(Effect[Receipt | None]):
+    """The receipt with this id; ``None`` when the log has none or failed (counted)."""
+
+    receipt_id: str
+    blocking: ClassVar[bool] = True
+
+
+@dataclass(frozen=True, slots=True)
+class FindIntent(Effect[Intent | None]):
+    """What the journal knows of an idempotency key. Raises when the journal fails."""
+
+    tenant: str
+    key: str
+    blocking: ClassVar[bool] = True
+
+
+@dataclass(frozen=True, slots=True)
+class BeginIntent(Effect[None]):
+    """Write an intent before the members are asked. Raises when the journal fails: nothing was spent yet."""
+
+    intent: Intent
+    blocking: ClassVar[bool] = True
+
+
+@dataclass(frozen=True, slots=True)
+class KeepResult(Effect[None]):
+    """Note the result of an intent before its receipt is signed; a failure is counted, the answer stands."""
+
+    tenant: str
+    key: str
+    result: str
+    blocking: ClassVar[bool] = True
+
+
+@dataclass(frozen=True, slots=True)
+class SettleIntent(Effect[None]):
+    """Note the receipt of a result; a failure is counted and made good when the key is asked again."""
+
+    tenant: str
+    key: str
+    receipt_id: str
+    blocking: ClassVar[bool] = True
+
+
+@dataclass(frozen=True, slots=True)
+class DropIntent(Effect[None]):
+    """Forget an intent that came to nothing; a failure is counted."""
+
+    tenant: str
+    key: str
     blocking: ClassVar[bool] = True
 
 

@@ -107,6 +107,7 @@ class LEO:
             seed=seed,
             clock=clock,
         )
+        self._world.recover()
         self.cache = AnswerCache(self._world, self._plan, self._awarm_up)
         self._recent: OrderedDict[str, tuple[Request, Answer]] = OrderedDict()
         self._lock = threading.Lock()
@@ -126,7 +127,8 @@ class LEO:
         Args:
             prompt: A question, messages, or a :class:`~leo_core.records.Request`.
             **settings: Constraints (``max_error``, ``max_cost_usd``, ``max_latency_s``, ``route``, ``cache``),
-                sampling (``temperature``, ``max_tokens``, …) or request fields (``tenant``, ``session``, ``tools``, …).
+                sampling (``temperature``, ``max_tokens``, …) or request fields (``tenant``, ``session``, ``tools``,
+                ``idempotency_key``, …).
 
         Raises:
             RequestError: The prompt or a setting is unusable.
@@ -292,6 +294,8 @@ class LEO:
 
     def _keep(self, request: Request, answer: Answer) -> Answer:
         with self._lock:
+            if answer.replayed and answer.id in self._recent:  # the first one knows more
+                return answer
             self._recent[answer.id] = (request, answer)
             while len(self._recent) > MOST_RECENT:
                 self._recent.popitem(last=False)

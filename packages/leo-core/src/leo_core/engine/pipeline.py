@@ -25,6 +25,7 @@ from leo_core.engine.effects import (
     Renew,
     Show,
 )
+from leo_core.engine.idempotency import answer_once, keep_result
 from leo_core.engine.lookup import consult_cache
 from leo_core.engine.routes import Trip, list_options, take_route
 from leo_core.engine.sharing import take_turn
@@ -52,6 +53,14 @@ def answer_request(request: Request, plan: Plan) -> Pipeline[Answer]:
     """From a request to an answer with a receipt, by the cheapest route that can be trusted."""
     started = yield from Now()
     admit(request, plan)
+    work = find_answer(request, plan, started)
+    if request.idempotency_key is None:
+        return (yield from work)
+    return (yield from answer_once(request, request.idempotency_key, plan, work))
+
+
+def find_answer(request: Request, plan: Plan, started: Instant) -> Pipeline[Answer]:
+    """Answer an admitted request: from the cache, or by the members."""
     known = yield from Recall(request.tenant, request.session)
     sight = yield from look_at(request, known, plan)
     region = sight.novelty.region
@@ -126,7 +135,7 @@ def serve_entry(entry: CacheEntry, cached: CacheDecision, sight: Sight) -> Pipel
 
 def renew(request: Request, stale: CacheEntry, plan: Plan) -> Pipeline[None]:
     """Ask the members what a stale entry answered; their answer takes its place."""
-    again = replace(request.with_constraints(cache="renew"), session=None)
+    again = replace(request.with_constraints(cache="renew"), session=None, idempotency_key=None)
     answer = yield from answer_request(again, plan)
     kept_elsewhere = stale.exact_key != identify(request, models=plan.fingerprint).exact_key
     if kept_elsewhere and not same_answer(stale.message, answer.message, request.question):
@@ -177,6 +186,7 @@ def certify(
     ended = yield from Now()
     answer = replace(answer, latency_s=ended.monotonic - started.monotonic)
     if not plan.config.receipts.enabled:
+        yield from keep_result(request, answer)
         return answer
     region, policy = sight.novelty.region, plan.config.consensus
     entropy = yield from Entropy(32)
@@ -198,6 +208,8 @@ def certify(
         yield from Notify("receipt.failed", {"error": type(error).__name__})
         if plan.config.receipts.required:
             raise
+        yield from keep_result(request, answer)
         return answer
+    yield from keep_result(request, answer, statement, openings)
     receipt = yield from Certify(statement, openings)
     return replace(answer, receipt=receipt)

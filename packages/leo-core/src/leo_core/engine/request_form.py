@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 __all__ = ["check_constraints", "check_form", "check_json"]
 
 ROLES = frozenset(get_args(Role))
+LONGEST_KEY = 255
+"""Characters of an idempotency key."""
 DEEPEST = 64
 """Levels of nesting that any provider and any JSON reader takes."""
 
@@ -28,8 +30,11 @@ def check_form(request: Request) -> None:
     """
     for position, message in enumerate(request.messages):
         _check_message(message, f"message {position}")
-    for name in ("tenant", "session", "model", "tool_choice"):
+    for name in ("tenant", "session", "model", "tool_choice", "idempotency_key"):
         _check_text(getattr(request, name), name, optional=name != "tenant")
+    if request.idempotency_key is not None and not 0 < len(request.idempotency_key) <= LONGEST_KEY:
+        text = f"idempotency_key must have 1 to {LONGEST_KEY} characters"
+        raise RequestError(text)
     _check_texts(request.tags, "tags")
     _check_texts(request.sources, "sources")
     tools: tuple[Json, ...] = request.tools  # what callers hand over is checked, not believed

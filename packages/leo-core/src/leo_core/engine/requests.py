@@ -18,7 +18,18 @@ Prompt = str | Request | Iterable[Message | Mapping[str, Any]]
 _CONSTRAINTS = frozenset(field.name for field in dataclasses.fields(Constraints))
 _SAMPLING = frozenset(field.name for field in dataclasses.fields(Sampling))
 _REQUEST = frozenset(
-    {"tenant", "session", "tools", "tool_choice", "response_format", "model", "options", "tags", "sources"}
+    {
+        "tenant",
+        "session",
+        "tools",
+        "tool_choice",
+        "response_format",
+        "model",
+        "options",
+        "tags",
+        "sources",
+        "idempotency_key",
+    }
 )
 _ALIASES = {"human": "user", "ai": "assistant", "developer": "system"}
 

@@ -16,6 +16,7 @@ from leo_core.engine.comparators import CanonicalComparator
 from leo_core.engine.drivers import run
 from leo_core.engine.flights import Flights
 from leo_core.engine.held_writes import HeldWrites
+from leo_core.engine.idempotency import recover
 from leo_core.engine.knowledge_base import KnowledgeBase
 from leo_core.engine.renewals import Renewals
 from leo_core.engine.store_guard import StoreGuard
@@ -29,8 +30,8 @@ if TYPE_CHECKING:
 
     from leo_core.config import LEOConfig
     from leo_core.engine.knowledge import Known
-    from leo_core.ports import AnswerComparator, Clock, Embedder, Leases, Listener, ReceiptLog
-    from leo_core.records import Alias, Answer, CacheEntry, Json, Neighbour, Receipt, Request
+    from leo_core.ports import AnswerComparator, Clock, Embedder, Journal, Leases, Listener, ReceiptLog
+    from leo_core.records import Alias, Answer, CacheEntry, Intent, Json, Neighbour, Receipt, Request
     from leo_core.storage.sealed_store import SealedStore
 
 __all__ = ["SystemClock", "World"]
@@ -59,6 +60,7 @@ class World:
     Args:
         store: Keeps entries and observations.
         log: Keeps receipts; ``None`` when receipts are switched off.
+        journal: Keeps the answers of requests with an idempotency key.
         embedder: Makes vectors.
         config: Settings.
         clock: Tells the time.
@@ -77,6 +79,7 @@ class World:
         *,
         store: SealedStore,
         log: ReceiptLog | None,
+        journal: Journal,
         embedder: Embedder,
         config: LEOConfig,
         clock: Clock,
@@ -86,7 +89,7 @@ class World:
         checker: Callable[[Request, Answer], bool | None] | None = None,
         comparator: AnswerComparator | None = None,
     ) -> None:
-        self.store, self.log, self.embedder, self.config = store, log, embedder, config
+        self.store, self.log, self.journal, self.embedder, self.config = store, log, journal, embedder, config
         self._clock, self._chance, self._listeners, self._checker = clock, chance, tuple(listeners), checker
         self._comparator = comparator or CanonicalComparator()
         self.guard = StoreGuard(self._store_failed, lambda: self.notify("store.recovered", {}), self._catch_up)
@@ -133,10 +136,25 @@ class World:
             ask.CheckAnswer: self._check,
             ask.Compare: self._compare,
             ask.Certify: self._certify,
+            ask.FindReceipt: self._find_receipt,
+            ask.FindIntent: lambda effect: self.journal.find(effect.tenant, effect.key),
+            ask.BeginIntent: self._begin_intent,
+            ask.KeepResult: lambda effect: self._note(
+                lambda: self.journal.keep(effect.tenant, effect.key, effect.result)
+            ),
+            ask.SettleIntent: lambda effect: self._note(
+                lambda: self.journal.settle(effect.tenant, effect.key, effect.receipt_id)
+            ),
+            ask.DropIntent: lambda effect: self._note(lambda: self.journal.drop(effect.tenant, effect.key)),
             ask.Notify: lambda effect: self.notify(effect.name, effect.facts),
             ask.HandOver: self._hand_over,
             ask.Renew: lambda effect: self.renewals.submit(effect.entry, lambda: run(effect.job(), self)),
         }
+
+    def recover(self) -> None:
+        """Write the receipts that a crash cut off; where the store is out, the next start does it."""
+        unsettled: tuple[Intent, ...] = self.guard.attempt("unsettled", self.journal.unsettled, ())
+        self.guard.attempt("recover", lambda: run(recover(unsettled), self), None)
 
     def perform(self, effect: ask.Effect[Any]) -> Any:
         """The reply to an effect."""
@@ -356,6 +374,22 @@ class World:
             return None
         self.notify("receipt.appended", {"receipt": receipt.id, "index": receipt.log_index})
         return receipt
+
+    def _find_receipt(self, effect: ask.FindReceipt) -> Receipt | None:
+        log = self.log
+        return None if log is None else self.guard.attempt("get", lambda: log.get(effect.receipt_id), None)
+
+    def _begin_intent(self, effect: ask.BeginIntent) -> None:
+        self.journal.trim(effect.intent.began_at - self.config.idempotency_ttl_s)
+        self.journal.begin(effect.intent)
+
+    def _note(self, write: Callable[[], None]) -> None:
+        """Write to the journal; when that fails the answer stands, and a retry may be answered anew."""
+        try:
+            write()
+        except (StorageError, OSError) as error:
+            self.notify("journal.failed", {"error": type(error).__name__})
+            _log.warning("the journal failed (%s)", error)
 
     def _compare(self, effect: ask.Compare) -> bool:
         try:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from leo_core.records.answers import Answer, Event, Observation, Receipt
+from leo_core.records.answers import Answer, Event, Intent, Observation, Receipt
 from leo_core.records.drafts import Capabilities, Chunk, Draft, Failure, ToolCallDelta, Usage
 from leo_core.records.entries import (
     Alias,
@@ -56,6 +56,7 @@ __all__ = [
     "Event",
     "Failure",
     "Identity",
+    "Intent",
     "Json",
     "KeptEntry",
     "Message",

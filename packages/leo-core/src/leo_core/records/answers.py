@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from leo_core.records.values import Json
     from leo_core.records.verdicts import RequestRisk, Risk, RouteDecision, Verdict
 
-__all__ = ["Answer", "Event", "Observation", "Receipt"]
+__all__ = ["Answer", "Event", "Intent", "Observation", "Receipt"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +61,7 @@ class Answer:
         drafts: All drafts that were made.
         failures: Calls that brought no draft.
         entry: The entry that is served on a cache hit.
+        replayed: Whether this is the kept answer to an earlier request with the same idempotency key.
     """
 
     id: str
@@ -84,6 +85,7 @@ class Answer:
     drafts: tuple[Draft, ...] = ()
     failures: tuple[Failure, ...] = ()
     entry: CacheEntry | None = None
+    replayed: bool = False
 
     @property
     def own_s(self) -> float:
@@ -94,6 +96,27 @@ class Answer:
     def text(self) -> str:
         """Text of the answer."""
         return self.message.text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intent:
+    """A request with an idempotency key, as the journal knows it.
+
+    Attributes:
+        tenant: Whose.
+        key: The caller's idempotency key.
+        digest: SHA-256 (hex) of the request.
+        began_at: Instant at which it was begun.
+        result: JSON of the answer and of the statement about it; ``None`` while the members are asked.
+        receipt_id: Id of its receipt; ``None`` until that is in the log, empty where there is to be none.
+    """
+
+    tenant: str
+    key: str
+    digest: str
+    began_at: float
+    result: str | None = None
+    receipt_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

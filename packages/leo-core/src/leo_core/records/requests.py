@@ -119,6 +119,8 @@ class Request:
         constraints: What the caller demands.
         tags: Labels that cache entries made from this request carry.
         sources: Ids of the documents that the answer is going to stand on; cache entries carry them.
+        idempotency_key: A name of the caller's for this request: asked again under it, the request is not answered
+            anew but gets the same answer and receipt. Not part of any other key.
         native: The framework's own messages, handed to members of that framework unchanged; not part of any key.
     """
 
@@ -134,6 +136,7 @@ class Request:
     constraints: Constraints = Constraints()
     tags: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
+    idempotency_key: str | None = None
     native: Any = field(default=None, compare=False, repr=False)
 
     @property

@@ -14,12 +14,17 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast, get_args
 
 from leo_core.errors import StorageError, StoreCorruptError
 from leo_core.records import (
+    Answer,
+    CacheDecision,
     CacheEntry,
     EmbedderFingerprint,
     Message,
+    Novelty,
     Observation,
+    Risk,
     Role,
     Route,
+    RouteDecision,
     ToolCall,
     Usage,
 )
@@ -31,9 +36,11 @@ __all__ = [
     "decode_entry",
     "decode_fingerprint",
     "decode_observation",
+    "decode_result",
     "encode_entry",
     "encode_fingerprint",
     "encode_observation",
+    "encode_result",
     "from_column",
     "to_column",
     "to_plain",
@@ -175,6 +182,63 @@ def decode_observation(text: str) -> Observation:
         )
     except _MALFORMED as error:
         message = "a stored observation cannot be read; restore a copy of the store"
+        raise StoreCorruptError(message) from error
+
+
+def encode_result(answer: Answer, statement: Json, openings: Json) -> str:
+    """JSON of an answer without its receipt, and of what is going to be signed about it.
+
+    Raises:
+        StorageError: The message holds a value that is not JSON.
+    """
+    return _dump(
+        {
+            "id": answer.id,
+            "message": _message_body(answer.message),
+            "route": answer.route.value,
+            "model": answer.model,
+            "members": answer.members,
+            "usage": _usage_body(answer.usage),
+            "risk": [answer.risk.value, *answer.risk.interval],
+            "finish_reason": answer.finish_reason,
+            "statement": statement,
+            "openings": openings,
+        }
+    )
+
+
+def decode_result(text: str, why: str) -> tuple[Answer, Json, Json]:
+    """The answer that :func:`encode_result` wrote, as it is given again, and its statement and openings.
+
+    Args:
+        text: What was written.
+        why: Why it is given again, in words.
+
+    Raises:
+        StoreCorruptError: The text is not a result.
+    """
+    try:
+        body = _load(text)
+        risk, low, high = (float(each) for each in _take(body, "risk", list))
+        route = Route(body["route"])
+        answer = Answer(
+            id=_take(body, "id", str),
+            message=_read_message(_take(body, "message", dict)),
+            route=route,
+            model=_take(body, "model", str),
+            members=_take_texts(body, "members"),
+            usage=Usage(),
+            saved=_read_usage(_take(body, "usage", dict)),
+            risk=Risk(value=risk, interval=(low, high)),
+            novelty=Novelty(value=None),
+            cache=CacheDecision(action="off", why=why),
+            decision=RouteDecision(route=route, why=why),
+            finish_reason=_take(body, "finish_reason", str),
+            replayed=True,
+        )
+        return answer, body["statement"], body["openings"]
+    except _MALFORMED as error:
+        message = "a kept result cannot be read; restore a copy of the store"
         raise StoreCorruptError(message) from error
 
 

@@ -347,6 +347,16 @@ class TestAnswers:
         for whole in (message, streamed):
             assert whole.usage_metadata["output_tokens"] == 3 * 6
 
+    def test_an_idempotency_key_gives_the_same_answer_and_receipt(
+        self, model: LEOChatModel, openai: OpenAIServer
+    ) -> None:
+        asked = {"idempotency_key": "17/1", "cache": False}
+        first, again = (model.invoke("Where is order 17?", **asked) for _ in range(2))
+        assert len(openai.requests) == 1
+        assert "idempotency_key" not in json.dumps(openai.requests[0].body)
+        assert again.response_metadata["leo"]["receipt"] == first.response_metadata["leo"]["receipt"]
+        assert (again.content, again.usage_metadata["total_tokens"]) == (first.content, 0)
+
     def test_constraints_and_options_of_a_call(self, model: LEOChatModel, openai: OpenAIServer) -> None:
         model.invoke("Hello", cache=False)
         model.invoke("Hello", cache=False, user="u-1", top_p=0.5, seed=4, max_completion_tokens=9, stop=["x"])

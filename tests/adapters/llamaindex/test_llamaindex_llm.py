@@ -221,6 +221,15 @@ def test_tenants_do_not_share(llm: Any) -> None:
     assert not hit("Whose?")
 
 
+def test_an_idempotency_key_gives_the_same_answer_and_receipt(llm: Any) -> None:
+    first = llm.complete("Where is order 17?", idempotency_key="17/1", cache=False).raw["leo"]
+    again = llm.complete("Where is order 17?", idempotency_key="17/1", cache=False).raw["leo"]
+    other = llm.complete("Where is order 17?", idempotency_key="17/2", cache=False).raw["leo"]
+    assert again["receipt"] == first["receipt"] != other["receipt"]
+    with pytest.raises(RequestError, match="another request"):
+        llm.complete("Where is order 18?", idempotency_key="17/1")
+
+
 def test_prompts_are_formatted_once() -> None:
     with LEOLLM(small=scripted(), completion_to_prompt=lambda prompt: f"<{prompt}>", system_prompt="Be kind.") as llm:
         assert llm.complete("Hi").text == "You said <Hi>"

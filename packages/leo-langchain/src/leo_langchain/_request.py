@@ -30,6 +30,7 @@ _OWN = frozenset({
     "session",
     "entry_tags",
     "entry_sources",
+    "idempotency_key",
     "stream",
     "ls_structured_output_format",
     "structured_output_format",
@@ -73,6 +74,7 @@ def build_request(
         constraints=_constraints(given),
         tags=_as_tuple(given.get("entry_tags")),
         sources=_as_tuple(given.get("entry_sources")),
+        idempotency_key=given.get("idempotency_key"),
         native=list(messages),
     )
 

@@ -78,6 +78,7 @@ class Played(Outcome):
         bound: The most wrong hits that the evidence had not ruled out at the end.
         curve: (requests, hits, wrong hits) along the stream.
         decision_ms: Times of single decisions, with nothing remembered of the pair.
+        mistakes: (request, first question of the entry whose answer it got) of every wrong hit.
     """
 
     explored: int = 0
@@ -85,6 +86,7 @@ class Played(Outcome):
     bound: float = 0.0
     curve: list[tuple[int, int, int]] = field(default_factory=list)
     decision_ms: list[float] = field(default_factory=list)
+    mistakes: list[tuple[str, str]] = field(default_factory=list)
 
 
 class RememberedPairs:
@@ -153,7 +155,9 @@ def play_leo(
         intent = stream.intents[row]
         if decision.hit and entry is not None:
             played.hits += 1
-            played.wrong += entry.message.content != intent
+            if entry.message.content != intent:
+                played.wrong += 1
+                played.mistakes.append((stream.texts[row], entry.text))
             played.broken += played.wrong > config.max_wrong_hits * played.requests + 1e-9
         else:
             home = len(entries)
@@ -294,6 +298,7 @@ def run_cache(settings: CacheSettings, report: Callable[[str], None] = lambda _:
                 "decision_ms_p50": percentile(times, 0.5) if times else None,
                 "decision_ms_p99": percentile(times, 0.99) if times else None,
                 "curves": [one.curve for one in played],
+                "mistakes": played[0].mistakes,
             }
         )
     return {

@@ -23,11 +23,17 @@ from leo_core.stages.cache.guards.names import (
 )
 from leo_core.stages.cache.guards.numbers import Quantities, find_number_conflict, read_quantities
 from leo_core.stages.cache.guards.order import find_role_swap, find_swap
-from leo_core.stages.cache.guards.polarity import find_antonyms, find_negation_conflict, find_opposites, is_negated
+from leo_core.stages.cache.guards.polarity import (
+    NEGATORS,
+    find_antonyms,
+    find_negation_conflict,
+    find_opposites,
+    is_negated,
+)
 from leo_core.stages.cache.guards.script import find_language_conflict, read_language
 from leo_core.stages.cache.guards.sequence import read_sequence
 from leo_core.stages.cache.guards.slots import find_substitution
-from leo_core.stages.cache.guards.words import Words, read_words
+from leo_core.stages.cache.guards.words import Words, read_words, stem
 
 __all__ = ["Profile", "find_conflict", "find_conflict_between", "read_profile"]
 
@@ -105,9 +111,18 @@ def find_conflict_between(a: Profile, b: Profile) -> str | None:
 def _find_figure_conflict(a: Profile, b: Profile) -> str | None:
     """A number that only one of two differently worded texts has is left to the pair model."""
     one_sided = bool(a.quantities.values) != bool(b.quantities.values)
-    if one_sided and _overlap(a.sequence, b.sequence) < _LOOSE:
+    if one_sided and _overlap(a.sequence, b.sequence) < _LOOSE and not _halves(a, b) and not _halves(b, a):
         return None
     return find_number_conflict(a.quantities, b.quantities)
+
+
+def _halves(a: Profile, b: Profile) -> bool:
+    """Whether a text asks for half of what the other one names: "a half marathon", "a marathon"."""
+    tokens = a.folded.lower
+    return any(
+        value == "0.5" and end < len(tokens) and stem(tokens[end]) in b.folded.stems
+        for _, end, value in a.quantities.spans
+    )
 
 
 def _find_code_conflict(a: Profile, b: Profile) -> str | None:
@@ -117,10 +132,13 @@ def _find_code_conflict(a: Profile, b: Profile) -> str | None:
 
 
 def _find_polarity_conflict(a: Profile, b: Profile) -> str | None:
-    """A negation and an opposite cancel each other: "not inactive" is "active"."""
+    """A negation and an opposite cancel each other: "not inactive" is "active". One word that is both does not."""
     if a.negated == b.negated:
         return find_antonyms(a.words, b.words)
-    if _overlap(a.sequence, b.sequence) < _LOOSE or find_opposites(a.words, b.words) is not None:
+    if _overlap(a.sequence, b.sequence) < _LOOSE:
+        return None
+    opposites = find_opposites(a.words, b.words)
+    if opposites is not None and NEGATORS.isdisjoint(opposites):
         return None
     return find_negation_conflict(a=a.negated, b=b.negated)
 

@@ -66,6 +66,10 @@ _COMPOUND = (
     (re.compile(r"\b(?:Chinese) yuan\b", re.IGNORECASE), "yuan"),
     (re.compile(r"\b(?:Turkish) liras?\b|\bTRY\b|₺"), "lira"),
     (re.compile(r"\b(?:South )?Korean won\b", re.IGNORECASE), "krw"),
+    (re.compile(r"(?<=\d )won(?= (?:in|to|into|is|are|be|costs?|worth|notes?|bills?|coins?)\b)", re.IGNORECASE), "krw"),
+    (re.compile(r"\b(?:Deutsche?|German) marks?\b|\bD-?marks?\b", re.IGNORECASE), "deutschmark"),
+    (re.compile(r"\bFrench francs?\b", re.IGNORECASE), "frf"),
+    (re.compile(r"\bBelgian francs?\b", re.IGNORECASE), "bef"),
     (re.compile(r"\bMexican pesos?\b", re.IGNORECASE), "mxn"),
     (re.compile(r"\bBrazilian reai?l?s?\b", re.IGNORECASE), "brl"),
     (re.compile(r"\bper ?cent\b", re.IGNORECASE), "percent"),
@@ -76,7 +80,7 @@ _COMPOUND = (
 _COMPOUND_WORDS = frozenset(
     """per percent cent hour second square sq cubic cu nautical light dollar dollars $ krone kroner krona kronor crown
     crowns pound pounds franc francs yen rupee rupees yuan lira liras try ₺ won peso pesos real reais fiver fivers
-    tenner tenners grand""".split()  # noqa: SIM905 - words read better as a text
+    tenner tenners grand mark marks dmark dmarks d-mark d-marks""".split()  # noqa: SIM905 - words read better as a text
 )
 _ISO_DATE = re.compile(r"\b((?:19|20)\d\d)-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])\b")
 _MONTHS = (

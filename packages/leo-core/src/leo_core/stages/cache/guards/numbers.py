@@ -33,6 +33,12 @@ _PARTS |= {"tenth": 10, "tenths": 10, "eighth": 8, "eighths": 8, "sixth": 6, "si
 _ROMAN = {"ii": "2", "iii": "3", "iv": "4", "vi": "6", "vii": "7", "viii": "8", "ix": "9", "xi": "11", "xii": "12"}
 _TIME_NOUN_BEFORE = frozenset({"a", "per", "each", "every", "one"})
 _ONE_BEFORE = frozenset({"a", "an", "per", "each", "every", "square", "single"})
+_LABELS = frozenset(
+    """day part chapter phase step level grade type season episode book volume act scene section page unit week month
+    year round stage tier class version line lane gate platform terminal room floor question option figure table group
+    team track exercise lesson module quarter war problem task case plan door channel""".split()  # noqa: SIM905 - words read better as a text
+)
+"""Nouns after which a number is a name: "day one" is not "day two"."""
 _PAIRS = frozenset({"both", "pair", "couple", "either", "neither", "twin"})
 _NUMBER_STARTS = frozenset({*SMALL, *TENS, *WORDS, *ORDINALS, *SCALES, *DECADES, "half", "quarter", "first"})
 _TELLING = _NUMBER_STARTS | UNITS.keys() | _ROMAN.keys() | _PAIRS
@@ -154,7 +160,7 @@ def _read_number(words: Words, at: int, found: Quantities) -> int:
     else:
         value, at = read_spelled(tokens, at)
         if value == "1" and at == start + 1 and token == "one" and _fraction(tokens, at, value)[1] == at:  # noqa: S105 - no password: a token of text
-            found.spare.add("1")
+            (found.values if start and tokens[start - 1] in _LABELS else found.spare).add("1")
             found.spans.append((start, at, "1"))
             return at
     value, at = _fraction(tokens, at, value)

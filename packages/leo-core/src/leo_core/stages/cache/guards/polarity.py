@@ -10,9 +10,9 @@ from leo_core.stages.cache.guards.words import stem
 if TYPE_CHECKING:
     from leo_core.stages.cache.guards.words import Words
 
-__all__ = ["find_antonyms", "find_negation_conflict", "find_opposites", "is_negated"]
+__all__ = ["NEGATORS", "find_antonyms", "find_negation_conflict", "find_opposites", "is_negated"]
 
-_NEGATORS = frozenset(
+NEGATORS = frozenset(
     """not no never without none nobody nothing nowhere neither nor cannot cant dont wont doesnt didnt isnt arent wasnt
     werent shouldnt couldnt wouldnt havent hasnt hadnt aint non hardly barely lack lacks lacking unless""".split()  # noqa: SIM905 - words read better as a text
 )
@@ -75,7 +75,7 @@ give:take,receive win:lose gained:lost optional:mandatory,required,compulsory vo
 prepaid:postpaid fixed:variable,floating long-term:short-term active:inactive,passive passive:active bull:bear
 bullish:bearish sell:buy dry:wet cause:cure,prevent treat:cause encourage:discourage agree:disagree trust:distrust
 expensive:cheaper,cheapest cheap:dearer
-respect:disrespect agree:refuse proceed:cancel continue:stop,cancel confirm:cancel
+unable:can respect:disrespect agree:refuse proceed:cancel continue:stop,cancel confirm:cancel
 """
 _EXCEPTIONS = frozenset({"able", "side", "form", "vest", "come", "tend", "press", "port", "pose", "valuable", "less"})
 _NEGATIVE_PREFIXES = ("un", "in", "im", "il", "ir", "dis", "non", "de", "anti", "mis")
@@ -152,11 +152,11 @@ def _find_prefixed(only_a: frozenset[str], only_b: frozenset[str]) -> tuple[str,
 
 def _count_negations(words: Words) -> int:
     tokens = words.lower
-    if words.bag.isdisjoint(_NEGATORS) and not any(token.endswith("n't") for token in tokens):
+    if words.bag.isdisjoint(NEGATORS) and not any(token.endswith("n't") for token in tokens):
         return 0
     count = 0
     for at, token in enumerate(tokens):
-        if token in _NEGATORS or token.endswith("n't"):
+        if token in NEGATORS or token.endswith("n't"):
             before = tokens[at - 1] if at else ""
             after = tokens[at + 1] if at + 1 < len(tokens) else ""
             if (before, token) not in _IDIOMS and (token, after) not in _IDIOMS:

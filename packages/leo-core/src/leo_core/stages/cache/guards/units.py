@@ -72,7 +72,10 @@ _MORE: dict[str, str] = {
     "peso=peso,pesos,mxn "
     "shekel=shekel,shekels,ils,₪ dirham=dirham,dirhams,aed riyal=riyal,riyals,sar baht=baht,thb dong=vnd,₫ "
     "ringgit=ringgit,myr rupiah=rupiah,idr leu=lei,leu,ron hryvnia=hryvnia,uah dinar=dinar,dinars naira=naira,ngn "
-    "dogecoin=doge,dogecoin litecoin=ltc,litecoin",
+    "dogecoin=doge,dogecoin litecoin=ltc,litecoin "
+    "deutschmark=deutschmark,deutschmarks frf=frf bef=bef guilder=guilder,guilders peseta=peseta,pesetas "
+    "drachma=drachma,drachmas,drachmae escudo=escudo,escudos schilling=schilling,schillings "
+    "shilling=shilling,shillings rial=rial,rials taka=taka,takas cedi=cedi,cedis birr=birr tenge=tenge lari=lari",
     "share": "percent=%,percent,percentage,pct permille=‰,permille",
     "speed": "mph=mph kmh=kmh,kph,kmph knot=knots mps=mps",
     "angle": "degree=degree,degrees,° radian=radian,radians",

@@ -91,17 +91,22 @@ def find_conflict(a: str, b: str) -> str | None:
 
 def find_conflict_between(a: Profile, b: Profile) -> str | None:
     """The same for texts that were read before; the figures of ``a`` are named first."""
-    return (
+    figures = (
         _find_figure_conflict(a, b)
         or find_clock_conflict(a.quantities.times, b.quantities.times, a.quantities.values, b.quantities.values)
         or find_date_conflict(a.dates, b.dates)
-        or _find_polarity_conflict(a, b)
+    )
+    if figures:
+        return figures
+    opposites = find_opposites(a.words, b.words)
+    return (
+        _find_polarity_conflict(a, b, opposites)
         or find_group_conflict(a.groups, b.groups)
         or _find_code_conflict(a, b)
         or find_quote_conflict(a.quotes, b.quotes, a.words.text, b.words.text)
         or find_name_conflict(a.names, b.names, a.words, b.words)
         or find_operator_conflict(a.words.text, b.words.text)
-        or _find_order_conflict(a, b)
+        or _find_order_conflict(a, b, opposites)
         or find_language_conflict(a.language, b.language)
         or _find_reason_conflict(a, b)
         or find_substitution(a.sequence, b.sequence)
@@ -131,21 +136,20 @@ def _find_code_conflict(a: Profile, b: Profile) -> str | None:
     return find_code_conflict(a.code, b.code, a.words, b.words)
 
 
-def _find_polarity_conflict(a: Profile, b: Profile) -> str | None:
+def _find_polarity_conflict(a: Profile, b: Profile, opposites: tuple[str, str] | None) -> str | None:
     """A negation and an opposite cancel each other: "not inactive" is "active". One word that is both does not."""
     if a.negated == b.negated:
-        return find_antonyms(a.words, b.words)
+        return find_antonyms(a.words, b.words, opposites)
     if _overlap(a.sequence, b.sequence) < _LOOSE:
         return None
-    opposites = find_opposites(a.words, b.words)
     if opposites is not None and NEGATORS.isdisjoint(opposites):
         return None
     return find_negation_conflict(a=a.negated, b=b.negated)
 
 
-def _find_order_conflict(a: Profile, b: Profile) -> str | None:
+def _find_order_conflict(a: Profile, b: Profile, opposites: tuple[str, str] | None) -> str | None:
     """Exchanged arguments, unless an opposite exchanges them back: "A is bigger than B", "B is smaller than A"."""
-    if find_opposites(a.words, b.words) is not None:
+    if opposites is not None:
         return None
     return find_swap(a.words, b.words) or find_role_swap(a.sequence, b.sequence)
 

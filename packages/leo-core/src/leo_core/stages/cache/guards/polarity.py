@@ -109,12 +109,11 @@ def find_negation_conflict(*, a: bool, b: bool) -> str | None:
     return "negation differs: negated, not negated" if a else "negation differs: not negated, negated"
 
 
-def find_antonyms(a: Words, b: Words) -> str | None:
-    """Reason in words when one text has a word where the other has its opposite."""
-    found = find_opposites(a, b)
-    if found is None or is_converse(a, b, *found):
+def find_antonyms(a: Words, b: Words, opposites: tuple[str, str] | None) -> str | None:
+    """Reason in words when one text has a word where the other has its opposite, as :func:`find_opposites` says."""
+    if opposites is None or is_converse(a, b, *opposites):
         return None
-    return f"opposites: {found[0]}, {found[1]}"
+    return f"opposites: {opposites[0]}, {opposites[1]}"
 
 
 def find_opposites(a: Words, b: Words) -> tuple[str, str] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 __all__ = ["FUNCTION_WORDS", "Words", "read_words", "stem"]
 
@@ -70,6 +71,7 @@ def read_words(text: str) -> Words:
     )
 
 
+@lru_cache(maxsize=1 << 15)
 def stem(word: str) -> str:
     """A word without its commonest English endings; crude on purpose, used for equality only."""
     size = len(word)

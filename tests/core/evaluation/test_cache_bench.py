@@ -152,6 +152,19 @@ def test_the_command_prints_and_draws(tmp_path: Path) -> None:
     assert "seeds kept" in table.stdout
 
 
+def test_when_all_answers_change_hits_stop_and_the_promise_holds(tmp_path: Path) -> None:
+    settings = CacheSettings(data=write_stream(tmp_path / "stream.jsonl.gz"), deltas=(0.1,), seeds=2, drift=True)
+    result = run_cache(settings)
+    (promise,) = result["promises"]
+    assert [row["policy"] for row in promise["policies"]] == ["LEO"]
+    assert promise["broken_at_any_time"] == 0.0
+    for curve in promise["curves"]:
+        at = [requests for requests, _, _ in curve]
+        before = max(number for number, requests in enumerate(at) if requests <= result["drifts_at"])
+        assert curve[before][2] == 0
+        assert curve[-1][2] > 0
+
+
 def test_wrong_use_is_refused(tmp_path: Path) -> None:
     assert CliRunner().invoke(app, ["bench", "cache"]).exit_code != 0
     bad = tmp_path / "bad.jsonl"

@@ -24,6 +24,9 @@ def cache(
     first_seed: Annotated[int, typer.Option(help="The first of them.")] = 0,
     requests: Annotated[int, typer.Option(help="Most requests of an order.")] = 12_000,
     baselines: Annotated[bool, typer.Option(help="Thresholds and a per-entry policy beside LEO.")] = True,
+    drift: Annotated[
+        bool, typer.Option("--drift", help="Change the right answer to everything after half of the requests.")
+    ] = False,
     plot: Annotated[Path | None, typer.Option(help="Draw the learning curves into this file.")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -46,6 +49,7 @@ def cache(
             first_seed=first_seed,
             requests=requests,
             baselines=baselines,
+            drift=drift,
         )
         result = run_cache(settings, report=lambda what: err.print(what, style="dim"))
         if plot is not None:

@@ -55,6 +55,7 @@ class CacheSettings:
         requests: Most requests of an order.
         repeats: Share of the requests that repeats an intent, with ``pairs``.
         baselines: Whether other policies are played too.
+        drift: Whether the right answer to every intent changes after half of the requests; without other policies.
     """
 
     data: Path
@@ -66,6 +67,7 @@ class CacheSettings:
     requests: int = 12_000
     repeats: float = 0.1
     baselines: bool = True
+    drift: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
@@ -127,6 +129,7 @@ def play_leo(
     seed: int,
     *,
     timed: bool = False,
+    drifts_at: int | None = None,
 ) -> Played:
     """Play a stream through the shipped decision and its record.
 
@@ -137,6 +140,7 @@ def play_leo(
         pairs: The pair model.
         seed: Of the draws.
         timed: Whether to time some of the decisions.
+        drifts_at: Request from which on every intent has another right answer; ``None`` for never.
     """
     state, played = PromiseState.fresh(), Played()
     kept, entry_of, entries = stream.open(), dict[int, int](), list[CacheEntry]()
@@ -153,6 +157,8 @@ def play_leo(
         played.requests += 1
         state = update_promise(state, observe_served(decision, tenant="", at=0.0), config)
         intent = stream.intents[row]
+        if drifts_at is not None and at >= drifts_at:
+            intent += " (changed)"
         if decision.hit and entry is not None:
             played.hits += 1
             if entry.message.content != intent:
@@ -261,6 +267,7 @@ def run_cache(settings: CacheSettings, report: Callable[[str], None] = lambda _:
     if settings.seeds < 1 or settings.requests < 1:
         message = "a benchmark needs at least one seed and one request"
         raise ConfigError(message)
+    baselines = settings.baselines and not settings.drift
     texts, intents = (read_pair_stream if settings.pairs else read_stream)(settings.data)
     embed, name = _pick_embedder(settings.embedder)
     if settings.pairs:
@@ -274,16 +281,26 @@ def run_cache(settings: CacheSettings, report: Callable[[str], None] = lambda _:
         for seed in range(settings.first_seed, settings.first_seed + settings.seeds)
     ]
     most = float(np.mean([1.0 - len({intents[row] for row in order}) / len(order) for order in orders]))
-    statics = _play_statics(stream, orders, report) if settings.baselines else {}
+    statics = _play_statics(stream, orders, report) if baselines else {}
     promises = []
     for delta in settings.deltas:
         config = CacheConfig(max_wrong_hits=delta)
         played = []
         for number, order in enumerate(orders):
             report(f"max_wrong_hits {delta:g}, seed {number + 1} of {len(orders)}")
-            played.append(play_leo(stream, order, config, pairs, settings.first_seed + number, timed=number == 0))
+            played.append(
+                play_leo(
+                    stream,
+                    order,
+                    config,
+                    pairs,
+                    settings.first_seed + number,
+                    timed=number == 0,
+                    drifts_at=len(order) // 2 if settings.drift else None,
+                )
+            )
         rows = [_describe("LEO", played, delta)]
-        if settings.baselines:
+        if baselines:
             rows += _list_statics(statics, delta)
             vcache = [play_vcache(stream, order, delta, number) for number, order in enumerate(orders)]
             rows.append(_describe("vCache (an entry at a time)", vcache, delta))
@@ -309,6 +326,7 @@ def run_cache(settings: CacheSettings, report: Callable[[str], None] = lambda _:
         "seeds": settings.seeds,
         "first_seed": settings.first_seed,
         "most_hits": most,
+        "drifts_at": len(orders[0]) // 2 if settings.drift else None,
         "promises": promises,
     }
 

@@ -73,6 +73,8 @@ def draw_learning_curves(result: Mapping[str, Any], path: Path) -> None:
         axes.set_xlabel("requests")
         axes.set_ylim(bottom=0.0)
         axes.grid(visible=True, alpha=0.3)
+        if result["drifts_at"] is not None:
+            axes.axvline(result["drifts_at"], color="black", ls=":", lw=1.0)
     left.legend()
     figure.suptitle(f"{result['data']}, {result['embedder']}, {result['seeds']} seeds; dashed: promised")
     figure.savefig(path)

@@ -381,3 +381,22 @@ def test_agrees_with_recorded_grades(name: str, least: float) -> None:
                     pairs += 1
                     agree += (classes[i] == classes[j]) == (right == 2)
     assert agree / pairs >= least
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("It is 3 km.", "It is 3 miles.", False),
+        ("It is 3 km.", "It is 3000 m.", True),
+        ("It takes 2 hours.", "It takes 120 minutes.", True),
+        ("It takes 2 hours.", "It takes 2 days.", False),
+        ("It is 20°C.", "It is 20 °F.", False),
+        ("It is 12 in.", "It is 12 inches.", True),
+        ("There are 12 in total.", "It is 12.", True),
+        ("The walk is 2 miles long.", "It is a 2-mile walk.", True),
+        ("She has 5 apples left.", "She has 5.", True),
+    ],
+)
+def test_the_unit_of_a_number_in_a_sentence_counts(one: str, other: str, same: bool) -> None:
+    first, second = (Message(role="assistant", content=text) for text in (one, other))
+    assert same_answer(first, second, "How far is it?") is same

@@ -48,6 +48,10 @@ _LATEX = (
 )
 _PAIR = re.compile(rf"({_NUMBER})\s*([a-z'\"]+)\.?(?:\s*(?:,|and)\s*|\s*)")
 _LAST = re.compile(rf"(?<![\w.])-?[$€£¥₹]?{_NUMBER}(?:/[0-9]{{1,9}})?%?(?!\w)")
+_UNIT_AFTER = re.compile(
+    r"[ -]?(?P<unit>(?!(?:in|at|as|am|pm|per|is|or|to|no|are)\b)[^\W\d_]{2,20}|[°%]?[^\W\d_]{1,2}(?=\W*$)|°[CF])\b"
+)
+"""A unit after a number; what may be another word, such as "in", only at the very end."""
 _ONES = (
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
     "eighteen nineteen"
@@ -97,11 +101,15 @@ def read_quantity(text: str) -> Quantity | None:
 
 
 def last_quantity(text: str) -> Quantity | None:
-    """The last number in a text, with the currency or per cent sign that touches it."""
-    found = None
-    for found in _LAST.finditer(text[-4000:].translate(_MAP)):  # noqa: B007 - the last is wanted
+    """The last number in a text, with the currency or per cent sign that touches it, or the known unit after it."""
+    found, end = None, text[-4000:].translate(_MAP)
+    for found in _LAST.finditer(end):  # noqa: B007 - the last is wanted
         pass
-    return read_quantity(found.group()) if found else None
+    if found is None:
+        return None
+    unit = _UNIT_AFTER.match(end, found.end())
+    measured = read_quantity(f"{found.group()} {unit.group('unit')}") if unit else None
+    return measured if measured is not None and measured.dimension else read_quantity(found.group())
 
 
 def same_quantity(a: Quantity, b: Quantity, *, numeric: bool, percent: bool) -> bool:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from leo_core.records import Message
 from leo_core.stages.consensus.canonical_answers import CanonicalAnswer, canonicalise
 from leo_core.stages.consensus.free_text import same_wording
 from leo_core.stages.consensus.quantities import same_quantity
@@ -14,8 +16,6 @@ from leo_core.stages.consensus.questions import QuestionTraits, read_question
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from leo_core.records import Message
-
 __all__ = ["Judge", "classify", "same_answer", "spell_answer"]
 
 Judge = Callable[[str, str, str], bool | None]
@@ -23,6 +23,8 @@ Judge = Callable[[str, str, str], bool | None]
 
 _SILENT = frozenset({"none", "refusal"})
 _MAX_FORM = 400
+_REMEMBERED_LENGTH = 2_000
+_NO_QUESTION = QuestionTraits()
 
 
 def same_answer(a: Message, b: Message, question: str = "", *, judge: Judge | None = None) -> bool:
@@ -37,9 +39,21 @@ def same_answer(a: Message, b: Message, question: str = "", *, judge: Judge | No
         question: What was asked; tells whether a number, a letter, yes or no, or a program's value is due.
         judge: Decides what the rules leave open.
     """
+    if not question and judge is None and _is_short_text(a) and _is_short_text(b):
+        return _same(_remember(a.text), _remember(b.text), _NO_QUESTION, None)
     traits = read_question(question)
     one, two = canonicalise(a, traits), canonicalise(b, traits)
     return _same(one, two, traits, judge and (lambda: judge(question, a.text, b.text)))
+
+
+def _is_short_text(message: Message) -> bool:
+    return isinstance(message.content, str) and not message.tool_calls and len(message.content) <= _REMEMBERED_LENGTH
+
+
+@lru_cache(maxsize=4096)
+def _remember(text: str) -> CanonicalAnswer:
+    """The canonical answer of a reply to no question in particular: the cache compares what it keeps time and again."""
+    return canonicalise(Message(role="assistant", content=text), _NO_QUESTION)
 
 
 def classify(

@@ -8,7 +8,7 @@ export UV_PROJECT_ENVIRONMENT := .venv
 export NO_MKDOCS_2_WARNING := 1
 RUN := .venv/bin/python -m
 
-.PHONY: help demo test check bench bench-core soak docs clean setup-demo setup-test setup-check
+.PHONY: help demo test check bench bench-core bench-cache soak docs clean setup-demo setup-test setup-check
 .DEFAULT_GOAL := help
 
 help:
@@ -17,6 +17,7 @@ help:
 	@echo "make check   lint, types, import contracts, docs build"
 	@echo "make bench   the replay benchmark on recorded answers (DATA=$(DATA)); refreshes the figures in the docs"
 	@echo "make bench-core  the numeric core beside the libraries it replaces; refreshes its figures in the docs"
+	@echo "make bench-cache  the semantic cache on streams of requests beside thresholds and vCache; takes an hour or more"
 	@echo "make soak    two processes write 50,000 entries under random kill -9, tenants use one cache 100,000 times;"
 	@echo "             prints what was found"
 	@echo "make docs    build the documentation into site/"
@@ -38,7 +39,7 @@ demo: setup-demo
 
 test: setup-test
 	rm -f .coverage .coverage.*
-	$(RUN) coverage run -m pytest -n 2 --dist loadfile $(ARGS)
+	$(RUN) coverage run -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 	$(RUN) coverage combine --quiet
 	$(RUN) coverage report
 
@@ -58,6 +59,10 @@ bench: setup-demo
 bench-core: $(UV)
 	$(UV) sync --quiet --frozen --python $(PYTHON) --all-packages --no-default-groups --group train --group peers --inexact
 	.venv/bin/python tools/refresh_core_figures.py $(DATA)
+
+bench-cache: $(UV)
+	$(UV) sync --quiet --frozen --python $(PYTHON) --all-packages --no-default-groups --group train --group peers --inexact
+	.venv/bin/python tools/refresh_cache_figures.py $(DATA)
 
 soak: setup-test
 	$(RUN) tests.soak.two_writers 50000 0

@@ -7,3 +7,24 @@ import os
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.pop("COVERAGE_PROCESS_CONFIG", None)
+
+LONG = (
+    "core/engine/test_kill.py",
+    "examples/test_examples.py",
+    "core/engine/test_single_flight.py",
+    "core/kernels/test_kernels_compile.py",
+    "core/kernels/test_kernels_pcs.py",
+    "core/storage/test_receipt_log.py",
+    "core/engine/test_idempotency.py",
+    "core/engine/test_chroma_outage.py",
+    "adapters/langchain/test_langchain_single_flight.py",
+    "core/evaluation/test_cache_bench.py",
+    "core/cache/test_cache_minimal_pairs_traffic.py",
+    "soak/test_two_writers.py",
+    "soak/test_tenants.py",
+)
+
+
+def pytest_collection_modifyitems(items):
+    """Files with few and long tests come first, so that no worker is left with them at the end."""
+    items.sort(key=lambda item: not item.path.as_posix().endswith(LONG))

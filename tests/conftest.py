@@ -3,7 +3,11 @@
 Tracing doubles their time, some of them are killed while they write, and what they run is measured here too.
 """
 
+import asyncio
 import os
+
+asyncio.set_event_loop(None)
+"""Otherwise the first asynchronous test makes pytest-asyncio create a loop in passing, which nobody closes."""
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.pop("COVERAGE_PROCESS_CONFIG", None)

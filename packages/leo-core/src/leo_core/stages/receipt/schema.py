@@ -1,7 +1,7 @@
-"""The exact form of a statement and of a receipt document.
+"""The exact form of a statement, as a check and as JSON Schema.
 
-A form is a function that raises :class:`ReceiptError` with the path of the first wrong field. Objects have
-exactly the fields that are named here: what a verifier does not understand it does not accept.
+A form raises :class:`ReceiptError` with the path of the first wrong field. Objects have exactly the fields that are
+named here: what a verifier does not understand it does not accept.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from leo_core.errors import ReceiptError
@@ -17,7 +18,15 @@ from leo_core.records import Route
 if TYPE_CHECKING:
     from leo_core.records import Json
 
-__all__ = ["ALGORITHMS", "LOG_FIELDS", "STATEMENT_VERSION", "check_coherence", "check_statement", "check_verdict"]
+__all__ = [
+    "ALGORITHMS",
+    "LOG_FIELDS",
+    "STATEMENT_VERSION",
+    "check_coherence",
+    "check_statement",
+    "check_verdict",
+    "statement_schema",
+]
 
 STATEMENT_VERSION = 1
 """Version of the form of a statement."""
@@ -36,12 +45,28 @@ ALGORITHMS: Mapping[str, str] = {
 }
 """Names of the algorithms that a statement of this version stands on."""
 
-Form = Callable[["Json", str], None]
-
 _FIGURE = re.compile(r"-?(?:0|[1-9][0-9]{0,14})\.[0-9]{9}")
+_PROBABILITY = re.compile(r"0\.[0-9]{9}|1\.0{9}")
 _HASH = re.compile(r"[0-9a-f]{64}")
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z")
 _MOST = 2**53 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What a value has to look like.
+
+    Attributes:
+        check: Raises :class:`ReceiptError` for a value, at a path, that does not.
+        schema: The same as JSON Schema, as far as that can say it.
+    """
+
+    check: Callable[[Json, str], None]
+    schema: Mapping[str, Json]
+
+    def __call__(self, value: Json, path: str) -> None:
+        """Check a value at a path."""
+        self.check(value, path)
 
 
 def _refuse(path: str, expected: str) -> ReceiptError:
@@ -49,54 +74,54 @@ def _refuse(path: str, expected: str) -> ReceiptError:
 
 
 def _matching(pattern: re.Pattern[str], expected: str) -> Form:
-    def form(value: Json, path: str) -> None:
+    def check(value: Json, path: str) -> None:
         if not isinstance(value, str) or not pattern.fullmatch(value):
             raise _refuse(path, expected)
 
-    return form
+    return Form(check, {"type": "string", "pattern": f"^(?:{pattern.pattern})$"})
 
 
-def _text(value: Json, path: str) -> None:
+def _check_text(value: Json, path: str) -> None:
     if not isinstance(value, str):
         raise _refuse(path, "a string")
 
 
-def _flag(value: Json, path: str) -> None:
+def _check_flag(value: Json, path: str) -> None:
     if not isinstance(value, bool):
         raise _refuse(path, "true or false")
 
 
 def _integer(least: int) -> Form:
-    def form(value: Json, path: str) -> None:
+    def check(value: Json, path: str) -> None:
         if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= _MOST:
             raise _refuse(path, f"an integer from {least}")
 
-    return form
+    return Form(check, {"type": "integer", "minimum": least, "maximum": _MOST})
 
 
 def _one_of(*allowed: Json) -> Form:
-    def form(value: Json, path: str) -> None:
+    def check(value: Json, path: str) -> None:
         if not any(value is item or (isinstance(value, str) and value == item) for item in allowed):
             raise _refuse(path, f"one of {', '.join(map(str, allowed))}")
 
-    return form
+    return Form(check, {"enum": list(allowed)})
 
 
 def _constant(expected: Json) -> Form:
-    def form(value: Json, path: str) -> None:
+    def check(value: Json, path: str) -> None:
         if type(value) is not type(expected) or value != expected:
             raise _refuse(path, repr(expected))
 
-    return form
+    return Form(check, {"const": expected})
 
 
-def _probability(value: Json, path: str) -> None:
+def _check_probability(value: Json, path: str) -> None:
     _figure(value, path)
-    if value.startswith("-") or (value >= "1." and value != "1.000000000"):
+    if not _PROBABILITY.fullmatch(value):
         raise _refuse(path, "a probability")
 
 
-def _time(value: Json, path: str) -> None:
+def _check_time(value: Json, path: str) -> None:
     _matching(_TIME, "an instant of RFC 3339 in UTC")(value, path)
     try:
         dt.datetime.fromisoformat(value)
@@ -105,25 +130,26 @@ def _time(value: Json, path: str) -> None:
 
 
 def _optional(inner: Form) -> Form:
-    def form(value: Json, path: str) -> None:
+    def check(value: Json, path: str) -> None:
         if value is not None:
             inner(value, path)
 
-    return form
+    return Form(check, {"anyOf": [{"type": "null"}, inner.schema]})
 
 
 def _list(inner: Form, *, length: int | None = None) -> Form:
-    def form(value: Json, path: str) -> None:
+    def check(value: Json, path: str) -> None:
         if not isinstance(value, list) or (length is not None and len(value) != length):
             raise _refuse(path, "a list" if length is None else f"a list of {length}")
         for position, item in enumerate(value):
             inner(item, f"{path}[{position}]")
 
-    return form
+    size = {} if length is None else {"minItems": length, "maxItems": length}
+    return Form(check, {"type": "array", "items": inner.schema, **size})
 
 
 def _object(**fields: Form) -> Form:
-    def form(value: Json, path: str) -> None:
+    def check(value: Json, path: str) -> None:
         if not isinstance(value, Mapping):
             raise _refuse(path, "an object")
         for name in sorted(fields.keys() ^ value.keys()):
@@ -131,9 +157,15 @@ def _object(**fields: Form) -> Form:
         for name, inner in fields.items():
             inner(value[name], f"{path}.{name}".lstrip("."))
 
-    return form
+    properties = {name: inner.schema for name, inner in fields.items()}
+    schema = {"type": "object", "properties": properties, "required": list(fields), "additionalProperties": False}
+    return Form(check, schema)
 
 
+_text = Form(_check_text, {"type": "string"})
+_flag = Form(_check_flag, {"type": "boolean"})
+_probability = Form(_check_probability, {"type": "string", "pattern": f"^(?:{_PROBABILITY.pattern})$"})
+_time = Form(_check_time, {"type": "string", "pattern": f"^(?:{_TIME.pattern})$", "format": "date-time"})
 _figure = _matching(_FIGURE, "a figure with 9 decimals")
 _hash = _matching(_HASH, "a SHA-256 in hex")
 _count = _integer(0)
@@ -268,6 +300,20 @@ def check_statement(statement: Json) -> None:
     if statement["verdict"] is not None:
         check_verdict(statement["verdict"])
     check_coherence(statement)
+
+
+def statement_schema() -> dict[str, Json]:
+    """The form of a completed statement as JSON Schema (draft 2020-12).
+
+    What it cannot say is checked by :func:`check_statement` and by the verifier: that indices point at something, that
+    a certificate has a figure for every vote and pair, that the instant exists, and all that is derived again.
+    """
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": f"urn:leo:receipt-statement:{STATEMENT_VERSION}",
+        "title": f"LEO receipt statement, version {STATEMENT_VERSION}",
+        **_STATEMENT.schema,
+    }
 
 
 def check_coherence(statement: Mapping[str, Json]) -> None:

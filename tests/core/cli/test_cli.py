@@ -227,7 +227,7 @@ def test_cache_export_import_and_check(store, tmp_path):
 
 def test_cache_check_finds_what_was_altered(store):
     with sqlite3.connect(store) as connection:
-        connection.execute("UPDATE entries SET body = replace(body, '29', '31')")
+        connection.execute("""UPDATE entries SET body = replace(body, '"29"', '"31"')""")
     connection.close()
     found, code = as_json("cache", "check", store)
     assert (code, found["readable"], [row["why"] for row in found["refused"]], found["removed"]) == (1, 0, ["seal"], 0)

@@ -26,7 +26,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import precision_recall_curve, roc_auc_score
 
 from leo_core.stages.cache.pair import PairModel
-from leo_core.stages.cache.pair_features import FEATURES, Traits, WordTable, compare_traits, read_traits, score_words
+from leo_core.stages.cache.pair_features import FEATURES, Traits, WordTable, compare_pair, read_traits, score_words
 from leo_core.stages.embed.static import StaticEmbedder
 
 HERE = Path(__file__).resolve()
@@ -258,7 +258,7 @@ def gather(options: argparse.Namespace) -> Examples:
     traits = {text: read_traits(text, blank, embedders[part_of[text]].embed) for text in texts}
     pairs = [(traits[one], traits[two]) for one, two in zip(a, b, strict=True)]
     cosines = [float(vectors[one] @ vectors[two]) for one, two in zip(a, b, strict=True)]
-    rows = np.array([compare_traits(*pair, cosine, blank) for pair, cosine in zip(pairs, cosines, strict=True)])
+    rows = np.array([compare_pair(*pair, cosine, blank) for pair, cosine in zip(pairs, cosines, strict=True)])
     mined = np.arange(len(a)) >= count
     return Examples(
         rows=rows, same=same, target=target, mined=mined, place=place, pairs=pairs, idf=idf, default_idf=default_idf

@@ -12,7 +12,7 @@ import numpy as np
 from scipy.special import expit
 from sklearn.ensemble import HistGradientBoostingClassifier
 
-from leo_core.stages.cache.pair_features import WordTable, compare_traits, read_traits
+from leo_core.stages.cache.pair_features import WordTable, compare_pair, read_traits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -71,7 +71,7 @@ def label_pairs(
         strong = np.einsum("ij,ij->i", teacher[left], teacher[right])
         weak = np.einsum("ij,ij->i", student[left], student[right])
         rows = [
-            compare_traits(traits[one], traits[two], float(cosine), table)
+            compare_pair(traits[one], traits[two], float(cosine), table)
             for one, two, cosine in zip(left, right, strong, strict=True)
         ]
         return np.column_stack([np.array(rows), weak])

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import replace
 from typing import Any
 
 import pytest
+import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
 
 from leo_core.records import Message, Request, Sampling, ToolCall
 from leo_core.stages.cache.identity import canonical_bytes, canonical_message, identify
 
-MODELS = {"small": {"name": "m", "temperature": 0.0}}
+MODELS = canonical_bytes({"small": {"name": "m", "temperature": 0.0}})
 SYSTEM = Message(role="system", content="Be brief.")
 BASE = Request(messages=(SYSTEM, Message(role="user", content="How many days has February?")), tenant="acme")
 TOOL = {"name": "f", "description": "d", "parameters": {"type": "object"}}
 OTHER_TOOL = {"name": "g", "description": "d", "parameters": {"type": "object"}}
 
 
-def key(request: Request, models: Any = MODELS) -> str:
+def key(request: Request, models: bytes = MODELS) -> str:
     return identify(request, models=models).exact_key
 
 
@@ -67,7 +70,7 @@ def test_the_last_turn_changes_the_exact_key_only() -> None:
 
 
 def test_models_change_the_keys() -> None:
-    assert key(BASE) != key(BASE, {"small": {"name": "m", "temperature": 0.1}})
+    assert key(BASE) != key(BASE, canonical_bytes({"small": {"name": "m", "temperature": 0.1}}))
 
 
 def test_ids_usage_and_prompt_cache_marks_do_not_count() -> None:
@@ -197,3 +200,28 @@ def test_no_delimiter_trick_joins_messages(a: list[str], b: list[str]) -> None:
         return key(Request(messages=tuple(Message(role="user", content=text) for text in texts)))
 
     assert (ask(a) == ask(b)) == (a == b)
+
+
+@given(JSON)
+def test_both_encoders_write_what_rfc_8785_asks_for(value: Any) -> None:
+    """Plain ASCII goes through the quicker one."""
+    assert canonical_bytes(value) == rfc8785.dumps(json.loads(canonical_bytes(value)))
+
+
+def test_the_keys_are_those_of_the_whole_document() -> None:
+    """They are put together of parts; the golden keys come from the same code, this document does not."""
+    scope = {
+        "tenant": "acme", "models": json.loads(MODELS), "model": "m é", "tools": [TOOL], "tool_choice": "any",
+        "sampling": {"temperature": 1, "top_p": None, "max_tokens": 7, "stop": ["x"], "seed": None},
+        "response_format": None, "options": {"k": [1, "b"]},
+    }  # fmt: skip
+    turn = {"role": "user", "content": "How many days has February?"}
+    messages: list[Any] = [{"role": "system", "content": "Be brief."}, turn]
+    request = replace(
+        BASE, model="m é", tools=(TOOL,), tool_choice="any", options={"k": [1, "b"]},
+        sampling=Sampling(temperature=1.0, max_tokens=7, stop=("x",)),
+    )  # fmt: skip
+    found = identify(request, models=MODELS)
+    for kind, key_, listed in (("exact", found.exact_key, messages), ("scope", found.scope_key, [messages[0], None])):
+        document = {"domain": f"leo.request.v1.{kind}", "request": {**scope, "messages": listed}}
+        assert key_ == hashlib.sha256(rfc8785.dumps(document)).hexdigest()

@@ -17,7 +17,7 @@ from leo_core.stages.cache.pair import PairModel, load_pair_model
 from leo_core.stages.cache.pair_features import (
     FEATURES,
     WordTable,
-    compare_traits,
+    compare_pair,
     embed_by_chance,
     read_traits,
     score_words,
@@ -130,7 +130,7 @@ def test_equal_words_are_alike_and_others_are_not_without_an_embedder() -> None:
 @settings(deadline=None)
 def test_features_are_finite_and_symmetric(a: str, b: str, cosine: float) -> None:
     one, two = read_traits(a, TABLE), read_traits(b, TABLE)
-    forth, back = compare_traits(one, two, cosine, TABLE), compare_traits(two, one, cosine, TABLE)
+    forth, back = compare_pair(one, two, cosine, TABLE), compare_pair(two, one, cosine, TABLE)
     assert len(forth) == len(FEATURES)
     assert np.isfinite(forth).all()
     np.testing.assert_allclose(forth, back, atol=1e-6)
@@ -143,8 +143,8 @@ def test_learned_words_weigh_what_is_shared_and_what_is_missing() -> None:
 
 def test_identical_and_disjoint_texts_have_the_extreme_features() -> None:
     names = {name: at for at, name in enumerate(FEATURES)}
-    same = compare_traits(read_traits("heavy rain", TABLE), read_traits("heavy rain", TABLE), 1.0, TABLE)
-    other = compare_traits(read_traits("heavy rain", TABLE), read_traits("green tea", TABLE), 0.0, TABLE)
+    same = compare_pair(read_traits("heavy rain", TABLE), read_traits("heavy rain", TABLE), 1.0, TABLE)
+    other = compare_pair(read_traits("heavy rain", TABLE), read_traits("green tea", TABLE), 0.0, TABLE)
     for name, high, low in (
         ("overlap", 1.0, 0.0),
         ("letters", 1.0, None),

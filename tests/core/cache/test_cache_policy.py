@@ -11,7 +11,7 @@ import pytest
 from leo_core.records import CacheDecision, CacheEntry, Identity, Message, Neighbour, Route, Usage
 from leo_core.stages.cache.config import CacheConfig
 from leo_core.stages.cache.correctness import FEATURES, Correctness
-from leo_core.stages.cache.guards import Profile, read_profile
+from leo_core.stages.cache.guards import find_conflict
 from leo_core.stages.cache.policy import choose_hit
 from leo_core.stages.cache.promise import PromiseState
 
@@ -36,8 +36,8 @@ class CosinePairs:
         assert len(cosines) == len(a) == len(b)
         return np.asarray(cosines, dtype=np.float64)
 
-    def profile(self, text: str) -> Profile:
-        return read_profile(text)
+    def find_conflict(self, a: str, b: str) -> str | None:
+        return find_conflict(a, b)
 
 
 def entry(name: str, answer: str = "yes", text: str = "how can I open an account") -> CacheEntry:

@@ -17,7 +17,7 @@ from leo_core.evaluation.cache_baselines import VCachePolicy, play_static, play_
 from leo_core.evaluation.cache_bench import CacheSettings, RememberedPairs, play_leo, run_cache
 from leo_core.evaluation.cache_stream import Stream, read_pair_stream, resample_pairs
 from leo_core.stages.cache.config import CacheConfig
-from leo_core.stages.cache.guards import Profile, read_profile
+from leo_core.stages.cache.guards import find_conflict
 
 BANKING = Path(__file__).parents[4] / "shared" / "data" / "streams" / "banking77.jsonl.gz"
 
@@ -26,8 +26,8 @@ class CosinePairs:
     def probability_at(self, cosines: Any, _a: Any, _b: Any) -> Any:
         return np.clip(np.asarray(cosines, dtype=np.float64), 0.0, 1.0)
 
-    def profile(self, text: str) -> Profile:
-        return read_profile(text)
+    def find_conflict(self, a: str, b: str) -> str | None:
+        return find_conflict(a, b)
 
 
 def pairs() -> RememberedPairs:

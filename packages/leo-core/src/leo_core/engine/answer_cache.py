@@ -60,6 +60,13 @@ class AnswerCache:
         self._claims: dict[tuple[str, str], float] = {}
         self._lock = Lock()
 
+    def decide(self, request: Request) -> tuple[CacheDecision, CacheEntry | None]:
+        """The decision by itself, and the entry to serve, to compare with or to renew.
+
+        It is counted as a request; but no update is expected, and nobody waits for another caller's answer.
+        """
+        return run(self._decide(request), self._world)
+
     def lookup(self, request: Request) -> tuple[CacheDecision, CacheEntry | None]:
         """Whether a kept answer may be served, and which; the entry is ``None`` unless the decision is a hit."""
         return run(self._lookup(request), self._world)
@@ -248,11 +255,19 @@ class AnswerCache:
 
     # ---------------------------------------------------------------------------------------------- pipelines
 
-    def _lookup(self, request: Request) -> Pipeline[tuple[CacheDecision, CacheEntry | None]]:
-        give_up_lookups()  # whoever asks again has no answer to bring, and waits without keeping others waiting
+    def _consult(
+        self, request: Request, *, claims: Callable[[CacheEntry], bool] | None = None
+    ) -> Pipeline[tuple[Identity, tuple[CacheDecision, CacheEntry | None]]]:
         yield from Recall(request.tenant)
         identity, embedding = yield from self._look_at(request)
-        found = yield from consult_cache(request, identity, embedding, -1, self._plan, claims=self._claim_renewal)
+        return identity, (yield from consult_cache(request, identity, embedding, -1, self._plan, claims=claims))
+
+    def _decide(self, request: Request) -> Pipeline[tuple[CacheDecision, CacheEntry | None]]:
+        return (yield from self._consult(request))[1]
+
+    def _lookup(self, request: Request) -> Pipeline[tuple[CacheDecision, CacheEntry | None]]:
+        give_up_lookups()  # whoever asks again has no answer to bring, and waits without keeping others waiting
+        identity, found = yield from self._consult(request, claims=self._claim_renewal)
         turn, decision, entry = yield from take_turn(request, identity, found, -1, self._plan)
         if decision.hit and entry is not None:
             yield from Notify("cache.hit", {"kind": decision.kind, "entry_id": entry.id})

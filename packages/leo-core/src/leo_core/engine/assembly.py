@@ -13,6 +13,7 @@ from leo_core.engine.plan import Plan
 from leo_core.engine.world import SystemClock, World
 from leo_core.errors import ConfigError, LEOError, ReceiptError, SigningKeyError, StoreUnavailableError
 from leo_core.ports import Model, Store
+from leo_core.stages.cache.identity import canonical_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -225,7 +226,7 @@ def make_plan(
         small=small,
         large=large,
         jury=jury,
-        fingerprint=members,
+        fingerprint=canonical_bytes(members),
         policy=policy,
         pair_model=load_pair_model(),
         audits=audits,

@@ -29,7 +29,8 @@ class Plan:
         small: Asked first where that is enough.
         large: Asked where the small one is not enough.
         jury: Asked when a verdict is needed; small and large may sit in it.
-        fingerprint: Everything of members and policy that can change an answer; part of every cache key.
+        fingerprint: Everything of members and policy that can change an answer, as canonical JSON; part of every
+            cache key.
         policy: The settings as they are digested in receipts.
         pair_model: Tells whether two questions have the same answer.
         audits: Whether the user brought a checker.
@@ -40,7 +41,7 @@ class Plan:
     small: Model | None
     large: Model | None
     jury: tuple[Model, ...]
-    fingerprint: Mapping[str, Json]
+    fingerprint: bytes
     policy: Mapping[str, Json]
     pair_model: PairModel
     audits: bool = False

@@ -18,6 +18,7 @@ from leo_core.evaluation.cache_stream import Stream, read_pair_stream, read_stre
 from leo_core.evaluation.metrics import percentile, wilson_interval
 from leo_core.records import CacheEntry, Identity, Message, Neighbour, Route, Usage
 from leo_core.stages.cache.config import CacheConfig
+from leo_core.stages.cache.guards import find_conflict_between, read_profile
 from leo_core.stages.cache.observations import observe_explored, observe_served
 from leo_core.stages.cache.policy import choose_hit
 from leo_core.stages.cache.promise import PromiseState, bound_wrong_hits, update_promise
@@ -103,11 +104,14 @@ class RememberedPairs:
         self._profiles: dict[str, Profile] = {}
         self._likely: dict[tuple[float, str, str], float] = {}
 
-    def profile(self, text: str) -> Profile:
-        """As :meth:`PairModel.profile`."""
+    def find_conflict(self, a: str, b: str) -> str | None:
+        """As :meth:`PairModel.find_conflict`."""
+        return None if a == b else find_conflict_between(self._profile(a), self._profile(b))
+
+    def _profile(self, text: str) -> Profile:
         found = self._profiles.get(text)
         if found is None:
-            found = self._profiles[text] = self.model.profile(text)
+            found = self._profiles[text] = read_profile(text)
         return found
 
     def probability_at(

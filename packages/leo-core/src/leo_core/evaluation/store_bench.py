@@ -34,13 +34,15 @@ if TYPE_CHECKING:
 __all__ = ["run_store"]
 
 LOOKUPS = 300
+"""Questions of each kind: asked for the first time, asked again, and kept."""
 TURN = 20
 WARM_UP = 20
 BATCH = 256
+_REPORTED = 100
+"""Batches from one report to the next."""
 SINGLE = 1_000
 ADDED = 10_240
 _TENANT = "default"
-_ANSWER = "An answer of ordinary length, as a model gives it to a question of one line."
 
 
 def run_store(
@@ -57,7 +59,7 @@ def run_store(
         pairs: Question pairs ``{"a", "b"}``, whose texts are asked and kept; without, made-up questions.
         entries: Entries in the store. Beyond the file's texts, numbered copies of them.
         embedder: Name of the embedder.
-        seed: Order of the texts. Those that are only asked are the same 300 whatever ``entries`` is.
+        seed: Order of the texts. Those that are only asked are the same 600 whatever ``entries`` is.
         report: Called with what is measured next.
     """
     from leo_core.stages.embed.load import load_embedder  # noqa: PLC0415 - loads numba
@@ -67,7 +69,7 @@ def run_store(
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "store.db"
         report(f"filling with {len(kept):,} entries")
-        rows, filled_per_s = _fill(path, kept, made)
+        rows, filled_per_s = _fill(path, kept, made, report)
         report("opening")
         started = time.perf_counter()
         with SqliteStore(path) as store:
@@ -79,7 +81,7 @@ def run_store(
             leo.cache.lookup(_request(asked[0]))
             first_s = time.perf_counter() - started
             report("look-ups")
-            lookups = _compare_lookups(leo, asked, kept, rows, made, Path(folder))
+            lookups = _compare_lookups(leo, asked, kept, rows, made, Path(folder), report)
             report("adding while another thread searches")
             adds = [_add_to_index(rows), *_add_to_store(leo.store, kept, rows)]
     return {
@@ -99,7 +101,7 @@ def run_store(
 
 def _split(texts: list[str], entries: int, seed: int) -> tuple[list[str], list[str]]:
     order = [texts[place] for place in np.random.default_rng(seed).permutation(len(texts))]
-    count = min(LOOKUPS, len(order) // 4)
+    count = min(2 * LOOKUPS, len(order) // 4 // 2 * 2)
     asked, kept = order[:count], order[count:]
     copies = 1
     base = list(kept)
@@ -111,6 +113,11 @@ def _split(texts: list[str], entries: int, seed: int) -> tuple[list[str], list[s
 
 def _request(text: str) -> Request:
     return Request(messages=(Message(role="user", content=text),), tenant=_TENANT)
+
+
+def _answer(text: str) -> str:
+    """An answer of ordinary length to a question of one line, another one to each."""
+    return f"To answer {text!r}: an answer of ordinary length, as a model gives it to a question of one line."
 
 
 def _make_entries(texts: Sequence[str], prefix: str = "") -> list[CacheEntry]:
@@ -127,26 +134,30 @@ def _make_entries(texts: Sequence[str], prefix: str = "") -> list[CacheEntry]:
                 exact_key=identity.exact_key,
                 scope_key=identity.scope_key,
                 text=identity.text,
-                message=Message(role="assistant", content=_ANSWER),
+                message=Message(role="assistant", content=_answer(text)),
                 members=("model",),
                 model="model",
                 route=Route.LARGE,
                 usage=usage,
                 receipt_id="",
                 created_at=0.0,
-                size_bytes=len(text) + len(_ANSWER),
+                size_bytes=len(text) + len(_answer(text)),
             )
         )
     return entries
 
 
-def _fill(path: Path, texts: Sequence[str], embedder: Embedder) -> tuple[Rows, float]:
+def _fill(
+    path: Path, texts: Sequence[str], embedder: Embedder, report: Callable[[str], None] = lambda _: None
+) -> tuple[Rows, float]:
     rows = np.concatenate([embedder.embed(texts[first : first + 4096]) for first in range(0, len(texts), 4096)])
     entries = _make_entries(texts)
     with LEO(store=path, embedder=embedder) as leo:
         started = time.perf_counter()
         for first in range(0, len(entries), BATCH):
             leo.store.put_many(list(zip(entries[first : first + BATCH], rows[first : first + BATCH], strict=True)))
+            if first // BATCH % _REPORTED == _REPORTED - 1:
+                report(f"filled {first + BATCH:,} of {len(entries):,}")
         elapsed = time.perf_counter() - started
     return np.asarray(rows, dtype=np.float32), len(entries) / elapsed
 
@@ -155,32 +166,45 @@ def _fill(path: Path, texts: Sequence[str], embedder: Embedder) -> tuple[Rows, f
 
 
 def _compare_lookups(
-    leo: LEO, asked: Sequence[str], kept: Sequence[str], rows: Rows, embedder: Embedder, folder: Path
+    leo: LEO,
+    asked: Sequence[str],
+    kept: Sequence[str],
+    rows: Rows,
+    embedder: Embedder,
+    folder: Path,
+    report: Callable[[str], None],
 ) -> list[dict[str, Any]]:
     """Every cache answers the same questions in turns: LEO's whole decision, the peers without their embedding."""
-    known = [kept[place] for place in np.linspace(0, len(kept) - 1, len(asked), dtype=int)]
-    strange, repeated = [_request(text) for text in asked], [_request(text) for text in known]
+    count = len(asked) // 2
+    known = [kept[place] for place in np.linspace(0, len(kept) - 1, count, dtype=int)]
+    again, first = [_request(text) for text in asked[:count]], [_request(text) for text in asked[count:]]
+    repeated = [_request(text) for text in known]
+    for request in again:
+        leo.cache.decide(request)
     looks: dict[str, Look] = {
-        "LEO, unseen question": lambda number: leo.cache.lookup(strange[number]),
-        "LEO, question seen before": lambda number: leo.cache.lookup(repeated[number]),
+        "LEO decision, unseen question, near ones in memory": lambda number: leo.cache.decide(again[number]),
+        "LEO decision, unseen question, first time": lambda number: leo.cache.decide(first[number]),
+        "LEO look-up, kept question": lambda number: leo.cache.lookup(repeated[number]),
     }
-    gptcache = _open_gptcache(kept, rows, asked, embedder, folder)
-    if gptcache is not None:
+    gptcache = _open_gptcache(kept, rows, asked[:count], embedder, folder)
+    if gptcache is None:
+        report("GPTCache is left out: install gptcache, faiss-cpu and sqlalchemy to have it beside LEO")
+    else:
         looks["GPTCache get, unseen question, without embedding"] = gptcache
     caches = find_module("langchain_core.caches")
     if caches is not None:
         memory = caches.InMemoryCache()
         for text in kept:
-            memory.update(text, "model", [_ANSWER])
-        looks["langchain InMemoryCache, question seen before"] = lambda number: memory.lookup(known[number], "model")
-    return _time_in_turns(looks, len(asked))
+            memory.update(text, "model", [_answer(text)])
+        looks["langchain InMemoryCache, kept question"] = lambda number: memory.lookup(known[number], "model")
+    return _time_in_turns(looks, count)
 
 
 def _time_in_turns(looks: dict[str, Look], count: int) -> list[dict[str, Any]]:
     times = {name: np.empty(count) for name in looks}
     cpu = dict.fromkeys(looks, 0.0)
-    for look in looks.values():
-        for number in range(min(WARM_UP, count)):
+    for number in range(min(WARM_UP, count)):
+        for look in looks.values():
             look(number)
     for first in range(0, count, TURN):
         for name, look in looks.items():
@@ -221,7 +245,7 @@ def _open_gptcache(
     )
     for first in range(0, len(kept), BATCH):
         part = list(kept[first : first + BATCH])
-        data.import_data(part, [_ANSWER] * len(part), list(rows[first : first + BATCH]), [None] * len(part))
+        data.import_data(part, [_answer(text) for text in part], list(rows[first : first + BATCH]), [None] * len(part))
     cache = gptcache.Cache()
     cache.init(
         pre_embedding_func=processor.get_prompt,

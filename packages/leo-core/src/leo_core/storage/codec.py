@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar, cast, get_args
 
 from leo_core.errors import StorageError, StoreCorruptError
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from leo_core.records import Json
 
 __all__ = [
+    "copy_entry",
     "decode_entry",
     "decode_fingerprint",
     "decode_observation",
@@ -51,6 +53,9 @@ _Value = TypeVar("_Value")
 _ROLES: frozenset[str] = frozenset(get_args(Role))
 _KINDS: frozenset[str] = frozenset({"cache", "trust", "route", "served", "feedback"})
 _MALFORMED = (KeyError, TypeError, ValueError, RecursionError)
+_ROUTES = {route.value: route for route in Route}
+_ENTRY_TEXTS = ("id", "tenant", "exact_key", "scope_key", "text", "model", "receipt_id")
+_USAGE_COUNTS = ("input_tokens", "output_tokens", "cached_input_tokens", "reasoning_tokens", "calls")
 _LEAVES = frozenset({type(None), str, bool, int, float})
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
@@ -123,18 +128,23 @@ def decode_entry(text: str, *, hits: int, seal: str = "") -> CacheEntry:
     """
     try:
         body = _load(text)
+        texts = [body[name] for name in _ENTRY_TEXTS]
+        if set(map(type, texts)) != {str}:
+            message = "expected texts"
+            raise TypeError(message)
+        number, tenant, exact_key, scope_key, question, model, receipt_id = texts
         return CacheEntry(
-            id=_take(body, "id", str),
-            tenant=_take(body, "tenant", str),
-            exact_key=_take(body, "exact_key", str),
-            scope_key=_take(body, "scope_key", str),
-            text=_take(body, "text", str),
+            id=number,
+            tenant=tenant,
+            exact_key=exact_key,
+            scope_key=scope_key,
+            text=question,
             message=_read_message(_take(body, "message", dict)),
             members=_take_texts(body, "members"),
-            model=_take(body, "model", str),
-            route=Route(body["route"]),
+            model=model,
+            route=_ROUTES[body["route"]],
             usage=_read_usage(_take(body, "usage", dict)),
-            receipt_id=_take(body, "receipt_id", str),
+            receipt_id=receipt_id,
             created_at=_take_number(body, "created_at"),
             expires_at=_take_instant(body, "expires_at"),
             fresh_until=_take_instant(body, "fresh_until"),
@@ -148,6 +158,39 @@ def decode_entry(text: str, *, hits: int, seal: str = "") -> CacheEntry:
     except _MALFORMED as error:
         message = "a stored entry cannot be read; remove it or restore a copy of the store"
         raise StoreCorruptError(message) from error
+
+
+def copy_entry(entry: CacheEntry) -> CacheEntry:
+    """An equal entry that shares nothing with it that can be changed."""
+    message = entry.message
+    if not isinstance(message.content, str):
+        content = tuple(cast("Mapping[str, Json]", to_plain(block)) for block in message.content)
+        message = replace(message, content=content)
+    if message.tool_calls:
+        calls = tuple(replace(call, arguments=to_plain(call.arguments)) for call in message.tool_calls)
+        message = replace(message, tool_calls=calls)
+    return CacheEntry(
+        id=entry.id,
+        tenant=entry.tenant,
+        exact_key=entry.exact_key,
+        scope_key=entry.scope_key,
+        text=entry.text,
+        message=message,
+        members=entry.members,
+        model=entry.model,
+        route=entry.route,
+        usage=entry.usage,
+        receipt_id=entry.receipt_id,
+        created_at=entry.created_at,
+        expires_at=entry.expires_at,
+        fresh_until=entry.fresh_until,
+        tags=entry.tags,
+        sources=entry.sources,
+        size_bytes=entry.size_bytes,
+        hits=entry.hits,
+        metadata=to_plain(entry.metadata),
+        seal=entry.seal,
+    )
 
 
 def encode_observation(observation: Observation) -> str:
@@ -315,12 +358,17 @@ def _usage_body(usage: Usage) -> dict[str, Json]:
 
 
 def _read_usage(body: dict[str, Json]) -> Usage:
+    counts = [body[name] for name in _USAGE_COUNTS]
+    if set(map(type, counts)) != {int}:
+        message = "expected whole numbers"
+        raise TypeError(message)
+    input_tokens, output_tokens, cached_input_tokens, reasoning_tokens, calls = counts
     return Usage(
-        input_tokens=_take(body, "input_tokens", int),
-        output_tokens=_take(body, "output_tokens", int),
-        cached_input_tokens=_take(body, "cached_input_tokens", int),
-        reasoning_tokens=_take(body, "reasoning_tokens", int),
-        calls=_take(body, "calls", int),
+        input_tokens=input_tokens,
+        output_tokens=output_tokens,
+        cached_input_tokens=cached_input_tokens,
+        reasoning_tokens=reasoning_tokens,
+        calls=calls,
         cost_usd=None if body["cost_usd"] is None else _take_number(body, "cost_usd"),
     )
 

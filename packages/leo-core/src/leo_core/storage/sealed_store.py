@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import threading
+from collections import OrderedDict
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["SealedStore"]
 
 _log = logging.getLogger("leo_core")
+_ADMITTED_KEPT = 4096
 _MOST_ROUNDS = 4
 """Searches made for one, each for twice as many neighbours, while refused ones take the places of others."""
 
@@ -47,6 +50,8 @@ class SealedStore:
         self.inner, self.key = inner, key
         self.on_refused: Callable[[str, str, str], None] = lambda *_: None
         self.refused = 0
+        self._admitted: OrderedDict[str, Neighbour] = OrderedDict()
+        self._lock = threading.Lock()
 
     def __repr__(self) -> str:
         return f"SealedStore({self.inner!r})"
@@ -217,12 +222,31 @@ class SealedStore:
     def _admits_near(self, found: Neighbour, tenant: str, scope_key: str, now: float, seen: set[str]) -> bool:
         entry = found.entry
         why = _find_mismatch(entry, tenant, scope_key, now)
-        if not why and not self.key.admits_near(entry, found.text, found.vector):
+        if not why and not self._has_seal(found):
             why = "seal"
         if why and entry.id not in seen:
             seen.add(entry.id)
             self._refuse(tenant, entry.id, why)
         return not why
+
+    def _has_seal(self, found: Neighbour) -> bool:
+        """Whether its seal is right; what a store has in memory since it was looked at is not looked at again."""
+        with self._lock:
+            known = self._admitted.get(found.entry.seal)
+        if (
+            known is not None
+            and known.vector is found.vector
+            and known.text == found.text
+            and known.entry == found.entry
+        ):
+            return True
+        if not self.key.admits_near(found.entry, found.text, found.vector):
+            return False
+        with self._lock:
+            self._admitted[found.entry.seal] = found
+            while len(self._admitted) > _ADMITTED_KEPT:
+                self._admitted.popitem(last=False)
+        return True
 
     def _admit_kept(self, kept: KeptEntry, tenant: str) -> Iterator[KeptEntry]:
         entry = kept.entry

@@ -21,9 +21,10 @@ from leo_core.storage.codec import (
 )
 from leo_core.storage.database import Database
 from leo_core.storage.eviction import choose_evicted
+from leo_core.storage.question_cache import QuestionCache, QuestionReader
 from leo_core.storage.sealing import SECRET_BYTES
-from leo_core.storage.sqlite_rows import insert_entry, read_entry, read_kept, read_neighbour, read_occupants
-from leo_core.storage.vector_cache import VectorCache, forget_old_removals, read_vectors
+from leo_core.storage.sqlite_rows import insert_entry, read_entry, read_kept, read_occupants
+from leo_core.storage.vector_cache import VectorCache, forget_old_removals
 from leo_core.storage.vector_index import find_nearest
 
 if TYPE_CHECKING:
@@ -52,10 +53,6 @@ _BY_ID = """
     SELECT e.id, e.body, e.hits, q.seal FROM entries e JOIN questions q ON q.entry = e.row AND q.own = 1
     WHERE e.tenant = ? AND e.id = ?
 """
-_BY_QUESTION = """
-    SELECT e.id, e.body, e.hits, q.seal, q.text, q.vector FROM questions q JOIN entries e ON e.row = q.entry
-    WHERE q.row = ?
-"""
 _ALL = "SELECT row, id, body, hits FROM entries WHERE tenant = ? AND row > ? ORDER BY row LIMIT ?"
 _EACH = "SELECT row, id, body, hits FROM entries WHERE tenant = ? AND id = ?"
 _TENANTS = "SELECT tenant FROM entries UNION SELECT tenant FROM observations UNION SELECT tenant FROM states"
@@ -70,13 +67,18 @@ class SqliteStore:
     Args:
         database: The database, which stays the caller's to close, or the path of one, which this object closes.
         vector_cache_bytes: Memory for the vectors of the scopes in use; see :class:`VectorCache`.
+        question_cache_bytes: Memory for the neighbours found last; see :class:`QuestionCache`.
 
     Attributes:
         seal_secret: The file beside the store with what its entries are sealed with; in memory, that itself.
     """
 
     def __init__(
-        self, database: Database | str | os.PathLike[str], *, vector_cache_bytes: int = 512 * 1024 * 1024
+        self,
+        database: Database | str | os.PathLike[str],
+        *,
+        vector_cache_bytes: int = 512 * 1024 * 1024,
+        question_cache_bytes: int = 32 * 1024 * 1024,
     ) -> None:
         self._owned = not isinstance(database, Database)
         self._database = database if isinstance(database, Database) else Database(database)
@@ -85,6 +87,7 @@ class SqliteStore:
         )
         self._fingerprint: EmbedderFingerprint | None = None
         self._vectors = VectorCache(max_bytes=vector_cache_bytes)
+        self._questions = QuestionCache(max_bytes=question_cache_bytes)
         self._turn = threading.Lock()
 
     @property
@@ -131,14 +134,8 @@ class SqliteStore:
                 inside = check_embedder(self._fingerprint, _find_fingerprint(connection))
                 query = check_vector(vector, inside)
                 view = self._vectors.view(connection, to_column(tenant), to_column(scope_key), dimension=len(query))
-            hits = find_nearest(
-                view, query, k=k, now=now, read_vectors=lambda questions: read_vectors(connection, questions)
-            )
-            rows = [connection.execute(_BY_QUESTION, (hit.question,)).fetchone() for hit in hits]
-            if None in rows:
-                message = "an index of the store is damaged; restore a copy of the store"
-                raise StoreCorruptError(message)
-        return tuple(read_neighbour(row, hit) for row, hit in zip(rows, hits, strict=True))
+            reader = QuestionReader(connection, self._questions, dimension=len(query))
+            return reader.read_neighbours(find_nearest(view, query, k=k, now=now, read_vectors=reader.read_vectors))
 
     def entries(self, tenant: str, *, entry_ids: Sequence[str] | None = None) -> Iterator[KeptEntry]:
         """Entries with vectors and aliases, live or expired, in the order of writing: all, or those with these ids."""
@@ -358,6 +355,7 @@ class SqliteStore:
         """Close the database if this object opened it; idempotent."""
         with self._turn:
             self._vectors.clear()
+        self._questions.clear()
         if self._owned:
             self._database.close()
 

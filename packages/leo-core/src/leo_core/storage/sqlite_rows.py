@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
 from leo_core.errors import EntryCorruptError, StoreCorruptError
-from leo_core.records import Alias, KeptEntry, Neighbour
+from leo_core.records import Alias, KeptEntry
 from leo_core.storage.codec import decode_entry, from_column, to_column
 from leo_core.storage.eviction import Occupant
 from leo_core.storage.vector_cache import forget_old_removals
@@ -16,9 +16,8 @@ if TYPE_CHECKING:
     import sqlite3
 
     from leo_core.records import CacheEntry, Vector
-    from leo_core.storage.vector_index import Hit
 
-__all__ = ["insert_entry", "read_entry", "read_kept", "read_neighbour", "read_occupants"]
+__all__ = ["insert_entry", "read_entry", "read_kept", "read_occupants", "read_own", "read_text", "read_vector"]
 
 _Column = str | bytes
 
@@ -31,27 +30,19 @@ _TAKEN = """
 
 def read_entry(row: tuple[_Column, _Column, int, str] | None) -> CacheEntry | None:
     """The entry of a row of its own columns; ``None`` of none."""
-    return None if row is None else _decode(*row)
+    return None if row is None else read_own(*row)
 
 
-def _decode(entry_id: _Column, body: _Column, hits: int, seal: str) -> CacheEntry:
+def read_own(entry_id: _Column, body: _Column, hits: int, seal: str) -> CacheEntry:
+    """The entry of its own columns.
+
+    Raises:
+        EntryCorruptError: They cannot be read.
+    """
     try:
         return decode_entry(from_column(body), hits=hits, seal=seal)
     except StoreCorruptError as error:
         raise EntryCorruptError(str(error), entry_id=from_column(entry_id)) from error
-
-
-def read_neighbour(row: tuple[_Column, _Column, int, str, _Column, bytes], hit: Hit) -> Neighbour:
-    """The entry of a hit, with the text and vector that were near."""
-    entry_id, body, hits, seal, text, vector = row
-    entry = _decode(entry_id, body, hits, seal)
-    return Neighbour(
-        entry=entry,
-        cosine=hit.cosine,
-        text=_read_text(text, entry_id),
-        vector=_read_vector(vector, entry_id),
-        kin=hit.kin,
-    )
 
 
 def read_kept(connection: sqlite3.Connection, row: tuple[int, _Column, _Column, int]) -> KeptEntry:
@@ -68,13 +59,13 @@ def read_kept(connection: sqlite3.Connection, row: tuple[int, _Column, _Column, 
         raise EntryCorruptError(message, entry_id=from_column(entry_id))
     vector, seal = own[0]
     return KeptEntry(
-        entry=_decode(entry_id, body, hits, seal),
-        vector=None if vector is None else _read_vector(vector, entry_id),
+        entry=read_own(entry_id, body, hits, seal),
+        vector=None if vector is None else read_vector(vector, entry_id),
         aliases=tuple(
             Alias(
-                exact_key=_read_text(exact_key, entry_id),
-                text=_read_text(text, entry_id),
-                vector=_read_vector(vector, entry_id),
+                exact_key=read_text(exact_key, entry_id),
+                text=read_text(text, entry_id),
+                vector=read_vector(vector, entry_id),
                 seal=seal,
             )
             for own, exact_key, text, vector, seal in questions
@@ -83,16 +74,26 @@ def read_kept(connection: sqlite3.Connection, row: tuple[int, _Column, _Column, 
     )
 
 
-def _read_text(value: _Column, entry_id: _Column) -> str:
+def read_text(value: _Column, entry_id: _Column) -> str:
+    """The text of a column of an entry.
+
+    Raises:
+        EntryCorruptError: It cannot be read.
+    """
     try:
         return from_column(value)
     except StoreCorruptError as error:
         raise EntryCorruptError(str(error), entry_id=from_column(entry_id)) from error
 
 
-def _read_vector(blob: bytes, entry_id: _Column) -> Vector:
+def read_vector(blob: object, entry_id: _Column) -> Vector:
+    """The vector of a column of an entry, float32, read-only.
+
+    Raises:
+        EntryCorruptError: It cannot be read.
+    """
     try:
-        return np.frombuffer(blob, dtype="<f4")
+        return np.frombuffer(cast("bytes", blob), dtype="<f4")
     except (TypeError, ValueError) as error:
         message = "a stored vector cannot be read; remove its entry"
         raise EntryCorruptError(message, entry_id=from_column(entry_id)) from error

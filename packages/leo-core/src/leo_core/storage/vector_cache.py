@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeGuard
 
 import numpy as np
 
-from leo_core.errors import EntryCorruptError, StoreCorruptError
+from leo_core.errors import EntryCorruptError
 from leo_core.storage.codec import from_column
 from leo_core.storage.vector_index import ScopeIndex
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from leo_core.storage.vector_index import ScopeView
 
-__all__ = ["REMOVALS_KEPT", "VectorCache", "forget_old_removals", "read_vectors"]
+__all__ = ["REMOVALS_KEPT", "VectorCache", "forget_old_removals"]
 
 REMOVALS_KEPT = 4096
 """Removals that the table remembers; a cache that is further behind loads its scopes again."""
@@ -98,25 +98,6 @@ class VectorCache:
 def forget_old_removals(connection: sqlite3.Connection) -> None:
     """Keep the last :data:`REMOVALS_KEPT` removals; for a write transaction that has removed something."""
     connection.execute("DELETE FROM removals WHERE number <= (SELECT max(number) FROM removals) - ?", (REMOVALS_KEPT,))
-
-
-def read_vectors(connection: sqlite3.Connection, questions: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
-    """Vectors float32 (m, d) of the questions with these different numbers, int64 (m,), in this order.
-
-    Raises:
-        EntryCorruptError: One cannot be read.
-        StoreCorruptError: One is missing.
-    """
-    marks = ",".join("?" * len(questions))
-    query = f"SELECT row, entry, vector FROM questions WHERE row IN ({marks})"  # noqa: S608 - question marks only
-    found = {row: (entry, blob) for row, entry, blob in connection.execute(query, questions.tolist())}
-    try:
-        rows = [found[question] for question in questions.tolist()]
-    except KeyError as error:
-        message = "an index of the store is damaged; restore a copy of the store"
-        raise StoreCorruptError(message) from error
-    lengths = [len(blob) for _, blob in rows if isinstance(blob, bytes)]
-    return _stack(connection, rows, dimension=max(lengths, default=0) // 4)
 
 
 def _load_new(connection: sqlite3.Connection, index: ScopeIndex, tenant: str | bytes, scope_key: str | bytes) -> None:

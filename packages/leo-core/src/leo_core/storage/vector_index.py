@@ -266,10 +266,10 @@ def _best_per_entry(
     view: ScopeView, places: npt.NDArray[np.intp], vectors: Rows, vector: Vector, k: int
 ) -> tuple[Hit, ...]:
     # Not a matrix product: that may sum equal rows in different orders, and equals have to stay equal.
-    cosines = np.multiply(vectors, vector, dtype=np.float64).sum(axis=1).tolist()
+    negatives = (-np.multiply(vectors, vector, dtype=np.float64).sum(axis=1)).tolist()
     questions, entries = view.questions[places].tolist(), view.entries[places].tolist()
     found: dict[int, tuple[int, list[float]]] = {}
-    for negative, question, entry in sorted(zip((-cosine for cosine in cosines), questions, entries, strict=True)):
+    for negative, question, entry in sorted(zip(negatives, questions, entries, strict=True)):
         known = found.get(entry)
         if known is not None:
             if len(known[1]) <= MOST_KIN:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from leo_core.errors import ConfigError
-from leo_core.stages.cache.guards import read_profile
+from leo_core.stages.cache.guards import find_conflict_between, read_profile
 from leo_core.stages.cache.pair_features import FEATURES, Traits, WordTable, compare_traits, embed_by_chance
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from leo_core.records import Json
-    from leo_core.stages.cache.guards import Profile
 
     Floats = npt.NDArray[np.float64]
 
@@ -65,6 +64,7 @@ class PairModel:
         self._embed = embed
         self._profile = lru_cache(maxsize=_TEXTS_KEPT)(read_profile)
         self._read = lru_cache(maxsize=_TEXTS_KEPT)(self._read_traits)
+        self._conflict = lru_cache(maxsize=_TEXTS_KEPT)(self._compare)
         self._feature = np.array(weights["feature"], dtype=np.int64)
         self._number = np.array(weights["number"], dtype=np.float64)
         skip = np.array(weights["skip"], dtype=np.int64)
@@ -95,14 +95,26 @@ class PairModel:
         if not a:
             return np.empty(0)
         rows = [
-            compare_traits(self._read(one), self._read(two), float(cosine), self.table)
+            compare_traits(
+                self._read(one),
+                self._read(two),
+                float(cosine),
+                self.table,
+                conflict=self.find_conflict(one, two) is not None,
+            )
             for one, two, cosine in zip(a, b, cosines, strict=True)
         ]
         return self.score_rows(np.array(rows, dtype=np.float64))
 
-    def profile(self, text: str) -> Profile:
-        """What the guards compare of a text; texts seen lately are not read again."""
-        return self._profile(text)
+    def find_conflict(self, a: str, b: str) -> str | None:
+        """Why the guards say that two texts differ, or ``None``; the figures of ``a`` are named first.
+
+        What was seen lately is not read, and not compared, again.
+        """
+        return None if a == b else self._conflict(a, b)
+
+    def _compare(self, a: str, b: str) -> str | None:
+        return find_conflict_between(self._profile(a), self._profile(b))
 
     def _read_traits(self, text: str) -> Traits:
         return Traits(self._profile(text), self.table, self._embed or embed_by_chance)

@@ -22,7 +22,16 @@ if TYPE_CHECKING:
 
     Embed = Callable[[Sequence[str]], npt.NDArray[np.float32]]
 
-__all__ = ["FEATURES", "Traits", "WordTable", "compare_traits", "embed_by_chance", "read_traits", "score_words"]
+__all__ = [
+    "FEATURES",
+    "Traits",
+    "WordTable",
+    "compare_pair",
+    "compare_traits",
+    "embed_by_chance",
+    "read_traits",
+    "score_words",
+]
 
 FEATURES = (
     "cosine",
@@ -163,8 +172,16 @@ def embed_by_chance(words: Sequence[str]) -> npt.NDArray[np.float32]:
     return (bits.astype(np.float32) * 2.0 - 1.0) / np.float32(math.sqrt(512.0))
 
 
-def compare_traits(a: Traits, b: Traits, cosine: float, table: WordTable) -> list[float]:
-    """The feature vector of a pair, in the order of :data:`FEATURES`; symmetric in ``a`` and ``b``."""
+def compare_traits(a: Traits, b: Traits, cosine: float, table: WordTable, *, conflict: bool) -> list[float]:
+    """The feature vector of a pair, in the order of :data:`FEATURES`; symmetric in ``a`` and ``b``.
+
+    Args:
+        a: One text.
+        b: The other.
+        cosine: Of their vectors.
+        table: What was learned about words.
+        conflict: Whether the guards find that they differ: ``find_conflict_between`` of their profiles is not ``None``.
+    """
     shared = a.content & b.content
     only_a, only_b = a.content - b.content, b.content - a.content
     weight_shared = sum(a.idf[word] for word in shared)
@@ -194,7 +211,7 @@ def compare_traits(a: Traits, b: Traits, cosine: float, table: WordTable) -> lis
         float({a.question, b.question} == {"how", "what"}),
         float(a.sequence[-1:] == b.sequence[-1:]),
         0.5 * (_order(a, b, shared) + _order(b, a, shared)),
-        float(find_conflict_between(a.profile, b.profile) is not None),
+        float(conflict),
         float(a.profile.negated != b.profile.negated),
         float(a.profile.quantities.values != b.profile.quantities.values),
         float(bool(a.profile.quantities.values or b.profile.quantities.values)),
@@ -205,6 +222,11 @@ def compare_traits(a: Traits, b: Traits, cosine: float, table: WordTable) -> lis
         score_words(a, b, table),
         *_align(a, b),
     ]
+
+
+def compare_pair(a: Traits, b: Traits, cosine: float, table: WordTable) -> list[float]:
+    """:func:`compare_traits` with what the guards find."""
+    return compare_traits(a, b, cosine, table, conflict=find_conflict_between(a.profile, b.profile) is not None)
 
 
 def _align(a: Traits, b: Traits) -> list[float]:

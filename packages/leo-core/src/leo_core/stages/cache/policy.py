@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from math import exp
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from leo_core.records import CacheDecision
 from leo_core.stages.cache.correctness import read_features
-from leo_core.stages.cache.guards import find_conflict_between
 from leo_core.stages.cache.promise import is_barred, judge_hit, record_of
 
 if TYPE_CHECKING:
@@ -103,8 +102,7 @@ def choose_hit(
     contest = _find_winner(identity.text, candidates, dropped, same_answer, promise, pair_model)
     if contest is None:
         return refused or dropped[0], None
-    decision = _describe(identity.text, contest, promise, pair_model)
-    judged, entry = _judge_semantic(decision, contest.chosen.neighbour.entry, promise, config, draw)
+    judged, entry = _judge_semantic(identity.text, contest, promise, config, pair_model, draw)
     nearer = max(dropped, key=lambda each: each.cosine or 0.0, default=None)
     if judged.action == "miss" and nearer is not None and (nearer.cosine or 0.0) > (judged.cosine or 0.0):
         judged = replace(judged, why=f"{nearer.why}; of the next, {judged.why}")
@@ -133,8 +131,12 @@ def _trust(
     """Candidates whose members are trusted, nearest first; and a decision for each that dropped out."""
     passed: list[_Candidate] = []
     dropped: list[CacheDecision] = []
+    known: dict[tuple[str, ...], float] = {}
     for each in sorted(neighbours, key=lambda each: -each.cosine):
-        candidate = _Candidate(neighbour=each, trust=trust(each.entry.members))
+        members = each.entry.members
+        if members not in known:
+            known[members] = trust(members)
+        candidate = _Candidate(neighbour=each, trust=known[members])
         if candidate.trust >= config.min_trust:
             passed.append(candidate)
         else:
@@ -185,9 +187,7 @@ def _find_winner(
 def _why_barred(text: str, neighbour: Neighbour, promise: PromiseState, pair_model: PairModel) -> str:
     if is_barred(promise, neighbour.entry.id):
         return "the entry's answer was called wrong: served exactly only"
-    if neighbour.text == text:
-        return ""
-    return find_conflict_between(pair_model.profile(neighbour.text), pair_model.profile(text)) or ""
+    return pair_model.find_conflict(neighbour.text, text) or ""
 
 
 def _sort_by_answer(candidates: list[_Candidate], same_answer: SameAnswer) -> list[list[_Candidate]]:
@@ -208,47 +208,44 @@ def _count_votes(group: Sequence[_Candidate]) -> float:
     return sum([exp(_SHARPNESS * (cosine - 1.0)) for each in group for cosine in each.cosines])
 
 
-def _describe(text: str, contest: _Contest, promise: PromiseState, pair_model: PairModel) -> CacheDecision:
+def _judge_semantic(
+    text: str, contest: _Contest, promise: PromiseState, config: CacheConfig, pair_model: PairModel, draw: float
+) -> tuple[CacheDecision, CacheEntry | None]:
+    """Serve the winner, explore it, or leave it, with every figure."""
     neighbour = contest.chosen.neighbour
-    (probability,) = pair_model.probability_at([neighbour.cosine], [text], [neighbour.text])
+    entry: CacheEntry | None = neighbour.entry
+    probability = float(pair_model.probability_at([neighbour.cosine], [neighbour.text], [text])[0])
     features = read_features(
         contest.own,
         contest.others,
-        probability=float(probability),
+        probability=probability,
         record=record_of(promise, neighbour.entry.id),
     )
     error = promise.model.probability_wrong(features)
-    return CacheDecision(
-        action="explore",
+    terms = judge_hit(promise, error, config)
+    action: Literal["serve", "explore", "miss"] = "explore"
+    why = terms.why
+    if terms.kept and draw < terms.rate:
+        why = f"drawn to be explored at rate {terms.rate:.3f} ({terms.why})"
+    elif terms.kept:
+        action = "serve"
+    elif error >= _HOPELESS:
+        action, entry, why = "miss", None, f"estimated error {error:.3f}: not the same question"
+    decision = CacheDecision(
+        action=action,
         kind="semantic",
+        why=why,
         entry_id=neighbour.entry.id,
         cosine=neighbour.cosine,
-        probability=float(probability),
+        probability=probability,
         trust=contest.chosen.trust,
         margin=contest.own[0] - contest.others[0] if contest.others else contest.own[0],
         score=1.0 - error,
         error_bound=error,
         features=features,
-    )
-
-
-def _judge_semantic(
-    decision: CacheDecision, entry: CacheEntry, promise: PromiseState, config: CacheConfig, draw: float
-) -> tuple[CacheDecision, CacheEntry | None]:
-    error = decision.error_bound or 0.0
-    terms = judge_hit(promise, error, config)
-    decision = replace(
-        decision,
-        why=terms.why,
         allowance=terms.price,
         explore_rate=terms.rate,
         wrong_hits=terms.wrong_hits,
         allowed_wrong_hits=terms.allowed,
     )
-    if not terms.kept:
-        if error >= _HOPELESS:
-            return replace(decision, action="miss", why=f"estimated error {error:.3f}: not the same question"), None
-        return decision, entry
-    if draw < terms.rate:
-        return replace(decision, why=f"drawn to be explored at rate {terms.rate:.3f} ({terms.why})"), entry
-    return replace(decision, action="serve"), entry
+    return decision, entry

@@ -238,19 +238,21 @@ def _refuse(why: str, price: float, bound: float, allowed: float) -> Terms:
 
 
 def _fold_request(state: PromiseState, body: Mapping[str, Json]) -> PromiseState:
-    state = replace(state, requests=state.requests + 1, watched=state.watched + 1)
-    if state.watched >= _REMEMBERED:
-        state = replace(state, watched=state.watched // 2, risks=tuple([count // 2 for count in state.risks]))
+    watched, risks = state.watched + 1, state.risks
+    if watched >= _REMEMBERED:
+        watched, risks = watched // 2, tuple([count // 2 for count in risks])
     risk, rate = body.get("risk"), _rate_in(body)
-    if risk is None:
-        return state
-    at = min(bisect_right(_EDGES, float(risk)), _STEPS_OF_RISK - 1)
-    state = replace(state, risks=(*state.risks[:at], state.risks[at] + 1, *state.risks[at + 1 :]))
-    if rate >= 1.0:
-        return state
+    if risk is not None:
+        at = min(bisect_right(_EDGES, float(risk)), _STEPS_OF_RISK - 1)
+        risks = (*risks[:at], risks[at] + 1, *risks[at + 1 :])
+    if risk is None or rate >= 1.0:
+        return replace(state, requests=state.requests + 1, watched=watched, risks=risks)
     semantic = body.get("kind") == "semantic"
     return replace(
         state,
+        requests=state.requests + 1,
+        watched=watched,
+        risks=risks,
         served=state.served + semantic,
         least_rate=min(state.least_rate, rate),
         expected=state.expected + round(float(risk) * (1.0 - rate) * _MICRO),

@@ -40,7 +40,7 @@ def same_answer(a: Message, b: Message, question: str = "", *, judge: Judge | No
         judge: Decides what the rules leave open.
     """
     if not question and judge is None and _is_short_text(a) and _is_short_text(b):
-        return _same(_remember(a.text), _remember(b.text), _NO_QUESTION, None)
+        return _same_texts(a.text, b.text)
     traits = read_question(question)
     one, two = canonicalise(a, traits), canonicalise(b, traits)
     return _same(one, two, traits, judge and (lambda: judge(question, a.text, b.text)))
@@ -48,6 +48,11 @@ def same_answer(a: Message, b: Message, question: str = "", *, judge: Judge | No
 
 def _is_short_text(message: Message) -> bool:
     return isinstance(message.content, str) and not message.tool_calls and len(message.content) <= _REMEMBERED_LENGTH
+
+
+@lru_cache(maxsize=1 << 14)
+def _same_texts(a: str, b: str) -> bool:
+    return _same(_remember(a), _remember(b), _NO_QUESTION, None)
 
 
 @lru_cache(maxsize=4096)

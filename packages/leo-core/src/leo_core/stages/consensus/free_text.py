@@ -50,12 +50,14 @@ class Wording:
         numbers: Its numbers, sorted.
         negations: How many negations it has.
         names: Words written with a capital inside a sentence, in lower case.
+        bag: The set of ``tokens``.
     """
 
     tokens: tuple[str, ...]
     numbers: tuple[str, ...]
     negations: int
     names: frozenset[str]
+    bag: frozenset[str]
 
 
 def normalise(text: str) -> str:
@@ -77,11 +79,13 @@ def read_wording(text: str) -> Wording:
             names.add(word.casefold())
         words.append(word.casefold().replace(",", "") if word[0].isdigit() else word.casefold())
         end = match.end()
+    tokens = tuple(word for word in words if word not in _FILLERS)
     return Wording(
-        tokens=tuple(word for word in words if word not in _FILLERS),
+        tokens=tokens,
         numbers=tuple(sorted(word for word in words if word[0].isdigit())),
         negations=sum(word in _NEGATIONS for word in words),
         names=frozenset(names),
+        bag=frozenset(tokens),
     )
 
 
@@ -101,14 +105,19 @@ def same_wording(a: Wording, b: Wording, asked: frozenset[str]) -> bool | None:
     Returns:
         Yes, no, or ``None`` when words cannot tell.
     """
-    conflict = _conflicts(a, b, asked)
     if a.tokens == b.tokens and a.tokens:
-        return not conflict
-    if _same_answering_words(a, b, asked):
-        return not conflict
-    if min(len(a.tokens), len(b.tokens)) > _SHORT and _overlap(a.tokens, b.tokens) >= _OVERLAP:
-        return False if conflict else (True if _only_adds(a, b) else None)
+        return not _conflicts(a, b, asked)
+    if asked and _same_answering_words(a, b, asked):
+        return not _conflicts(a, b, asked)
+    if min(len(a.tokens), len(b.tokens)) > _SHORT and _may_overlap(a, b) and _overlap(a.tokens, b.tokens) >= _OVERLAP:
+        return False if _conflicts(a, b, asked) else (True if _only_adds(a, b) else None)
     return False if max(len(a.tokens), len(b.tokens)) <= _SHORT else None
+
+
+def _may_overlap(a: Wording, b: Wording) -> bool:
+    """Whether the bags of words can share enough: each word that the other text lacks is one that they do not."""
+    shared = min(len(a.tokens) - len(a.bag - b.bag), len(b.tokens) - len(b.bag - a.bag))
+    return shared >= _OVERLAP * max(len(a.tokens), len(b.tokens))
 
 
 def _same_answering_words(a: Wording, b: Wording, asked: frozenset[str]) -> bool:

@@ -41,7 +41,7 @@ def make_plan(small=PARROT, large=None, jury=(), **settings):
         small=small,
         large=large,
         jury=jury,
-        fingerprint={},
+        fingerprint=b"{}",
         policy={"settings_sha256": "00"},
         pair_model=load_pair_model(),
     )

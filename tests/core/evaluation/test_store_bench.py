@@ -20,7 +20,11 @@ def test_a_small_store_is_measured(tmp_path, monkeypatch):
     )
     found = store_bench.run_store(pairs=pairs, entries=200, embedder="hashed")
     assert found["entries"] == 200
-    assert [row["cache"] for row in found["lookups"]] == ["LEO, unseen question", "LEO, question seen before"]
+    assert [row["cache"] for row in found["lookups"]] == [
+        "LEO decision, unseen question, near ones in memory",
+        "LEO decision, unseen question, first time",
+        "LEO look-up, kept question",
+    ]
     assert found["lookups"][0]["ratio"] == 1.0
     assert found["index_bytes_per_entry"] >= 4 * 256
     assert found["file_bytes_per_entry"] > 4 * 256

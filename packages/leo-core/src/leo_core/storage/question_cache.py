@@ -146,15 +146,11 @@ class QuestionReader:
         """
         numbers = questions.tolist()
         self._fetch(numbers)
-        found = [self._read[number] for number in numbers]
-        for each in found:
-            if len(each.vector) != self._dimension:
-                raise _refuse(each)
-        vectors = np.frombuffer(b"".join([each.blob for each in found]), dtype="<f4").reshape(len(found), -1)
-        finite = np.isfinite(vectors)
-        if not finite.all():
-            raise _refuse(found[int(np.argmin(finite.all(axis=1)))])
-        return vectors
+        return self._stack([self._read[number] for number in numbers])
+
+    def _stack(self, found: Sequence[FoundQuestion]) -> npt.NDArray[np.float32]:
+        whole = b"".join([each.blob for each in found])
+        return np.frombuffer(whole, dtype="<f4").reshape(len(found), self._dimension)
 
     def read_neighbours(self, hits: Sequence[Hit]) -> tuple[Neighbour, ...]:
         """What was hit; it stays in memory.
@@ -187,7 +183,17 @@ class QuestionReader:
             rows = self._connection.execute(_QUERY.format(marks=_mark(part)), part).fetchall()
             if len(rows) < len(part):
                 raise StoreCorruptError(_DAMAGED)
-            self._read.update((row[0], FoundQuestion(row)) for row in rows)
+            found = [FoundQuestion(row) for row in rows]
+            self._check(found)
+            self._read.update((row[0], each) for row, each in zip(rows, found, strict=True))
+
+    def _check(self, found: Sequence[FoundQuestion]) -> None:
+        for each in found:
+            if len(each.vector) != self._dimension:
+                raise _refuse(each)
+        finite = np.isfinite(self._stack(found))
+        if not finite.all():
+            raise _refuse(found[int(np.argmin(finite.all(axis=1)))])
 
 
 def _mark(values: Sequence[int]) -> str:

@@ -124,7 +124,8 @@ class PairModel:
         from leo_core.kernels.pairs import sum_trees  # noqa: PLC0415 - loads numba
 
         raw = sum_trees(rows, self._feature, self._number, self._left, self._right, self._number, self._roots)
-        logit = np.clip(self._slope * raw + self._lead * rows[:, _COSINE] + self._intercept, -_CLIP, _CLIP)
+        logit = self._slope * raw + self._lead * rows[:, _COSINE] + self._intercept
+        logit = np.minimum(np.maximum(logit, -_CLIP), _CLIP)  # np.clip takes ten times as long for one row
         probabilities: Floats = 1.0 / (1.0 + np.exp(-logit))
         return probabilities
 

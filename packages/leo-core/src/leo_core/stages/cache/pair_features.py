@@ -183,7 +183,8 @@ def compare_traits(a: Traits, b: Traits, cosine: float, table: WordTable, *, con
         conflict: Whether the guards find that they differ: ``find_conflict_between`` of their profiles is not ``None``.
     """
     shared = a.content & b.content
-    only_a, only_b = a.content - b.content, b.content - a.content
+    only_a, only_b = a.content - shared, b.content - shared
+    pairs = len(a.pairs & b.pairs)
     weight_shared = sum(a.idf[word] for word in shared)
     weight_a, weight_b = a.weight - weight_shared, b.weight - weight_shared
     less, more = sorted((weight_a, weight_b))
@@ -192,14 +193,14 @@ def compare_traits(a: Traits, b: Traits, cosine: float, table: WordTable, *, con
     longest = max(size_a, size_b, 1)
     return [
         cosine,
-        _share(len(shared), len(a.content | b.content)),
+        _share(len(shared), len(shared) + len(only_a) + len(only_b)),
         _share(weight_shared, union),
         _share(weight_shared, min(a.weight, b.weight)),
         less,
         more,
         max((a.idf.get(word) or b.idf[word] for word in only_a | only_b), default=0.0),
         max((a.idf[word] for word in shared), default=0.0),
-        _share(len(a.pairs & b.pairs), len(a.pairs | b.pairs)),
+        _share(pairs, len(a.pairs) + len(b.pairs) - pairs),
         _dice(a.grams, b.grams),
         _dice(a.grams_content, b.grams_content),
         float(a.content == b.content),
@@ -262,6 +263,8 @@ def _dice(a: frozenset[str], b: frozenset[str]) -> float:
 
 def _order(a: Traits, b: Traits, shared: frozenset[str]) -> float:
     """Share of neighbouring shared words of ``a`` that stand in the same order in ``b``."""
+    if len(shared) < 2:  # noqa: PLR2004 - one word has no neighbour
+        return 1.0
     first = [word for word in a.sequence if word in shared]
     place = {word: at for at, word in enumerate(b.sequence)}
     steps = tuple(pairwise(first))

@@ -74,10 +74,10 @@ def read_wording(text: str) -> Wording:
     end = 0
     for match in _TOKEN.finditer(plain):
         word = match.group()
-        opens = end == 0 or bool(_SPLIT.search(plain[max(0, end - 1) : match.start()]))
-        if word[:1].isupper() and not opens and word != "I":
-            names.add(word.casefold())
-        words.append(word.casefold().replace(",", "") if word[0].isdigit() else word.casefold())
+        folded = word.casefold()
+        if word[0].isupper() and word != "I" and end and not _SPLIT.search(plain[end - 1 : match.start()]):
+            names.add(folded)
+        words.append(folded.replace(",", "") if word[0].isdigit() else folded)
         end = match.end()
     tokens = tuple(word for word in words if word not in _FILLERS)
     return Wording(

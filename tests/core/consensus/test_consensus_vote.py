@@ -16,7 +16,7 @@ from leo_core.stages.consensus.tally import recompute
 from leo_core.stages.consensus.trust import TrustState, update_trust
 from leo_core.stages.consensus.vote import UNSEEN, reach_consensus
 
-CONFIG = ConsensusConfig()
+CONFIG = ConsensusConfig(alternatives=2)
 
 
 def draft(member: str, text: str) -> Draft:

@@ -316,17 +316,41 @@ def test_explain_gives_figures_and_words_for_hits_misses_and_messages():
 
 
 def test_audits_by_a_checker_teach_trust_and_none_means_cannot_tell():
-    verdicts = iter([True, False, None])
+    verdicts = iter([True, False, None, None])  # of the second question's rival nothing is known
     jury = [model("a"), model("b"), model("liar", "The answer is 30.")]
     config = LEOConfig(audit_rate=1.0)
     with LEO(jury=jury, checker=lambda request, answer: next(verdicts), config=config) as leo:
         for number in range(3):
             leo.ask(f"{QUESTION} ({number})")
             leo.flush()
-        trust = [item.body for _, item in leo.store.observations() if item.kind == "trust"]
+        trust = [item.body for _, item in leo.store.observations() if item.kind == "trust" and "member" in item.body]
     right = [(body["member"], body["agreement"]) for body in trust[:3]]
     assert right == [("a", 1.0), ("b", 1.0), ("liar", 0.0)]
     assert [(body["member"], body["agreement"]) for body in trust[3:]] == [("a", 0.0), ("b", 0.0)]
+
+
+def test_when_the_answer_served_is_wrong_the_rivals_are_checked():
+    checked = []
+
+    def check(request, answer):
+        checked.append(answer.message.text)
+        return "30" in answer.message.text
+
+    jury = [model("a"), model("b"), model("loner", "The answer is 30."), model("other", "The answer is 31.")]
+    with LEO(jury=jury, checker=check, config=LEOConfig(audit_rate=1.0)) as leo:
+        served = leo.ask(QUESTION)
+        leo.flush()
+        seen = [item.body for _, item in leo.store.observations() if item.kind == "trust"]
+    assert served.verdict.strategy == "trust"
+    assert checked[0] == served.message.text
+    assert len(checked) in (2, 3)
+    found = {body["member"]: body["agreement"] for body in seen if "member" in body}
+    assert found == {"a": 0.0, "b": 0.0, "loner": 1.0, "other": 0.0}
+    (outcomes,) = [body["strategies"] for body in seen if "strategies" in body]
+    assert outcomes == {
+        "trust": False, "majority": False, "member:a": False, "member:b": False, "member:loner": True,
+        "member:other": False,
+    }  # fmt: skip
 
 
 def test_audits_without_a_checker_never_teach_trust():

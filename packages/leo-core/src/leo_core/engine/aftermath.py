@@ -1,16 +1,14 @@
-"""What happens after the answer, off the request's path: keeping it, comparing it, auditing it, learning from it."""
+"""What happens after the answer, off the request's path: keeping it, comparing it, learning from it."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from leo_core.engine.auditing import audit
 from leo_core.engine.effects import (
     AddAlias,
-    CallAll,
-    CheckAnswer,
     Compare,
     CountHit,
-    Draw,
     FindAliases,
     HandOver,
     Learn,
@@ -20,10 +18,7 @@ from leo_core.engine.effects import (
     WriteEntry,
 )
 from leo_core.engine.entries import make_entry, weigh_entry
-from leo_core.engine.feedback import judge_members
-from leo_core.records import Draft
 from leo_core.stages.cache.observations import observe_explored
-from leo_core.stages.consensus.equivalence import same_answer
 from leo_core.stages.route.observations import observe_route
 
 if TYPE_CHECKING:
@@ -182,43 +177,3 @@ def _small_right(answer: Answer, plan: Plan) -> bool | None:
         return None
     votes = {vote.member: vote.answer_class for vote in verdict.votes}
     return None if plan.small.id not in votes else votes[plan.small.id] == verdict.winner
-
-
-def audit(request: Request, answer: Answer, plan: Plan) -> Pipeline[None]:
-    """Check a random share of the answers, drawn after they were committed, and learn from it.
-
-    The user's checker decides where there is one, and then members are judged too. Otherwise the answer is compared
-    with those of the members that were not asked, which teaches the router only: trust is never learned from
-    agreement among members.
-    """
-    (draw,) = yield from Draw()
-    if draw >= plan.config.audit_rate:
-        return
-    if plan.audits:
-        right = yield from CheckAnswer(request, answer)
-    else:
-        right = yield from _compare_with_others(request, answer, plan)
-    if right is None:
-        return
-    now = yield from Now()
-    yield from Notify("audit.done", {"right": right, "route": answer.route.value})
-    if plan.audits:
-        yield from Learn(judge_members(request, answer, right=right, at=now.epoch))
-    else:
-        route = observe_route(
-            route=answer.route, region=answer.novelty.region, right=right, tenant=request.tenant, at=now.epoch
-        )
-        yield from Learn((route,))
-
-
-def _compare_with_others(request: Request, answer: Answer, plan: Plan) -> Pipeline[bool | None]:
-    asked = set(answer.members)
-    others = tuple(member for member in plan.members if member.id not in asked)
-    if answer.draft is None or not others:
-        return None
-    replies = yield from CallAll(others, request)
-    drafts = [reply for reply in replies if isinstance(reply, Draft)]
-    if not drafts:
-        return None
-    same = sum(same_answer(draft.message, answer.message, request.question) for draft in drafts)
-    return same * 2 >= len(drafts)

@@ -9,7 +9,6 @@ from leo_core.records import CacheDecision
 from leo_core.stages.cache.identity import identify
 from leo_core.stages.cache.observations import observe_feedback as cache_feedback
 from leo_core.stages.consensus.equivalence import same_answer
-from leo_core.stages.consensus.observations import observe_audit
 from leo_core.stages.consensus.observations import observe_feedback as members_feedback
 from leo_core.stages.route.observations import observe_route
 
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from leo_core.engine.plan import Plan
     from leo_core.records import Answer, CacheEntry, Observation, Request
 
-__all__ = ["judge_members", "take_entry_feedback", "take_feedback"]
+__all__ = ["take_entry_feedback", "take_feedback"]
 
 
 def take_feedback(request: Request, answer: Answer, plan: Plan, *, wrong: bool) -> Pipeline[None]:
@@ -67,30 +66,3 @@ def _observations(request: Request, answer: Answer, *, wrong: bool, at: float) -
         members_feedback(members=supporters, region=region, wrong=wrong, tenant=tenant, at=at),
         observe_route(route=answer.route, region=region, right=not wrong, tenant=tenant, at=at),
     )
-
-
-def judge_members(request: Request, answer: Answer, *, right: bool, at: float) -> tuple[Observation, ...]:
-    """What a known outcome says of the route and of every member that was asked.
-
-    Members that said the same stand or fall with the answer. Of those that said something else nothing is known
-    when the answer was wrong: they may have been right or wrong differently.
-    """
-    region = answer.novelty.region
-    observations: list[Observation] = []
-    for draft in answer.drafts:
-        same = same_answer(draft.message, answer.message, request.question)
-        if same or right:
-            agreement = 1.0 if same and right else 0.0
-            observations.append(
-                observe_audit(
-                    member=draft.member,
-                    region=region,
-                    agreement=agreement,
-                    valid=True,
-                    tenant=request.tenant,
-                    at=at,
-                )
-            )
-    if answer.draft is not None:
-        observations.append(observe_route(route=answer.route, region=region, right=right, tenant=request.tenant, at=at))
-    return tuple(observations)

@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from leo_core.stages.cache.promise import PromiseState, update_promise
+from leo_core.stages.consensus.audit import AuditState, update_audits
+from leo_core.stages.consensus.strategies import StrategyState, update_strategies
 from leo_core.stages.consensus.trust import TrustState, update_trust
 from leo_core.stages.memory.policy import MemoryState
 from leo_core.stages.novelty.state import NoveltyState
@@ -30,6 +32,8 @@ class Known:
         novelty: Centres and past scores of its traffic.
         promise: What the cache has explored and served.
         trust: Trust in the members.
+        strategies: How other ways of deciding did beside the vote by trust.
+        audits: How many answers were audited.
         risk: Record of the small model.
         routes: Record of the routes.
         memory: Micro-memory of the session asked for.
@@ -38,6 +42,8 @@ class Known:
     novelty: NoveltyState
     promise: PromiseState
     trust: TrustState
+    strategies: StrategyState
+    audits: AuditState
     risk: RiskState
     routes: RouteState
     memory: MemoryState
@@ -49,6 +55,8 @@ class Known:
             novelty=NoveltyState.empty(dimension),
             promise=PromiseState.fresh(),
             trust=TrustState.fresh(),
+            strategies=StrategyState.fresh(),
+            audits=AuditState.fresh(),
             risk=RiskState.fresh(),
             routes=RouteState.fresh(),
             memory=MemoryState.empty(dimension),
@@ -61,10 +69,15 @@ def fold(known: Known, observation: Observation, config: LEOConfig) -> Known:
         case "cache" | "served":
             return replace(known, promise=update_promise(known.promise, observation, config.cache))
         case "trust":
-            return replace(known, trust=update_trust(known.trust, observation, config.consensus))
+            return replace(
+                known,
+                trust=update_trust(known.trust, observation, config.consensus),
+                strategies=update_strategies(known.strategies, observation, config.consensus),
+            )
         case "route":
             return replace(
                 known,
+                audits=update_audits(known.audits, observation),
                 risk=update_risk(known.risk, observation, config.risk),
                 routes=update_routes(known.routes, observation, config.route),
             )

@@ -299,6 +299,7 @@ def _vote(trip: Trip) -> Pipeline[Verdict]:
         tuple(trip.drafts),
         question=request.question,
         trust=trip.known.trust,
+        strategies=trip.known.strategies,
         region=trip.region,
         families=plan.families,
         vectors=None if rows is None else rows[: len(texts)],
@@ -306,8 +307,15 @@ def _vote(trip: Trip) -> Pipeline[Verdict]:
         required=plan.config.consensus.confidence if required is None else required,
         config=plan.config.consensus,
     )
-    facts = {"confidence": verdict.confidence, "abstained": verdict.abstained, "margin": verdict.certified_margin}
-    yield from Notify("consensus.reached", facts)
+    yield from Notify(
+        "consensus.reached",
+        {
+            "confidence": verdict.confidence,
+            "abstained": verdict.abstained,
+            "margin": verdict.certified_margin,
+            "strategy": verdict.strategy,
+        },
+    )
     return verdict
 
 

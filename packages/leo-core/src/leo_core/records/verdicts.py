@@ -161,6 +161,8 @@ class Verdict:
         confidence: Posterior of the winner.
         required: Confidence that was asked for.
         coherence: Coherence of the drafts; ``None`` when there are fewer than two with text.
+        strategy: Whose choice it is: ``trust`` (the vote weighed by trust), ``majority``, or ``member:`` and an id.
+        choices: The class that each strategy would choose.
     """
 
     winner: int
@@ -173,6 +175,8 @@ class Verdict:
     confidence: float
     required: float
     coherence: Coherence | None = None
+    strategy: str = "trust"
+    choices: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,6 +26,9 @@ class ConsensusConfig:
         prior_wrong: Wrong answers that a new member is charged with. The prior mean is 0.8 with the defaults.
         forgetting: Factor on what was learned with every new observation of a member, in (0, 1].
         region_strength: How many observations in a region weigh as much as the member's record everywhere.
+        strategy_evidence: How far another strategy has to be ahead of the vote by trust, on audited outcomes, to be
+            followed in its place (``strategies``), at least 0.
+        audit_ahead: Requests whose share of audits may be drawn ahead (``audit``), at least 0.
         feedback_weight: Weight of a caller's feedback, where an audit weighs 1.
         kappa: Distance between unit vectors from which the coherence problem counts linearly, in (0, 2].
         outlier_cutoff: Robust standard deviations beyond which a draft's distance makes it an outlier.
@@ -34,14 +37,16 @@ class ConsensusConfig:
     """
 
     confidence: float = 0.8
-    alternatives: int = 2
+    alternatives: int = 1
     family_share: float = 0.25
     trust_floor: float = 0.02
     trust_ceiling: float = 0.98
     prior_right: float = 2.0
     prior_wrong: float = 0.5
-    forgetting: float = 0.998
+    forgetting: float = 0.995
     region_strength: float = 20.0
+    strategy_evidence: float = 1.0
+    audit_ahead: int = 400
     feedback_weight: float = 0.5
     kappa: float = 0.5
     outlier_cutoff: float = 3.5
@@ -62,6 +67,8 @@ class ConsensusConfig:
         _check("prior_wrong", self.prior_wrong, self.prior_wrong > 0, "above 0")
         _check("forgetting", self.forgetting, 0 < self.forgetting <= 1, "in (0, 1]")
         _check("region_strength", self.region_strength, self.region_strength > 0, "above 0")
+        _check("strategy_evidence", self.strategy_evidence, self.strategy_evidence >= 0, "at least 0")
+        _check("audit_ahead", self.audit_ahead, self.audit_ahead >= 0, "at least 0")
         _check("feedback_weight", self.feedback_weight, 0 <= self.feedback_weight <= 1, "in [0, 1]")
         _check("kappa", self.kappa, 0 < self.kappa <= 2, "in (0, 2]")  # noqa: PLR2004 - the message says the same bound
         _check("outlier_cutoff", self.outlier_cutoff, self.outlier_cutoff > 0, "above 0")

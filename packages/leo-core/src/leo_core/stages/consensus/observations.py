@@ -9,9 +9,9 @@ from leo_core.errors import RequestError
 from leo_core.records import Observation
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-__all__ = ["observe_audit", "observe_feedback"]
+__all__ = ["observe_audit", "observe_feedback", "observe_strategies"]
 
 
 def observe_audit(
@@ -35,6 +35,11 @@ def observe_audit(
         _check_share(name, value)
     body = {"member": member, "region": region, "agreement": agreement, "valid": valid, "weight": weight}
     return Observation(kind="trust", tenant=tenant, body=body, at=at)
+
+
+def observe_strategies(outcomes: Mapping[str, bool], *, tenant: str, at: float) -> Observation:
+    """Which strategies would have answered an audited request rightly, by their names."""
+    return Observation(kind="trust", tenant=tenant, body={"strategies": dict(outcomes)}, at=at)
 
 
 def observe_feedback(*, members: Sequence[str], region: int, wrong: bool, tenant: str, at: float) -> Observation:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from leo_core.errors import RequestError
 from leo_core.records import Verdict, Vote
 from leo_core.stages.consensus.equivalence import classify
+from leo_core.stages.consensus.strategies import MAJORITY, TRUST, StrategyState, choose_strategy, name_member
 from leo_core.stages.consensus.tally import WEIGHT_DECIMALS, count_unseen, recompute, share_weights, weigh_vote
 from leo_core.stages.consensus.trust import estimate
 
@@ -22,12 +23,14 @@ if TYPE_CHECKING:
     from leo_core.stages.consensus.equivalence import Judge
     from leo_core.stages.consensus.trust import TrustState
 
-__all__ = ["UNSEEN", "reach_consensus"]
+__all__ = ["UNSEEN", "count_votes", "reach_consensus"]
 
 UNSEEN = "(unseen)"
 """Canonical form of a class that no draft belongs to: the right answer may be one that nobody gave."""
 
 _LEAST_FOR_COHERENCE = 2
+_OUTWEIGHED = 0.9
+"""What all others weigh together, at most, beside a member that is followed."""
 
 
 def reach_consensus(
@@ -41,6 +44,7 @@ def reach_consensus(
     answers: npt.NDArray[np.float32] | None = None,
     required: float,
     config: ConsensusConfig,
+    strategies: StrategyState | None = None,
     judge: Judge | None = None,
 ) -> Verdict:
     """Decide which of the drafts stands; the formulas are in :mod:`leo_core.stages.consensus.tally`.
@@ -61,6 +65,7 @@ def reach_consensus(
             when there are none.
         required: Posterior that the winner needs, in [0, 1].
         config: Settings.
+        strategies: How other ways of deciding did so far; by default nothing is known.
         judge: Decides which answers are the same where the rules cannot tell.
 
     Raises:
@@ -68,14 +73,58 @@ def reach_consensus(
     """
     _check(drafts, (vectors, answers), required)
     classes, forms = classify([draft.message for draft in drafts], question, judge=judge)
-    trusts = [_read_trust(trust, draft.member, region, config) for draft in drafts]
-    weights = _weigh(drafts, trusts, [bool(forms[index]) for index in classes], families, config)
+    return count_votes(
+        [draft.member for draft in drafts],
+        classes,
+        forms,
+        trust=trust,
+        strategies=strategies or StrategyState.fresh(),
+        region=region,
+        families=families,
+        vectors=vectors,
+        answers=answers,
+        required=required,
+        config=config,
+    )
+
+
+def count_votes(
+    members: Sequence[str],
+    classes: Sequence[int],
+    forms: tuple[str, ...],
+    *,
+    trust: TrustState,
+    strategies: StrategyState,
+    region: int,
+    families: Mapping[str, str],
+    required: float,
+    config: ConsensusConfig,
+    vectors: npt.NDArray[np.float32] | None = None,
+    answers: npt.NDArray[np.float32] | None = None,
+) -> Verdict:
+    """:func:`reach_consensus` from the classes of the drafts on, as :func:`classify` gives them and their forms."""
+    answered = [bool(forms[index]) for index in classes]
+    trusts = [_read_trust(trust, member, region, config) for member in members]
+    by_trust = _weigh(members, trusts, answered, families, config)
+    prior = config.prior_right / (config.prior_right + config.prior_wrong)
+    alike = _weigh(members, [prior] * len(members), answered, families, config)
     forms += (UNSEEN,) * count_unseen(len(forms), config.alternatives)
+    choices = {
+        TRUST: _find_leader(classes, by_trust, len(forms)),
+        MAJORITY: _find_leader(classes, alike, len(forms)),
+        **{name_member(each): index for each, index, spoke in zip(members, classes, answered, strict=True) if spoke},
+    }
+    strategy = choose_strategy(strategies, choices, config)
+    weights = by_trust
+    if strategy == MAJORITY:
+        trusts, weights = [round(prior, WEIGHT_DECIMALS)] * len(members), alike
+    elif strategy != TRUST:
+        weights = _follow([name_member(each) for each in members].index(strategy), by_trust, config)
     tally = recompute(tuple(zip(classes, weights, strict=True)), classes=len(forms), required=required)
     coherence, outliers = _compare_answers(answers, weights, config)
     votes = tuple(
-        Vote(member=draft.member, answer_class=index, weight=weight, trust=share, outlier=outlier)
-        for draft, index, weight, share, outlier in zip(drafts, classes, weights, trusts, outliers, strict=True)
+        Vote(member=member, answer_class=index, weight=weight, trust=share, outlier=outlier)
+        for member, index, weight, share, outlier in zip(members, classes, weights, trusts, outliers, strict=True)
     )
     return Verdict(
         winner=tally.winner,
@@ -88,6 +137,22 @@ def reach_consensus(
         confidence=tally.confidence,
         required=required,
         coherence=coherence,
+        strategy=strategy,
+        choices=choices,
+    )
+
+
+def _find_leader(classes: Sequence[int], weights: Sequence[float], count: int) -> int:
+    return recompute(tuple(zip(classes, weights, strict=True)), classes=count, required=0.0).leader
+
+
+def _follow(chosen: int, weights: Sequence[float], config: ConsensusConfig) -> tuple[float, ...]:
+    """Weights by which one member decides: the others are scaled down until all of them weigh less together."""
+    own = max(weights[chosen], weigh_vote(config.trust_ceiling, config.alternatives) / 2)
+    others = sum(weight for place, weight in enumerate(weights) if place != chosen)
+    scale = min(1.0, _OUTWEIGHED * own / others) if others > 0.0 else 1.0
+    return tuple(
+        round(own if place == chosen else weight * scale, WEIGHT_DECIMALS) for place, weight in enumerate(weights)
     )
 
 
@@ -116,7 +181,7 @@ def _read_trust(trust: TrustState, member: str, region: int, config: ConsensusCo
 
 
 def _weigh(
-    drafts: tuple[Draft, ...],
+    members: Sequence[str],
     trusts: Sequence[float],
     answered: Sequence[bool],
     families: Mapping[str, str],
@@ -124,7 +189,7 @@ def _weigh(
 ) -> tuple[float, ...]:
     """Shared weight of each draft. Members without an answer keep their place in the family, but count 0."""
     alone = [weigh_vote(share, config.alternatives) for share in trusts]
-    names = [f"family:{families[d.member]}" if d.member in families else f"member:{d.member}" for d in drafts]
+    names = [f"family:{families[each]}" if each in families else f"member:{each}" for each in members]
     shared = share_weights(alone, names, config.family_share)
     return tuple(weight if spoke else 0.0 for weight, spoke in zip(shared, answered, strict=True))
 

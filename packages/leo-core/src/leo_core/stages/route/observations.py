@@ -27,6 +27,7 @@ def observe_route(
     small_right: bool | None = None,
     predicted: float | None = None,
     vector: Sequence[float] | None = None,
+    audited: bool | None = None,
 ) -> Observation:
     """The outcome of a route.
 
@@ -41,10 +42,11 @@ def observe_route(
         latency_s: How long it took; ``None`` when not known.
         small_right: Whether the small model's own answer was right, where a cascade or a committee showed it.
         predicted: P(small wrong) of the request before the call (``RequestRisk.features["prior"]``).
+        audited: Whether the outcome is that of an audit.
         vector: The request's embedding, where it may be kept; the risk stage then learns along it.
     """
     body: dict[str, Json] = {"route": str(route), "region": region, "right": right, "weight": weight}
     body |= {"cost_usd": cost_usd, "latency_s": latency_s}
-    optional = {"small_right": small_right, "predicted": predicted, "vector": vector}
+    optional = {"small_right": small_right, "predicted": predicted, "vector": vector, "audited": audited}
     body |= {name: value for name, value in optional.items() if value is not None}
     return Observation(kind="route", tenant=tenant, body=body, at=at)

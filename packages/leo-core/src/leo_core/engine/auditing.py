@@ -1,0 +1,168 @@
+"""Audits: which answers are checked, and what their outcomes teach."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from leo_core.engine.effects import CallAll, CheckAnswer, Draw, Learn, Notify, Now, Recall
+from leo_core.records import Draft
+from leo_core.stages.consensus.audit import find_audit_chance
+from leo_core.stages.consensus.equivalence import same_answer
+from leo_core.stages.consensus.observations import observe_audit, observe_strategies
+from leo_core.stages.consensus.trust import estimate
+from leo_core.stages.route.observations import observe_route
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from leo_core.engine.effects import Pipeline
+    from leo_core.engine.knowledge import Known
+    from leo_core.engine.plan import Plan
+    from leo_core.records import Answer, Observation, Request
+
+__all__ = ["audit", "judge_members"]
+
+_MOST_WEIGHT = 10.0
+"""Largest weight of an audit that was unlikely to be drawn, in the record of the routes."""
+
+
+def audit(request: Request, answer: Answer, plan: Plan) -> Pipeline[None]:
+    """Check a random share of the answers, drawn after they were committed, and learn from it.
+
+    The user's checker decides where there is one, and then members are judged too, and answers from which more can be
+    learned are drawn more often. Otherwise the answer is compared with those of the members that were not asked, which
+    teaches the router only: trust is never learned from agreement among members.
+    """
+    (draw,) = yield from Draw()
+    rate = chance = plan.config.audit_rate
+    if plan.audits and answer.draft is not None:
+        known = yield from Recall(request.tenant)
+        chance = _find_chance(answer, known, plan)
+    if draw >= chance:
+        return
+    if not plan.audits:
+        right = yield from _compare_with_others(request, answer, plan)
+    else:
+        right = yield from CheckAnswer(request, answer)
+    if right is None:
+        return
+    now = yield from Now()
+    yield from Notify("audit.done", {"right": right, "route": answer.route.value})
+    if plan.audits:
+        rivals = {} if right else (yield from _check_rivals(request, answer))
+        weight = min(rate / chance, _MOST_WEIGHT)
+        yield from Learn(judge_members(request, answer, right=right, rivals=rivals, weight=weight, at=now.epoch))
+    else:
+        route = observe_route(
+            route=answer.route, region=answer.novelty.region, right=right, tenant=request.tenant, at=now.epoch
+        )
+        yield from Learn((route,))
+
+
+def _find_chance(answer: Answer, known: Known, plan: Plan) -> float:
+    policy = plan.config.consensus
+    evidence = [
+        found.alpha + found.beta - policy.prior_right - policy.prior_wrong
+        for found in (estimate(known.trust, member, -1, policy) for member in answer.members)
+    ]
+    return find_audit_chance(known.audits, plan.config.audit_rate, answer.verdict, evidence, policy)
+
+
+def _check_rivals(request: Request, answer: Answer) -> Pipeline[dict[int, bool]]:
+    """Which other answer of the committee was right, when the one served was not: the likeliest are checked first.
+
+    Returns:
+        Class and outcome of those that are known; once one is right, the rest are wrong.
+    """
+    verdict = answer.verdict
+    if verdict is None:
+        return {}
+    voted = {vote.answer_class for vote in verdict.votes if verdict.classes[vote.answer_class]}
+    voted.discard(verdict.votes[verdict.medoid].answer_class)
+    found: dict[int, bool] = {}
+    for rival in sorted(voted, key=lambda each: (-verdict.posterior[each], each)):
+        if True in found.values():
+            found[rival] = False
+            continue
+        place = next(at for at, vote in enumerate(verdict.votes) if vote.answer_class == rival)
+        draft = answer.drafts[place]
+        other = replace(answer, message=draft.message, model=draft.model, draft=draft)
+        right = yield from CheckAnswer(request, other)
+        if right is not None:
+            found[rival] = right
+    return found
+
+
+def judge_members(
+    request: Request, answer: Answer, *, right: bool, rivals: Mapping[int, bool], weight: float = 1.0, at: float
+) -> tuple[Observation, ...]:
+    """What a known outcome says of the route, of every member that was asked, and of every strategy.
+
+    Members that said the same stand or fall with the answer. Of those that said something else nothing is known when
+    the answer was wrong and theirs was not checked: they may have been right, or wrong differently.
+
+    Args:
+        request: What was asked.
+        answer: What was served.
+        right: Whether it was right.
+        rivals: Outcomes of the committee's other answers, by class.
+        weight: Importance of the outcome in the record of the routes.
+        at: Instant.
+    """
+    region, tenant = answer.novelty.region, request.tenant
+    observations: list[Observation] = []
+    for member, outcome in _find_outcomes(request, answer, right=right, rivals=rivals).items():
+        observations.append(
+            observe_audit(member=member, region=region, agreement=float(outcome), valid=True, tenant=tenant, at=at)
+        )
+    verdict = answer.verdict
+    if verdict is not None:
+        classes = _judge_classes(answer, right=right, rivals=rivals)
+        outcomes = {name: classes[each] for name, each in verdict.choices.items() if each in classes}
+        observations.append(observe_strategies(outcomes, tenant=tenant, at=at))
+    if answer.draft is not None:
+        observations.append(
+            observe_route(
+                route=answer.route, region=region, right=right, weight=weight, audited=True, tenant=tenant, at=at
+            )
+        )
+    return tuple(observations)
+
+
+def _find_outcomes(request: Request, answer: Answer, *, right: bool, rivals: Mapping[int, bool]) -> dict[str, bool]:
+    """Whether each member was right, of those of which it is known."""
+    if answer.verdict is not None:
+        classes = _judge_classes(answer, right=right, rivals=rivals)
+        votes = answer.verdict.votes
+        return {vote.member: classes[vote.answer_class] for vote in votes if vote.answer_class in classes}
+    found: dict[str, bool] = {}
+    for draft in answer.drafts:
+        same = same_answer(draft.message, answer.message, request.question)
+        if same or right:
+            found[draft.member] = same and right
+    return found
+
+
+def _judge_classes(answer: Answer, *, right: bool, rivals: Mapping[int, bool]) -> dict[int, bool]:
+    """Whether each class of answers was right, of those of which it is known."""
+    verdict = answer.verdict
+    if verdict is None:
+        return {}
+    served = verdict.votes[verdict.medoid].answer_class
+    silent = {index: False for index, form in enumerate(verdict.classes) if not form}
+    others = {vote.answer_class: False for vote in verdict.votes} if right else dict(rivals)
+    return {**silent, **others, served: right}
+
+
+def _compare_with_others(request: Request, answer: Answer, plan: Plan) -> Pipeline[bool | None]:
+    asked = set(answer.members)
+    others = tuple(member for member in plan.members if member.id not in asked)
+    if answer.draft is None or not others:
+        return None
+    replies = yield from CallAll(others, request)
+    drafts = [reply for reply in replies if isinstance(reply, Draft)]
+    if not drafts:
+        return None
+    same = sum(same_answer(draft.message, answer.message, request.question) for draft in drafts)
+    return same * 2 >= len(drafts)

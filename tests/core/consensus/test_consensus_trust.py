@@ -10,7 +10,7 @@ from leo_core.errors import ConfigError, RequestError
 from leo_core.records import Observation
 from leo_core.stages.consensus.config import ConsensusConfig
 from leo_core.stages.consensus.observations import observe_audit, observe_feedback
-from leo_core.stages.consensus.trust import TrustState, estimate, update_trust
+from leo_core.stages.consensus.trust import TrustState, estimate, estimate_in_dispute, update_trust
 
 CONFIG = ConsensusConfig()
 SHARES = st.floats(0, 1)
@@ -132,7 +132,19 @@ def test_feedback() -> None:
 def test_weight_and_region_may_be_missing() -> None:
     body = {"member": "m", "agreement": 1, "valid": True}
     state = update_trust(TrustState.fresh(), Observation(kind="trust", tenant="t", body=body, at=0.0), CONFIG)
-    assert state.counts == {("m", -1): (1.0, 0.0)}
+    assert state.counts == {("m", -1): (1.0, 0.0), ("m", -2): (1.0, 0.0)}
+
+
+def test_importance_counts_for_the_share_of_right_answers_and_not_in_dispute() -> None:
+    state = TrustState.fresh()
+    for right, weight in ((0.0, 0.1), (0.0, 0.1), (1.0, 9.0)):  # two that were likely to be audited, one that was not
+        state = update_trust(state, audit(right, weight=weight), CONFIG)
+    everywhere, disputed = estimate(state, "m", -1, CONFIG), estimate_in_dispute(state, "m", -1, CONFIG)
+    fade = CONFIG.forgetting
+    assert everywhere.beta == pytest.approx(CONFIG.prior_wrong + 0.1 * fade**2 + 0.1 * fade)
+    assert everywhere.alpha == pytest.approx(CONFIG.prior_right + 9.0)
+    assert disputed.beta == pytest.approx(CONFIG.prior_wrong + fade**2 + fade)
+    assert disputed.alpha == pytest.approx(CONFIG.prior_right + 1.0)
 
 
 @pytest.mark.parametrize(
@@ -154,7 +166,7 @@ def test_bad_bodies(change: dict[str, object]) -> None:
 
 
 @pytest.mark.parametrize("name", ["agreement", "weight"])
-@pytest.mark.parametrize("value", [-0.1, 1.1, float("nan")])
+@pytest.mark.parametrize("value", [-0.1, 10.1, float("nan")])
 def test_builder_checks(name: str, value: float) -> None:
     figures = {"agreement": 1.0, "weight": 1.0, name: value}
     with pytest.raises(RequestError, match=name):

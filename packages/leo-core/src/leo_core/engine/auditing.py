@@ -10,7 +10,7 @@ from leo_core.records import Draft
 from leo_core.stages.consensus.audit import find_audit_chance
 from leo_core.stages.consensus.equivalence import same_answer
 from leo_core.stages.consensus.observations import observe_audit, observe_strategies
-from leo_core.stages.consensus.trust import estimate
+from leo_core.stages.consensus.trust import MOST_WEIGHT, estimate_in_dispute
 from leo_core.stages.route.observations import observe_route
 
 if TYPE_CHECKING:
@@ -22,9 +22,6 @@ if TYPE_CHECKING:
     from leo_core.records import Answer, Observation, Request
 
 __all__ = ["audit", "judge_members"]
-
-_MOST_WEIGHT = 10.0
-"""Largest weight of an audit that was unlikely to be drawn, in the record of the routes."""
 
 
 def audit(request: Request, answer: Answer, plan: Plan) -> Pipeline[None]:
@@ -51,7 +48,7 @@ def audit(request: Request, answer: Answer, plan: Plan) -> Pipeline[None]:
     yield from Notify("audit.done", {"right": right, "route": answer.route.value})
     if plan.audits:
         rivals = {} if right else (yield from _check_rivals(request, answer))
-        weight = min(rate / chance, _MOST_WEIGHT)
+        weight = min(rate / chance, MOST_WEIGHT)
         yield from Learn(judge_members(request, answer, right=right, rivals=rivals, weight=weight, at=now.epoch))
     else:
         route = observe_route(
@@ -64,7 +61,7 @@ def _find_chance(answer: Answer, known: Known, plan: Plan) -> float:
     policy = plan.config.consensus
     evidence = [
         found.alpha + found.beta - policy.prior_right - policy.prior_wrong
-        for found in (estimate(known.trust, member, -1, policy) for member in answer.members)
+        for found in (estimate_in_dispute(known.trust, member, -1, policy) for member in answer.members)
     ]
     return find_audit_chance(known.audits, plan.config.audit_rate, answer.verdict, evidence, policy)
 
@@ -107,14 +104,16 @@ def judge_members(
         answer: What was served.
         right: Whether it was right.
         rivals: Outcomes of the committee's other answers, by class.
-        weight: Importance of the outcome in the record of the routes.
+        weight: Importance of the outcome, the inverse of how likely it was to be audited.
         at: Instant.
     """
     region, tenant = answer.novelty.region, request.tenant
     observations: list[Observation] = []
     for member, outcome in _find_outcomes(request, answer, right=right, rivals=rivals).items():
         observations.append(
-            observe_audit(member=member, region=region, agreement=float(outcome), valid=True, tenant=tenant, at=at)
+            observe_audit(
+                member=member, region=region, agreement=float(outcome), valid=True, weight=weight, tenant=tenant, at=at
+            )
         )
     verdict = answer.verdict
     if verdict is not None:

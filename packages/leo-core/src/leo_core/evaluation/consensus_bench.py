@@ -14,13 +14,14 @@ import numpy as np
 
 from leo_core.errors import ConfigError
 from leo_core.evaluation.committees import KINDS, Committee, Kind, Recording, draw_committee, read_recording
+from leo_core.evaluation.ranking import measure_auroc, measure_ece
 from leo_core.providers.names import family_of
 from leo_core.records import Route
 from leo_core.stages.consensus.audit import AuditState, find_audit_chance, update_audits
 from leo_core.stages.consensus.config import ConsensusConfig
 from leo_core.stages.consensus.observations import observe_audit, observe_strategies
 from leo_core.stages.consensus.strategies import StrategyState, update_strategies
-from leo_core.stages.consensus.trust import TrustState, estimate, update_trust
+from leo_core.stages.consensus.trust import MOST_WEIGHT, TrustState, estimate_in_dispute, update_trust
 from leo_core.stages.consensus.vote import count_votes
 from leo_core.stages.route.observations import observe_route
 
@@ -90,12 +91,14 @@ class Played:
         right: Whether each answer served was right, in order.
         abstained: Answers that were served under protest.
         audited: Questions that were audited.
+        confidence: Posterior of each answer served.
         followed: How often each strategy was followed.
     """
 
     right: list[bool] = field(default_factory=list)
     abstained: int = 0
     audited: int = 0
+    confidence: list[float] = field(default_factory=list)
     followed: dict[str, int] = field(default_factory=dict)
 
     @property
@@ -120,7 +123,7 @@ class _Mind:
 
     def weigh_evidence(self, members: Sequence[str]) -> list[float]:
         prior = self.config.prior_right + self.config.prior_wrong
-        found = (estimate(self.trust, member, -1, self.config) for member in members)
+        found = (estimate_in_dispute(self.trust, member, -1, self.config) for member in members)
         return [each.alpha + each.beta - prior for each in found]
 
 
@@ -150,21 +153,25 @@ def play_committee(committee: Committee, audit: float, random: np.random.Generat
             config=config,
         )
         played.right.append(right[verdict.medoid])
+        played.confidence.append(verdict.confidence)
         played.abstained += verdict.abstained
         played.followed[verdict.strategy] = played.followed.get(verdict.strategy, 0) + 1
         mind.learn(observe_route(tenant=_TENANT, at=0.0, route=Route.CONSENSUS, region=-1, right=None))
         chance = find_audit_chance(mind.audits, audit, verdict, mind.weigh_evidence(committee.members), config)
         if draw < chance:
             played.audited += 1
-            for observation in _audit(committee.members, right, verdict):
+            weight = min(audit / chance, MOST_WEIGHT)
+            for observation in _audit(committee.members, right, verdict, weight):
                 mind.learn(observation)
     return played
 
 
-def _audit(members: Sequence[str], right: Sequence[bool], verdict: Verdict) -> Iterator[Observation]:
+def _audit(members: Sequence[str], right: Sequence[bool], verdict: Verdict, weight: float) -> Iterator[Observation]:
     """What an audit teaches: the engine checks the other answers too where the one served was wrong."""
     for member, outcome in zip(members, right, strict=True):
-        yield observe_audit(member=member, region=-1, agreement=float(outcome), valid=True, tenant=_TENANT, at=0.0)
+        yield observe_audit(
+            member=member, region=-1, agreement=float(outcome), valid=True, weight=weight, tenant=_TENANT, at=0.0
+        )
     outcomes = {vote.answer_class: outcome for vote, outcome in zip(verdict.votes, right, strict=True)}
     chosen = {name: outcomes[each] for name, each in verdict.choices.items() if each in outcomes}
     yield observe_strategies(chosen, tenant=_TENANT, at=0.0)
@@ -253,6 +260,8 @@ def _play_cell(recording: Recording, size: int, count: int, kind: Kind, settings
             "best_single": find_best(committee),
             "audited": played.audited / len(played.right),
             "abstained": played.abstained / len(played.right),
+            "auroc": measure_auroc(np.array(played.confidence), np.array(played.right)),
+            "ece": measure_ece(np.array(played.confidence), np.array(played.right)),
         }
         found["over_majority"] = found["leo"] - found["majority"]
         found["over_best"] = found["leo"] - found["best_single"]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from leo_core.errors import RequestError
 from leo_core.records import Observation
+from leo_core.stages.consensus.trust import MOST_WEIGHT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,13 +27,13 @@ def observe_audit(
         valid: Whether the receipt of the answer checks.
         tenant: Whose.
         at: Instant.
-        weight: How much the audit counts, in [0, 1].
+        weight: How much the audit counts: the inverse of how likely it was drawn, relative to the rate, in [0, 10].
 
     Raises:
         RequestError: A figure is out of its range.
     """
-    for name, value in (("agreement", agreement), ("weight", weight)):
-        _check_share(name, value)
+    _check_share("agreement", agreement)
+    _check_share("weight", weight, MOST_WEIGHT)
     body = {"member": member, "region": region, "agreement": agreement, "valid": valid, "weight": weight}
     return Observation(kind="trust", tenant=tenant, body=body, at=at)
 
@@ -56,7 +57,7 @@ def observe_feedback(*, members: Sequence[str], region: int, wrong: bool, tenant
     return Observation(kind="feedback", tenant=tenant, body=body, at=at)
 
 
-def _check_share(name: str, value: float) -> None:
-    if not (math.isfinite(value) and 0 <= value <= 1):
-        message = f"{name} is {value!r}; it must be in [0, 1]"
+def _check_share(name: str, value: float, most: float = 1.0) -> None:
+    if not (math.isfinite(value) and 0 <= value <= most):
+        message = f"{name} is {value!r}; it must be in [0, {most:g}]"
         raise RequestError(message)

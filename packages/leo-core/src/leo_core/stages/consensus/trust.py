@@ -8,6 +8,11 @@ Per member, everywhere and in each region, two discounted counts: right answers 
 
 Everywhere, the posterior is Beta(a + S, b + F) with the prior Beta(a, b). In a region, it is
 Beta(s m + S_r, s (1 - m) + F_r), where m is the mean everywhere and s the strength with which a region shrinks to it.
+Audits are drawn more often where more can be learned (``audit``), so an outcome weighs the inverse of how likely it
+was to be audited: then the mean is the share of all answers that are right. Beside that, every outcome counts once in a
+record of its own, from which the votes of a divided committee are weighed (:func:`estimate_in_dispute`): there it
+matters who is right where members disagree, and that is what is audited most.
+
 S' grows and F' falls with y and with validity, and the mean grows with S and falls with F: so the update is monotone in
 both whatever came before, and an invalid receipt, which never lowers F and never raises S, never raises trust.
 """
@@ -16,7 +21,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -29,15 +34,19 @@ if TYPE_CHECKING:
     from leo_core.records import Json, Observation
     from leo_core.stages.consensus.config import ConsensusConfig
 
-__all__ = ["TrustState", "estimate", "update_trust"]
+__all__ = ["MOST_WEIGHT", "TrustState", "estimate", "estimate_in_dispute", "update_trust"]
 
 EVERYWHERE = -1
 """Region of the counts over all requests; also the region of a request that has none."""
+IN_DISPUTE = -2
+"""Region of the counts in which every outcome weighs the same."""
+MOST_WEIGHT = 10.0
+"""Largest weight of an outcome."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrustState:
-    """Discounted counts (right, wrong) per member and region; region -1 holds those over all requests."""
+    """Discounted counts (right, wrong) per member and region; regions -1 and -2 hold those over all requests."""
 
     counts: Mapping[tuple[str, int], tuple[float, float]] = field(default_factory=lambda: MappingProxyType({}))
 
@@ -69,7 +78,16 @@ class TrustState:
 
 def estimate(state: TrustState, member: str, region: int, config: ConsensusConfig) -> TrustEstimate:
     """Posterior of P(a member's answer is right) in a region; -1 asks for the one over all requests."""
-    right, wrong = state.counts.get((member, EVERYWHERE), (0.0, 0.0))
+    return _estimate(state, member, region, config, EVERYWHERE)
+
+
+def estimate_in_dispute(state: TrustState, member: str, region: int, config: ConsensusConfig) -> TrustEstimate:
+    """As :func:`estimate`, of the answers that were audited: mostly those of divided committees."""
+    return _estimate(state, member, region, config, IN_DISPUTE)
+
+
+def _estimate(state: TrustState, member: str, region: int, config: ConsensusConfig, base: int) -> TrustEstimate:
+    right, wrong = state.counts.get((member, base), (0.0, 0.0))
     everywhere = TrustEstimate(member=member, alpha=config.prior_right + right, beta=config.prior_wrong + wrong)
     if region < 0:
         return everywhere
@@ -96,7 +114,7 @@ def update_trust(state: TrustState, observation: Observation, config: ConsensusC
     if observation.kind == "trust" and "strategies" in body:
         return state
     if observation.kind == "trust":
-        weight = _read_share(body, "weight") if "weight" in body else 1.0
+        weight = _read_share(body, "weight", MOST_WEIGHT) if "weight" in body else 1.0
         outcome = _Outcome(
             agreement=_read_share(body, "agreement"),
             weight=weight,
@@ -106,19 +124,21 @@ def update_trust(state: TrustState, observation: Observation, config: ConsensusC
         return _learn(state, [_read(body, "member", str)], body, outcome)
     if observation.kind == "feedback" and body.get("members"):
         agreement = 0.0 if _read(body, "wrong", bool) else 1.0
-        outcome = _Outcome(agreement=agreement, weight=config.feedback_weight, valid=True, fade=config.forgetting)
+        weight = config.feedback_weight
+        outcome = _Outcome(agreement=agreement, weight=weight, valid=True, fade=config.forgetting, plain=weight)
         return _learn(state, [str(member) for member in _read(body, "members", list | tuple)], body, outcome)
     return state
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Outcome:
-    """What was observed of an answer: y, w, whether the receipt is valid, and λ."""
+    """What was observed of an answer: y, w, whether the receipt is valid, λ, and w without importance."""
 
     agreement: float
     weight: float
     valid: bool
     fade: float
+    plain: float = 1.0
 
     def count(self, right: float, wrong: float) -> tuple[float, float]:
         """The counts after it; the equations are at the head of this file."""
@@ -132,9 +152,11 @@ def _learn(state: TrustState, members: list[str], body: Mapping[str, Json], outc
     """Count the same outcome for each member, once each, everywhere and in the region."""
     region = _read(body, "region", int) if "region" in body else EVERYWHERE
     counts = dict(state.counts)
+    once = outcome if outcome.weight == 0.0 else replace(outcome, weight=outcome.plain)
     for member in dict.fromkeys(members):
         for place in {EVERYWHERE, max(region, EVERYWHERE)}:
             counts[member, place] = outcome.count(*counts.get((member, place), (0.0, 0.0)))
+        counts[member, IN_DISPUTE] = once.count(*counts.get((member, IN_DISPUTE), (0.0, 0.0)))
     return TrustState(MappingProxyType(counts))
 
 
@@ -146,9 +168,9 @@ def _read(body: Mapping[str, Json], name: str, kind: type | object) -> Json:
     return value
 
 
-def _read_share(body: Mapping[str, Json], name: str) -> float:
+def _read_share(body: Mapping[str, Json], name: str, most: float = 1.0) -> float:
     value = float(_read(body, name, int | float))
-    if not (math.isfinite(value) and 0 <= value <= 1):
-        message = f"the observation's {name!r} is {value!r}; it must be in [0, 1]"
+    if not (math.isfinite(value) and 0 <= value <= most):
+        message = f"the observation's {name!r} is {value!r}; it must be in [0, {most:g}]"
         raise RequestError(message)
     return value

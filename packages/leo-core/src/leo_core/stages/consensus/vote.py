@@ -10,7 +10,7 @@ from leo_core.records import Verdict, Vote
 from leo_core.stages.consensus.equivalence import classify
 from leo_core.stages.consensus.strategies import MAJORITY, TRUST, StrategyState, choose_strategy, name_member
 from leo_core.stages.consensus.tally import WEIGHT_DECIMALS, count_unseen, recompute, share_weights, weigh_vote
-from leo_core.stages.consensus.trust import estimate
+from leo_core.stages.consensus.trust import estimate, estimate_in_dispute
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -104,7 +104,8 @@ def count_votes(
 ) -> Verdict:
     """:func:`reach_consensus` from the classes of the drafts on, as :func:`classify` gives them and their forms."""
     answered = [bool(forms[index]) for index in classes]
-    trusts = [_read_trust(trust, member, region, config) for member in members]
+    united = len({index for index, spoke in zip(classes, answered, strict=True) if spoke}) == 1
+    trusts = [_read_trust(trust, member, region, config, united=united) for member in members]
     by_trust = _weigh(members, trusts, answered, families, config)
     prior = config.prior_right / (config.prior_right + config.prior_wrong)
     alike = _weigh(members, [prior] * len(members), answered, families, config)
@@ -174,9 +175,9 @@ def _check(drafts: tuple[Draft, ...], embedded: Sequence[npt.NDArray[np.float32]
             raise RequestError(message)
 
 
-def _read_trust(trust: TrustState, member: str, region: int, config: ConsensusConfig) -> float:
+def _read_trust(trust: TrustState, member: str, region: int, config: ConsensusConfig, *, united: bool) -> float:
     """Trust as it counts in a vote: held between floor and ceiling, with as many decimals as a weight."""
-    mean = estimate(trust, member, region, config).mean
+    mean = (estimate if united else estimate_in_dispute)(trust, member, region, config).mean
     return round(min(max(mean, config.trust_floor), config.trust_ceiling), WEIGHT_DECIMALS)
 
 

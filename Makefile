@@ -8,7 +8,7 @@ export UV_PROJECT_ENVIRONMENT := .venv
 export NO_MKDOCS_2_WARNING := 1
 RUN := .venv/bin/python -m
 
-.PHONY: help demo test check bench bench-core bench-cache soak docs clean setup-demo setup-test setup-check
+.PHONY: help demo test check bench bench-core bench-cache bench-consensus soak docs clean setup-demo setup-test setup-check
 .DEFAULT_GOAL := help
 
 help:
@@ -18,6 +18,7 @@ help:
 	@echo "make bench   the replay benchmark on recorded answers (DATA=$(DATA)); refreshes the figures in the docs"
 	@echo "make bench-core  the numeric core beside the libraries it replaces; refreshes its figures in the docs"
 	@echo "make bench-cache  the semantic cache on streams of requests beside thresholds and vCache; takes an hour or more"
+	@echo "make bench-consensus  committees with adversaries; refreshes their figures in the docs; takes half an hour"
 	@echo "make soak    two processes write 50,000 entries under random kill -9, tenants use one cache 100,000 times;"
 	@echo "             prints what was found"
 	@echo "make docs    build the documentation into site/"
@@ -55,6 +56,9 @@ docs: setup-check
 
 bench: setup-demo
 	.venv/bin/python tools/refresh_figures.py $(DATA)/replay
+
+bench-consensus: setup-demo
+	.venv/bin/python tools/refresh_consensus_figures.py $(DATA)/replay
 
 bench-core: $(UV)
 	$(UV) sync --quiet --frozen --python $(PYTHON) --all-packages --no-default-groups --group train --group peers --inexact

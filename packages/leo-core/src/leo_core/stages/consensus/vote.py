@@ -144,7 +144,11 @@ def count_votes(
 
 
 def _find_leader(classes: Sequence[int], weights: Sequence[float], count: int) -> int:
-    return recompute(tuple(zip(classes, weights, strict=True)), classes=count, required=0.0).leader
+    """The class with the largest sum of weights, the first of several."""
+    totals = [0.0] * count
+    for index, weight in zip(classes, weights, strict=True):
+        totals[index] += round(weight * 10**WEIGHT_DECIMALS)
+    return totals.index(max(totals))
 
 
 def _follow(chosen: int, weights: Sequence[float], config: ConsensusConfig) -> tuple[float, ...]:

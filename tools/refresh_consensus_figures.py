@@ -31,9 +31,13 @@ def main() -> None:
         many += [
             run_leo(*words, "--committee", size, "--adversaries", count, "--kind", "collude") for size, count in MANY
         ]
-    printed = "\n".join(many)
-    page.write_text(insert_figures(page.read_text(encoding="utf-8"), "consensus many", printed), encoding="utf-8")
-    print(printed)
+    put(page, "consensus many", "\n".join(many))
+
+
+def put(page: Path, name: str, printed: str) -> None:
+    """Write what was printed into the page's block of this name, and show it."""
+    page.write_text(insert_figures(page.read_text(encoding="utf-8"), name, printed), encoding="utf-8")
+    print(printed, flush=True)
 
 
 if __name__ == "__main__":

@@ -87,7 +87,9 @@ def test_without_audits_nothing_is_learned() -> None:
 
 
 def write(path: Path, rows: int = 12) -> Path:
-    answer = lambda text, correct: {"text": text, "final": text, "correct": correct}  # noqa: E731
+    def answer(text: str, correct: bool) -> dict[str, object]:
+        return {"text": text, "final": text, "correct": correct}
+
     lines = [
         {"id": str(at), "question": f"What is {at} + 1?", "gold": str(at + 1), "answers": {
             "a": answer(f"The answer is {at + 1}.", True), "b": answer(f"{at + 1}", True),

@@ -16,7 +16,8 @@ class ConsensusConfig:
     """How answers are counted and how trust is learned.
 
     Attributes:
-        confidence: Posterior that a winner needs when the caller asks for none, in [0, 1].
+        confidence: Posterior that a winner needs when the caller asks for none, in [0, 1]. Two against one have 0.762
+            where nothing is known of the members.
         alternatives: How many wrong answers a member that errs is presumed to choose from, at least 1 (``tally``).
         family_share: What the second member of a family counts beside the first, the third beside the second, and
             so on, in [0, 1): a whole family weighs at most 1 / (1 - family_share) times its best member.
@@ -36,7 +37,7 @@ class ConsensusConfig:
             abstained on and never kept, or an error (``raise``).
     """
 
-    confidence: float = 0.8
+    confidence: float = 0.75
     alternatives: int = 1
     family_share: float = 0.25
     trust_floor: float = 0.02

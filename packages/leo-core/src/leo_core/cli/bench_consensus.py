@@ -22,6 +22,7 @@ _COLUMNS = {
     "over_best": "- best",
     "over_clean": "- clean",
 }
+_STOPPED = {"over_all_asked": "- all asked", "calls_saved": "calls saved"}
 
 
 def consensus(
@@ -30,6 +31,9 @@ def consensus(
     adversaries: Annotated[str, typer.Option(help="How many members are adversaries, separated by commas.")] = "0,1,2",
     kind: Annotated[str, typer.Option(help="random, collude, mimic, sleeper, separated by commas, or all.")] = "all",
     audit: Annotated[float, typer.Option(help="Share of the questions that is audited.", min=0.0, max=1.0)] = 0.05,
+    early_stop: Annotated[
+        float | None, typer.Option(help="Stop asking at this posterior; all are asked without it.", min=0.5, max=1.0)
+    ] = None,
     draws: Annotated[int, typer.Option(help="Committees drawn for each row.", min=1)] = 50,
     seed: Annotated[int, typer.Option(help="Of committees, orders and audits.")] = 0,
     limit: Annotated[int | None, typer.Option(help="Most questions.", min=1)] = None,
@@ -39,6 +43,7 @@ def consensus(
     with report_errors(as_json=as_json):
         from leo_core.evaluation.committees import KINDS  # noqa: PLC0415 - loads numpy
         from leo_core.evaluation.consensus_bench import ConsensusSettings, run_consensus  # noqa: PLC0415 - as above
+        from leo_core.stages.consensus.config import ConsensusConfig  # noqa: PLC0415 - as above
 
         kinds = KINDS if kind == "all" else tuple(each.strip() for each in kind.split(","))
         result = run_consensus(
@@ -49,6 +54,7 @@ def consensus(
                 kinds=cast("Any", kinds),
                 audit=audit,
                 draws=draws,
+                config=ConsensusConfig(early_stop=early_stop),
                 seed=seed,
                 limit=limit,
             ),
@@ -69,10 +75,12 @@ def _read_counts(name: str, text: str) -> tuple[int, ...]:
 
 
 def _print(result: dict[str, Any]) -> None:
-    table = Table("of", "adversaries", *_COLUMNS.values(), "audited")
+    stops = "over_all_asked" in result["cells"][0]
+    columns = _COLUMNS | _STOPPED if stops else _COLUMNS
+    table = Table("of", "adversaries", *columns.values(), "audited")
     for cell in result["cells"]:
         who = f"{cell['adversaries']} {cell['kind']}" if cell["adversaries"] else "none"
-        figures = [_write(name, cell) for name in _COLUMNS]
+        figures = [_write(name, cell) for name in columns]
         table.add_row(str(cell["committee"]), who, *figures, f"{cell['audited']:.1%}")
     out.print(table)
     out.print(

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 from leo_core.engine.effects import CallAll, CheckAnswer, Draw, Learn, Notify, Now, Recall
 from leo_core.records import Draft
 from leo_core.stages.consensus.audit import find_audit_chance
+from leo_core.stages.consensus.early_stop import count_audits
 from leo_core.stages.consensus.equivalence import same_answer
 from leo_core.stages.consensus.observations import observe_audit, observe_strategies
-from leo_core.stages.consensus.trust import MOST_WEIGHT, estimate_in_dispute
+from leo_core.stages.consensus.trust import MOST_WEIGHT
 from leo_core.stages.route.observations import observe_route
 
 if TYPE_CHECKING:
@@ -59,10 +60,7 @@ def audit(request: Request, answer: Answer, plan: Plan) -> Pipeline[None]:
 
 def _find_chance(answer: Answer, known: Known, plan: Plan) -> float:
     policy = plan.config.consensus
-    evidence = [
-        found.alpha + found.beta - policy.prior_right - policy.prior_wrong
-        for found in (estimate_in_dispute(known.trust, member, -1, policy) for member in answer.members)
-    ]
+    evidence = [count_audits(known.trust, member, policy) for member in answer.members]
     return find_audit_chance(known.audits, plan.config.audit_rate, answer.verdict, evidence, policy)
 
 

@@ -12,6 +12,7 @@ from leo_core.engine.admission import find_able
 from leo_core.engine.effects import CallAll, CallMember, EmbedTexts, Notify, Now
 from leo_core.errors import AbstainedError, BudgetExceededError, NoAnswerError, StreamInterruptedError
 from leo_core.records import Draft, Failure, Risk, Route, Usage
+from leo_core.stages.consensus.early_stop import can_stop
 from leo_core.stages.consensus.equivalence import same_answer, spell_answer
 from leo_core.stages.consensus.trust import estimate
 from leo_core.stages.consensus.vote import reach_consensus
@@ -20,6 +21,8 @@ from leo_core.stages.route.policy import RouteOption
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    import numpy.typing as npt
 
     from leo_core.engine.effects import Instant, Pipeline
     from leo_core.engine.knowledge import Known
@@ -177,11 +180,16 @@ def _climb(trip: Trip, small: Draft | None) -> Pipeline[Outcome]:
 
 
 def take_consensus(trip: Trip) -> Pipeline[Outcome]:
-    """The jury answers at once, and its answers are put to the vote. Drafts already made take part."""
-    yield from _call_all(trip, tuple(member for member in trip.plan.jury if trip.draft_of(member) is None))
+    """The jury answers, at once or in turn, and its answers are put to the vote. Drafts already made take part."""
+    jury = tuple(member for member in trip.plan.jury if trip.draft_of(member) is None)
+    spared = 0
+    if trip.plan.config.consensus.early_stop is None:
+        yield from _call_all(trip, jury)
+    else:
+        spared = yield from _call_in_turn(trip, jury)
     if len(trip.drafts) < 2:  # noqa: PLR2004 - a vote needs two
         return (yield from fall_back(trip))
-    verdict = yield from _vote(trip)
+    verdict = replace((yield from _vote(trip)), spared=spared)
     if verdict.abstained and trip.plan.config.consensus.on_abstain == "raise":
         message = f"the members disagree: confidence {verdict.confidence:.3f}, required {verdict.required:.3f}"
         raise AbstainedError(message, failures=tuple(failure.error for failure in trip.failures))
@@ -246,6 +254,36 @@ def _call_all(trip: Trip, members: tuple[Model, ...]) -> Pipeline[None]:
         yield from _take_in(trip, reply)
 
 
+def _call_in_turn(trip: Trip, members: tuple[Model, ...]) -> Pipeline[int]:
+    """Ask members one after the other, the cheapest first, until the outcome can hardly change; how many were spared.
+
+    Those that a vote needs in any case are asked at once.
+    """
+    able = find_able(trip.plan.members, trip.request)
+    costs = {member.id: _estimate(member, trip.request) for member in members}
+    asked_last = (True, 0.0)
+
+    def rank(member: Model) -> tuple[bool, float]:
+        cost = costs[member.id]
+        return asked_last if cost is None else (False, cost)
+
+    waiting = sorted((member for member in members if member in able), key=rank)
+    policy = trip.plan.config.consensus
+    needed = max(2 - len(trip.drafts), 0)
+    while waiting:
+        first, waiting = waiting[: max(needed, 1)], waiting[max(needed, 1) :]
+        yield from _call_all(trip, tuple(first))
+        needed = max(2 - len(trip.drafts), 0)
+        names = [member.id for member in waiting]
+        if not needed and can_stop(
+            _count(trip, None, None), names, trust=trip.known.trust, region=trip.region, config=policy
+        ):
+            break
+    if waiting:
+        yield from Notify("consensus.stopped_early", {"asked": len(trip.drafts), "spared": len(waiting)})
+    return len(waiting)
+
+
 def _take_in(trip: Trip, reply: Draft | Failure) -> Pipeline[Draft | None]:
     if isinstance(reply, Draft):
         trip.drafts.append(reply)
@@ -287,26 +325,14 @@ def _within_deadline(trip: Trip, now: Instant) -> Request:
 
 
 def _vote(trip: Trip) -> Pipeline[Verdict]:
-    plan, request = trip.plan, trip.request
+    request = trip.request
     texts = tuple(draft.text for draft in trip.drafts)
     answers = tuple(spell_answer(draft.message, request.question) for draft in trip.drafts)
     embedded = None
     if all(texts) and all(answers):
         embedded = yield from EmbedTexts(texts + answers)
     rows = None if embedded is None else np.stack([item.vector for item in embedded])
-    required = 1.0 - request.constraints.max_error if request.constraints.max_error is not None else None
-    verdict = reach_consensus(
-        tuple(trip.drafts),
-        question=request.question,
-        trust=trip.known.trust,
-        strategies=trip.known.strategies,
-        region=trip.region,
-        families=plan.families,
-        vectors=None if rows is None else rows[: len(texts)],
-        answers=None if rows is None else rows[len(texts) :],
-        required=plan.config.consensus.confidence if required is None else required,
-        config=plan.config.consensus,
-    )
+    verdict = _count(trip, None, None) if rows is None else _count(trip, rows[: len(texts)], rows[len(texts) :])
     yield from Notify(
         "consensus.reached",
         {
@@ -317,6 +343,24 @@ def _vote(trip: Trip) -> Pipeline[Verdict]:
         },
     )
     return verdict
+
+
+def _count(trip: Trip, vectors: npt.NDArray[np.float32] | None, answers: npt.NDArray[np.float32] | None) -> Verdict:
+    """The verdict on the drafts so far."""
+    plan, request = trip.plan, trip.request
+    accepted = request.constraints.max_error
+    return reach_consensus(
+        tuple(trip.drafts),
+        question=request.question,
+        trust=trip.known.trust,
+        strategies=trip.known.strategies,
+        region=trip.region,
+        families=plan.families,
+        vectors=vectors,
+        answers=answers,
+        required=plan.config.consensus.confidence if accepted is None else 1.0 - accepted,
+        config=plan.config.consensus,
+    )
 
 
 def _learned_trust(trip: Trip, member: str) -> float | None:

@@ -130,7 +130,7 @@ def _read(path: Path) -> Iterator[tuple[str, dict[str, tuple[str, bool]]]]:
 def draw_committee(
     recording: Recording, size: int, adversaries: int, kind: Kind, random: np.random.Generator
 ) -> Committee:
-    """A committee of ``size`` different models, the first ``adversaries`` of which are none of their own.
+    """A committee of ``size`` different models in random order, the first ``adversaries`` of which are corrupted.
 
     Raises:
         ConfigError: There are not so many models, or no honest member is left.

@@ -7,7 +7,7 @@ model of Dawid and Skene fitted to all answers at once without an audit, and the
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -19,14 +19,15 @@ from leo_core.providers.names import family_of
 from leo_core.records import Route
 from leo_core.stages.consensus.audit import AuditState, find_audit_chance, update_audits
 from leo_core.stages.consensus.config import ConsensusConfig
+from leo_core.stages.consensus.early_stop import can_stop, count_audits
 from leo_core.stages.consensus.observations import observe_audit, observe_strategies
 from leo_core.stages.consensus.strategies import StrategyState, update_strategies
-from leo_core.stages.consensus.trust import MOST_WEIGHT, TrustState, estimate_in_dispute, update_trust
+from leo_core.stages.consensus.trust import MOST_WEIGHT, TrustState, update_trust
 from leo_core.stages.consensus.vote import count_votes
 from leo_core.stages.route.observations import observe_route
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     import numpy.typing as npt
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
 __all__ = ["ConsensusSettings", "Played", "play_committee", "run_consensus"]
 
 _TENANT = "bench"
+_FIRST = 2
+"""Members that are asked before it is decided whether to go on."""
 _Z = 1.96
 _COIN = (2.0, 0.5, 1e-6, 200)
 """Prior of the one-coin model, its tolerance and its most steps."""
@@ -91,6 +94,7 @@ class Played:
         right: Whether each answer served was right, in order.
         abstained: Answers that were served under protest.
         audited: Questions that were audited.
+        calls: Members that were asked.
         confidence: Posterior of each answer served.
         followed: How often each strategy was followed.
     """
@@ -98,6 +102,7 @@ class Played:
     right: list[bool] = field(default_factory=list)
     abstained: int = 0
     audited: int = 0
+    calls: int = 0
     confidence: list[float] = field(default_factory=list)
     followed: dict[str, int] = field(default_factory=dict)
 
@@ -122,9 +127,7 @@ class _Mind:
         self.audits = update_audits(self.audits, observation)
 
     def weigh_evidence(self, members: Sequence[str]) -> list[float]:
-        prior = self.config.prior_right + self.config.prior_wrong
-        found = (estimate_in_dispute(self.trust, member, -1, self.config) for member in members)
-        return [each.alpha + each.beta - prior for each in found]
+        return [count_audits(self.trust, member, self.config) for member in members]
 
 
 def play_committee(committee: Committee, audit: float, random: np.random.Generator, config: ConsensusConfig) -> Played:
@@ -140,10 +143,33 @@ def play_committee(committee: Committee, audit: float, random: np.random.Generat
     families = {member: family_of(member) for member in committee.members}
     draws = random.random(len(committee.classes))
     for classes, right, draw in zip(committee.classes.tolist(), committee.right.tolist(), draws.tolist(), strict=True):
-        numbers = {each: at for at, each in enumerate(dict.fromkeys(classes))}
+        verdict = _ask(committee.members, classes, mind, families)
+        asked = committee.members[: len(verdict.votes)]
+        played.calls += len(asked)
+        played.right.append(right[verdict.medoid])
+        played.confidence.append(verdict.confidence)
+        played.abstained += verdict.abstained
+        played.followed[verdict.strategy] = played.followed.get(verdict.strategy, 0) + 1
+        mind.learn(observe_route(tenant=_TENANT, at=0.0, route=Route.CONSENSUS, region=-1, right=None))
+        chance = find_audit_chance(mind.audits, audit, verdict, mind.weigh_evidence(asked), config)
+        if draw < chance:
+            played.audited += 1
+            weight = min(audit / chance, MOST_WEIGHT)
+            for observation in _audit(asked, right[: len(asked)], verdict, weight):
+                mind.learn(observation)
+    return played
+
+
+def _ask(members: Sequence[str], classes: Sequence[int], mind: _Mind, families: Mapping[str, str]) -> Verdict:
+    """Ask the members in their order, until the shipped rule says to stop."""
+    config = mind.config
+    first = len(members) if config.early_stop is None else min(_FIRST, len(members))
+    for count in range(first, len(members) + 1):
+        given = classes[:count]
+        numbers = {each: at for at, each in enumerate(dict.fromkeys(given))}
         verdict = count_votes(
-            committee.members,
-            [numbers[each] for each in classes],
+            members[:count],
+            [numbers[each] for each in given],
             tuple(f"answer {each}" if each != -1 else "" for each in numbers),
             trust=mind.trust,
             strategies=mind.strategies,
@@ -152,18 +178,9 @@ def play_committee(committee: Committee, audit: float, random: np.random.Generat
             required=config.confidence,
             config=config,
         )
-        played.right.append(right[verdict.medoid])
-        played.confidence.append(verdict.confidence)
-        played.abstained += verdict.abstained
-        played.followed[verdict.strategy] = played.followed.get(verdict.strategy, 0) + 1
-        mind.learn(observe_route(tenant=_TENANT, at=0.0, route=Route.CONSENSUS, region=-1, right=None))
-        chance = find_audit_chance(mind.audits, audit, verdict, mind.weigh_evidence(committee.members), config)
-        if draw < chance:
-            played.audited += 1
-            weight = min(audit / chance, MOST_WEIGHT)
-            for observation in _audit(committee.members, right, verdict, weight):
-                mind.learn(observation)
-    return played
+        if can_stop(verdict, members[count:], trust=mind.trust, region=-1, config=config):
+            break
+    return verdict
 
 
 def _audit(members: Sequence[str], right: Sequence[bool], verdict: Verdict, weight: float) -> Iterator[Observation]:
@@ -225,7 +242,9 @@ def run_consensus(settings: ConsensusSettings, *, report: Callable[[str], None] 
     Returns:
         ``cells``, each with means over its draws and 95 % intervals (normal, over the draws): ``leo``, ``majority``,
         ``one_coin``, ``best_single``, and the paired differences ``over_majority``, ``over_best`` and ``over_clean``
-        (less the same committee without its adversaries, audited as much).
+        (less the same committee without its adversaries, audited as much); with ``early_stop`` also ``calls_saved`` and
+        ``over_all_asked`` (less the same committee, all of whose members are asked). Honest members are asked in random
+        order, as if their costs had no part in their skills; adversaries are asked first.
     """
     recording = read_recording(settings.data, limit=settings.limit)
     report(f"{recording.name}: {len(recording.classes):,} questions, {len(recording.models)} models")
@@ -259,12 +278,17 @@ def _play_cell(recording: Recording, size: int, count: int, kind: Kind, settings
             "one_coin": fit_one_coin(committee),
             "best_single": find_best(committee),
             "audited": played.audited / len(played.right),
+            "calls_saved": 1.0 - played.calls / committee.classes.size,
             "abstained": played.abstained / len(played.right),
             "auroc": measure_auroc(np.array(played.confidence), np.array(played.right)),
             "ece": measure_ece(np.array(played.confidence), np.array(played.right)),
         }
         found["over_majority"] = found["leo"] - found["majority"]
         found["over_best"] = found["leo"] - found["best_single"]
+        if settings.config.early_stop is not None:
+            patient = replace(settings.config, early_stop=None)
+            all_asked = play_committee(committee, settings.audit, random, patient)
+            found["over_all_asked"] = found["leo"] - all_asked.accuracy
         if count:
             alone = play_committee(committee.without_adversaries(), settings.audit, random, settings.config)
             found["over_clean"] = found["leo"] - alone.accuracy

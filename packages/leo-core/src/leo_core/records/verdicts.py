@@ -163,6 +163,7 @@ class Verdict:
         coherence: Coherence of the drafts; ``None`` when there are fewer than two with text.
         strategy: Whose choice it is: ``trust`` (the vote weighed by trust), ``majority``, or ``member:`` and an id.
         choices: The class that each strategy would choose.
+        spared: Members of the jury that were not asked, since the outcome could hardly change.
     """
 
     winner: int
@@ -177,6 +178,7 @@ class Verdict:
     coherence: Coherence | None = None
     strategy: str = "trust"
     choices: Mapping[str, int] = field(default_factory=dict)
+    spared: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,14 +24,14 @@ if TYPE_CHECKING:
     from leo_core.records import Observation, Verdict
     from leo_core.stages.consensus.config import ConsensusConfig
 
-__all__ = ["AuditState", "find_audit_chance", "update_audits"]
+__all__ = ["KNOWN", "AuditState", "find_audit_chance", "update_audits"]
 
 _PACE = 10.0
 _MOST = 0.8
 _LEAST_URGENCY = 0.1
 _ALONE = 0.5
 """Urgency where there was no vote."""
-_KNOWN = 8.0
+KNOWN = 8.0
 """Audits from which a member is known."""
 
 
@@ -69,7 +69,7 @@ def find_audit_chance(
 
 
 def _find_urgency(verdict: Verdict | None, evidence: Sequence[float]) -> float:
-    unknown = 1.0 - min(evidence, default=0.0) / _KNOWN
+    unknown = 1.0 - min(evidence, default=0.0) / KNOWN
     if verdict is None:
         return max(_ALONE, unknown)
     first, second = sorted(verdict.posterior, reverse=True)[:2] if len(verdict.posterior) > 1 else (1.0, 0.0)

@@ -29,6 +29,8 @@ class ConsensusConfig:
         region_strength: How many observations in a region weigh as much as the member's record everywhere.
         strategy_evidence: How far another strategy has to be ahead of the vote by trust, on audited outcomes, to be
             followed in its place (``strategies``), at least 0.
+        early_stop: Posterior from which no further member of a jury is asked, in (0, 1]: members are then asked one
+            after the other, the cheapest first; ``None`` asks all at once (``early_stop``).
         audit_ahead: Requests whose share of audits may be drawn ahead (``audit``), at least 0.
         feedback_weight: Weight of a caller's feedback, where an audit weighs 1.
         kappa: Distance between unit vectors from which the coherence problem counts linearly, in (0, 2].
@@ -48,6 +50,7 @@ class ConsensusConfig:
     region_strength: float = 20.0
     strategy_evidence: float = 1.0
     audit_ahead: int = 400
+    early_stop: float | None = None
     feedback_weight: float = 0.5
     kappa: float = 0.5
     outlier_cutoff: float = 3.5
@@ -69,6 +72,8 @@ class ConsensusConfig:
         _check("forgetting", self.forgetting, 0 < self.forgetting <= 1, "in (0, 1]")
         _check("region_strength", self.region_strength, self.region_strength > 0, "above 0")
         _check("strategy_evidence", self.strategy_evidence, self.strategy_evidence >= 0, "at least 0")
+        if self.early_stop is not None:
+            _check("early_stop", self.early_stop, 0 < self.early_stop <= 1, "in (0, 1], or None")
         _check("audit_ahead", self.audit_ahead, self.audit_ahead >= 0, "at least 0")
         _check("feedback_weight", self.feedback_weight, 0 <= self.feedback_weight <= 1, "in [0, 1]")
         _check("kappa", self.kappa, 0 < self.kappa <= 2, "in (0, 2]")  # noqa: PLR2004 - the message says the same bound

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 from leo_core.engine.effects import CallAll, CheckAnswer, Draw, Learn, Notify, Now, Recall
 from leo_core.records import Draft
 from leo_core.stages.consensus.audit import find_audit_chance
-from leo_core.stages.consensus.early_stop import count_audits
 from leo_core.stages.consensus.equivalence import same_answer
 from leo_core.stages.consensus.observations import observe_audit, observe_strategies
-from leo_core.stages.consensus.trust import MOST_WEIGHT
+from leo_core.stages.consensus.trust import MOST_WEIGHT, count_audits
 from leo_core.stages.route.observations import observe_route
 
 if TYPE_CHECKING:

@@ -261,14 +261,8 @@ def _call_in_turn(trip: Trip, members: tuple[Model, ...]) -> Pipeline[int]:
     """
     able = find_able(trip.plan.members, trip.request)
     costs = {member.id: _estimate(member, trip.request) for member in members}
-    asked_last = (True, 0.0)
-
-    def rank(member: Model) -> tuple[bool, float]:
-        cost = costs[member.id]
-        return asked_last if cost is None else (False, cost)
-
-    waiting = sorted((member for member in members if member in able), key=rank)
-    policy = trip.plan.config.consensus
+    waiting = [member for member in members if member in able]
+    waiting.sort(key=lambda member: (costs[member.id] is None, costs[member.id] or 0.0))  # unknown costs come last
     needed = max(2 - len(trip.drafts), 0)
     while waiting:
         first, waiting = waiting[: max(needed, 1)], waiting[max(needed, 1) :]
@@ -276,7 +270,13 @@ def _call_in_turn(trip: Trip, members: tuple[Model, ...]) -> Pipeline[int]:
         needed = max(2 - len(trip.drafts), 0)
         names = [member.id for member in waiting]
         if not needed and can_stop(
-            _count(trip, None, None), names, trust=trip.known.trust, region=trip.region, config=policy
+            _count(trip, None, None),
+            names,
+            trust=trip.known.trust,
+            strategies=trip.known.strategies,
+            region=trip.region,
+            families=trip.plan.families,
+            config=trip.plan.config.consensus,
         ):
             break
     if waiting:

@@ -19,10 +19,10 @@ from leo_core.providers.names import family_of
 from leo_core.records import Route
 from leo_core.stages.consensus.audit import AuditState, find_audit_chance, update_audits
 from leo_core.stages.consensus.config import ConsensusConfig
-from leo_core.stages.consensus.early_stop import can_stop, count_audits
+from leo_core.stages.consensus.early_stop import can_stop
 from leo_core.stages.consensus.observations import observe_audit, observe_strategies
 from leo_core.stages.consensus.strategies import StrategyState, update_strategies
-from leo_core.stages.consensus.trust import MOST_WEIGHT, TrustState, update_trust
+from leo_core.stages.consensus.trust import MOST_WEIGHT, TrustState, count_audits, update_trust
 from leo_core.stages.consensus.vote import count_votes
 from leo_core.stages.route.observations import observe_route
 
@@ -178,7 +178,15 @@ def _ask(members: Sequence[str], classes: Sequence[int], mind: _Mind, families: 
             required=config.confidence,
             config=config,
         )
-        if can_stop(verdict, members[count:], trust=mind.trust, region=-1, config=config):
+        if can_stop(
+            verdict,
+            members[count:],
+            trust=mind.trust,
+            strategies=mind.strategies,
+            region=-1,
+            families=families,
+            config=config,
+        ):
             break
     return verdict
 

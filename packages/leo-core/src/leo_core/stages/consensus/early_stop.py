@@ -2,10 +2,13 @@
 
 Members are asked one after the other. With the votes so far, the next call is spared when
 
-* the leader's sum of weights is ahead of the strongest rival's by more than all who have not been asked could add to
-  it: then no answer of theirs changes who leads; or
+* the same answer would win even if all who have not been asked gave one and the same other answer, whichever that is;
+  or
 * the leader's posterior is at least ``early_stop``, and everybody asked so far has been audited often enough to be
   known. Members that nothing is known of are never stopped for: two that agree may be two that collude.
+
+The first is found by counting those votes, since weights are shared within families and read from another record where
+a committee is divided: what is ahead now may weigh less among more.
 """
 
 from __future__ import annotations
@@ -13,27 +16,29 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from leo_core.stages.consensus.audit import KNOWN
-from leo_core.stages.consensus.tally import weigh_vote
-from leo_core.stages.consensus.trust import estimate, estimate_in_dispute
+from leo_core.stages.consensus.trust import count_audits
+from leo_core.stages.consensus.vote import UNSEEN, count_votes
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from leo_core.records import Verdict
     from leo_core.stages.consensus.config import ConsensusConfig
+    from leo_core.stages.consensus.strategies import StrategyState
     from leo_core.stages.consensus.trust import TrustState
 
-__all__ = ["can_stop", "count_audits"]
-
-
-def count_audits(trust: TrustState, member: str, config: ConsensusConfig) -> float:
-    """How many audits are known of a member, discounted."""
-    found = estimate_in_dispute(trust, member, -1, config)
-    return found.alpha + found.beta - config.prior_right - config.prior_wrong
+__all__ = ["can_stop"]
 
 
 def can_stop(
-    verdict: Verdict, waiting: Sequence[str], *, trust: TrustState, region: int, config: ConsensusConfig
+    verdict: Verdict,
+    waiting: Sequence[str],
+    *,
+    trust: TrustState,
+    strategies: StrategyState,
+    region: int,
+    families: Mapping[str, str],
+    config: ConsensusConfig,
 ) -> bool:
     """Whether the members that have not been asked need not be.
 
@@ -41,29 +46,32 @@ def can_stop(
         verdict: What the members asked so far amount to.
         waiting: Who has not been asked.
         trust: What is known of the members.
+        strategies: How other ways of deciding did so far.
         region: Region of the request; -1 for none.
+        families: Family of each member by id.
         config: Settings; without ``early_stop`` nobody is spared.
     """
     if config.early_stop is None or not waiting:
         return not waiting
-    sums: dict[int, float] = {}
-    for vote in verdict.votes:
-        sums[vote.answer_class] = sums.get(vote.answer_class, 0.0) + vote.weight
-    leader = max(sums, key=lambda each: (sums[each], -each))
-    rival = max((total for each, total in sums.items() if each != leader), default=0.0)
-    most = sum(_weigh_most(trust, member, region, config) for member in waiting)
-    if sums[leader] - rival > most:
-        return True
     known = min(count_audits(trust, vote.member, config) for vote in verdict.votes) >= KNOWN
-    return known and verdict.confidence >= config.early_stop
-
-
-def _weigh_most(trust: TrustState, member: str, region: int, config: ConsensusConfig) -> float:
-    """The largest weight that a vote of this member may have, united or divided, by trust or in a plain majority."""
-    shares = (
-        estimate(trust, member, region, config).mean,
-        estimate_in_dispute(trust, member, region, config).mean,
-        config.prior_right / (config.prior_right + config.prior_wrong),
+    if known and verdict.confidence >= config.early_stop:
+        return True
+    leader = verdict.votes[verdict.medoid].answer_class
+    forms = tuple(form for form in verdict.classes if form != UNSEEN)
+    another = len(forms)
+    members = [*(vote.member for vote in verdict.votes), *waiting]
+    return bool(forms[leader]) and all(
+        count_votes(
+            members,
+            [*(vote.answer_class for vote in verdict.votes), *[rival] * len(waiting)],
+            (*forms, "another"),
+            trust=trust,
+            strategies=strategies,
+            region=region,
+            families=families,
+            required=0.0,
+            config=config,
+        ).winner
+        == leader
+        for rival in {*(index for index, form in enumerate(forms) if form), another} - {leader}
     )
-    highest = min(max(*shares, config.trust_floor), config.trust_ceiling)
-    return weigh_vote(highest, config.alternatives)

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from leo_core.records import Json, Observation
     from leo_core.stages.consensus.config import ConsensusConfig
 
-__all__ = ["MOST_WEIGHT", "TrustState", "estimate", "estimate_in_dispute", "update_trust"]
+__all__ = ["MOST_WEIGHT", "TrustState", "count_audits", "estimate", "estimate_in_dispute", "update_trust"]
 
 EVERYWHERE = -1
 """Region of the counts over all requests; also the region of a request that has none."""
@@ -84,6 +84,12 @@ def estimate(state: TrustState, member: str, region: int, config: ConsensusConfi
 def estimate_in_dispute(state: TrustState, member: str, region: int, config: ConsensusConfig) -> TrustEstimate:
     """As :func:`estimate`, of the answers that were audited: mostly those of divided committees."""
     return _estimate(state, member, region, config, IN_DISPUTE)
+
+
+def count_audits(state: TrustState, member: str, config: ConsensusConfig) -> float:
+    """How many outcomes are known of a member, discounted; audits weigh 1, feedback less."""
+    found = estimate_in_dispute(state, member, EVERYWHERE, config)
+    return found.alpha + found.beta - config.prior_right - config.prior_wrong
 
 
 def _estimate(state: TrustState, member: str, region: int, config: ConsensusConfig, base: int) -> TrustEstimate:

@@ -32,7 +32,7 @@ def main() -> None:
             run_leo(*words, "--committee", size, "--adversaries", count, "--kind", "collude") for size, count in MANY
         ]
     words = ("bench", "consensus", "--data", str(folder / "gsm.jsonl.gz"), "--seed", SEED)
-    put(page, "consensus early", run_leo(*words, "--adversaries", "0", "--early-stop", "0.98"))
+    put(page, "consensus early", run_leo(*words, "--adversaries", "0", "--early-stop", "0.99"))
     put(page, "consensus many", "\n".join(many))
 
 

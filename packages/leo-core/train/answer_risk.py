@@ -3,7 +3,8 @@
     python packages/leo-core/train/answer_risk.py [--data PATH] [--write]
 
 Head "reasoning": recorded answers to GSM8K and CRUXEval (11 models) and the two models of the GSM8K routing set; head
-"grounded": BEGIN Wizard-of-Wikipedia, with HaluEval QA at a tenth of the weight. Only questions with
+"grounded": BEGIN Wizard-of-Wikipedia, with HaluEval QA at a tenth of the weight; head "verdict": see
+``verdict_head.py``. Only questions with
 sha256(question) % 5 == 0 are trained on; all figures are of the rest. Beside each stand the answer's length alone and
 the agreement of the other drafts alone. Intervals are bootstraps over questions.
 """
@@ -18,6 +19,7 @@ import numpy as np
 from fitting import auroc, calibration_error, document_of, fit_linear, read_rows, trains
 from request_risk import apgr, cpt
 from sklearn.linear_model import LogisticRegression
+from verdict_head import train_verdict
 
 from leo_core.records import Draft, Message, Request
 from leo_core.stages.risk.answer_features import evidence_features, reasoning_features
@@ -294,10 +296,12 @@ def main() -> None:
     report_reasoning(held, names, x, fitted, model_records(inside))
     report_cascade(arguments.data, names, x, fitted)
     head = document_of(names, x, fitted, spread, rows=len(inside), trained_on="replay gsm, crux; routing gsm8k")
+    borrowed = {name: (0.5 * weight, HAND_SET_VARIANCE) for name, weight in HAND_SET.items()}
     document = {
         "heads": {
             "reasoning": open_bounds(head, list(HAND_SET)),
             "grounded": grounded_head(arguments.data, (names, fitted)),
+            "verdict": open_bounds(train_verdict(arguments.data, borrowed), list(HAND_SET)),
         }
     }
     if arguments.write:

@@ -43,12 +43,16 @@ class Recording:
         models: Their names.
         classes: Class of each answer, int64 (n, m); -1 where there is none. Equal answers have one class.
         right: Whether the answers of that class are right, bool (n, m).
+        questions: What was asked, n of them.
+        texts: The answers, by question and model.
     """
 
     name: str
     models: tuple[str, ...]
     classes: Integers
     right: Flags
+    questions: tuple[str, ...] = ()
+    texts: tuple[tuple[str, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -60,12 +64,16 @@ class Committee:
         adversaries: How many these are.
         classes: int64 (n, c).
         right: bool (n, c).
+        rows: Which question of the recording each one is, int64 (n,).
+        columns: Which model of the recording each member is, int64 (c,).
     """
 
     members: tuple[str, ...]
     adversaries: int
     classes: Integers
     right: Flags
+    rows: Integers
+    columns: Integers
 
     def without_adversaries(self) -> Committee:
         """The honest members by themselves."""
@@ -75,6 +83,8 @@ class Committee:
             adversaries=0,
             classes=self.classes[:, first:],
             right=self.right[:, first:],
+            rows=self.rows,
+            columns=self.columns[first:],
         )
 
 
@@ -94,7 +104,7 @@ def read_recording(
         ConfigError: The file holds no such answers, or its questions were not all answered by the same models.
     """
     models: tuple[str, ...] = ()
-    classes, right = [], []
+    classes, right, questions, texts = [], [], [], []
     for number, (question, answers) in enumerate(_read(path), 1):
         models = models or tuple(sorted(answers))
         if set(models) != set(answers):
@@ -105,13 +115,22 @@ def read_recording(
         graded = np.array([answers[model][1] for model in models])
         classes.append(numbers)
         right.append(np.array([each >= 0 and graded[numbers == each].mean() >= 0.5 for each in numbers]))  # noqa: PLR2004 - most
+        questions.append(question)
+        texts.append(tuple(answers[model][0] for model in models))
         report(number)
         if number == limit:
             break
     if not classes:
         message = f"{path.name} holds no questions"
         raise ConfigError(message)
-    return Recording(name=path.name, models=models, classes=np.stack(classes), right=np.stack(right))
+    return Recording(
+        name=path.name,
+        models=models,
+        classes=np.stack(classes),
+        right=np.stack(right),
+        questions=tuple(questions),
+        texts=tuple(texts),
+    )
 
 
 def _read(path: Path) -> Iterator[tuple[str, dict[str, tuple[str, bool]]]]:
@@ -150,7 +169,9 @@ def draw_committee(
         for row in range(len(order)):
             _corrupt(classes[row], right[row], adversaries, best, kind, row * 2 >= len(order), random)
     members = tuple(recording.models[each] for each in chosen)
-    return Committee(members=members, adversaries=adversaries, classes=classes, right=right)
+    return Committee(
+        members=members, adversaries=adversaries, classes=classes, right=right, rows=order, columns=chosen
+    )
 
 
 def _corrupt(

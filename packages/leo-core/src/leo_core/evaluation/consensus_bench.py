@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float64]
     Integers = npt.NDArray[np.int64]
 
-__all__ = ["ConsensusSettings", "Played", "play_committee", "run_consensus"]
+__all__ = ["ConsensusSettings", "Decision", "Played", "follow_committee", "play_committee", "run_consensus"]
 
 _TENANT = "bench"
 _FIRST = 2
@@ -130,8 +130,25 @@ class _Mind:
         return [count_audits(self.trust, member, self.config) for member in members]
 
 
-def play_committee(committee: Committee, audit: float, random: np.random.Generator, config: ConsensusConfig) -> Played:
-    """Let a committee answer all its questions with the shipped decision, audits and learning.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What a committee made of one question.
+
+    Attributes:
+        verdict: The shipped decision, before anything was learned from this question.
+        right: Whether the answer served is right.
+        weight: Importance of its audit; ``None`` where it was not audited.
+    """
+
+    verdict: Verdict
+    right: bool
+    weight: float | None
+
+
+def follow_committee(
+    committee: Committee, audit: float, random: np.random.Generator, config: ConsensusConfig
+) -> Iterator[Decision]:
+    """Let a committee answer all its questions with the shipped decision, audits and learning, one by one.
 
     Args:
         committee: Its answers.
@@ -139,24 +156,32 @@ def play_committee(committee: Committee, audit: float, random: np.random.Generat
         random: Of the audits.
         config: Settings.
     """
-    mind, played = _Mind(config=config), Played()
+    mind = _Mind(config=config)
     families = {member: family_of(member) for member in committee.members}
     draws = random.random(len(committee.classes))
     for classes, right, draw in zip(committee.classes.tolist(), committee.right.tolist(), draws.tolist(), strict=True):
         verdict = _ask(committee.members, classes, mind, families)
         asked = committee.members[: len(verdict.votes)]
-        played.calls += len(asked)
-        played.right.append(right[verdict.medoid])
+        mind.learn(observe_route(tenant=_TENANT, at=0.0, route=Route.CONSENSUS, region=-1, right=None))
+        chance = find_audit_chance(mind.audits, audit, verdict, mind.weigh_evidence(asked), config)
+        weight = min(audit / chance, MOST_WEIGHT) if draw < chance else None
+        if weight is not None:
+            for observation in _audit(asked, right[: len(asked)], verdict, weight):
+                mind.learn(observation)
+        yield Decision(verdict=verdict, right=right[verdict.medoid], weight=weight)
+
+
+def play_committee(committee: Committee, audit: float, random: np.random.Generator, config: ConsensusConfig) -> Played:
+    """What becomes of a committee; arguments as those of :func:`follow_committee`."""
+    played = Played()
+    for decision in follow_committee(committee, audit, random, config):
+        verdict = decision.verdict
+        played.calls += len(verdict.votes)
+        played.right.append(decision.right)
         played.confidence.append(verdict.confidence)
         played.abstained += verdict.abstained
         played.followed[verdict.strategy] = played.followed.get(verdict.strategy, 0) + 1
-        mind.learn(observe_route(tenant=_TENANT, at=0.0, route=Route.CONSENSUS, region=-1, right=None))
-        chance = find_audit_chance(mind.audits, audit, verdict, mind.weigh_evidence(asked), config)
-        if draw < chance:
-            played.audited += 1
-            weight = min(audit / chance, MOST_WEIGHT)
-            for observation in _audit(asked, right[: len(asked)], verdict, weight):
-                mind.learn(observation)
+        played.audited += decision.weight is not None
     return played
 
 

@@ -1,8 +1,8 @@
 """How likely is this answer to be wrong, or not to stand on its context?
 
-Two logistic heads, trained by ``train/answer_risk.py``: ``reasoning`` for answers without a context and ``grounded``
-for answers to a prompt that supplies one. Both are calibrated on out-of-fold scores. Attributions are exact: they add
-up to the log-odds of ``value``.
+Three logistic heads, trained by ``train/answer_risk.py``: ``grounded`` for answers to a prompt that supplies a context,
+``verdict`` for what a committee voted for, ``reasoning`` for other answers. All are calibrated on out-of-fold scores.
+Attributions are exact: they add up to the log-odds of ``value``.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from leo_core.stages.risk.context import find_context
 from leo_core.stages.risk.grounding import grounding_features
 from leo_core.stages.risk.linear import Score, sigmoid
 from leo_core.stages.risk.shipped import shipped_linear
+from leo_core.stages.risk.votes import VOTE_FEATURES, vote_features
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,6 +37,7 @@ _EVIDENCE = (
     "cut_off",
     "format_missed",
     "refusal",
+    *VOTE_FEATURES,
 )
 
 
@@ -77,7 +79,7 @@ def score_answer(
     )
     model = shipped_linear("answer", head)
     score = model.score(features)
-    unfamiliar = head == "reasoning" and not _is_familiar(features)
+    unfamiliar = head != "grounded" and not _is_familiar(features)
     if unfamiliar:
         score = _shrink(score, config)
     half = _Z95 * math.sqrt(score.variance)
@@ -99,7 +101,7 @@ def answer_features(
     other_drafts: tuple[Draft, ...] = (),
     other_agreement: float | None = None,
     trust: float | None = None,
-) -> tuple[Literal["reasoning", "grounded"], dict[str, float]]:
+) -> tuple[Literal["grounded", "verdict", "reasoning"], dict[str, float]]:
     """The head that judges the answer, and its features by name."""
     agreed, disagreed = agreement_of(draft, verdict, other_drafts, other_agreement)
     base = 1.0 - sigmoid(shipped_linear("answer", "reasoning").base)
@@ -107,6 +109,9 @@ def answer_features(
     context = find_context(request)
     if context:
         return "grounded", evidence | grounding_features(draft.text, context, request.question)
+    vote = None if verdict is None else vote_features(verdict, draft.member)
+    if vote is not None:
+        return "verdict", evidence | vote | reasoning_features(request.question, draft.text)
     return "reasoning", evidence | reasoning_features(request.question, draft.text)
 
 

@@ -75,7 +75,7 @@ def train_verdict(data: Path, borrowed: dict[str, tuple[float, float]]) -> dict:
     inside = [part["trained"] for part in parts]
     x = np.concatenate([part["x"][use] for part, use in zip(parts, inside, strict=True)])
     y = np.concatenate([part["y"][use] for part, use in zip(parts, inside, strict=True)])
-    groups = np.concatenate([part["question"][use] + 100_000 * at for at, (part, use) in enumerate(zip(parts, inside))])
+    groups = np.concatenate([part["question"][part["trained"]] + 100_000 * at for at, part in enumerate(parts)])
     fitted = fit_linear(x, y, groups, strength=STRENGTH)
     low, high = np.quantile(x, 0.01, axis=0), np.quantile(x, 0.99, axis=0)
     shifts = []

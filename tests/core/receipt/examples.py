@@ -67,7 +67,7 @@ def small_answer(**changes):
         "members": ("small",),
         "usage": Usage(input_tokens=20, output_tokens=9, calls=1, cost_usd=0.00031),
         "saved": Usage(cost_usd=0.0042),
-        "risk": Risk(value=0.04, interval=(0.01, 0.09)),
+        "risk": Risk(value=0.04, interval=(0.01, 0.09), accepted=0.1),
         "novelty": Novelty(value=0.62, entropy=0.5, deviation=1.25, region=3, samples=120),
         "cache": CacheDecision(action="miss", why="numbers differ: 2027, 2028", cosine=0.5),
         "decision": RouteDecision(

@@ -9,7 +9,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from leo_core.cli import bench_cache, bench_consensus, bench_core, bench_receipts
+from leo_core.cli import bench_cache, bench_consensus, bench_core, bench_receipts, bench_risk
 from leo_core.cli.output import AsJson, err, out, print_json, report_errors
 
 __all__ = ["app"]
@@ -26,6 +26,7 @@ for _command in (
     bench_core.store,
     bench_consensus.consensus,
     bench_receipts.receipts,
+    bench_risk.risk,
 ):
     app.command()(_command)
 

@@ -14,6 +14,7 @@ from leo_core.engine.effects import (
     Learn,
     Notify,
     Now,
+    Recall,
     RemoveEntry,
     WriteEntry,
 )
@@ -152,6 +153,7 @@ def renew_entry(stale: CacheEntry, fresh: CacheEntry, vector: Vector | None) -> 
 def learn_outcome(request: Request, answer: Answer, plan: Plan) -> Pipeline[None]:
     """Count the route's cost and latency, and what a verdict says of the members that answered alone before."""
     now = yield from Now()
+    before = yield from Recall(request.tenant)
     yield from Learn(
         (
             observe_route(
@@ -163,11 +165,15 @@ def learn_outcome(request: Request, answer: Answer, plan: Plan) -> Pipeline[None
                 weight=1.0 if answer.verdict is None else answer.verdict.confidence,
                 cost_usd=answer.usage.cost_usd,
                 latency_s=answer.latency_s,
+                risk=answer.risk.value,
                 tenant=request.tenant,
                 at=now.epoch,
             ),
         )
     )
+    after = yield from Recall(request.tenant)
+    if after.risk.acceptance.alarms > before.risk.acceptance.alarms:
+        yield from Notify("risk.drifted", {"alarms": after.risk.acceptance.alarms})
 
 
 def _small_right(answer: Answer, plan: Plan) -> bool | None:

@@ -120,7 +120,14 @@ def judge_members(
     if answer.draft is not None:
         observations.append(
             observe_route(
-                route=answer.route, region=region, right=right, weight=weight, audited=True, tenant=tenant, at=at
+                route=answer.route,
+                region=region,
+                right=right,
+                weight=weight,
+                audited=True,
+                risk=answer.risk.value,
+                tenant=tenant,
+                at=at,
             )
         )
     return tuple(observations)

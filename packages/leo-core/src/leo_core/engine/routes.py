@@ -382,6 +382,7 @@ def _risk(trip: Trip, served: Draft, verdict: Verdict | None = None) -> Risk:
         trust=_learned_trust(trip, served.member),
         config=trip.plan.config.risk,
         max_error=trip.request.constraints.max_error,
+        acceptance=trip.known.risk.acceptance,
     )
 
 

@@ -169,9 +169,7 @@ def draw_committee(
         for row in range(len(order)):
             _corrupt(classes[row], right[row], adversaries, best, kind, row * 2 >= len(order), random)
     members = tuple(recording.models[each] for each in chosen)
-    return Committee(
-        members=members, adversaries=adversaries, classes=classes, right=right, rows=order, columns=chosen
-    )
+    return Committee(members=members, adversaries=adversaries, classes=classes, right=right, rows=order, columns=chosen)
 
 
 def _corrupt(

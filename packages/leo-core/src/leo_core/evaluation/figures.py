@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-__all__ = ["check_figure", "draw_cost_against_accuracy", "draw_learning_curves"]
+__all__ = ["check_figure", "draw_cost_against_accuracy", "draw_learning_curves", "draw_reliability"]
 
 
 def draw_cost_against_accuracy(result: Mapping[str, Any], path: Path) -> None:
@@ -77,6 +77,29 @@ def draw_learning_curves(result: Mapping[str, Any], path: Path) -> None:
             axes.axvline(result["drifts_at"], color="black", ls=":", lw=1.0)
     left.legend()
     figure.suptitle(f"{result['data']}, {result['embedder']}, {result['seeds']} seeds; dashed: promised")
+    figure.savefig(path)
+
+
+def draw_reliability(result: Mapping[str, Any], path: Path) -> None:
+    """Mean risk against the share of wrong verdicts, in bins of equal count.
+
+    Args:
+        result: What :func:`leo_core.evaluation.risk_bench.run_risk` returned.
+        path: File to write; its ending says the format (``.svg``, ``.png``, ``.pdf``).
+
+    Raises:
+        MissingExtraError: matplotlib is not installed.
+    """
+    figure = _open_figure(4.5, 4.5)
+    axes = figure.subplots()
+    risks, wrong, _ = zip(*result["reliability"], strict=True)
+    most = 1.05 * max(*risks, *wrong)
+    axes.plot([0.0, most], [0.0, most], color="black", ls=":", lw=1.0)
+    axes.plot(risks, wrong, marker="o")
+    axes.set_xlabel("risk")
+    axes.set_ylabel("share of verdicts that are wrong")
+    axes.set_title(f"{result['data']}, calibration error {result['ece']['risk']['ece']:.3f}")
+    axes.grid(visible=True, alpha=0.3)
     figure.savefig(path)
 
 

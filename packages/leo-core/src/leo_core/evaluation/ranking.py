@@ -14,7 +14,14 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float64]
     Flags = npt.NDArray[np.bool_]
 
-__all__ = ["bootstrap_auroc", "bootstrap_difference", "measure_auroc", "measure_ece", "recall_at_precision"]
+__all__ = [
+    "bootstrap_auroc",
+    "bootstrap_difference",
+    "bootstrap_ece",
+    "measure_auroc",
+    "measure_ece",
+    "recall_at_precision",
+]
 
 
 def measure_auroc(scores: Floats, positive: Flags) -> float:
@@ -88,3 +95,12 @@ def measure_ece(probabilities: Floats, positive: Flags, bins: int = 15) -> float
         if len(part)
     ]
     return sum(gaps) / len(probabilities)
+
+
+def bootstrap_ece(
+    probabilities: Floats, positive: Flags, *, groups: npt.NDArray[np.int64], draws: int = 500, seed: int = 0
+) -> tuple[float, float]:
+    """95 % interval of :func:`measure_ece` over resampled groups of rows, int64 (n,)."""
+    values = [measure_ece(probabilities[rows], positive[rows]) for rows in _resample(groups, draws, seed)]
+    low, high = np.quantile(values, [0.025, 0.975])
+    return float(low), float(high)

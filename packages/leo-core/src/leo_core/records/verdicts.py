@@ -190,9 +190,15 @@ class Risk:
         interval: Its 95 % interval.
         attributions: Exact contribution of each feature to the score (linear SHAP, in log-odds).
         action: ``accept``, ``escalate`` or ``abstain`` at the error asked for.
+        accepted: The largest figure that was accepted, in [0, 1]; 0 where none was, ``None`` where none was compared.
+        basis: What it stands on: ``shipped`` (the error asked for, since the shipped model is calibrated), ``audited``
+            (a threshold on the value, from audited answers), ``conservative`` (the error asked for, compared with the
+            upper bound of the interval, since the traffic has changed).
     """
 
     value: float
     interval: tuple[float, float]
     attributions: Mapping[str, float] = field(default_factory=dict)
     action: Literal["accept", "escalate", "abstain"] = "accept"
+    accepted: float | None = None
+    basis: Literal["shipped", "audited", "conservative"] = "shipped"

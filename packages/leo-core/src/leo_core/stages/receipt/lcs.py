@@ -149,10 +149,13 @@ def _distance(one: Decimal, other: Decimal) -> Decimal:
 
 def _asked(statement: Mapping[str, Json]) -> Iterator[Constraint]:
     asked = statement["constraints"]
+    risk, accepted = statement["risk"], asked["max_error"]
+    if accepted is not None and risk["basis"] == "audited" and risk["accepted"] is not None:
+        accepted = risk["accepted"]
     figures = (
         ("cost", statement["usage"]["cost_usd"], asked["max_cost_usd"]),
         ("latency", statement["latency_s"], asked["max_latency_s"]),
-        ("risk", statement["risk"]["value"], asked["max_error"]),
+        ("risk", risk["value"], accepted),
     )
     for name, value, bound in figures:
         if bound is not None:

@@ -268,7 +268,13 @@ _FIELDS: dict[str, Form] = {
         )
     ),
     "sigma": _probability,
-    "risk": _object(value=_probability, interval=_interval, action=_one_of("accept", "escalate", "abstain")),
+    "risk": _object(
+        value=_probability,
+        interval=_interval,
+        action=_one_of("accept", "escalate", "abstain"),
+        accepted=_optional(_probability),
+        basis=_one_of("shipped", "audited", "conservative"),
+    ),
     "trust": _list(_object(member=_text, alpha=_figure, beta=_figure, mean=_probability)),
     "audit_rate": _probability,
     "usage": _usage,

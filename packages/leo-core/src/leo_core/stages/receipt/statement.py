@@ -154,6 +154,8 @@ def _figures(answer: Answer, trust: tuple[TrustEstimate, ...], audit_rate: float
             "value": fixed(answer.risk.value),
             "interval": [fixed(end) for end in answer.risk.interval],
             "action": answer.risk.action,
+            "accepted": None if answer.risk.accepted is None else fixed(answer.risk.accepted),
+            "basis": answer.risk.basis,
         },
         "trust": [_trust(estimate) for estimate in trust],
         "audit_rate": fixed(audit_rate),

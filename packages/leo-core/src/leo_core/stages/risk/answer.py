@@ -11,6 +11,7 @@ import math
 from typing import TYPE_CHECKING, Literal
 
 from leo_core.records import Risk
+from leo_core.stages.risk.acceptance import AcceptanceState, find_accepted
 from leo_core.stages.risk.answer_features import agreement_of, evidence_features, reasoning_features
 from leo_core.stages.risk.context import find_context
 from leo_core.stages.risk.grounding import grounding_features
@@ -51,6 +52,7 @@ def score_answer(
     max_error: float | None = None,
     other_agreement: float | None = None,
     trust: float | None = None,
+    acceptance: AcceptanceState | None = None,
 ) -> Risk:
     """Risk of an answer, with a 95 % interval and an action.
 
@@ -68,11 +70,12 @@ def score_answer(
         max_error: Largest acceptable P(wrong), in [0, 1]; ``None`` takes ``config.accept_below``.
         other_agreement: Share of ``other_drafts`` that give the same answer, in [0, 1]; believed before the verdict.
         trust: The member's current rate of right answers, in (0, 1), where LEO has learned one.
+        acceptance: What audits say of earlier answers; by default nothing is known.
 
     Returns:
-        The risk. ``action``: ``accept`` when the compared figure (``config.accept_on``) is at most ``max_error``;
-        ``abstain`` when the lower 95 % bound is at least ``config.abstain_above`` and above ``max_error``;
-        ``escalate`` otherwise.
+        The risk. ``action``: ``accept`` when the compared figure is at most what is accepted at ``max_error``, see
+        :func:`~leo_core.stages.risk.acceptance.find_accepted`; ``abstain`` when the lower 95 % bound is at least
+        ``config.abstain_above`` and above ``max_error``; ``escalate`` otherwise.
     """
     head, features = answer_features(
         request, draft, verdict=verdict, other_drafts=other_drafts, other_agreement=other_agreement, trust=trust
@@ -85,11 +88,16 @@ def score_answer(
     half = _Z95 * math.sqrt(score.variance)
     value = sigmoid(score.logit)
     interval = (sigmoid(score.logit - half), sigmoid(score.logit + half))
+    asked = config.accept_below if max_error is None else max_error
+    accepted, basis = find_accepted(acceptance or AcceptanceState.fresh(), asked, config)
+    strict = basis == "conservative" or (basis == "shipped" and config.accept_on == "upper")
     return Risk(
         value=value,
         interval=interval,
         attributions=score.attributions,
-        action=_choose_action(value, interval, config.accept_below if max_error is None else max_error, config),
+        action=_choose_action(interval[1] if strict else value, interval[0], accepted, asked, config),
+        accepted=max(accepted, 0.0),
+        basis=basis,
     )
 
 
@@ -130,8 +138,8 @@ def _shrink(score: Score, config: RiskConfig) -> Score:
 
 
 def _choose_action(
-    value: float, interval: tuple[float, float], max_error: float, config: RiskConfig
+    compared: float, lower: float, accepted: float, max_error: float, config: RiskConfig
 ) -> Literal["accept", "escalate", "abstain"]:
-    if (value if config.accept_on == "value" else interval[1]) <= max_error:
+    if compared <= accepted:
         return "accept"
-    return "abstain" if interval[0] >= max(config.abstain_above, max_error) else "escalate"
+    return "abstain" if lower >= max(config.abstain_above, max_error) else "escalate"

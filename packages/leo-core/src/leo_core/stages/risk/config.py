@@ -21,7 +21,12 @@ class RiskConfig:
         novel_variance: Variance added to the log-odds of a novel request; ≥ 0.
         forgetting: Factor on a region's record at each outcome of that region, in (0, 1]; 0.998 remembers some 500.
         accept_below: Error accepted when the request sets no ``max_error``, in [0, 1].
-        accept_on: What is compared with it: the ``"value"``, or its ``"upper"`` 95 % bound (strict).
+        accept_on: What is compared with it before there are audits: the ``"value"``, or its ``"upper"`` 95 % bound.
+        accept_confidence: With which confidence at most a share ``max_error`` of the answers accepted is wrong, once
+            enough of them were audited; in (0, 1).
+        outcomes_kept: Audited answers that count, the latest; at least 1.
+        drift_window: Scores that are compared at a time, to see whether the traffic has changed; at least 20.
+        drift_level: Chance of a false alarm at each comparison, in (0, 1).
         abstain_above: An answer is unfit to serve, whatever the route, when the lower 95 % bound reaches this; in [0,
             1].
         unfamiliar_shrinkage: Share of the score that remains for a question without numbers, code or context, which the
@@ -36,6 +41,10 @@ class RiskConfig:
     forgetting: float = 0.998
     accept_below: float = 0.25
     accept_on: Literal["value", "upper"] = "value"
+    accept_confidence: float = 0.95
+    outcomes_kept: int = 500
+    drift_window: int = 200
+    drift_level: float = 0.001
     abstain_above: float = 0.8
     unfamiliar_shrinkage: float = 0.6
     unfamiliar_variance: float = 1.0
@@ -53,6 +62,10 @@ class RiskConfig:
         for name in ("prior_strength", "novel_strength"):
             _check(name, getattr(self, name), low=1e-9, high=1e9)
         _check("forgetting", self.forgetting, low=1e-9, high=1.0)
+        _check("accept_confidence", self.accept_confidence, low=1e-9, high=1.0 - 1e-9)
+        _check("drift_level", self.drift_level, low=1e-12, high=1.0 - 1e-12)
+        _check("outcomes_kept", self.outcomes_kept, low=1, high=100_000)
+        _check("drift_window", self.drift_window, low=20, high=10_000)
         if self.accept_on not in ("value", "upper"):
             message = f"RiskConfig.accept_on is {self.accept_on!r}; it must be 'value' or 'upper'"
             raise ConfigError(message)

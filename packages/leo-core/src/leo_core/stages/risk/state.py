@@ -1,4 +1,4 @@
-"""What was observed of the small model: one discounted Beta record per region, and a correction of the prior."""
+"""What was observed: of the small model, a discounted Beta record per region and a correction; of answers, audits."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from leo_core.records import Route
+from leo_core.stages.risk.acceptance import AcceptanceState, update_acceptance
 from leo_core.stages.risk.linear import logit, sigmoid
 from leo_core.stages.risk.shipped import shipped_linear
 
@@ -78,15 +79,17 @@ class Correction:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class RiskState:
-    """What is known of the small model's errors: the fold of the ``"route"`` observations.
+    """What is known of errors: the fold of the ``"route"`` observations.
 
     Attributes:
         regions: Record per region.
         correction: Correction over the embedding; ``None`` until an observation carried a vector.
+        acceptance: What audits say of the risk of answers.
     """
 
     regions: Mapping[int, RegionRecord] = field(default_factory=lambda: MappingProxyType({}))
     correction: Correction | None = None
+    acceptance: AcceptanceState = field(default_factory=AcceptanceState.fresh)
 
     @classmethod
     def fresh(cls) -> RiskState:
@@ -95,18 +98,23 @@ class RiskState:
 
 
 def update_risk(state: RiskState, observation: Observation, config: RiskConfig) -> RiskState:
-    """Fold an outcome; returns a new state, or the same one when the observation says nothing of the small model.
+    """Fold an outcome; returns a new state, or the same one when the observation says nothing of risks.
 
-    Reads the body of a ``"route"`` observation: ``small_right`` (bool, where the small model's own answer was judged,
-    on any route), else ``right`` when ``route`` is ``"small"``; ``region`` (int); ``weight`` (importance, default 1);
-    ``predicted`` (P(wrong) as it stood before, default the base rate); ``vector`` (the embedding, optional).
+    The acceptance of answers is folded by :func:`update_acceptance`. Of the small model, it reads the body of a
+    ``"route"`` observation: ``small_right`` (bool, where the small model's own answer was judged, on any route), else
+    ``right`` when ``route`` is ``"small"``; ``region`` (int); ``weight`` (importance, default 1); ``predicted``
+    (P(wrong) as it stood before, default the base rate); ``vector`` (the embedding, optional).
     """
     body = observation.body
+    if observation.kind != "route":
+        return state
+    if body.get("risk") is not None:
+        state = replace(state, acceptance=update_acceptance(state.acceptance, body, config))
     right = body.get("small_right")
     if right is None and body.get("route") == Route.SMALL:
         right = body.get("right")
     weight = float(body.get("weight", 1.0))
-    if observation.kind != "route" or right is None or not weight > 0.0:
+    if right is None or not weight > 0.0:
         return state
     predicted = _clip(float(body.get("predicted", sigmoid(shipped_linear("request", "small_wrong").base))))
     region = int(body.get("region", -1))

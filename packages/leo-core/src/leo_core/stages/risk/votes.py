@@ -40,10 +40,10 @@ def vote_features(verdict: Verdict, member: str) -> dict[str, float] | None:
     """Features of the vote for what ``member`` said; ``None`` where it has no vote, or nobody else has.
 
     ``posterior``: log-odds that the vote gives its answer; ``lead``: log of its posterior over that of the likeliest
-    other answer; ``share`` and ``second``: share of the votes for it and for the most popular other answer; ``classes``:
-    log of the number of answers; ``margin``: certified margin by vote; ``support``, ``opposition``: log-odds of the most
-    trusted member for and against it; ``mean_trust``, ``own_trust``: log-odds of the members' mean trust and of its own;
-    ``committee``: log of the number of votes; ``won``: whether it is the winner.
+    other answer; ``share`` and ``second``: share of the votes for it and for the most popular other answer;
+    ``classes``: log of the number of answers; ``margin``: certified margin by vote; ``support``, ``opposition``:
+    log-odds of the most trusted member for and against it; ``mean_trust``, ``own_trust``: log-odds of the members' mean
+    trust and of its own; ``committee``: log of the number of votes; ``won``: whether it is the winner.
     """
     votes = verdict.votes
     own = next((vote for vote in votes if vote.member == member), None)

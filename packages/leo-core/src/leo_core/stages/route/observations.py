@@ -28,6 +28,7 @@ def observe_route(
     predicted: float | None = None,
     vector: Sequence[float] | None = None,
     audited: bool | None = None,
+    risk: float | None = None,
 ) -> Observation:
     """The outcome of a route.
 
@@ -43,10 +44,11 @@ def observe_route(
         small_right: Whether the small model's own answer was right, where a cascade or a committee showed it.
         predicted: P(small wrong) of the request before the call (``RequestRisk.features["prior"]``).
         audited: Whether the outcome is that of an audit.
+        risk: P(wrong) of the answer as it was served.
         vector: The request's embedding, where it may be kept; the risk stage then learns along it.
     """
     body: dict[str, Json] = {"route": str(route), "region": region, "right": right, "weight": weight}
     body |= {"cost_usd": cost_usd, "latency_s": latency_s}
-    optional = {"small_right": small_right, "predicted": predicted, "vector": vector, "audited": audited}
+    optional = {"small_right": small_right, "predicted": predicted, "vector": vector, "audited": audited, "risk": risk}
     body |= {name: value for name, value in optional.items() if value is not None}
     return Observation(kind="route", tenant=tenant, body=body, at=at)

@@ -24,8 +24,10 @@ from leo_core.errors import (
 )
 from leo_core.providers.scripted import ScriptedModel
 from leo_core.records import Capabilities, ToolCall, Usage
+from leo_core.stages.cache.config import CacheConfig
 from leo_core.stages.consensus.config import ConsensusConfig
 from leo_core.stages.receipt.config import ReceiptConfig
+from leo_core.stages.risk.config import RiskConfig
 from tests.contracts.event_loop import never_blocked
 
 QUESTION = "How many days does February have in 2028?"
@@ -362,6 +364,36 @@ def test_audits_without_a_checker_never_teach_trust():
         audited = [item.body for _, item in leo.store.observations() if item.kind == "route" and item.body["right"]]
     assert "trust" not in kinds
     assert audited
+
+
+def test_audits_decide_what_is_accepted_and_a_change_of_traffic_is_an_event():
+    """Answers whose risk looks high are accepted once audits found them right; other traffic sounds the alarm."""
+    risk = RiskConfig(drift_window=20, outcomes_kept=60)
+    config = LEOConfig(audit_rate=1.0, risk=risk, cache=CacheConfig(enabled=False))
+    heard = []
+
+    class Listens:
+        def notify(self, event):
+            heard.append(event)
+
+    with LEO(small=model("small"), checker=lambda _, __: True, config=config, listeners=[Listens()]) as leo:
+        first = leo.ask(QUESTION, max_error=0.1)
+        assert (first.risk.action, first.risk.basis, first.risk.accepted) == ("escalate", "shipped", 0.1)
+        for number in range(45):
+            leo.ask(f"{QUESTION} ({number})")
+        leo.flush()
+        known = leo.ask(QUESTION, max_error=0.1)
+        assert (known.risk.action, known.risk.basis) == ("accept", "audited")
+        assert known.risk.accepted > 0.1
+        assert verify_receipt(known.receipt, public_key=leo.public_key) is None
+        assert "(audited)" in " ".join(leo.explain(known)["words"])
+        assert not [event for event in heard if event.name == "risk.drifted"]
+        for number in range(45):
+            leo.ask(f"def f_{number}(x): return [x, {number}, {number + 1}]; what is f_{number}(1)? Think. " * 9)
+            leo.flush()
+        assert [event.facts["alarms"] for event in heard if event.name == "risk.drifted"]
+        careful = leo.ask(QUESTION, max_error=0.1)
+    assert careful.risk.basis in ("conservative", "audited")
 
 
 def test_a_listener_hears_events_without_texts_and_cannot_break_anything(caplog):

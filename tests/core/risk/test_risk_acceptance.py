@@ -20,7 +20,7 @@ from leo_core.stages.risk.acceptance import (
     measure_ks,
     update_acceptance,
 )
-from leo_core.stages.risk.answer import score_answer
+from leo_core.stages.risk.answer import measure_form, score_answer
 from leo_core.stages.risk.config import RiskConfig
 from leo_core.stages.risk.state import RiskState, update_risk
 
@@ -110,7 +110,7 @@ def test_kolmogorov_smirnov_is_by_definition_and_by_scipys_law(first, second):
 
 
 def outcome(risk, **facts):
-    return {"route": "consensus", "region": 1, "right": None, "risk": risk} | facts
+    return {"route": "consensus", "region": 1, "right": None, "risk" if "audited" in facts else "form": risk} | facts
 
 
 def test_audits_and_scores_are_kept_apart_and_no_longer_than_said():
@@ -155,6 +155,12 @@ def test_false_alarms_are_as_rare_as_said():
             state = update_acceptance(state, outcome(float(value)), config)
         alarms += state.alarms
     assert alarms <= 0.05 * 400 + 2 * math.sqrt(400 * 0.05 * 0.95)
+
+
+def test_what_is_learned_about_members_is_no_change_of_traffic():
+    unknown, known = score(), score(trust=0.99)
+    assert known.value < unknown.value
+    assert measure_form(known) == pytest.approx(measure_form(unknown))
 
 
 def test_audits_loosen_and_tighten_what_is_accepted():

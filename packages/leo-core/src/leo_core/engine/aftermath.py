@@ -20,6 +20,7 @@ from leo_core.engine.effects import (
 )
 from leo_core.engine.entries import make_entry, weigh_entry
 from leo_core.stages.cache.observations import observe_explored
+from leo_core.stages.risk.answer import measure_form
 from leo_core.stages.route.observations import observe_route
 
 if TYPE_CHECKING:
@@ -165,7 +166,7 @@ def learn_outcome(request: Request, answer: Answer, plan: Plan) -> Pipeline[None
                 weight=1.0 if answer.verdict is None else answer.verdict.confidence,
                 cost_usd=answer.usage.cost_usd,
                 latency_s=answer.latency_s,
-                risk=answer.risk.value,
+                form=measure_form(answer.risk),
                 tenant=request.tenant,
                 at=now.epoch,
             ),

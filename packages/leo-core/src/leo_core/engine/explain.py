@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from leo_core.records import Answer, Verdict
+    from leo_core.records import Answer, Risk, Verdict
 
 __all__ = ["explain_answer", "summarise_answer"]
 
@@ -78,10 +78,19 @@ def _words(answer: Answer) -> list[str]:
     if answer.verdict is not None:
         words.append(_verdict_in_words(answer.verdict))
     low, high = answer.risk.interval
-    words.append(f"risk: P(wrong) = {answer.risk.value:.3f}, 95 % interval {low:.3f} to {high:.3f}")
+    words.append(
+        f"risk: P(wrong) = {answer.risk.value:.3f}, 95 % interval {low:.3f} to {high:.3f}{_accepted(answer.risk)}"
+    )
     cost = answer.usage.cost_usd
     words.append("cost: unknown price" if cost is None else f"cost: ${cost:.6f} in {answer.usage.calls} calls")
     return words
+
+
+def _accepted(risk: Risk) -> str:
+    if risk.accepted is None:
+        return ""
+    compared = "upper bound" if risk.basis == "conservative" else "value"
+    return f"; {risk.action}, since up to {risk.accepted:.3f} of the {compared} is accepted ({risk.basis})"
 
 
 def _verdict_in_words(verdict: Verdict) -> str:

@@ -8,9 +8,10 @@ confidence. Thresholds are tried from the careful to the bold, from four places 
 wrong, until the first that fails. Audits that were drawn with different probabilities weigh accordingly, and n is their
 effective number (Σw)² / Σw² (Kish 1965).
 
-The guarantee is for answers that come like the audited ones did. A two-sample Kolmogorov-Smirnov test compares the
-latest scores with the first ones; where it sounds, the audits so far are dropped, and until there are enough again an
-answer is accepted on the upper bound of its interval.
+The guarantee is for answers that come like the audited ones did. A two-sample Kolmogorov-Smirnov test compares the form
+of the latest answers (their risk without what was learned about members, which changes by itself) with that of the
+first ones; where it sounds, the audits so far are dropped, and until there are enough again an answer is accepted on
+the upper bound of its interval.
 """
 
 from __future__ import annotations
@@ -57,18 +58,18 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AcceptanceState:
-    """Audited answers and the scores of all, latest last.
+    """Audited answers and the form of all, latest last.
 
     Attributes:
         outcomes: The latest audited answers since the last alarm.
-        reference: Scores that later ones are compared with.
-        scores: Scores since the last comparison.
-        alarms: How often the scores were found to have drifted.
+        reference: Forms that later ones are compared with.
+        forms: Forms since the last comparison.
+        alarms: How often they were found to have drifted.
     """
 
     outcomes: tuple[Outcome, ...] = ()
     reference: tuple[float, ...] = ()
-    scores: tuple[float, ...] = ()
+    forms: tuple[float, ...] = ()
     alarms: int = 0
 
     @classmethod
@@ -175,28 +176,27 @@ def measure_ks(first: Sequence[float], second: Sequence[float]) -> tuple[float, 
 def update_acceptance(state: AcceptanceState, body: Mapping[str, Json], config: RiskConfig) -> AcceptanceState:
     """Fold the body of a ``"route"`` observation.
 
-    It holds ``risk``, the value when the answer was served: of every answer once, and again with ``audited``, ``right``
-    and ``weight`` when it was audited.
+    It holds ``form`` (:func:`~leo_core.stages.risk.answer.measure_form`) when the answer was served, or, when it was
+    audited, ``audited``, ``right``, ``weight`` and ``risk``, the value when it was served.
     """
-    if body.get("risk") is None:
+    if body.get("form") is not None:
+        state = _compare_form(state, float(body["form"]), config)
+    if not body.get("audited") or body.get("right") is None or body.get("risk") is None:
         return state
-    value = float(body["risk"])
-    if not body.get("audited"):
-        return _compare_score(state, value, config)
     weight = float(body.get("weight", 1.0))
-    if body.get("right") is None or not weight > 0.0:
+    if not weight > 0.0:
         return state
-    outcome = Outcome(value, wrong=not body["right"], weight=weight)
+    outcome = Outcome(float(body["risk"]), wrong=not body["right"], weight=weight)
     return replace(state, outcomes=(*state.outcomes, outcome)[-config.outcomes_kept :])
 
 
-def _compare_score(state: AcceptanceState, value: float, config: RiskConfig) -> AcceptanceState:
-    """One more score; whenever there are enough of them, they are compared with the first ones."""
+def _compare_form(state: AcceptanceState, form: float, config: RiskConfig) -> AcceptanceState:
+    """One more form; whenever there are enough of them, they are compared with the first ones."""
     if len(state.reference) < config.drift_window:
-        return replace(state, reference=(*state.reference, value))
-    scores = (*state.scores, value)
-    if len(scores) < config.drift_window:
-        return replace(state, scores=scores)
-    if measure_ks(state.reference, scores)[1] >= config.drift_level:
-        return replace(state, scores=())
-    return AcceptanceState(reference=scores, alarms=state.alarms + 1)
+        return replace(state, reference=(*state.reference, form))
+    forms = (*state.forms, form)
+    if len(forms) < config.drift_window:
+        return replace(state, forms=forms)
+    if measure_ks(state.reference, forms)[1] >= config.drift_level:
+        return replace(state, forms=())
+    return AcceptanceState(reference=forms, alarms=state.alarms + 1)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from leo_core.records import Draft, Request, Verdict
     from leo_core.stages.risk.config import RiskConfig
 
-__all__ = ["answer_features", "score_answer"]
+__all__ = ["answer_features", "measure_form", "score_answer"]
 
 _Z95 = 1.959963984540054
 _EVIDENCE = (
@@ -40,6 +40,10 @@ _EVIDENCE = (
     "refusal",
     *VOTE_FEATURES,
 )
+_LEARNED = frozenset(
+    ["record", "posterior", "lead", "margin", "support", "opposition", "mean_trust", "own_trust", "won"]
+)
+"""Features that change as trust is learned, though nothing else does."""
 
 
 def score_answer(
@@ -99,6 +103,11 @@ def score_answer(
         accepted=max(accepted, 0.0),
         basis=basis,
     )
+
+
+def measure_form(risk: Risk) -> float:
+    """The risk as it would be if nothing had been learned about the members: what traffic is compared by, in (0, 1)."""
+    return sigmoid(sum(share for name, share in risk.attributions.items() if name not in _LEARNED))
 
 
 def answer_features(

@@ -108,8 +108,9 @@ def update_risk(state: RiskState, observation: Observation, config: RiskConfig) 
     body = observation.body
     if observation.kind != "route":
         return state
-    if body.get("risk") is not None:
-        state = replace(state, acceptance=update_acceptance(state.acceptance, body, config))
+    acceptance = update_acceptance(state.acceptance, body, config)
+    if acceptance is not state.acceptance:
+        state = replace(state, acceptance=acceptance)
     right = body.get("small_right")
     if right is None and body.get("route") == Route.SMALL:
         right = body.get("right")

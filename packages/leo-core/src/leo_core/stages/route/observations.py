@@ -29,6 +29,7 @@ def observe_route(
     vector: Sequence[float] | None = None,
     audited: bool | None = None,
     risk: float | None = None,
+    form: float | None = None,
 ) -> Observation:
     """The outcome of a route.
 
@@ -44,11 +45,13 @@ def observe_route(
         small_right: Whether the small model's own answer was right, where a cascade or a committee showed it.
         predicted: P(small wrong) of the request before the call (``RequestRisk.features["prior"]``).
         audited: Whether the outcome is that of an audit.
-        risk: P(wrong) of the answer as it was served.
+        risk: P(wrong) of an audited answer as it was served.
+        form: The same without what was learned about members (``measure_form``), of every answer.
         vector: The request's embedding, where it may be kept; the risk stage then learns along it.
     """
     body: dict[str, Json] = {"route": str(route), "region": region, "right": right, "weight": weight}
     body |= {"cost_usd": cost_usd, "latency_s": latency_s}
-    optional = {"small_right": small_right, "predicted": predicted, "vector": vector, "audited": audited, "risk": risk}
+    optional = {"small_right": small_right, "predicted": predicted, "vector": vector}
+    optional |= {"audited": audited, "risk": risk, "form": form}
     body |= {name: value for name, value in optional.items() if value is not None}
     return Observation(kind="route", tenant=tenant, body=body, at=at)

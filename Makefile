@@ -8,7 +8,7 @@ export UV_PROJECT_ENVIRONMENT := .venv
 export NO_MKDOCS_2_WARNING := 1
 RUN := .venv/bin/python -m
 
-.PHONY: help demo test check bench bench-core bench-cache bench-consensus soak docs clean setup-demo setup-test setup-check
+.PHONY: help demo test check bench bench-core bench-cache bench-consensus bench-risk soak docs clean setup-demo setup-test setup-check
 .DEFAULT_GOAL := help
 
 help:
@@ -19,6 +19,7 @@ help:
 	@echo "make bench-core  the numeric core beside the libraries it replaces; refreshes its figures in the docs"
 	@echo "make bench-cache  the semantic cache on streams of requests beside thresholds and vCache; takes an hour or more"
 	@echo "make bench-consensus  committees with adversaries; refreshes their figures in the docs; takes half an hour"
+	@echo "make bench-risk  risks of committees' verdicts; refreshes their figures in the docs"
 	@echo "make soak    two processes write 50,000 entries under random kill -9, tenants use one cache 100,000 times;"
 	@echo "             prints what was found"
 	@echo "make docs    build the documentation into site/"
@@ -59,6 +60,9 @@ bench: setup-demo
 
 bench-consensus: setup-demo
 	.venv/bin/python tools/refresh_consensus_figures.py $(DATA)/replay
+
+bench-risk: setup-demo
+	.venv/bin/python tools/refresh_risk_figures.py $(DATA)/replay
 
 bench-core: $(UV)
 	$(UV) sync --quiet --frozen --python $(PYTHON) --all-packages --no-default-groups --group train --group peers --inexact

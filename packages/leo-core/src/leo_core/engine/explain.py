@@ -90,7 +90,7 @@ def _accepted(risk: Risk) -> str:
     if risk.accepted is None:
         return ""
     compared = "upper bound" if risk.basis == "conservative" else "value"
-    return f"; {risk.action}, since up to {risk.accepted:.3f} of the {compared} is accepted ({risk.basis})"
+    return f"; {risk.action}: {compared} up to {risk.accepted:.3f} accepted ({risk.basis})"
 
 
 def _verdict_in_words(verdict: Verdict) -> str:

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from leo_core.errors import ConfigError, RequestError
 from leo_core.records import Observation
 from leo_core.stages.consensus.config import ConsensusConfig
-from leo_core.stages.consensus.observations import observe_audit, observe_feedback
+from leo_core.stages.consensus.observations import observe_audit, observe_feedback, observe_strategies
+from leo_core.stages.consensus.tally import weigh_vote
 from leo_core.stages.consensus.trust import TrustState, estimate, estimate_in_dispute, update_trust
 
 CONFIG = ConsensusConfig()
@@ -104,6 +105,55 @@ def test_sleeper_is_found_out_with_forgetting() -> None:
         state, lasting = update_trust(state, audit(sigma), config), update_trust(lasting, audit(sigma), never)
     assert estimate(state, "m", 3, config).mean < 0.4
     assert estimate(lasting, "m", 3, never).mean > 0.7
+
+
+@given(st.floats(0, 200), st.floats(0, 200), st.sampled_from([-1, 3]))
+def test_a_member_that_turns_bad_weighs_nothing_after_140_audits_whatever_its_record(
+    right: float, wrong: float, region: int
+) -> None:
+    """200 = 1 / (1 - 0.995) is the most that discounted counts can come to."""
+    places = {("m", place): (right, wrong * (1 - right / 200)) for place in (-1, -2, 3)}
+    state = TrustState(MappingProxyType(places))
+    for _ in range(140):
+        state = update_trust(state, audit(0.0, region=region), CONFIG)
+    assert weigh_vote(estimate_in_dispute(state, "m", region, CONFIG).mean, CONFIG.alternatives) <= 0.0
+    assert estimate(state, "m", region, CONFIG).mean <= 0.5
+
+
+def test_140_is_what_the_longest_record_takes() -> None:
+    state = TrustState(MappingProxyType({("m", place): (200.0, 0.0) for place in (-1, -2)}))
+    for _ in range(139):
+        state = update_trust(state, audit(0.0, region=-1), CONFIG)
+    assert estimate_in_dispute(state, "m", -1, CONFIG).mean > 0.5
+    young = TrustState.fresh()
+    for _ in range(20):
+        young = update_trust(young, audit(1.0, region=-1), CONFIG)
+    for _ in range(22):
+        young = update_trust(young, audit(0.0, region=-1), CONFIG)
+    assert estimate_in_dispute(young, "m", -1, CONFIG).mean < 0.5, "a short record goes about as fast as it came"
+
+
+def test_lost_trust_comes_back_by_audited_good_answers_and_by_nothing_else() -> None:
+    state = TrustState.fresh()
+    for _ in range(50):
+        state = update_trust(state, audit(0.0), CONFIG)
+    low = estimate(state, "m", 3, CONFIG).mean
+    route = {"route": "consensus", "region": 3, "right": True, "small_right": True, "weight": 1.0}
+    others = [
+        Observation(kind="route", tenant="t", body=route, at=0.0),
+        Observation(kind="served", tenant="t", body={"kind": "semantic"}, at=0.0),
+        Observation(kind="cache", tenant="t", body={"same": True}, at=0.0),
+        observe_strategies({"member:m": True}, tenant="t", at=0.0),
+        audit(1.0, valid=False),
+        audit(1.0, weight=0.0),
+    ]
+    for _ in range(200):
+        for observation in others:
+            state = update_trust(state, observation, CONFIG)
+    assert estimate(state, "m", 3, CONFIG).mean <= low
+    for _ in range(200):
+        state = update_trust(state, audit(1.0), CONFIG)
+    assert estimate(state, "m", 3, CONFIG).mean > 0.5
 
 
 def test_region_shrinks_to_the_whole() -> None:

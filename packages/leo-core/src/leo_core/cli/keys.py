@@ -44,6 +44,23 @@ def public(
         _print_public(load_key(beside if beside.is_file() else path).public, as_json=as_json)
 
 
+@app.command()
+def rotate(
+    path: Annotated[Path, typer.Argument(help="A key file, or a store whose key lies beside it.")],
+    as_json: AsJson = False,
+) -> None:
+    """Put a fresh key in the place of this one, which signs it; prints its public key (PEM).
+
+    The old secret is gone for good. Who trusts the old public key verifies what the new one signs with
+    `leo verify --handovers FILE`; the file lies beside the key.
+    """
+    with report_errors(as_json=as_json):
+        from leo_core.storage.keyfile import rotate_key  # noqa: PLC0415 - a command loads what it needs
+
+        beside = key_path(path)
+        _print_public(rotate_key(beside if beside.is_file() else path).new, as_json=as_json)
+
+
 def _print_public(key: PublicKey, *, as_json: bool) -> None:
     if as_json:
         print_json({"key_id": key.id, "public_key": key.to_pem()})

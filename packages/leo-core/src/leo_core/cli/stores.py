@@ -54,7 +54,8 @@ def open_existing(store: Path, public_key: Path | None = None) -> Iterator[tuple
 
     Args:
         store: The SQLite file.
-        public_key: Key (PEM) that the log is checked against; by default that of the key file beside the store.
+        public_key: Key (PEM) that the log is checked against, and all keys that it leads to by the handovers beside the
+            store; by default that of the key file beside the store, and those that led to it.
 
     Raises:
         ConfigError: There is no such file.
@@ -64,16 +65,22 @@ def open_existing(store: Path, public_key: Path | None = None) -> Iterator[tuple
         message = f"there is no store {store}"
         raise ConfigError(message)
     from leo_core.stages.receipt.config import ReceiptConfig  # noqa: PLC0415 - a command loads what it needs
-    from leo_core.stages.receipt.keys import PublicKey  # noqa: PLC0415 - a command loads what it needs
+    from leo_core.stages.receipt.keys import Keyset  # noqa: PLC0415 - a command loads what it needs
+    from leo_core.stages.receipt.rotation import follow, trace  # noqa: PLC0415 - a command loads what it needs
     from leo_core.storage.database import Database  # noqa: PLC0415 - a command loads what it needs
-    from leo_core.storage.keyfile import load_key  # noqa: PLC0415 - a command loads what it needs
+    from leo_core.storage.keyfile import load_handovers, load_key  # noqa: PLC0415 - a command loads what it needs
     from leo_core.storage.receipt_log import SqliteReceiptLog, find_origin  # noqa: PLC0415 - a command loads what it needs
     from leo_core.storage.sqlite import SqliteStore  # noqa: PLC0415 - a command loads what it needs
 
-    key = PublicKey.from_pem(read_text(public_key)) if public_key is not None else load_key(key_path(store)).public
+    handovers = load_handovers(key_path(store))
+    if public_key is not None:
+        keys = follow(read_text(public_key), handovers)
+    else:
+        own = load_key(key_path(store)).public
+        keys = Keyset((own, *trace(own, handovers).keys))
     database = Database(store)
     try:
         origin = find_origin(database) or ReceiptConfig().origin
-        yield SqliteStore(database), SqliteReceiptLog(database, key, origin)
+        yield SqliteStore(database), SqliteReceiptLog(database, keys, origin)
     finally:
         database.close()

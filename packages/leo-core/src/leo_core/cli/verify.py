@@ -18,6 +18,9 @@ __all__ = ["verify"]
 def verify(
     receipt: Annotated[Path, typer.Argument(help="The receipt (JSON).")],
     key: Annotated[Path, typer.Option(help="The public key (PEM) that you trust.")],
+    handovers: Annotated[
+        Path | None, typer.Option(help="Handovers of the operator (leo.db.key.handovers), to follow from that key.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Check a receipt: signature, every recomputed figure, and its place in the log.
@@ -25,10 +28,15 @@ def verify(
     Exits with 0 when it is valid, 1 when it is refused (and says which check), 2 when it is not a receipt.
     """
     with report_errors(as_json=as_json):
-        from leo_core.stages.receipt.verify import verify_receipt  # noqa: PLC0415 - a command loads what it needs
+        from leo_core.stages.receipt.keys import Keyset  # noqa: PLC0415 - a command loads what it needs
+        from leo_core.stages.receipt.rotation import follow, read_handovers  # noqa: PLC0415 - as above
+        from leo_core.stages.receipt.verify import verify_receipt  # noqa: PLC0415 - as above
 
         document = _read_json(receipt)
-        verify_receipt(document, public_key=read_text(key))
+        keys = Keyset.of(read_text(key))
+        if handovers is not None:
+            keys = follow(keys, read_handovers(read_text(handovers).encode()))
+        verify_receipt(document, public_key=keys)
         if as_json:
             print_json({"valid": True, "receipt": str(receipt)})
         else:

@@ -7,7 +7,7 @@ import json
 import logging
 import random
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from leo_core.engine.plan import Plan
 from leo_core.engine.world import SystemClock, World
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from leo_core.records import Answer, Message, Request
     from leo_core.stages.cache.pair import PairModel
     from leo_core.stages.receipt.config import ReceiptConfig
-    from leo_core.stages.receipt.keys import SigningKey
+    from leo_core.stages.receipt.keys import PublicKey, SigningKey
     from leo_core.storage.database import Database
     from leo_core.storage.sealed_store import SealedStore
     from leo_core.storage.sealing import SealKey
@@ -136,7 +136,8 @@ def _open_unsealed(
     from leo_core.storage.sqlite import SqliteStore  # noqa: PLC0415 - only what a LEO is made of is loaded
 
     settings = config.receipts
-    key = load_or_create_key(Path(signing_key)) if isinstance(signing_key, str | Path) else signing_key
+    key_file = Path(signing_key) if isinstance(signing_key, str | Path) else None
+    key = load_or_create_key(key_file) if key_file is not None else cast("SigningKey | None", signing_key)
     if is_chroma(store):
         store = _open_chroma(str(store))
     if isinstance(store, str | Path) and str(store) != ":memory:":
@@ -144,7 +145,7 @@ def _open_unsealed(
     if not isinstance(store, str | Path):
         database = getattr(store, "database", None)
         if isinstance(database, Database) and not database.in_memory:
-            return _open_file(store, database, key, settings)
+            return _open_file(store, database, key, key_file, settings)
     kept = InMemoryStore() if isinstance(store, str | Path) else store
     if not callable(getattr(kept, "open_for", None)):
         message = f"a store is a path, ':memory:' or a Store, not {type(kept).__name__}"
@@ -165,34 +166,39 @@ def _open_chroma(address: str) -> Store:
 
 
 def _open_file(
-    store: Store, database: Database, key: SigningKey | None, settings: ReceiptConfig
+    store: Store, database: Database, key: SigningKey | None, key_file: Path | None, settings: ReceiptConfig
 ) -> tuple[Store, ReceiptLog | None, SigningKey | None]:
     """A store with a file, with its log in that file and the key beside it; closed again when that fails."""
-    from leo_core.storage.keyfile import load_or_create_key  # noqa: PLC0415 - only what a LEO is made of is loaded
+    from leo_core.stages.receipt.rotation import trace  # noqa: PLC0415 - only what a LEO is made of is loaded
+    from leo_core.storage.keyfile import load_handovers, load_or_create_key  # noqa: PLC0415 - as above
     from leo_core.storage.receipt_log import SqliteReceiptLog  # noqa: PLC0415 - only what a LEO is made of is loaded
 
     if not settings.enabled:
         return store, None, None
     path = Path(database.path)
     try:
-        key = key or load_or_create_key(path.with_name(path.name + ".key"))
-        log = SqliteReceiptLog(database, key, settings.origin, clock_tolerance_s=settings.clock_tolerance_s)
-        _check_signer(log, key, path)
+        beside = path.with_name(path.name + ".key")
+        key = key or load_or_create_key(beside)
+        earlier = trace(key.public, load_handovers(key_file or beside)).keys
+        log = SqliteReceiptLog(
+            database, key, settings.origin, earlier_keys=earlier, clock_tolerance_s=settings.clock_tolerance_s
+        )
+        _check_signer(log, key, earlier, path)
     except LEOError:
         store.close()
         raise
     return store, log, key
 
 
-def _check_signer(log: ReceiptLog, key: SigningKey, path: Path) -> None:
-    """A log that another key signed is not continued with this one: nobody could audit it any more."""
+def _check_signer(log: ReceiptLog, key: SigningKey, earlier: Sequence[PublicKey], path: Path) -> None:
+    """A log that neither this key nor one that led to it signed is not continued: nobody could audit it any more."""
     from leo_core.stages.receipt.checkpoint import read_checkpoint  # noqa: PLC0415 - only what a LEO is made of is loaded
     from leo_core.stages.receipt.keys import Keyset  # noqa: PLC0415 - only what a LEO is made of is loaded
 
     if not log.size():
         return
     try:
-        read_checkpoint(log.checkpoint()).verify(Keyset.of(key.public))
+        read_checkpoint(log.checkpoint()).verify(Keyset((key.public, *earlier)))
     except ReceiptError as error:
         message = (
             f"the receipts in {str(path)!r} were not signed with the key {key.id}: "

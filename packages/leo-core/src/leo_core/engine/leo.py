@@ -273,6 +273,17 @@ class LEO:
         return self._key.public.to_pem()
 
     @property
+    def public_keys(self) -> str:
+        """The public keys (PEM, one after the other) of all its receipts: the present one, and those it replaced.
+
+        Raises:
+            ConfigError: Receipts are switched off.
+        """
+        earlier = () if self.log is None else getattr(self.log, "public_keys", ())
+        others = "".join(key.to_pem() for key in earlier if key.to_pem() != self.public_key)
+        return self.public_key + others
+
+    @property
     def counts(self) -> dict[str, int]:
         """Events so far, by name, such as ``cache.hit`` or ``store.failed``."""
         return dict(self._world.counts)

@@ -9,9 +9,18 @@ from pathlib import Path
 
 from leo_core.errors import ConfigError, SigningKeyError
 from leo_core.stages.receipt.keys import SEED_BYTES, SigningKey
+from leo_core.stages.receipt.rotation import Handover, hand_over, read_handovers, write_handovers
 from leo_core.storage.sealing import SECRET_BYTES, SealKey
 
-__all__ = ["load_key", "load_or_create_key", "load_or_create_seal_key", "load_seal_key"]
+__all__ = [
+    "handovers_path",
+    "load_handovers",
+    "load_key",
+    "load_or_create_key",
+    "load_or_create_seal_key",
+    "load_seal_key",
+    "rotate_key",
+]
 
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 _MOST_BYTES = 64 * 1024
@@ -59,6 +68,53 @@ def load_key(path: str | os.PathLike[str]) -> SigningKey:
         raise SigningKeyError(message) from error
 
 
+def handovers_path(path: str | os.PathLike[str]) -> Path:
+    """Where the handovers that led to the key in this file are kept: public, beside it."""
+    file = Path(path)
+    return file.with_name(file.name + ".handovers")
+
+
+def load_handovers(path: str | os.PathLike[str]) -> tuple[Handover, ...]:
+    """The handovers that led to the key in this file, oldest first; none where it was never rotated.
+
+    Raises:
+        SigningKeyError: The file beside the key cannot be read, or holds something else.
+    """
+    file = handovers_path(path)
+    try:
+        return read_handovers(file.read_bytes())
+    except FileNotFoundError:
+        return ()
+    except OSError as error:
+        message = f"handovers {str(file)!r} cannot be read: {error.strerror}"
+        raise SigningKeyError(message) from error
+    except SigningKeyError as error:
+        message = f"{str(file)!r}: {error}"
+        raise SigningKeyError(message) from error
+
+
+def rotate_key(path: str | os.PathLike[str]) -> Handover:
+    """Put a fresh key in the place of the one in this file, which signs it; the old key is gone for good.
+
+    The handover is on disk before the key is replaced: cut off in between, the old key stays, and the fresh one, which
+    nobody has, is trusted in vain. A process that has the old key open signs with it until it opens the store again;
+    its receipts stay valid. One rotation at a time.
+
+    Raises:
+        SigningKeyError: There is no key in this file, or the folder cannot be written.
+    """
+    file = Path(path)
+    old, fresh = load_key(file), SigningKey.from_seed(secrets.token_bytes(SEED_BYTES))
+    handover = hand_over(old, fresh.public)
+    try:
+        _replace(handovers_path(file), write_handovers((*load_handovers(file), handover)), 0o644)
+        _replace(file, fresh.to_pem().encode(), 0o600)
+    except OSError as error:
+        message = f"signing key {str(file)!r} cannot be replaced: {error.strerror}; check folder and rights"
+        raise SigningKeyError(message) from error
+    return handover
+
+
 def load_or_create_seal_key(path: str | os.PathLike[str]) -> SealKey:
     """The seal key in this file; a fresh one, in a new file with mode 0600, when there is no such file.
 
@@ -104,13 +160,8 @@ def load_seal_key(path: str | os.PathLike[str]) -> SealKey:
 def _create(file: Path, content: bytes) -> None:
     """Write a fresh key beside the file and link it there: whole or not at all, and never over another."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    draft = file.with_name(f".{file.name}.{secrets.token_hex(8)}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    draft = _draft(file, content, 0o600)
     try:
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
         try:
             os.link(draft, file)
         except FileExistsError:
@@ -118,6 +169,31 @@ def _create(file: Path, content: bytes) -> None:
     finally:
         draft.unlink()
     _sync_folder(file.parent)
+
+
+def _replace(file: Path, content: bytes, mode: int) -> None:
+    """Put this content into the file: whole or not at all."""
+    draft = _draft(file, content, mode)
+    try:
+        draft.replace(file)
+    finally:
+        draft.unlink(missing_ok=True)
+    _sync_folder(file.parent)
+
+
+def _draft(file: Path, content: bytes, mode: int) -> Path:
+    """The content in a fresh file beside this one, on disk."""
+    draft = file.with_name(f".{file.name}.{secrets.token_hex(8)}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+    except OSError:
+        draft.unlink()
+        raise
+    return draft
 
 
 def _sync_folder(folder: Path) -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from leo_core.records import Json, Receipt
-    from leo_core.stages.receipt.keys import PublicKeys
+    from leo_core.stages.receipt.keys import PublicKey, PublicKeys
     from leo_core.stages.receipt.merkle import NodeReader
     from leo_core.storage.database import Database
 
@@ -70,6 +70,11 @@ class SqliteReceiptLog:
 
     def __repr__(self) -> str:
         return f"SqliteReceiptLog({self._database!r}, origin={self._origin!r})"
+
+    @property
+    def public_keys(self) -> tuple[PublicKey, ...]:
+        """The keys that its receipts may be signed with, the present one first."""
+        return self._keys.keys
 
     def append(self, statement: Mapping[str, Json], openings: Mapping[str, str]) -> Receipt:
         """Complete, sign and keep a statement; on disk when this returns.
@@ -262,6 +267,11 @@ class InMemoryReceiptLog:
 
     def __repr__(self) -> str:
         return f"InMemoryReceiptLog(origin={self._origin!r})"
+
+    @property
+    def public_keys(self) -> tuple[PublicKey, ...]:
+        """The keys that its receipts may be signed with, the present one first."""
+        return self._keys.keys
 
     def append(self, statement: Mapping[str, Json], openings: Mapping[str, str]) -> Receipt:
         """Complete, sign and keep a statement; the first receipt of an ``answer_id`` wins.

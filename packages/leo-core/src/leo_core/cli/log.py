@@ -1,4 +1,4 @@
-"""``leo log``: the receipts of a store: list, show, prove, audit."""
+"""``leo log``: the receipts of a store: list, show, prove, audit, export, erase."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from leo_core.cli.output import AsJson, err, out, print_json, report_errors
-from leo_core.cli.stores import open_existing
+from leo_core.cli.stores import open_existing, open_new, read_time
 from leo_core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -98,6 +98,65 @@ def audit(
             print_json({"valid": True, "size": size, "checkpoint": log.checkpoint()})
         else:
             out.print(f"valid: {size} receipts", style="green")
+
+
+@app.command(name="export")
+def export_receipts(
+    store: Store,
+    file: Annotated[Path, typer.Argument(help="File to write (JSON lines), for 'leo verify'.")],
+    since: Annotated[
+        str | None, typer.Option(help="First instant of the period (ISO 8601; UTC if it does not say).")
+    ] = None,
+    until: Annotated[str | None, typer.Option(help="First instant after the period.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write all receipts of a period for an auditor, with the proof that none of them is missing."""
+    with report_errors(as_json=as_json), open_existing(store) as (_, log):
+        from leo_core.stages.receipt.export import Period, export_period  # noqa: PLC0415 - a command loads what it needs
+
+        period = Period(
+            None if since is None else read_time("since", since), None if until is None else read_time("until", until)
+        )
+        lines = -1
+        with Progress(console=err, transient=True, disable=as_json) as progress, open_new(file) as stream:
+            task = progress.add_task("reading", total=None)
+            told = lambda done, total: progress.update(task, completed=done, total=total)  # noqa: E731 - one call
+            for line in export_period(log, period, report=told):
+                stream.write(line + b"\n")
+                lines += 1
+        if as_json:
+            print_json({"receipts": lines, "file": str(file)})
+        else:
+            out.print(f"{lines} receipts, with those next to the period")
+
+
+@app.command()
+def erase(
+    store: Store,
+    before: Annotated[str, typer.Option(help="Instant (ISO 8601; UTC if it does not say); what is older goes.")],
+    as_json: AsJson = False,
+) -> None:
+    """Erase nonces, cached answers and journalled requests from before an instant; receipts and log stay whole."""
+    with report_errors(as_json=as_json), open_existing(store) as (kept, log):
+        from leo_core.storage.retention import erase_before  # noqa: PLC0415 - a command loads what it needs
+
+        instant = read_time("before", before)
+        with Progress(console=err, transient=True, disable=as_json) as progress:
+            task = progress.add_task("erasing", total=None)
+            erased = erase_before(
+                kept.database,
+                kept,
+                log,
+                instant,
+                report=lambda done, total: progress.update(task, completed=done, total=total),
+            )
+        if as_json:
+            print_json({"receipts": erased.receipts, "entries": erased.entries, "requests": erased.requests})
+        else:
+            out.print(
+                f"erased: the nonces of {erased.receipts} receipts, {erased.entries} cached answers, "
+                f"{erased.requests} journalled requests"
+            )
 
 
 def _row(receipt: Receipt) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from leo_core.errors import ConfigError
@@ -10,11 +11,12 @@ from leo_core.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+    from typing import BinaryIO
 
     from leo_core.storage.receipt_log import SqliteReceiptLog
     from leo_core.storage.sqlite import SqliteStore
 
-__all__ = ["key_path", "open_existing", "read_text", "write_text"]
+__all__ = ["key_path", "open_existing", "open_new", "read_text", "read_time", "write_text"]
 
 
 def key_path(store: Path) -> Path:
@@ -46,6 +48,39 @@ def write_text(path: Path, text: str) -> None:
     except OSError as error:
         message = f"cannot write {path}: {error.strerror}"
         raise ConfigError(message) from error
+
+
+@contextmanager
+def open_new(path: Path) -> Iterator[BinaryIO]:
+    """A file to write, which takes its place when all is written, and is not there when that fails.
+
+    Raises:
+        ConfigError: It cannot be written.
+    """
+    draft = path.with_name(f".{path.name}.draft")
+    try:
+        with draft.open("wb") as stream:
+            yield stream
+        draft.replace(path)
+    except OSError as error:
+        message = f"cannot write {path}: {error.strerror}"
+        raise ConfigError(message) from error
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def read_time(name: str, text: str) -> float:
+    """Seconds since the Unix epoch of an instant in ISO 8601; UTC where it does not say.
+
+    Raises:
+        ConfigError: It is no such instant.
+    """
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError as error:
+        message = f"--{name} is {text!r}; give an instant such as 2026-01-31 or 2026-01-31T12:00:00Z"
+        raise ConfigError(message) from error
+    return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
 
 
 @contextmanager

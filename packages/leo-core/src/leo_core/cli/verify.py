@@ -3,44 +3,81 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.progress import Progress
 
-from leo_core.cli.output import AsJson, out, print_json, report_errors
+from leo_core.cli.output import AsJson, err, out, print_json, report_errors
 from leo_core.cli.stores import read_text
-from leo_core.errors import NotAReceiptError
+from leo_core.errors import ConfigError, NotAReceiptError
+
+if TYPE_CHECKING:
+    from leo_core.stages.receipt.keys import Keyset
 
 __all__ = ["verify"]
 
+_HEADER_BYTES = 4096
+
 
 def verify(
-    receipt: Annotated[Path, typer.Argument(help="The receipt (JSON).")],
+    receipt: Annotated[Path, typer.Argument(help="The receipt (JSON), or an export of a log (JSON lines).")],
     key: Annotated[Path, typer.Option(help="The public key (PEM) that you trust.")],
     handovers: Annotated[
         Path | None, typer.Option(help="Handovers of the operator (leo.db.key.handovers), to follow from that key.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check a receipt: signature, every recomputed figure, and its place in the log.
+    """Check a receipt: signature, every recomputed figure, and its place in the log; or all those of an export.
 
-    Exits with 0 when it is valid, 1 when it is refused (and says which check), 2 when it is not a receipt.
+    Of an export it also checks that no receipt of its period is missing. Exits with 0 when it is valid, 1 when it is
+    refused (and says which check), 2 when it is not a receipt.
     """
     with report_errors(as_json=as_json):
         from leo_core.stages.receipt.keys import Keyset  # noqa: PLC0415 - a command loads what it needs
         from leo_core.stages.receipt.rotation import follow, read_handovers  # noqa: PLC0415 - as above
         from leo_core.stages.receipt.verify import verify_receipt  # noqa: PLC0415 - as above
 
-        document = _read_json(receipt)
         keys = Keyset.of(read_text(key))
         if handovers is not None:
             keys = follow(keys, read_handovers(read_text(handovers).encode()))
-        verify_receipt(document, public_key=keys)
+        if _is_export(receipt):
+            _verify_export(receipt, keys, as_json=as_json)
+            return
+        verify_receipt(_read_json(receipt), public_key=keys)
         if as_json:
             print_json({"valid": True, "receipt": str(receipt)})
         else:
             out.print("valid", style="green")
+
+
+def _is_export(path: Path) -> bool:
+    """Whether a file's first line says that it is an export."""
+    try:
+        with path.open("rb") as stream:
+            return b'"format":"leo-receipts/' in stream.readline(_HEADER_BYTES)
+    except OSError as error:
+        message = f"cannot read {path}: {error.strerror}"
+        raise ConfigError(message) from error
+
+
+def _verify_export(path: Path, keys: Keyset, *, as_json: bool) -> None:
+    from leo_core.stages.receipt.export import verify_export  # noqa: PLC0415 - a command loads what it needs
+
+    with path.open("rb") as stream, Progress(console=err, transient=True, disable=as_json) as progress:
+        task = progress.add_task("verifying", total=None)
+        found = verify_export(
+            stream, public_key=keys, report=lambda done, total: progress.update(task, completed=done, total=total)
+        )
+    if as_json:
+        print_json({"valid": True, "export": str(path), **asdict(found)})
+        return
+    span = f"positions {found.start} to {found.stop - 1} of {found.size}" if found.receipts else f"of {found.size}"
+    out.print(f"valid: {found.receipts} receipts, {span} in {found.origin}; none is missing", style="green")
+    for position, check in found.refused:
+        out.print(f"receipt {position} does not keep what it promises: {check}", style="yellow")
 
 
 def _read_json(path: Path) -> dict[str, object]:

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from leo_core.errors import ConfigError, StorageError
+from leo_core.errors import ConfigError, StorageError, StoreLockedError
 from leo_core.storage.schema import check_whole, ensure_schema, ensure_wal
 from leo_core.storage.sqlite_errors import translate_error
 
@@ -136,6 +136,27 @@ class Database:
             raise StorageError(message)
         with self._transaction("BEGIN IMMEDIATE", synchronous="FULL" if durable else "NORMAL") as connection:
             yield connection
+
+    def compact(self) -> None:
+        """Rewrite the file, so that nothing that was deleted is left in its free pages or in the write-ahead log.
+
+        Raises:
+            StoreLockedError: Another connection works with it.
+            StorageError: A transaction of this thread is open, or the store failed; it stays as it was.
+        """
+        if getattr(self._current, "connection", None) is not None:
+            message = "a transaction of this thread is open; compact the store outside of it"
+            raise StorageError(message)
+        with self._translated():
+            connection = self._check_out()
+            try:
+                connection.execute("VACUUM")
+                busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            finally:
+                self._check_in(connection)
+        if busy:
+            message = f"store {self._path!r} is compacted, but its write-ahead log is still read by another connection"
+            raise StoreLockedError(message)
 
     def close(self) -> None:
         """Bring everything acknowledged to disk and close; idempotent. Running transactions may still end."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from leo_core.errors import ConfigError, ReceiptError, SigningKeyError, StorageError, StoreCorruptError
@@ -154,23 +155,24 @@ class SqliteReceiptLog:
         with self._database.read() as connection:
             return _consistency(old_size, new_size, self._head(connection).size, _reader(connection))
 
-    def erase_openings(self, receipt_id: str) -> bool:
-        """Forget the nonces of a receipt: nobody can open its commitments any more; the log stays whole.
+    def erase_openings(self, *receipt_ids: str) -> int:
+        """Forget the nonces of receipts: nobody can open their commitments any more; the log stays whole.
 
         Returns:
-            Whether there were any. Copies in SQLite's write-ahead log go with its next checkpoint.
+            Of how many there were any. Copies in SQLite's write-ahead log go with its next checkpoint.
         """
         self._check_open()
+        if not receipt_ids:
+            return 0
         with self._database.write(durable=True) as connection:
             connection.execute("PRAGMA secure_delete = ON")
             try:
-                erased = connection.execute(
+                return connection.executemany(
                     "DELETE FROM receipt_openings WHERE position = (SELECT position FROM receipts WHERE id = ?)",
-                    (receipt_id,),
+                    [(each,) for each in receipt_ids],
                 ).rowcount
             finally:
                 connection.execute("PRAGMA secure_delete = OFF")
-            return erased > 0
 
     def audit(self, progress: Callable[[int, int], None] | None = None) -> int:
         """Replay the whole log, as far as it has grown at the end.
@@ -325,18 +327,15 @@ class InMemoryReceiptLog:
             self._check_open()
             return _consistency(old_size, new_size, self._head.size, self._read)
 
-    def erase_openings(self, receipt_id: str) -> bool:
-        """Forget the nonces of a receipt; returns whether there were any."""
+    def erase_openings(self, *receipt_ids: str) -> int:
+        """Forget the nonces of receipts; returns of how many there were any."""
         with self._lock:
             self._check_open()
-            known = self._by_id.get(receipt_id)
-            if known is None or not self._records[known].openings:
-                return False
-            record = self._records[known]
-            self._records[known] = LogRecord(
-                index=record.index, id=record.id, answer_id=record.answer_id, envelope=record.envelope
-            )
-            return True
+            places = [self._by_id[each] for each in receipt_ids if each in self._by_id]
+            found = [place for place in places if self._records[place].openings]
+            for place in found:
+                self._records[place] = replace(self._records[place], openings={})
+            return len(found)
 
     def audit(self, progress: Callable[[int, int], None] | None = None) -> int:
         """Replay the whole log; returns its size or raises the first failed check."""

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from leo_core.stages.receipt.document import Document
     from leo_core.stages.receipt.keys import PublicKeys
 
-__all__ = ["open_commitment", "verify_extension", "verify_receipt"]
+__all__ = ["open_commitment", "verify_extension", "verify_logged", "verify_receipt"]
 
 
 def verify_receipt(
@@ -68,6 +68,23 @@ def verify_receipt(
     nonces = openings if openings is not None else (receipt.openings if isinstance(receipt, Receipt) else {})
     _check_contents(statement, document.openings)
     _check_contents(statement, _with_nonces(contents or {}, nonces, document))
+
+
+def verify_logged(document: Mapping[str, Json], *, public_key: PublicKeys) -> Mapping[str, Json]:
+    """Check that a document is the receipt that its log holds, as :func:`verify_receipt` does; give its statement.
+
+    Whether the statement keeps what it promises is not checked: ``lcs.check_constraints`` does that.
+
+    Raises:
+        ReceiptError: The first check that fails.
+        SigningKeyError: ``public_key`` is no Ed25519 public key.
+    """
+    keys, read = Keyset.of(public_key), read_document(document)
+    read.envelope.verify(keys)
+    statement: Mapping[str, Json] = parse_canonical(read.envelope.payload)
+    check_statement(statement)
+    _check_log(read, statement, keys)
+    return statement
 
 
 def open_commitment(receipt: Receipt | Mapping[str, Json], name: str, content: Json, *, nonce: str) -> None:

@@ -33,7 +33,18 @@ if TYPE_CHECKING:
         Vector,
     )
 
-__all__ = ["AnswerComparator", "Clock", "Embedder", "Journal", "Leases", "Listener", "Model", "ReceiptLog", "Store"]
+__all__ = [
+    "AnswerComparator",
+    "Clock",
+    "Embedder",
+    "Journal",
+    "Leases",
+    "Listener",
+    "Model",
+    "ReceiptLog",
+    "Store",
+    "Witness",
+]
 
 
 @runtime_checkable
@@ -314,6 +325,28 @@ class ReceiptLog(Protocol):
 
     def close(self) -> None:
         """Close; idempotent."""
+        ...
+
+
+@runtime_checkable
+class Witness(Protocol):
+    """Somebody else who signs a log's checkpoints, each only if it extends the last one that it signed."""
+
+    def add_checkpoint(self, note: str, prove: Callable[[int], Sequence[str]]) -> str:
+        """Sign a checkpoint.
+
+        Args:
+            note: The checkpoint, signed by its log.
+            prove: Gives the consistency proof (hex) to it from an earlier size.
+
+        Returns:
+            The witness's signature line, in the form of a C2SP tlog-cosignature.
+
+        Raises:
+            ReceiptError: The log is not an extension of what the witness saw (``check="consistency"``), it is not one
+                that it knows, or its answer is no signature (``check="witness"``).
+            StorageError: It cannot be reached, or cannot keep what it saw.
+        """
         ...
 
 

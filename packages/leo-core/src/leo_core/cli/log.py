@@ -1,4 +1,4 @@
-"""``leo log``: the receipts of a store: list, show, prove, audit, export, erase."""
+"""``leo log``: the receipts of a store: list, show, prove, audit, witness, export, erase."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from leo_core.cli.output import AsJson, err, out, print_json, report_errors
-from leo_core.cli.stores import open_existing, open_new, read_time
+from leo_core.cli.stores import open_existing, open_new, read_text, read_time
 from leo_core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -98,6 +98,40 @@ def audit(
             print_json({"valid": True, "size": size, "checkpoint": log.checkpoint()})
         else:
             out.print(f"valid: {size} receipts", style="green")
+
+
+@app.command()
+def witness(
+    store: Store,
+    file: Annotated[Path, typer.Argument(help="Where the checkpoint with both signatures is kept.")],
+    name: Annotated[str, typer.Option(help="Name of the witness.")],
+    key: Annotated[
+        Path | None, typer.Option(help="The witness's own signing key, where it signs here; FILE is what it saw last.")
+    ] = None,
+    url: Annotated[str | None, typer.Option(help="Address of a witness (C2SP tlog-witness).")] = None,
+    public_key: Annotated[Path | None, typer.Option(help="Public key (PEM) of that witness.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Have a witness sign the log's checkpoint; it refuses if the log is not an extension of what it saw last."""
+    with report_errors(as_json=as_json), open_existing(store) as (_, log):
+        from leo_core.engine.world import SystemClock  # noqa: PLC0415 - a command loads what it needs
+        from leo_core.stages.receipt.checkpoint import read_checkpoint  # noqa: PLC0415 - as above
+        from leo_core.storage.keyfile import load_key  # noqa: PLC0415 - as above
+        from leo_core.storage.witness import FileWitness, HttpWitness, witness_log  # noqa: PLC0415 - as above
+
+        signer: FileWitness | HttpWitness
+        if key is not None and url is None and public_key is None:
+            signer = FileWitness(file, name, load_key(key), log.public_keys, SystemClock())
+        elif key is None and url is not None and public_key is not None:
+            signer = HttpWitness(url, name, read_text(public_key))
+        else:
+            message = "say who the witness is: --key KEYFILE, or --url ADDRESS with --public-key PEMFILE"
+            raise ConfigError(message)
+        size = read_checkpoint(witness_log(log, signer, file)).size
+        if as_json:
+            print_json({"witness": name, "size": size, "file": str(file)})
+        else:
+            out.print(f"{name} signed the checkpoint of {size} receipts", style="green")
 
 
 @app.command(name="export")

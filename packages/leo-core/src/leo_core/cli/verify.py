@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,17 +24,23 @@ _HEADER_BYTES = 4096
 
 
 def verify(
-    receipt: Annotated[Path, typer.Argument(help="The receipt (JSON), or an export of a log (JSON lines).")],
+    receipt: Annotated[
+        Path, typer.Argument(help="The receipt (JSON), an export (JSON lines), or, with --witness, a checkpoint.")
+    ],
     key: Annotated[Path, typer.Option(help="The public key (PEM) that you trust.")],
     handovers: Annotated[
         Path | None, typer.Option(help="Handovers of the operator (leo.db.key.handovers), to follow from that key.")
     ] = None,
+    witness: Annotated[
+        str | None, typer.Option(help="Name of a witness that has to have signed the checkpoint.")
+    ] = None,
+    witness_key: Annotated[Path | None, typer.Option(help="Public key (PEM) of that witness.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Check a receipt: signature, every recomputed figure, and its place in the log; or all those of an export.
 
-    Of an export it also checks that no receipt of its period is missing. Exits with 0 when it is valid, 1 when it is
-    refused (and says which check), 2 when it is not a receipt.
+    Of an export it also checks that no receipt of its period is missing, of a checkpoint its signatures. Exits with 0
+    when it is valid, 1 when it is refused (and says which check), 2 when it is not a receipt.
     """
     with report_errors(as_json=as_json):
         from leo_core.stages.receipt.keys import Keyset  # noqa: PLC0415 - a command loads what it needs
@@ -43,6 +50,12 @@ def verify(
         keys = Keyset.of(read_text(key))
         if handovers is not None:
             keys = follow(keys, read_handovers(read_text(handovers).encode()))
+        if (witness is None) != (witness_key is None):
+            message = "a witness has a name and a key: give both --witness and --witness-key"
+            raise ConfigError(message)
+        if witness is not None and witness_key is not None:
+            _verify_witnessed(receipt, keys, witness, read_text(witness_key), as_json=as_json)
+            return
         if _is_export(receipt):
             _verify_export(receipt, keys, as_json=as_json)
             return
@@ -78,6 +91,20 @@ def _verify_export(path: Path, keys: Keyset, *, as_json: bool) -> None:
     out.print(f"valid: {found.receipts} receipts, {span} in {found.origin}; none is missing", style="green")
     for position, check in found.refused:
         out.print(f"receipt {position} does not keep what it promises: {check}", style="yellow")
+
+
+def _verify_witnessed(path: Path, keys: Keyset, name: str, witness_key: str, *, as_json: bool) -> None:
+    from leo_core.stages.receipt.checkpoint import read_checkpoint  # noqa: PLC0415 - a command loads what it needs
+    from leo_core.stages.receipt.cosignature import verify_cosignature  # noqa: PLC0415 - as above
+
+    note = read_text(path)
+    checkpoint = read_checkpoint(note)
+    checkpoint.verify(keys)
+    at = datetime.fromtimestamp(verify_cosignature(note, name, witness_key), UTC).isoformat()
+    if as_json:
+        print_json({"valid": True, "origin": checkpoint.origin, "size": checkpoint.size, "witnessed": at})
+    else:
+        out.print(f"valid: {checkpoint.size} receipts of {checkpoint.origin}, seen by {name} at {at}", style="green")
 
 
 def _read_json(path: Path) -> dict[str, object]:

@@ -694,7 +694,7 @@ class StoreContract:
     def test_observations_keep_their_order(self, store: Store) -> None:
         made = [
             Observation(
-                kind=("cache", "trust", "route", "served", "feedback")[number % 5],
+                kind=("cache", "trust", "route", "served", "feedback", "audit")[number % 6],
                 tenant=("acme", "other")[number % 3 == 0],
                 body={"number": number, "list": [number / 2, None]},
                 at=NOW - number,

@@ -33,7 +33,7 @@ from leo_core.stages.receipt.document import receipt_id, write_document
 from leo_core.stages.receipt.envelope import sign
 from leo_core.stages.receipt.keys import SigningKey
 from leo_core.stages.receipt.merkle import CompactRange, hash_leaf, inclusion_proof
-from leo_core.stages.receipt.statement import build_statement
+from leo_core.stages.receipt.statement import AuditTerms, build_statement
 
 VECTORS = Path(__file__).parents[2] / "vectors" / "receipt"
 KEY = SigningKey.from_seed(bytes(range(32)))
@@ -184,7 +184,7 @@ def build(answer=None, asked=None, **changes):
         "identity": IDENTITY,
         "trust": TRUST,
         "policy": {"max_wrong_hits": 0.01, "models": ["model-x"]},
-        "audit_rate": 0.02,
+        "audit": AuditTerms(rate=0.02, chance=0.05, seed=b"s" * 32),
         "source_receipt": None,
         "entropy": ENTROPY,
         "now": NOW,

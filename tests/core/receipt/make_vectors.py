@@ -93,7 +93,7 @@ def tampered():
     yield "not-canonical", with_payload(good, lambda data: data.replace(b"{", b"{ ", 1), resign=True), "canonical"
     yield "float-in-statement", rewritten_bytes(good), "canonical"
     yield "version-unknown", rewritten(lambda s: s.update(version=2)), "statement"
-    yield "field-missing", rewritten(lambda s: s.pop("audit_rate")), "statement"
+    yield "field-missing", rewritten(lambda s: s.pop("audit")), "statement"
     yield "cost-over-limit", certify(build_consensus(request(max_cost_usd=0.0001))[0])[0], "lcs.cost"
     yield "risk-over-limit", certify(build_consensus(request(max_error=0.01))[0])[0], "lcs.risk"
     yield "latency-over-limit", certify(build_consensus(request(max_latency_s=1.0))[0])[0], "lcs.latency"

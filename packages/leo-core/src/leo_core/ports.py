@@ -319,6 +319,10 @@ class ReceiptLog(Protocol):
         """Hex hashes that prove that the log of ``old_size`` is a prefix of that of ``new_size``."""
         ...
 
+    def audit_seed(self, day: str) -> bytes:
+        """The secret seed that decides which answers of a day (``2026-01-31``, UTC) are audited, 32 bytes."""
+        ...
+
     def audit(self, progress: Callable[[int, int], None] | None = None) -> int:
         """Replay the whole log; returns its size or raises ``ReceiptError`` with the first failed check."""
         ...

@@ -1,8 +1,9 @@
-"""``leo log``: the receipts of a store: list, show, prove, audit, witness, export, erase."""
+"""``leo log``: the receipts of a store: list, show, prove, audit, audits, witness, export, erase."""
 
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,7 +12,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from leo_core.cli.output import AsJson, err, out, print_json, report_errors
-from leo_core.cli.stores import open_existing, open_new, read_text, read_time
+from leo_core.cli.stores import key_path, open_existing, open_new, read_text, read_time
 from leo_core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -132,6 +133,48 @@ def witness(
             print_json({"witness": name, "size": size, "file": str(file)})
         else:
             out.print(f"{name} signed the checkpoint of {size} receipts", style="green")
+
+
+@app.command()
+def audits(
+    store: Store,
+    file: Annotated[Path, typer.Argument(help="File to write (JSON), for 'leo verify EXPORT --audits FILE'.")],
+    day: Annotated[str, typer.Option(help="The day (UTC), such as 2026-01-31; it has to be over.")],
+    as_json: AsJson = False,
+) -> None:
+    """Reveal a day's seed, with the outcome of every answer that had to be audited."""
+    with report_errors(as_json=as_json), open_existing(store) as (kept, log):
+        from leo_core.stages.receipt.audit_report import find_span, write_report  # noqa: PLC0415 - a command loads what it needs
+        from leo_core.stages.receipt.canonical import canonical_bytes  # noqa: PLC0415 - as above
+        from leo_core.stages.receipt.checkpoint import read_checkpoint  # noqa: PLC0415 - as above
+        from leo_core.stages.receipt.document import read_statement  # noqa: PLC0415 - as above
+        from leo_core.stages.receipt.lottery import derive_seed  # noqa: PLC0415 - as above
+        from leo_core.storage.keyfile import load_key  # noqa: PLC0415 - as above
+
+        if find_span(day)[1] > time.time():
+            message = f"{day} is not over: its seed still decides which answers are audited"
+            raise ConfigError(message)
+        origin = read_checkpoint(log.checkpoint()).origin
+        outcomes = {
+            observation.body["answer_id"]: observation.body["right"]
+            for _, observation in kept.observations()
+            if observation.kind == "audit"
+        }
+        report = write_report(
+            (read_statement(receipt) for receipt in log.receipts()),
+            outcomes,
+            origin=origin,
+            day=day,
+            seed=derive_seed(load_key(key_path(store)), origin, day),
+        )
+        with open_new(file) as stream:
+            stream.write(canonical_bytes(report))
+        due = report["outcomes"]
+        known = sum(outcome is not None for outcome in due.values())
+        if as_json:
+            print_json({"day": day, "due": len(due), "known": known, "file": str(file)})
+        else:
+            out.print(f"{day}: {len(due)} answers had to be audited, the outcomes of {known} are known")
 
 
 @app.command(name="export")

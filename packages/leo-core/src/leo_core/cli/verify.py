@@ -35,6 +35,9 @@ def verify(
         str | None, typer.Option(help="Name of a witness that has to have signed the checkpoint.")
     ] = None,
     witness_key: Annotated[Path | None, typer.Option(help="Public key (PEM) of that witness.")] = None,
+    audits: Annotated[
+        Path | None, typer.Option(help="Report of a day's audits, to be checked against an export that holds that day.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Check a receipt: signature, every recomputed figure, and its place in the log; or all those of an export.
@@ -55,6 +58,9 @@ def verify(
             raise ConfigError(message)
         if witness is not None and witness_key is not None:
             _verify_witnessed(receipt, keys, witness, read_text(witness_key), as_json=as_json)
+            return
+        if audits is not None:
+            _verify_audits(receipt, _read_json(audits), keys, as_json=as_json)
             return
         if _is_export(receipt):
             _verify_export(receipt, keys, as_json=as_json)
@@ -105,6 +111,25 @@ def _verify_witnessed(path: Path, keys: Keyset, name: str, witness_key: str, *, 
         print_json({"valid": True, "origin": checkpoint.origin, "size": checkpoint.size, "witnessed": at})
     else:
         out.print(f"valid: {checkpoint.size} receipts of {checkpoint.origin}, seen by {name} at {at}", style="green")
+
+
+def _verify_audits(path: Path, report: dict[str, object], keys: Keyset, *, as_json: bool) -> None:
+    from leo_core.stages.receipt.audit_report import verify_audit_report  # noqa: PLC0415 - loaded when needed
+
+    with path.open("rb") as stream:
+        found = verify_audit_report(report, stream, public_key=keys)
+    if as_json:
+        rate = found.error_rate if found.known else None
+        print_json({"valid": True, **asdict(found), "error_rate": rate})
+        return
+    out.print(
+        f"valid: of {found.answers} answers of {found.day}, {found.due} had to be audited, and these are they; "
+        f"the outcomes of {found.known} are given, {found.wrong} wrong",
+        style="green",
+    )
+    if found.known:
+        low, high = found.interval
+        out.print(f"wrong answers, estimated: {found.error_rate:.1%}, 95 % interval {low:.1%} to {high:.1%}")
 
 
 def _read_json(path: Path) -> dict[str, object]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from leo_core.engine.effects import CallAll, CheckAnswer, Draw, Learn, Notify, Now, Recall
+from leo_core.engine.effects import AuditSeed, CallAll, CheckAnswer, Draw, Learn, Notify, Now, Recall
 from leo_core.records import Draft
 from leo_core.stages.consensus.audit import find_audit_chance
 from leo_core.stages.consensus.equivalence import same_answer
-from leo_core.stages.consensus.observations import observe_audit, observe_strategies
+from leo_core.stages.consensus.observations import observe_audit, observe_outcome, observe_strategies
 from leo_core.stages.consensus.trust import MOST_WEIGHT, count_audits
+from leo_core.stages.receipt.document import read_statement
+from leo_core.stages.receipt.lottery import is_due, stated_day
 from leo_core.stages.route.observations import observe_route
 
 if TYPE_CHECKING:
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from leo_core.engine.plan import Plan
     from leo_core.records import Answer, Observation, Request
 
-__all__ = ["audit", "judge_members"]
+__all__ = ["audit", "find_chance", "judge_members"]
 
 
 def audit(request: Request, answer: Answer, plan: Plan) -> Pipeline[None]:
@@ -31,12 +33,17 @@ def audit(request: Request, answer: Answer, plan: Plan) -> Pipeline[None]:
     learned are drawn more often. Otherwise the answer is compared with those of the members that were not asked, which
     teaches the router only: trust is never learned from agreement among members.
     """
-    (draw,) = yield from Draw()
-    rate = chance = plan.config.audit_rate
-    if plan.audits and answer.draft is not None:
+    rate = plan.config.audit_rate
+    if answer.receipt is None:
+        (draw,) = yield from Draw()
         known = yield from Recall(request.tenant)
-        chance = _find_chance(answer, known, plan)
-    if draw >= chance:
+        chance = find_chance(answer, known, plan)
+        due = draw < chance
+    else:
+        statement = read_statement(answer.receipt)
+        chance = float(statement["audit"]["chance"])
+        due = chance > 0.0 and is_due(statement, (yield from AuditSeed(stated_day(statement))))
+    if not due:
         return
     if not plan.audits:
         right = yield from _compare_with_others(request, answer, plan)
@@ -46,18 +53,26 @@ def audit(request: Request, answer: Answer, plan: Plan) -> Pipeline[None]:
         return
     now = yield from Now()
     yield from Notify("audit.done", {"right": right, "route": answer.route.value})
+    yield from Learn((observe_outcome(answer.id, right=right, tenant=request.tenant, at=now.epoch),))
     if plan.audits:
         rivals = {} if right else (yield from _check_rivals(request, answer))
         weight = min(rate / chance, MOST_WEIGHT)
         yield from Learn(judge_members(request, answer, right=right, rivals=rivals, weight=weight, at=now.epoch))
     else:
         route = observe_route(
-            route=answer.route, region=answer.novelty.region, right=right, tenant=request.tenant, at=now.epoch
+            route=answer.route,
+            region=answer.novelty.region,
+            right=right,
+            tenant=request.tenant,
+            at=now.epoch,
         )
         yield from Learn((route,))
 
 
-def _find_chance(answer: Answer, known: Known, plan: Plan) -> float:
+def find_chance(answer: Answer, known: Known, plan: Plan) -> float:
+    """With which chance an answer is audited, in [0, 1]; it depends on the answer and on past audits only."""
+    if not plan.audits or answer.draft is None:
+        return plan.config.audit_rate
     policy = plan.config.consensus
     evidence = [count_audits(known.trust, member, policy) for member in answer.members]
     return find_audit_chance(known.audits, plan.config.audit_rate, answer.verdict, evidence, policy)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AddAlias",
+    "AuditSeed",
     "BeginIntent",
     "CallAll",
     "CallMember",
@@ -97,6 +98,13 @@ class Draw(Effect[tuple[float, ...]]):
     """Uniform numbers in [0, 1) from the engine's generator (seeded on request; audits use the system's)."""
 
     count: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class AuditSeed(Effect[bytes]):
+    """The secret seed that decides which answers of a day (``2026-01-31``, UTC) are audited."""
+
+    day: str
 
 
 @dataclass(frozen=True, slots=True)

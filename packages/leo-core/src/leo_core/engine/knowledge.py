@@ -85,3 +85,5 @@ def fold(known: Known, observation: Observation, config: LEOConfig) -> Known:
             if "entry" in observation.body:
                 return replace(known, promise=update_promise(known.promise, observation, config.cache))
             return replace(known, trust=update_trust(known.trust, observation, config.consensus))
+        case "audit":
+            return known

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 
 from leo_core.engine.admission import admit
 from leo_core.engine.aftermath import settle
+from leo_core.engine.auditing import find_chance
 from leo_core.engine.effects import (
+    AuditSeed,
     Certify,
     Draw,
     EmbedTexts,
@@ -36,7 +38,8 @@ from leo_core.stages.consensus.equivalence import same_answer
 from leo_core.stages.consensus.trust import estimate
 from leo_core.stages.memory.policy import blend_memory
 from leo_core.stages.novelty.policy import score_novelty
-from leo_core.stages.receipt.statement import build_statement
+from leo_core.stages.receipt.canonical import rfc3339
+from leo_core.stages.receipt.statement import AuditTerms, build_statement
 from leo_core.stages.risk.request import score_request
 from leo_core.stages.route.policy import choose_route
 
@@ -190,6 +193,7 @@ def certify(
         return answer
     region, policy = sight.novelty.region, plan.config.consensus
     entropy = yield from Entropy(32)
+    seed = yield from AuditSeed(rfc3339(ended.epoch)[:10])
     try:
         statement, openings = build_statement(
             request,
@@ -198,7 +202,7 @@ def certify(
             drafts=answer.drafts,
             trust=tuple(estimate(known.trust, member, region, policy) for member in answer.members),
             policy=plan.policy,
-            audit_rate=plan.config.audit_rate,
+            audit=AuditTerms(rate=plan.config.audit_rate, chance=find_chance(answer, known, plan), seed=seed),
             source_receipt=answer.entry.receipt_id if answer.entry else None,
             entropy=entropy,
             now=ended.epoch,

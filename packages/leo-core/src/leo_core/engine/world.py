@@ -21,7 +21,7 @@ from leo_core.engine.knowledge_base import KnowledgeBase
 from leo_core.engine.renewals import Renewals
 from leo_core.engine.store_guard import StoreGuard
 from leo_core.engine.threads import Threads
-from leo_core.errors import ReceiptError, StorageError
+from leo_core.errors import ConfigError, ReceiptError, StorageError
 from leo_core.records import Embedding, Event
 
 if TYPE_CHECKING:
@@ -107,6 +107,7 @@ class World:
             threads=self.threads,
         )
         self.counts: Counter[str] = Counter()
+        self._seeds: dict[str, bytes] = {}
         self._pending: dict[tuple[str, str], CacheEntry] = {}
         self._revoked: set[str] = set()
         self._pending_lock = threading.Lock()
@@ -116,6 +117,7 @@ class World:
             ask.Now: self._now,
             ask.Join: lambda effect: self.flights.join(effect.key, wait_s=effect.wait_s),
             ask.Draw: self._draw,
+            ask.AuditSeed: self._audit_seed,
             ask.Entropy: lambda effect: secrets.token_bytes(effect.count),
             ask.Recall: self._recall,
             ask.Decide: self._decide,
@@ -232,6 +234,14 @@ class World:
 
     def _draw(self, effect: ask.Draw) -> tuple[float, ...]:
         return tuple(self._chance.random() for _ in range(effect.count))
+
+    def _audit_seed(self, effect: ask.AuditSeed) -> bytes:
+        if self.log is None:
+            message = "there is no log, so no audit can be drawn from it"
+            raise ConfigError(message)
+        if effect.day not in self._seeds:
+            self._seeds = {effect.day: self.log.audit_seed(effect.day)}
+        return self._seeds.get(effect.day) or self.log.audit_seed(effect.day)  # another thread may be in another day
 
     # ------------------------------------------------------------------------------------------ knowledge
 

@@ -36,7 +36,7 @@ from leo_core.stages.consensus.vote import reach_consensus
 from leo_core.stages.receipt.canonical import fixed
 from leo_core.stages.receipt.keys import SigningKey
 from leo_core.stages.receipt.lcs import derive_agreement
-from leo_core.stages.receipt.statement import build_statement
+from leo_core.stages.receipt.statement import AuditTerms, build_statement
 from leo_core.stages.receipt.verify import verify_receipt
 from leo_core.storage.database import Database
 from leo_core.storage.receipt_log import SqliteReceiptLog
@@ -188,7 +188,7 @@ def _state(number: int, source: np.random.Generator) -> tuple[dict[str, Json], d
         identity=Identity(exact_key="0" * 64, scope_key="1" * 64, text=question, semantic=True),
         trust=tuple(TrustEstimate(member=name, alpha=8.0, beta=2.0) for name in names),
         policy={"max_wrong_hits": 0.01},
-        audit_rate=0.02,
+        audit=AuditTerms(rate=0.02, chance=0.02, seed=bytes(32)),
         source_receipt=None,
         entropy=secrets.token_bytes(32),
         now=1.8e9 + number,

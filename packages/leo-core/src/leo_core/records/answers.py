@@ -126,13 +126,13 @@ class Observation:
     Attributes:
         kind: ``"cache"``: an explored candidate was compared; ``"trust"``: a member was audited;
             ``"route"``: a route's outcome became known; ``"served"``: a hit was served;
-            ``"feedback"``: the caller spoke.
+            ``"feedback"``: the caller spoke; ``"audit"``: what the audit of an answer found.
         tenant: Whose.
         body: The facts (JSON), named by the stage that folds them.
         at: Instant.
     """
 
-    kind: Literal["cache", "trust", "route", "served", "feedback"]
+    kind: Literal["cache", "trust", "route", "served", "feedback", "audit"]
     tenant: str
     body: Mapping[str, Json]
     at: float

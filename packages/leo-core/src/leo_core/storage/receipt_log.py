@@ -11,6 +11,7 @@ from leo_core.errors import ConfigError, ReceiptError, SigningKeyError, StorageE
 from leo_core.stages.receipt.audit import CLOCK_TOLERANCE_S, Replay, check_head, replay_record
 from leo_core.stages.receipt.checkpoint import sign_checkpoint
 from leo_core.stages.receipt.keys import Keyset, SigningKey
+from leo_core.stages.receipt.lottery import derive_seed
 from leo_core.stages.receipt.merkle import EMPTY_ROOT, HASH_BYTES, CompactRange, consistency_proof
 from leo_core.stages.receipt.sealing import LogHead, LogRecord, make_receipt, seal
 
@@ -154,6 +155,14 @@ class SqliteReceiptLog:
         self._check_open()
         with self._database.read() as connection:
             return _consistency(old_size, new_size, self._head(connection).size, _reader(connection))
+
+    def audit_seed(self, day: str) -> bytes:
+        """The secret seed that decides which answers of a day are audited, 32 bytes.
+
+        Raises:
+            SigningKeyError: The log was opened without a signing key.
+        """
+        return derive_seed(_signer(self._signing_key), self._origin, day)
 
     def erase_openings(self, *receipt_ids: str) -> int:
         """Forget the nonces of receipts: nobody can open their commitments any more; the log stays whole.
@@ -326,6 +335,14 @@ class InMemoryReceiptLog:
         with self._lock:
             self._check_open()
             return _consistency(old_size, new_size, self._head.size, self._read)
+
+    def audit_seed(self, day: str) -> bytes:
+        """The secret seed that decides which answers of a day are audited, 32 bytes.
+
+        Raises:
+            SigningKeyError: The log was opened without a signing key.
+        """
+        return derive_seed(_signer(self._signing_key), self._origin, day)
 
     def erase_openings(self, *receipt_ids: str) -> int:
         """Forget the nonces of receipts; returns of how many there were any."""

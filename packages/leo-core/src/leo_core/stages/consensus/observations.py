@@ -12,7 +12,7 @@ from leo_core.stages.consensus.trust import MOST_WEIGHT
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["observe_audit", "observe_feedback", "observe_strategies"]
+__all__ = ["observe_audit", "observe_feedback", "observe_outcome", "observe_strategies"]
 
 
 def observe_audit(
@@ -36,6 +36,11 @@ def observe_audit(
     _check_share("weight", weight, MOST_WEIGHT)
     body = {"member": member, "region": region, "agreement": agreement, "valid": valid, "weight": weight}
     return Observation(kind="trust", tenant=tenant, body=body, at=at)
+
+
+def observe_outcome(answer_id: str, *, right: bool, tenant: str, at: float) -> Observation:
+    """An answer was audited, and was right or not: what the report of a day's audits is made of."""
+    return Observation(kind="audit", tenant=tenant, body={"answer_id": answer_id, "right": right}, at=at)
 
 
 def observe_strategies(outcomes: Mapping[str, bool], *, tenant: str, at: float) -> Observation:

@@ -45,12 +45,17 @@ class Period:
         """Whether the instant lies in it."""
         return (self.since is None or at >= self.since) and (self.until is None or at < self.until)
 
+    def covers(self, first: float, after: float) -> bool:
+        """Whether everything from one instant up to, but not including, another lies in it."""
+        return (self.since is None or self.since <= first) and (self.until is None or self.until >= after)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifiedExport:
     """What an export proves.
 
     Attributes:
+        period: The period.
         origin: Name of the log.
         size: Size of the log at its checkpoint.
         start: Position of the first receipt of the period.
@@ -59,6 +64,7 @@ class VerifiedExport:
         refused: Receipts of the period that are in the log and do not keep what they promise: position and check.
     """
 
+    period: Period
     origin: str
     size: int
     start: int
@@ -110,6 +116,7 @@ def verify_export(
     *,
     public_key: PublicKeys,
     clock_tolerance_s: float = CLOCK_TOLERANCE_S,
+    on_statement: Callable[[Mapping[str, Json]], None] = lambda _: None,
     report: Callable[[int, int], None] = lambda *_: None,
 ) -> VerifiedExport:
     """Check an export: every receipt, and that none of the period is missing.
@@ -121,6 +128,7 @@ def verify_export(
         lines: Its lines, with or without line ends.
         public_key: As for :func:`~leo_core.stages.receipt.verify.verify_receipt`.
         clock_tolerance_s: How far the time of a receipt may lie before that of an earlier one.
+        on_statement: Told each statement of the period, once its receipt is checked.
         report: Told the receipts checked and their number.
 
     Raises:
@@ -145,6 +153,7 @@ def verify_export(
         edges = (at if index == start else edges[0], at)
         if period.holds(at):
             inside.append(index)
+            on_statement(statement)
             refused += [(index, why) for why in _broken_promise(statement)]
         expected += 1
         report(expected - start, stop - start)
@@ -159,6 +168,7 @@ def verify_export(
         raise ReceiptError(message, check="sequence")
     first, last = (inside[0], inside[-1] + 1) if inside else (start, start)
     return VerifiedExport(
+        period=period,
         origin=checkpoint.origin,
         size=checkpoint.size,
         start=first,

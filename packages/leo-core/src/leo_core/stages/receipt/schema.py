@@ -42,6 +42,7 @@ ALGORITHMS: Mapping[str, str] = {
     "posterior": "softmax/1",
     "margin": "heaviest-supporters-switch/1",
     "coherence": "group-huber-duality-gap/1",
+    "audit": "HMAC-SHA256/leo-audit-draw-1",
 }
 """Names of the algorithms that a statement of this version stands on."""
 
@@ -276,7 +277,7 @@ _FIELDS: dict[str, Form] = {
         basis=_one_of("shipped", "audited", "conservative"),
     ),
     "trust": _list(_object(member=_text, alpha=_figure, beta=_figure, mean=_probability)),
-    "audit_rate": _probability,
+    "audit": _object(rate=_probability, chance=_probability, seed=_hash),
     "usage": _usage,
     "saved": _usage,
     "latency_s": _figure,

@@ -7,12 +7,14 @@ words that may quote one, or a secret. The log completes it with its size before
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from leo_core.stages.receipt.canonical import fixed, fixed_or_none, rfc3339
 from leo_core.stages.receipt.commitment import commit, derive_nonce, policy_digest
 from leo_core.stages.receipt.contents import identity_content, message_content, request_content
 from leo_core.stages.receipt.lcs import derive_agreement, derive_constraints, expected_sigma, trust_mean
+from leo_core.stages.receipt.lottery import commit_seed
 from leo_core.stages.receipt.schema import ALGORITHMS, STATEMENT_VERSION, check_coherence, check_verdict
 
 if TYPE_CHECKING:
@@ -36,7 +38,22 @@ if TYPE_CHECKING:
         Verdict,
     )
 
-__all__ = ["build_statement", "list_commitments", "statement_contents"]
+__all__ = ["AuditTerms", "build_statement", "list_commitments", "statement_contents"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditTerms:
+    """How it is decided whether an answer is audited; see :mod:`leo_core.stages.receipt.lottery`.
+
+    Attributes:
+        rate: Share of answers that are audited in the long run, in [0, 1].
+        chance: With which chance this one is, in [0, 1].
+        seed: The day's secret seed; the statement commits to it.
+    """
+
+    rate: float
+    chance: float
+    seed: bytes = field(repr=False)
 
 
 def build_statement(
@@ -46,7 +63,7 @@ def build_statement(
     identity: Identity,
     trust: tuple[TrustEstimate, ...],
     policy: Mapping[str, Json],
-    audit_rate: float,
+    audit: AuditTerms,
     source_receipt: str | None,
     entropy: bytes,
     now: float,
@@ -61,7 +78,7 @@ def build_statement(
         identity: Keys of the request.
         trust: Trust of the members before this answer.
         policy: Everything of configuration and models that decided; only its digest is stated.
-        audit_rate: Share of answers that are audited, in [0, 1].
+        audit: With which chance this answer is audited.
         source_receipt: Id of the receipt of the answer that the cache served; ``None`` or empty without one.
         entropy: At least 32 fresh secret bytes, for this statement only; the nonces come from them.
         now: Instant of the statement.
@@ -83,7 +100,7 @@ def build_statement(
     commitments = {name: commit(name, nonces[name], content) for name, content in contents.items()}
     statement = {
         **_identified(answer, commitments, policy, now),
-        **_figures(answer, trust, audit_rate),
+        **_figures(answer, trust, audit),
         "members": _members(answer, drafts, commitments),
         "constraints": _constraints(request.constraints),
         "verdict": _verdict(answer.verdict, commitments, quorum) if answer.verdict is not None else None,
@@ -143,7 +160,7 @@ def _identified(
     }
 
 
-def _figures(answer: Answer, trust: tuple[TrustEstimate, ...], audit_rate: float) -> dict[str, Json]:
+def _figures(answer: Answer, trust: tuple[TrustEstimate, ...], audit: AuditTerms) -> dict[str, Json]:
     verdict = answer.verdict
     return {
         "route": _route(answer.decision, answer.request_risk),
@@ -158,7 +175,7 @@ def _figures(answer: Answer, trust: tuple[TrustEstimate, ...], audit_rate: float
             "basis": answer.risk.basis,
         },
         "trust": [_trust(estimate) for estimate in trust],
-        "audit_rate": fixed(audit_rate),
+        "audit": {"rate": fixed(audit.rate), "chance": fixed(audit.chance), "seed": commit_seed(audit.seed)},
         "usage": _usage(answer.usage),
         "saved": _usage(answer.saved),
         "latency_s": fixed(answer.latency_s),

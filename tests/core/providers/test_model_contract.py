@@ -12,6 +12,7 @@ from leo_core.providers.anthropic import AnthropicModel
 from leo_core.providers.extractive import ExtractiveModel
 from leo_core.providers.openai import OpenAIModel
 from leo_core.providers.replay import ReplayModel
+from leo_core.providers.sampled import SampledModel, samples_of
 from leo_core.providers.scripted import ScriptedModel
 from tests.contracts.model import SECRET, ModelContract
 from tests.servers.anthropic_server import AnthropicServer
@@ -70,6 +71,19 @@ class TestScripted(ModelContract):
     def model(self) -> ScriptedModel:
         """A model with one reply."""
         return ScriptedModel("small", {self.question: "The capital is Paris."}, cost=None)
+
+
+class TestSampled(ModelContract):
+    """One sample of a model over the wire."""
+
+    @pytest.fixture
+    def model(self) -> Iterator[SampledModel]:
+        """The second of three samples."""
+        with (
+            OpenAIServer(api_key=SECRET) as server,
+            OpenAIModel("gpt-5-mini", base_url=server.base_url, api_key=SECRET) as model,
+        ):
+            yield samples_of(model, 3)[1]
 
 
 class TestExtractive(ModelContract):

@@ -16,7 +16,7 @@ from leo_core.ports import Model, Store
 from leo_core.stages.cache.identity import canonical_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from leo_core.config import LEOConfig
     from leo_core.ports import AnswerComparator, Clock, Embedder, Journal, Listener, ReceiptLog
@@ -50,12 +50,24 @@ def pick_member(given: str | Model | None) -> Model | None:
 
 
 def pick_jury(given: Sequence[str | Model], known: Sequence[Model | None]) -> tuple[Model, ...]:
-    """The jury; a name that small or large already has means that very member."""
+    """The jury; a name that small or large already has means that very member, ``NAME*5`` five samples of one.
+
+    Raises:
+        ConfigError: A member is not understood, or the number of samples is out of range.
+    """
     by_id = {member.id: member for member in known if member is not None}
-    return tuple(
-        by_id.get(item) or _must(pick_member(item)) if isinstance(item, str) else _must(pick_member(item))
-        for item in given
-    )
+    return tuple(member for item in given for member in _pick_members(item, by_id))
+
+
+def _pick_members(item: str | Model, known: Mapping[str, Model]) -> tuple[Model, ...]:
+    if not isinstance(item, str):
+        return (_must(pick_member(item)),)
+    name, star, count = item.rpartition("*")
+    if not star or not count.isascii() or not count.isdigit():
+        return (known.get(item) or _must(pick_member(item)),)
+    from leo_core.providers.sampled import samples_of  # noqa: PLC0415 - providers load when they are used
+
+    return samples_of(known.get(name) or _must(pick_member(name)), int(count[:4]))
 
 
 def _must(member: Model | None) -> Model:

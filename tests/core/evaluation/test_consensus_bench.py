@@ -7,7 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from leo_core.cli.app import app
 from leo_core.errors import ConfigError
 from leo_core.evaluation.committees import KINDS, Kind, Recording, draw_committee, read_recording
 from leo_core.evaluation.consensus_bench import (
@@ -166,3 +168,16 @@ def test_two_colluders_among_seven_do_not_matter_on_real_answers() -> None:
     played = play_committee(committee, 0.05, np.random.default_rng(3), ConsensusConfig())
     assert played.accuracy > count_majority(committee)
     assert played.accuracy > committee.right.mean(axis=0).max() - 0.03
+
+
+def test_the_figure_shows_every_cell_and_rule(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="figures need the extra leo-core[bench]")
+    plot, data = tmp_path / "cells.svg", write(tmp_path / "r.jsonl")
+    words = ["bench", "consensus", "--data", str(data), "--committee", "3", "--draws", "2", "--adversaries", "0,1"]
+    said = CliRunner().invoke(app, [*words, "--kind", "collude", "--plot", str(plot)])
+    assert said.exit_code == 0, said.output
+    drawn = plot.read_text()
+    assert "<svg" in drawn
+    wrong = CliRunner().invoke(app, [*words, "--plot", str(tmp_path / "cells.txt")])
+    assert wrong.exit_code == 2
+    assert "ending" in wrong.output

@@ -37,14 +37,18 @@ def consensus(
     draws: Annotated[int, typer.Option(help="Committees drawn for each row.", min=1)] = 50,
     seed: Annotated[int, typer.Option(help="Of committees, orders and audits.")] = 0,
     limit: Annotated[int | None, typer.Option(help="Most questions.", min=1)] = None,
+    plot: Annotated[Path | None, typer.Option(help="Draw the accuracies into this file.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """The committee's decision over recorded answers, beside a majority, the one-coin model and the best member."""
     with report_errors(as_json=as_json):
         from leo_core.evaluation.committees import KINDS  # noqa: PLC0415 - loads numpy
         from leo_core.evaluation.consensus_bench import ConsensusSettings, run_consensus  # noqa: PLC0415 - as above
+        from leo_core.evaluation.figures import check_figure, draw_committees  # noqa: PLC0415 - as above
         from leo_core.stages.consensus.config import ConsensusConfig  # noqa: PLC0415 - as above
 
+        if plot is not None:
+            check_figure(plot)
         kinds = KINDS if kind == "all" else tuple(each.strip() for each in kind.split(","))
         result = run_consensus(
             ConsensusSettings(
@@ -60,6 +64,8 @@ def consensus(
             ),
             report=lambda what: err.print(what, style="dim"),
         )
+        if plot is not None:
+            draw_committees(result, plot)
         if as_json:
             print_json(result)
         else:

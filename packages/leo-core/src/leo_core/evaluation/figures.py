@@ -10,7 +10,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-__all__ = ["check_figure", "draw_cost_against_accuracy", "draw_learning_curves", "draw_reliability"]
+__all__ = [
+    "check_figure",
+    "draw_committees",
+    "draw_cost_against_accuracy",
+    "draw_learning_curves",
+    "draw_reliability",
+]
 
 
 def draw_cost_against_accuracy(result: Mapping[str, Any], path: Path) -> None:
@@ -77,6 +83,39 @@ def draw_learning_curves(result: Mapping[str, Any], path: Path) -> None:
             axes.axvline(result["drifts_at"], color="black", ls=":", lw=1.0)
     left.legend()
     figure.suptitle(f"{result['data']}, {result['embedder']}, {result['seeds']} seeds; dashed: promised")
+    figure.savefig(path)
+
+
+def draw_committees(result: Mapping[str, Any], path: Path) -> None:
+    """Accuracy of each kind of committee with 95 % intervals, LEO beside a majority, one-coin model and best member.
+
+    Args:
+        result: What :func:`leo_core.evaluation.consensus_bench.run_consensus` returned.
+        path: File to write; its ending says the format (``.svg``, ``.png``, ``.pdf``).
+
+    Raises:
+        MissingExtraError: matplotlib is not installed.
+    """
+    cells = result["cells"]
+    figure = _open_figure(6.0 + 0.35 * len(cells), 4.5)
+    axes = figure.subplots()
+    rules = {"leo": "LEO", "majority": "plain majority", "one_coin": "one-coin model", "best_single": "best member"}
+    for number, (name, label) in enumerate(rules.items()):
+        means = [100 * cell[name] for cell in cells]
+        spans = [50 * (cell[f"{name}_interval"][1] - cell[f"{name}_interval"][0]) for cell in cells]
+        places = [at + 0.15 * (number - 1.5) for at in range(len(cells))]
+        axes.errorbar(places, means, yerr=spans, fmt="D" if name == "leo" else "o", ms=4, capsize=2, label=label)
+    names = [
+        f"{cell['committee']}: {cell['adversaries']} {cell['kind']}"
+        if cell["adversaries"]
+        else f"{cell['committee']}: none"
+        for cell in cells
+    ]
+    axes.set_xticks(range(len(cells)), names, rotation=60, ha="right")
+    axes.set_ylabel("accuracy (%)")
+    axes.set_title(f"{result['data']}, {result['draws']} committees each, {result['audit']:.0%} audited")
+    axes.grid(visible=True, axis="y", alpha=0.3)
+    axes.legend()
     figure.savefig(path)
 
 

@@ -28,6 +28,7 @@ from leo_core.records import (
     Usage,
 )
 from leo_core.stages.cache.pair import load_pair_model
+from leo_core.stages.receipt.lottery import commit_seed
 
 DIMENSION = 8
 FINGERPRINT = EmbedderFingerprint(name="hand", version="1", dimension=DIMENSION, table_sha256="00")
@@ -79,6 +80,9 @@ class Hand:
     def Entropy(self, effect):
         return bytes(range(effect.count))
 
+    def AuditSeed(self, effect):
+        return effect.day.encode() + bytes(22)
+
     def Recall(self, _):
         return self.known
 
@@ -114,9 +118,8 @@ class Hand:
 
     @property
     def order(self):
-        return [
-            type(effect).__name__ for effect in self.asked if not isinstance(effect, (ask.Now, ask.Draw, ask.Entropy))
-        ]
+        chance = (ask.Now, ask.Draw, ask.Entropy, ask.AuditSeed)
+        return [type(effect).__name__ for effect in self.asked if not isinstance(effect, chance)]
 
 
 def drive(pipeline, hand):
@@ -154,6 +157,9 @@ def test_a_miss_goes_through_every_step_in_order():
     assert answer.usage.cost_usd == 0.001
     assert answer.latency_s > answer.waited_s > 0
     assert answer.own_s == pytest.approx(answer.latency_s - answer.waited_s)
+    (certified,) = [effect for effect in hand.asked if isinstance(effect, ask.Certify)]
+    seed = b"1970-01-01" + bytes(22)
+    assert certified.statement["audit"] == {"rate": "0.000000000", "chance": "0.000000000", "seed": commit_seed(seed)}
 
 
 def entry_of(message="Paris"):

@@ -117,14 +117,14 @@ def test_cut_off_between_handover_and_key_the_old_key_goes_on(tmp_path, monkeypa
     path, key = tmp_path / "leo.db", tmp_path / "leo.db.key"
     with LEO(small=model(), store=path) as leo:
         leo.ask("When is the first?")
-    honest = keyfile._replace
+    honest = keyfile.replace_file
 
-    def fails(file, content, mode):
+    def fails(file, **facts):
         if file == key:
             raise OSError(28, "No space left on device")
-        honest(file, content, mode)
+        return honest(file, **facts)
 
-    monkeypatch.setattr(keyfile, "_replace", fails)
+    monkeypatch.setattr(keyfile, "replace_file", fails)
     with pytest.raises(SigningKeyError, match="No space left"):
         rotate_key(key)
     monkeypatch.undo()

@@ -8,8 +8,7 @@ from typing import Annotated, Any, cast
 import typer
 from rich.table import Table
 
-from leo_core.cli.output import AsJson, err, out, print_json, report_errors
-from leo_core.errors import ConfigError
+from leo_core.cli.output import AsJson, err, out, print_json, report_errors, split_list
 
 __all__ = ["consensus"]
 
@@ -53,8 +52,8 @@ def consensus(
         result = run_consensus(
             ConsensusSettings(
                 data=data,
-                committees=_read_counts("committee", committee),
-                adversaries=_read_counts("adversaries", adversaries),
+                committees=tuple(split_list(committee, int, "--committee")),
+                adversaries=tuple(split_list(adversaries, int, "--adversaries")),
                 kinds=cast("Any", kinds),
                 audit=audit,
                 draws=draws,
@@ -70,14 +69,6 @@ def consensus(
             print_json(result)
         else:
             _print(result)
-
-
-def _read_counts(name: str, text: str) -> tuple[int, ...]:
-    try:
-        return tuple(int(each) for each in text.split(","))
-    except ValueError as error:
-        message = f"--{name} is {text!r}; give whole numbers separated by commas"
-        raise ConfigError(message) from error
 
 
 def _print(result: dict[str, Any]) -> None:

@@ -8,8 +8,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from leo_core.cli.output import AsJson, err, out, print_json, report_errors
-from leo_core.errors import ConfigError
+from leo_core.cli.output import AsJson, err, out, print_json, report_errors, split_list
 
 __all__ = ["risk"]
 
@@ -42,14 +41,14 @@ def risk(
 
         if plot is not None:
             check_figure(plot)
-        try:
-            sizes = tuple(int(each) for each in committee.split(","))
-            errors = tuple(float(each) for each in max_error.split(","))
-        except ValueError as error:
-            message = f"--committee is {committee!r} and --max-error {max_error!r}; give numbers separated by commas"
-            raise ConfigError(message) from error
         settings = RiskSettings(
-            data=data, committees=sizes, draws=draws, max_errors=errors, splits=splits, seed=seed, limit=limit
+            data=data,
+            committees=tuple(split_list(committee, int, "--committee")),
+            draws=draws,
+            max_errors=tuple(split_list(max_error, float, "--max-error")),
+            splits=splits,
+            seed=seed,
+            limit=limit,
         )
         result = run_risk(settings, report=lambda what: err.print(what, style="dim"))
         if plot is not None:

@@ -128,7 +128,7 @@ def witness(
         else:
             message = "say who the witness is: --key KEYFILE, or --url ADDRESS with --public-key PEMFILE"
             raise ConfigError(message)
-        size = read_checkpoint(witness_log(log, signer, file)).size
+        size = read_checkpoint(witness_log(log, signer, None if key is not None else file)).size
         if as_json:
             print_json({"witness": name, "size": size, "file": str(file)})
         else:

@@ -57,16 +57,14 @@ def open_new(path: Path) -> Iterator[BinaryIO]:
     Raises:
         ConfigError: It cannot be written.
     """
-    draft = path.with_name(f".{path.name}.draft")
+    from leo_core.storage.whole_file import replace_file  # noqa: PLC0415 - a command loads what it needs
+
     try:
-        with draft.open("wb") as stream:
+        with replace_file(path, mode=0o666) as stream:
             yield stream
-        draft.replace(path)
     except OSError as error:
         message = f"cannot write {path}: {error.strerror}"
         raise ConfigError(message) from error
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 def read_time(name: str, text: str) -> float:

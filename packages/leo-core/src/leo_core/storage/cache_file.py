@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from leo_core.errors import ConfigError, StoreCorruptError
 from leo_core.storage.codec import decode_entry, encode_entry
+from leo_core.storage.whole_file import replace_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -52,22 +51,14 @@ def write_cache_file(path: Path, entries: Iterable[KeptEntry], key: SigningKey, 
     Raises:
         ConfigError: The file cannot be written.
     """
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        try:
-            with os.fdopen(descriptor, "wb") as stream:
-                digest, count = hashlib.sha256(), 0
-                for line in _lines(entries, key, now):
-                    digest.update(line)
-                    stream.write(line)
-                    count += 1
-                stream.write(_line({"entries": count - 1, "signature": key.sign(_DOMAIN + digest.digest()).hex()}))
-                stream.flush()
-                os.fsync(stream.fileno())
-            draft.replace(path)
-        finally:
-            draft.unlink(missing_ok=True)
+        with replace_file(path) as stream:
+            digest, count = hashlib.sha256(), 0
+            for line in _lines(entries, key, now):
+                digest.update(line)
+                stream.write(line)
+                count += 1
+            stream.write(_line({"entries": count - 1, "signature": key.sign(_DOMAIN + digest.digest()).hex()}))
     except OSError as error:
         message = f"cannot write {path}: {error.strerror}"
         raise ConfigError(message) from error

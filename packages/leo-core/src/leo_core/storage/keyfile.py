@@ -11,6 +11,7 @@ from leo_core.errors import ConfigError, SigningKeyError
 from leo_core.stages.receipt.keys import SEED_BYTES, SigningKey
 from leo_core.stages.receipt.rotation import Handover, hand_over, read_handovers, write_handovers
 from leo_core.storage.sealing import SECRET_BYTES, SealKey
+from leo_core.storage.whole_file import create_file, replace_file
 
 __all__ = [
     "handovers_path",
@@ -24,6 +25,7 @@ __all__ = [
 
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 _MOST_BYTES = 64 * 1024
+_PUBLIC = 0o644
 
 
 def load_or_create_key(path: str | os.PathLike[str]) -> SigningKey:
@@ -37,7 +39,7 @@ def load_or_create_key(path: str | os.PathLike[str]) -> SigningKey:
     file = Path(path)
     try:
         if not file.exists():
-            _create(file, SigningKey.from_seed(secrets.token_bytes(SEED_BYTES)).to_pem().encode())
+            create_file(file, SigningKey.from_seed(secrets.token_bytes(SEED_BYTES)).to_pem().encode())
     except OSError as error:
         message = f"signing key {str(file)!r} cannot be created: {error.strerror}; check folder and rights"
         raise SigningKeyError(message) from error
@@ -107,8 +109,10 @@ def rotate_key(path: str | os.PathLike[str]) -> Handover:
     old, fresh = load_key(file), SigningKey.from_seed(secrets.token_bytes(SEED_BYTES))
     handover = hand_over(old, fresh.public)
     try:
-        _replace(handovers_path(file), write_handovers((*load_handovers(file), handover)), 0o644)
-        _replace(file, fresh.to_pem().encode(), 0o600)
+        with replace_file(handovers_path(file), mode=_PUBLIC) as stream:
+            stream.write(write_handovers((*load_handovers(file), handover)))
+        with replace_file(file) as stream:
+            stream.write(fresh.to_pem().encode())
     except OSError as error:
         message = f"signing key {str(file)!r} cannot be replaced: {error.strerror}; check folder and rights"
         raise SigningKeyError(message) from error
@@ -126,7 +130,7 @@ def load_or_create_seal_key(path: str | os.PathLike[str]) -> SealKey:
     file = Path(path)
     try:
         if not file.exists():
-            _create(file, f"{secrets.token_hex(SECRET_BYTES)}\n".encode())
+            create_file(file, f"{secrets.token_hex(SECRET_BYTES)}\n".encode())
     except OSError as error:
         message = f"seal key {str(file)!r} cannot be created: {error.strerror}; check folder and rights"
         raise ConfigError(message) from error
@@ -155,52 +159,3 @@ def load_seal_key(path: str | os.PathLike[str]) -> SealKey:
     except ValueError:  # its text may hold a part of the secret
         message = f"{str(file)!r} is no seal key: it holds {2 * SECRET_BYTES} hex digits and nothing else"
         raise ConfigError(message) from None
-
-
-def _create(file: Path, content: bytes) -> None:
-    """Write a fresh key beside the file and link it there: whole or not at all, and never over another."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    draft = _draft(file, content, 0o600)
-    try:
-        try:
-            os.link(draft, file)
-        except FileExistsError:
-            return
-    finally:
-        draft.unlink()
-    _sync_folder(file.parent)
-
-
-def _replace(file: Path, content: bytes, mode: int) -> None:
-    """Put this content into the file: whole or not at all."""
-    draft = _draft(file, content, mode)
-    try:
-        draft.replace(file)
-    finally:
-        draft.unlink(missing_ok=True)
-    _sync_folder(file.parent)
-
-
-def _draft(file: Path, content: bytes, mode: int) -> Path:
-    """The content in a fresh file beside this one, on disk."""
-    draft = file.with_name(f".{file.name}.{secrets.token_hex(8)}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    try:
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-    except OSError:
-        draft.unlink()
-        raise
-    return draft
-
-
-def _sync_folder(folder: Path) -> None:
-    """Bring a folder's entries to disk, where the system can."""
-    if os.name == "posix":
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import secrets
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -15,6 +14,7 @@ from leo_core.stages.receipt.checkpoint import read_checkpoint
 from leo_core.stages.receipt.cosignature import add_cosignature, cosign, verify_cosignature
 from leo_core.stages.receipt.keys import Keyset
 from leo_core.stages.receipt.verify import verify_extension
+from leo_core.storage.whole_file import replace_file
 
 if TYPE_CHECKING:
     import os
@@ -27,6 +27,7 @@ __all__ = ["FileWitness", "HttpWitness", "witness_log"]
 
 _CONFLICT = 409
 _MOST_BYTES = 64 * 1024
+_PUBLIC = 0o644
 _TIMEOUT_S = 30.0
 _REASONS = {
     403: "it does not trust the key that signed the checkpoint",
@@ -54,7 +55,7 @@ def witness_log(log: ReceiptLog, witness: Witness, file: str | os.PathLike[str] 
     size = read_checkpoint(note).size
     signed = add_cosignature(note, witness.add_checkpoint(note, lambda old: log.consistency_proof(old, size)))
     if file is not None:
-        _replace(Path(file), signed)
+        _keep(Path(file), signed)
     return signed
 
 
@@ -79,7 +80,10 @@ class FileWitness:
         self._log_keys = Keyset.of(log_keys)
 
     def add_checkpoint(self, note: str, prove: Callable[[int], Sequence[str]]) -> str:
-        """Sign a checkpoint that extends the last one; see :class:`leo_core.ports.Witness`."""
+        """Sign a checkpoint that extends the last one; see :class:`leo_core.ports.Witness`.
+
+        It is on disk before the signature is given: whatever happens, a signed checkpoint is not forgotten.
+        """
         read_checkpoint(note).verify(self._log_keys)
         last = self._read()
         if last is not None:
@@ -89,7 +93,7 @@ class FileWitness:
                 raise ReceiptError(message, check="consistency")
             verify_extension(last, note, prove(old), public_key=self._log_keys)
         line = cosign(note, self._name, self._key, int(self._clock.now()))
-        _replace(self._file, add_cosignature(note, line))
+        _keep(self._file, add_cosignature(note, line))
         return line
 
     def _read(self) -> str | None:
@@ -165,12 +169,10 @@ class HttpWitness:
         return int(text)
 
 
-def _replace(file: Path, note: str) -> None:
-    draft = file.with_name(f".{file.name}.{secrets.token_hex(8)}")
+def _keep(file: Path, note: str) -> None:
     try:
-        draft.write_text(note, encoding="utf-8")
-        draft.replace(file)
+        with replace_file(file, mode=_PUBLIC) as stream:
+            stream.write(note.encode())
     except OSError as error:
-        draft.unlink(missing_ok=True)
         message = f"{str(file)!r} cannot be written: {error.strerror}"
         raise StorageError(message) from error

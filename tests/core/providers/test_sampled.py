@@ -30,14 +30,14 @@ def ask(**sampling):
     return Request(messages=(Message(role="user", content=QUESTION),), sampling=Sampling(**sampling))
 
 
-def test_samples_are_warm_and_have_seeds_of_their_own():
+def test_samples_are_warm_where_a_request_says_otherwise_and_have_seeds_of_their_own():
     asked = []
     members = samples_of(sampled([29] * 20, asked), 3)
     for member in members:
         member.generate(ask())
         member.generate(ask(temperature=0.0, seed=5))
         member.generate(ask(temperature=1.5, top_p=0.5))
-    assert [each.temperature for each in asked] == [0.7, 0.7, 1.5] * 3
+    assert [each.temperature for each in asked] == [None, 0.7, 1.5] * 3
     assert [each.seed for each in asked] == [None, 5, None, None, 6, None, None, 7, None]
     assert asked[2].top_p == 0.5
     left = []

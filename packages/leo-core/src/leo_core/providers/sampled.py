@@ -29,8 +29,9 @@ def samples_of(model: Model, count: int, *, temperature: float | None = _TEMPERA
     Args:
         model: The model.
         count: How many samples, in 2..64.
-        temperature: Least temperature that samples are drawn at, in (0, 2]; ``None`` leaves the request's, for models
-            that take none. At 0 all samples would be the same.
+        temperature: Where a request asks for less, samples are drawn at this, in (0, 2]: at 0 they would all be the
+            same. A request that names none leaves it to the provider, whose own default is warm, and which some models
+            accept alone. ``None`` leaves every request as it is.
 
     Raises:
         ConfigError: The number or the temperature is out of range.
@@ -50,7 +51,7 @@ class SampledModel:
     Args:
         model: The model that is asked.
         number: Which sample; from 1 on.
-        temperature: Least temperature; ``None`` leaves the request's.
+        temperature: Least temperature of a request that names one; ``None`` leaves it as it is.
     """
 
     def __init__(self, model: Model, number: int, temperature: float | None) -> None:
@@ -114,8 +115,8 @@ class SampledModel:
     def _ask(self, request: Request) -> Request:
         """The request of this sample: warm enough, and with a seed of its own where the request has one."""
         sampling = request.sampling
-        if self._temperature is not None:
-            sampling = replace(sampling, temperature=max(sampling.temperature or 0.0, self._temperature))
+        if self._temperature is not None and sampling.temperature is not None:
+            sampling = replace(sampling, temperature=max(sampling.temperature, self._temperature))
         if sampling.seed is not None:
             sampling = replace(sampling, seed=sampling.seed + self._number - 1)
         return replace(request, sampling=sampling)

@@ -13,8 +13,9 @@ from leo_core import LEO, verify_receipt
 from leo_core.cli.app import app
 from leo_core.errors import ReceiptError, StorageError, StoreLockedError
 from leo_core.providers.scripted import ScriptedModel
+from leo_core.stages.receipt.document import read_statement, stated_time
 from leo_core.storage.database import Database
-from leo_core.storage.retention import erase_before, stated_time
+from leo_core.storage.retention import erase_before
 
 SECRET = "Zanzibarquartett"
 LATER = "Oberammergauer"
@@ -63,7 +64,7 @@ def test_what_is_old_leaves_the_file_and_the_log_stays_whole(tmp_path):
         assert leo.log.audit() == 3
         for answer in old:
             kept = leo.log.get(answer.receipt.id)
-            assert stated_time(kept) < instant
+            assert stated_time(read_statement(kept)).timestamp() < instant
             verify_receipt(kept, public_key=leo.public_key)
             with pytest.raises(ReceiptError, match="erased"):
                 verify_receipt(kept, public_key=leo.public_key, contents={"answer": answer.text})
@@ -90,10 +91,11 @@ def test_while_others_read_the_file_it_says_that_rests_may_be_left(tmp_path):
     _, _, _, instant = fill(path)
     with Database(path) as reader, reader.read() as connection:
         connection.execute("SELECT count(*) FROM receipts").fetchone()
-        with LEO(small=ScriptedModel("small", replies="x"), store=path) as leo:
-            database = leo.log._database
-            with pytest.raises(StoreLockedError, match="read by another"):
-                erase_before(database, leo.store.inner, leo.log, instant)
+        with (
+            LEO(small=ScriptedModel("small", replies="x"), store=path) as leo,
+            pytest.raises(StoreLockedError, match="read by another"),
+        ):
+            erase_before(leo.store.inner, leo.log, instant)
     assert run("log", "erase", path, "--before", iso(instant), "--json").exit_code == 0
     assert SECRET.encode() not in content(path)
 

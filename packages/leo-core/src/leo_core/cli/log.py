@@ -221,7 +221,6 @@ def erase(
         with Progress(console=err, transient=True, disable=as_json) as progress:
             task = progress.add_task("erasing", total=None)
             erased = erase_before(
-                kept.database,
                 kept,
                 log,
                 instant,

@@ -38,7 +38,7 @@ from leo_core.stages.consensus.equivalence import same_answer
 from leo_core.stages.consensus.trust import estimate
 from leo_core.stages.memory.policy import blend_memory
 from leo_core.stages.novelty.policy import score_novelty
-from leo_core.stages.receipt.canonical import rfc3339
+from leo_core.stages.receipt.lottery import find_day
 from leo_core.stages.receipt.statement import AuditTerms, build_statement
 from leo_core.stages.risk.request import score_request
 from leo_core.stages.route.policy import choose_route
@@ -193,7 +193,7 @@ def certify(
         return answer
     region, policy = sight.novelty.region, plan.config.consensus
     entropy = yield from Entropy(32)
-    seed = yield from AuditSeed(rfc3339(ended.epoch)[:10])
+    seed = yield from AuditSeed(find_day(ended.epoch))
     try:
         statement, openings = build_statement(
             request,

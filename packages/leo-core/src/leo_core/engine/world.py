@@ -107,7 +107,7 @@ class World:
             threads=self.threads,
         )
         self.counts: Counter[str] = Counter()
-        self._seeds: dict[str, bytes] = {}
+        self._seed: tuple[str, bytes] = ("", b"")
         self._pending: dict[tuple[str, str], CacheEntry] = {}
         self._revoked: set[str] = set()
         self._pending_lock = threading.Lock()
@@ -239,9 +239,11 @@ class World:
         if self.log is None:
             message = "there is no log, so no audit can be drawn from it"
             raise ConfigError(message)
-        if effect.day not in self._seeds:
-            self._seeds = {effect.day: self.log.audit_seed(effect.day)}
-        return self._seeds.get(effect.day) or self.log.audit_seed(effect.day)  # another thread may be in another day
+        day, seed = self._seed
+        if day != effect.day:
+            seed = self.log.audit_seed(effect.day)
+            self._seed = (effect.day, seed)
+        return seed
 
     # ------------------------------------------------------------------------------------------ knowledge
 

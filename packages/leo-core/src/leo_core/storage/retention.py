@@ -8,21 +8,18 @@ and the journal of requests with an idempotency key. Without the nonces a commit
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING
 
-from leo_core.stages.receipt.document import read_statement
+from leo_core.stages.receipt.document import read_statement, stated_time
 from leo_core.storage.journal import SqliteJournal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from leo_core.records import Receipt
-    from leo_core.storage.database import Database
     from leo_core.storage.receipt_log import SqliteReceiptLog
     from leo_core.storage.sqlite import SqliteStore
 
-__all__ = ["Erased", "erase_before", "stated_time"]
+__all__ = ["Erased", "erase_before"]
 
 _AT_ONCE = 500
 
@@ -43,7 +40,6 @@ class Erased:
 
 
 def erase_before(
-    database: Database,
     store: SqliteStore,
     log: SqliteReceiptLog,
     before: float,
@@ -56,9 +52,8 @@ def erase_before(
     run again.
 
     Args:
-        database: The store's file.
-        store: The store in it.
-        log: The log in it.
+        store: The store.
+        log: The log in its file.
         before: Seconds since the Unix epoch.
         report: Told the receipts seen and their number, every now and then.
 
@@ -73,7 +68,7 @@ def erase_before(
         old = [
             receipt.id
             for receipt in log.receipts(start, min(start + _AT_ONCE, size))
-            if receipt.openings and stated_time(receipt) < before
+            if receipt.openings and stated_time(read_statement(receipt)).timestamp() < before
         ]
         receipts += log.erase_openings(*old)
         report(min(start + _AT_ONCE, size), size)
@@ -82,11 +77,6 @@ def erase_before(
         ids = [kept.entry.id for kept in store.entries(tenant) if kept.entry.created_at < before]
         for start in range(0, len(ids), _AT_ONCE):
             entries += store.remove(tenant, entry_ids=ids[start : start + _AT_ONCE])
-    requests = SqliteJournal(database).trim(before)
-    database.compact()
+    requests = SqliteJournal(store.database).trim(before)
+    store.database.compact()
     return Erased(receipts=receipts, entries=entries, requests=requests)
-
-
-def stated_time(receipt: Receipt) -> float:
-    """When the answer was given, by its receipt: seconds since the Unix epoch."""
-    return datetime.fromisoformat(str(read_statement(receipt)["time"])).timestamp()

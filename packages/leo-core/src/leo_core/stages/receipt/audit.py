@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import hmac
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,11 +10,12 @@ from typing import TYPE_CHECKING
 from leo_core.errors import ReceiptError
 from leo_core.stages.receipt.canonical import parse_canonical
 from leo_core.stages.receipt.checkpoint import read_checkpoint
-from leo_core.stages.receipt.document import read_envelope, receipt_id
+from leo_core.stages.receipt.document import read_envelope, receipt_id, stated_time
 from leo_core.stages.receipt.merkle import EMPTY_RANGE, CompactRange, hash_leaf
 from leo_core.stages.receipt.schema import check_statement
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import Mapping
 
     from leo_core.records import Json
@@ -74,7 +74,7 @@ def replay_record(replay: Replay, record: LogRecord, find_node: FindNode) -> Rep
             ``time`` or ``node``.
     """
     statement = _check_record(replay, record, find_node)
-    time = dt.datetime.fromisoformat(statement["time"])
+    time = stated_time(statement)
     if replay.latest is not None and (replay.latest - time).total_seconds() > replay.clock_tolerance_s:
         message = f"receipt {record.index} is dated {replay.latest - time} before an earlier one"
         raise ReceiptError(message, check="time")

@@ -15,6 +15,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from leo_core.errors import NotAReceiptError, ReceiptError
@@ -36,6 +37,7 @@ __all__ = [
     "read_envelope",
     "read_statement",
     "receipt_id",
+    "stated_time",
     "write_document",
 ]
 
@@ -167,6 +169,11 @@ def read_statement(receipt: Receipt | Mapping[str, Json]) -> Mapping[str, Json]:
     if not isinstance(statement, dict):
         raise _malformed(path="envelope.payload")
     return statement
+
+
+def stated_time(statement: Mapping[str, Json]) -> datetime:
+    """When the answer was given, by a statement that was checked."""
+    return datetime.fromisoformat(statement["time"])
 
 
 def disclose(receipt: Receipt, contents: Mapping[str, Json]) -> dict[str, Json]:

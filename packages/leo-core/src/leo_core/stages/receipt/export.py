@@ -17,7 +17,7 @@ from leo_core.errors import NotAReceiptError, ReceiptError
 from leo_core.stages.receipt.audit import CLOCK_TOLERANCE_S
 from leo_core.stages.receipt.canonical import canonical_bytes
 from leo_core.stages.receipt.checkpoint import read_checkpoint
-from leo_core.stages.receipt.document import parse_receipt, read_document, read_statement
+from leo_core.stages.receipt.document import parse_receipt, read_document, read_statement, stated_time
 from leo_core.stages.receipt.keys import Keyset
 from leo_core.stages.receipt.lcs import check_constraints
 from leo_core.stages.receipt.verify import verify_logged
@@ -95,7 +95,7 @@ def export_period(
     size, note = log.size(), log.checkpoint()
     start, stop = 0, size
     for receipt in log.receipts(0, size):
-        at = _time(read_statement(receipt))
+        at = stated_time(read_statement(receipt)).timestamp()
         if period.since is not None and at < period.since - clock_tolerance_s:
             start = receipt.log_index
         report(receipt.log_index + 1, size)
@@ -149,7 +149,7 @@ def verify_export(
         document = parse_receipt(line)
         index = _check_place(document, expected, note)
         statement = verify_logged(document, public_key=keys)
-        at = _time(statement)
+        at = stated_time(statement).timestamp()
         edges = (at if index == start else edges[0], at)
         if period.holds(at):
             inside.append(index)
@@ -212,10 +212,6 @@ def _read_header(line: str | bytes) -> tuple[Period, int, int, str]:
         message = f"the input is not an export of receipts of the format {EXPORT_FORMAT!r}"
         raise NotAReceiptError(message)
     return period, start, stop, note
-
-
-def _time(statement: Mapping[str, Json]) -> float:
-    return datetime.fromisoformat(str(statement["time"])).timestamp()
 
 
 def _read_time(text: str | None) -> float | None:

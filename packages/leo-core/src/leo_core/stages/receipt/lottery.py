@@ -16,13 +16,15 @@ import hashlib
 import hmac
 from typing import TYPE_CHECKING
 
+from leo_core.stages.receipt.canonical import rfc3339
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from leo_core.records import Json
     from leo_core.stages.receipt.keys import SigningKey
 
-__all__ = ["commit_seed", "derive_seed", "draw_audit", "is_due", "stated_day"]
+__all__ = ["commit_seed", "derive_seed", "draw_audit", "find_day", "is_due", "stated_day"]
 
 _SEED_DOMAIN = b"leo/audit-seed/1\x00"
 _COMMITMENT_DOMAIN = b"leo/audit-commitment/1\x00"
@@ -46,6 +48,11 @@ def draw_audit(seed: bytes, position: int) -> float:
     """The draw of the receipt at a position of the log, in [0, 1)."""
     digest = hmac.digest(seed, _DRAW_DOMAIN + position.to_bytes(8, "big"), "sha256")
     return (int.from_bytes(digest[:8], "big") >> (64 - _BITS)) / (1 << _BITS)
+
+
+def find_day(epoch: float) -> str:
+    """The day (UTC) of an instant, as :func:`stated_day` gives that of a statement of that instant."""
+    return rfc3339(epoch)[:_DAY_CHARACTERS]
 
 
 def stated_day(statement: Mapping[str, Json]) -> str:

@@ -5,8 +5,9 @@ that, with the confidence asked for, at most a share ``max_error`` of the answer
 guaranteed risk, Geifman & El-Yaniv 2017; fixed-sequence tests as in *Learn then test*, Angelopoulos et al. 2021). For a
 threshold that leaves n answers, k of them wrong, the test is exact: P(Bin(n, max_error) ≤ k) must be at most 1 −
 confidence. Thresholds are tried from the careful to the bold, from four places on, each with a quarter of what may go
-wrong, until the first that fails. Audits that were drawn with different probabilities weigh accordingly, and n is their
-effective number (Σw)² / Σw² (Kish 1965).
+wrong, until the first that fails. Audits that were drawn with different probabilities weigh accordingly; n is then
+their effective number (Σw)² / Σw² (Kish 1965), both rounded to the careful side, and the test is an approximation. The
+confidence is that of one threshold: it holds whenever one is read, not for all that are ever read together.
 
 The guarantee is for answers that come like the audited ones did. A two-sample Kolmogorov-Smirnov test compares the form
 of the latest answers (their risk without what was learned about members, which changes by itself) with that of the

@@ -138,6 +138,19 @@ def test_without_audits_or_outcomes_nothing_is_claimed():
     assert found.interval == (0.0, 1.0)
 
 
+def test_each_outcome_weighs_the_inverse_of_its_chance():
+    log = make_log([1.0, 0.5] * 20)
+    report = make_report(log)
+    rare = [place for place in report["outcomes"] if int(place) % 2]
+    often = [place for place in report["outcomes"] if not int(place) % 2]
+    assert len(often) == 20
+    assert rare
+    one_wrong = report | {"outcomes": report["outcomes"] | {rare[0]: False}}
+    assert verify(one_wrong, log).error_rate == pytest.approx(2.0 / (20 + 2 * len(rare)))
+    one_wrong = report | {"outcomes": report["outcomes"] | {often[0]: False}}
+    assert verify(one_wrong, log).error_rate == pytest.approx(1.0 / (20 + 2 * len(rare)))
+
+
 @settings(deadline=None, max_examples=5)
 @given(st.integers(0, 1000))
 def test_the_estimate_undoes_that_doubtful_answers_are_audited_more(seed):

@@ -84,6 +84,20 @@ def test_nothing_can_be_left_out(log):
         assert caught.value.check == "sequence"
 
 
+def test_an_edge_that_a_clock_could_have_moved_proves_nothing():
+    """Receipts every 100 s: the neighbours of a period have to lie 300 s outside."""
+    log = make_log([BEGIN + 100.0 * number for number in range(40)])
+    since, until = BEGIN + 1500.0, BEGIN + 2500.0
+    lines = lines_of(log, since, until)
+    found = json.loads(lines[0])
+    assert (found["start"], found["stop"]) == (11, 29)
+    assert verify(lines).receipts == 10
+    for tampered in (header([lines[0], *lines[2:]], start=12), header(lines[:-1], stop=28)):
+        with pytest.raises(ReceiptError) as caught:
+            verify(tampered)
+        assert caught.value.check == "sequence"
+
+
 def test_other_keys_logs_and_bytes_are_refused(log):
     lines = lines_of(log, BEGIN + 3 * HOUR, BEGIN + 6 * HOUR)
     other = make_log([BEGIN + HOUR * number for number in range(12)], SigningKey.generate())

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binom, kstwobign
 
@@ -83,6 +83,35 @@ def test_the_threshold_keeps_its_promise_and_is_of_use():
         assert np.mean(shares) >= least
 
 
+def find_slowly(values, wrong, max_error, confidence):
+    """The definition, for audits of equal weight: four starts, every threshold, until the first that fails."""
+    order = np.argsort(values, kind="stable")
+    values, wrong = np.array(values)[order], np.array(wrong)[order]
+    level, last = (1 - confidence) / 4, len(values) - 1
+    first = next((n for n in range(last + 1) if binom.cdf(0, n + 1, max_error) <= level), None)
+    if first is None:
+        return None
+    best = -1.0
+    for start in [first + (last - first) * each // 4 for each in range(4)]:
+        for threshold in np.unique(values[start:]):
+            inside = values <= threshold
+            if binom.cdf(wrong[inside].sum(), inside.sum(), max_error) > level:
+                break
+            best = max(best, threshold)
+    return best
+
+
+@settings(deadline=None)
+@given(st.integers(0, 10_000), st.integers(1, 100), st.sampled_from([0.1, 0.3]), st.floats(0.5, 6))
+def test_the_threshold_is_that_of_the_definition(seed, count, max_error, shape):
+    random = np.random.default_rng(seed)
+    values = random.integers(0, 60, size=count) / 60
+    wrong = random.random(count) < values**shape * random.random()
+    threshold, basis = find_accepted(audited(values, wrong), max_error, CONFIG)
+    slow = find_slowly(values, wrong, max_error, CONFIG.accept_confidence)
+    assert (threshold, basis) == ((max_error, "shipped") if slow is None else (pytest.approx(slow), "audited"))
+
+
 def test_equal_scores_are_accepted_together_or_not_at_all():
     wrong = np.zeros(400)
     wrong[200:] = 1
@@ -96,7 +125,8 @@ def test_weights_count_like_so_many_equal_audits_and_never_for_more():
     assert find_accepted(audited(values, wrong, np.full(400, 7.0)), 0.1, CONFIG) == plain
     heavy = np.ones(400)
     heavy[::50] = 10.0
-    assert find_accepted(audited(values, np.zeros(400), heavy), 0.01, CONFIG)[1] == "shipped"
+    assert find_accepted(audited(values, np.zeros(400), heavy), 0.02, CONFIG)[1] == "shipped", "as good as 187 audits"
+    assert find_accepted(audited(values, np.zeros(400)), 0.02, CONFIG)[1] == "audited"
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=60), st.lists(st.floats(0, 1), min_size=1, max_size=60))

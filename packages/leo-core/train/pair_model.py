@@ -1,6 +1,6 @@
 """Train the cache's pair model and write its numbers into the package.
 
-    python packages/leo-core/train/pair_model.py [pairs.jsonl.gz] [--folds FOLDER] [--seed 0] [--dry-run]
+    python packages/leo-core/train/pair_model.py [pairs.jsonl.gz] [--folds FOLDER] [--calibrate] [--seed 0] [--dry-run]
 
 The file holds one pair per line: ``{"a": question, "b": question, "same": bool}``. Pairs are split by connected
 component of the graph whose edges are the pairs, so no question is on two sides. Prints AUC, ECE and the recall at
@@ -27,6 +27,7 @@ from sklearn.metrics import precision_recall_curve, roc_auc_score
 
 from leo_core.stages.cache.pair import PairModel
 from leo_core.stages.cache.pair_features import FEATURES, Traits, WordTable, compare_pair, read_traits, score_words
+from leo_core.stages.cache.pair_network import load_pair_network
 from leo_core.stages.embed.static import StaticEmbedder
 
 HERE = Path(__file__).resolve()
@@ -151,11 +152,18 @@ def export_trees(model: HistGradientBoostingClassifier) -> dict[str, object]:
     return {"feature": feature, "number": number, "skip": skip, "roots": roots}
 
 
-def fit_calibration(raw: np.ndarray, cosines: np.ndarray, same: np.ndarray) -> list[float]:
-    """Slope, lead and intercept of the calibrated logistic of ``raw + LEAD * cosine``."""
-    model = LogisticRegression(C=1e6).fit((raw + LEAD * cosines)[:, None], same)
-    slope = float(model.coef_[0, 0])
-    return [slope, slope * LEAD, float(model.intercept_[0])]
+def fit_calibration(
+    sums: np.ndarray, cosines: np.ndarray, same: np.ndarray, network: np.ndarray | None = None
+) -> list[float]:
+    """Slope, lead, what the network's two figures weigh, and intercept of a calibrated logistic.
+
+    The cosine weighs ``LEAD`` beside the sum of the trees; the rest is fitted.
+    """
+    columns = (sums + LEAD * cosines)[:, None]
+    model = LogisticRegression(C=1e6, max_iter=1000)
+    model.fit(columns if network is None else np.hstack([columns, network]), same)
+    slope, *others = (float(each) for each in model.coef_[0])
+    return [slope, slope * LEAD, *others, float(model.intercept_[0])]
 
 
 def expected_calibration_error(probabilities: np.ndarray, same: np.ndarray, bins: int = 15) -> float:
@@ -284,11 +292,39 @@ def score_learned(examples: Examples, kept: int) -> tuple[np.ndarray, WordTable]
     return scores, table
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """Labelled pairs with the number in [0, 1) that says to which part each belongs."""
+
+    a: list[str]
+    b: list[str]
+    same: np.ndarray
+    place: np.ndarray
+
+    def take(self, least: float, below: float) -> tuple[list[str], list[str], np.ndarray]:
+        """The pairs of a part."""
+        at = np.flatnonzero((self.place >= least) & (self.place < below))
+        return [self.a[each] for each in at], [self.b[each] for each in at], self.same[at]
+
+
+def read_parts(path: Path, seed: int) -> Parts:
+    """The labelled pairs of a file, split by component."""
+    a, b, same = read_pairs(path)
+    return Parts(a=a, b=b, same=same, place=split_by_component(a, b, seed))
+
+
+def train_trees(options: argparse.Namespace) -> dict[str, object]:
+    """Trees and word weights, as shipped, not calibrated yet."""
+    examples = gather(options)
+    scores, table = score_learned(examples, options.words)
+    examples.rows[:, FEATURES.index("learned_words")] = scores
+    return fit_model(examples, table, options.seed)
+
+
 def fit_model(examples: Examples, table: WordTable, seed: int) -> dict[str, object]:
-    """Trees and calibration, as shipped."""
+    """Trees, as shipped."""
     rows, target = examples.rows, examples.target
     fit = examples.place < FIT
-    tune = ~examples.mined & (examples.place >= FIT) & (examples.place < TUNE)
     share = np.where(examples.mined, MINED_WEIGHT, 1.0)[fit]
     model = fit_trees(
         np.concatenate([rows[fit], rows[fit]]),
@@ -305,25 +341,40 @@ def fit_model(examples: Examples, table: WordTable, seed: int) -> dict[str, obje
             for word, idf in sorted(examples.idf.items())
         },
         **export_trees(model),
-        "calibration": [1.0, 0.0, 0.0],
-        "embedder": "",
     }
-    raw = PairModel(weights).score_rows(rows[tune])
-    weights["calibration"] = fit_calibration(
-        np.log(raw / (1.0 - raw)), rows[tune, FEATURES.index("cosine")], examples.same[tune]
-    )
     return weights
 
 
-def report_on(examples: Examples, weights: dict[str, object]) -> dict[str, object]:
+def calibrate(weights: dict[str, object], parts: Parts, embedder: StaticEmbedder) -> None:
+    """Fit both logistics to the part for it: trees and cosine, and these with the network."""
+    weights |= {"calibration": [1.0, 0.0, 0.0], "calibration_with_network": [0.0] * 5}
+    model = PairModel(weights, embed=embedder.embed, network=load_pair_network(embedder.read_pieces))
+    a, b, same = parts.take(FIT, TUNE)
+    rows = model.compare_texts(compare_vectors(embedder, a, b), a, b)
+    sums, cosines = model.sum_trees(rows), rows[:, FEATURES.index("cosine")]
+    weights["calibration"] = fit_calibration(sums, cosines, same)
+    found = [model.ask_network(*pair) for pair in zip(a, b, strict=True)]
+    read = np.array([each is not None for each in found])
+    network = np.array([each for each in found if each is not None])
+    weights["calibration_with_network"] = fit_calibration(sums[read], cosines[read], same[read], network)
+
+
+def compare_vectors(embedder: StaticEmbedder, a: list[str], b: list[str]) -> np.ndarray:
+    """Cosines of two lists of texts."""
+    return np.einsum("ij,ij->i", embedder.embed(a).astype(np.float64), embedder.embed(b).astype(np.float64))
+
+
+def report_on(model: PairModel, parts: Parts, embedder: StaticEmbedder) -> dict[str, object]:
     """Figures of the validation part."""
-    validate = examples.place >= TUNE
-    rows, same = examples.rows[validate], examples.same[validate]
-    probabilities = PairModel(weights).score_rows(rows)
-    cosines = rows[:, FEATURES.index("cosine")]
+    a, b, same = parts.take(TUNE, 1.0)
+    cosines = compare_vectors(embedder, a, b)
+    probabilities = model.probability_at(cosines, a, b)
+    rows = model.compare_texts(cosines, a, b)
+    trees = model.calibrate(model.sum_trees(rows), cosines)
     return {
-        "pairs": int(validate.sum()),
+        "pairs": len(same),
         "auc": round(float(roc_auc_score(same, probabilities)), 4),
+        "auc_trees": round(float(roc_auc_score(same, trees)), 4),
         "auc_cosine": round(float(roc_auc_score(same, cosines)), 4),
         "ece": round(expected_calibration_error(probabilities, same), 4),
         "recall_at_precision_0.9": round(recall_at_precision(probabilities, same, 0.9), 4),
@@ -339,19 +390,20 @@ def main() -> None:
     arguments.add_argument("--table", type=Path, help="another table than the shipped one")
     arguments.add_argument("--words", type=int, default=4000, help="how many words get learned weights")
     arguments.add_argument("--seed", type=int, default=0)
+    arguments.add_argument("--calibrate", action="store_true", help="keep the trees of the package, calibrate them")
     arguments.add_argument("--dry-run", action="store_true", help="train and report, write nothing")
     options = arguments.parse_args()
 
-    examples = gather(options)
-    scores, table = score_learned(examples, options.words)
-    examples.rows[:, FEATURES.index("learned_words")] = scores
-    weights = fit_model(examples, table, options.seed)
     embedder = load_static(options.table)
+    weights = json.loads(OUTPUT.read_text(encoding="utf-8")) if options.calibrate else train_trees(options)
+    parts = read_parts(options.pairs, options.seed)
+    calibrate(weights, parts, embedder)
+    model = PairModel(weights, embed=embedder.embed, network=load_pair_network(embedder.read_pieces))
     weights["embedder"] = str(embedder.fingerprint)
-    report = report_on(examples, weights) | {"seed": options.seed, "embedder": str(embedder.fingerprint)}
+    report = report_on(model, parts, embedder) | {"seed": options.seed, "embedder": str(embedder.fingerprint)}
     banking = options.pairs.parent.parent / "streams" / "banking77.jsonl.gz"
     if banking.exists():
-        report |= measure_transfer(PairModel(weights, embed=embedder.embed), embedder, banking)
+        report |= measure_transfer(model, embedder, banking)
     weights["validation"] = report
     if not options.dry_run:
         OUTPUT.write_text(json.dumps(weights, separators=(",", ":"), sort_keys=True) + "\n", encoding="utf-8")

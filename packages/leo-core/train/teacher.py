@@ -59,14 +59,14 @@ class Teacher:
             step = max(1, TOKENS_AT_ONCE // length)
             for first in range(0, len(places), step):
                 part = places[first : first + step]
-                last = self._encode(np.array([pieces[at] for at in part]))
+                last = self.read_ids(np.array([pieces[at] for at in part]))
                 rows[part] = last.mean(axis=1)
                 done += len(part)
                 if report:
                     report(done)
         return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
-    def _encode(self, ids: np.ndarray) -> np.ndarray:
+    def read_ids(self, ids: np.ndarray) -> np.ndarray:
         """Last layer, (n, length, 384), of token ids (n, length) without padding."""
         weights = self._weights
         count, length = ids.shape

@@ -22,14 +22,16 @@ from leo_core.stages.cache.pair_features import (
     read_traits,
     score_words,
 )
-from leo_core.stages.embed.load import load_embedder
+from leo_core.stages.cache.pair_network import MOST_PIECES, PairNetwork, load_pair_network
+from leo_core.stages.embed.load import load_embedder, load_static
 
+MODEL = load_pair_model(load_static())
 TABLE = WordTable(idf={"rain": 3.0}, default_idf=5.0, shared={"rain": 0.5}, missing={"london": -2.0})
 
 
 @pytest.fixture(scope="module")
 def model() -> PairModel:
-    return load_pair_model(embed=load_embedder("static").embed)
+    return load_pair_model(load_static())
 
 
 def weights() -> dict[str, Any]:
@@ -48,11 +50,11 @@ def _walk(shipped: dict[str, Any], row: list[float]) -> float:
     return float(1.0 / (1.0 + np.exp(-(slope * total + lead * row[0] + intercept))))
 
 
-def test_score_rows_agrees_with_walking_each_tree(model: PairModel) -> None:
+def test_trees_and_calibration_agree_with_walking_each_tree(model: PairModel) -> None:
     rows = np.random.default_rng(0).uniform(-1.0, 6.0, (50, len(FEATURES)))
     shipped = weights()
     expected = [_walk(shipped, list(row)) for row in rows]
-    np.testing.assert_allclose(model.score_rows(rows), expected, rtol=1e-12)
+    np.testing.assert_allclose(model.calibrate(model.sum_trees(rows), rows[:, 0]), expected, rtol=1e-12)
 
 
 def test_paraphrases_are_likelier_than_other_questions(model: PairModel) -> None:
@@ -68,11 +70,66 @@ def test_probability_takes_cosines_from_the_embedder_given() -> None:
     def embed(texts: Any) -> Any:
         return np.array([[1.0, 0.0] if "a" in text else [0.6, 0.8] for text in texts], dtype=np.float32).reshape(-1, 2)
 
-    model = load_pair_model(embed=embed)
+    model = PairModel(weights(), embed=embed)
     found = model.probability(["a b", "x"], ["c", "y"])
     np.testing.assert_allclose(found, model.probability_at([0.6, 1.0], ["a b", "x"], ["c", "y"]), atol=1e-6)
     assert found.dtype == np.float64
     assert model.probability([], []).shape == (0,)
+
+
+class Watched(PairNetwork):
+    """The shipped network, which notes what it is asked to read."""
+
+    def __init__(self) -> None:
+        shipped = load_pair_network(load_static().read_pieces)
+        self.__dict__.update(shipped.__dict__)
+        self.read_texts: list[str] = []
+
+    def read(self, texts: Any) -> Any:
+        self.read_texts += texts
+        return super().read(texts)
+
+
+def test_the_network_is_asked_where_the_trees_leave_it_open_and_read_once_a_text() -> None:
+    watched = Watched()
+    model = PairModel(weights(), embed=load_static().embed, network=watched)
+    alone = PairModel(weights(), embed=load_static().embed)
+    one, two, other = "How do I lose weight fast?", "How can I lose weight quickly?", "Who was the first man on Mars?"
+    assert model.probability([one], [other])[0] == alone.probability([one], [other])[0]
+    assert watched.read_texts == []
+    assert model.probability([one], [two])[0] != alone.probability([one], [two])[0]
+    model.probability([two, one], [one, two])
+    assert watched.read_texts == [one, two]
+
+
+def test_readings_are_kept_up_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("leo_core.stages.cache.pair._TEXTS_KEPT", 4)
+    watched = Watched()
+    model = PairModel(weights(), network=watched)
+    texts = [f"question {number}" for number in range(6)]
+    found = [model.ask_network(one, two) for one in texts for two in texts]
+    fresh = [PairModel(weights(), network=Watched()).ask_network(one, two) for one in texts for two in texts]
+    np.testing.assert_allclose(found, fresh, rtol=1e-3, atol=1e-3)  # type: ignore[arg-type]  # none is None
+    assert len(watched.read_texts) > len(texts)
+
+
+def test_together_it_is_the_logistic_of_trees_cosine_and_network(model: PairModel) -> None:
+    a, b = "How do I lose weight fast?", "How can I lose weight quickly?"
+    rows = model.compare_texts([0.7], [a], [b])
+    odds, likeness = model.ask_network(a, b) or (np.nan, np.nan)
+    slope, lead, network, whole, intercept = weights()["calibration_with_network"]
+    logit = slope * model.sum_trees(rows)[0] + lead * 0.7 + network * odds + whole * likeness + intercept
+    assert model.probability_at([0.7], [a], [b])[0] == pytest.approx(1.0 / (1.0 + np.exp(-logit)), rel=1e-9)
+    assert network > 0.0
+    assert slope > 0.0
+
+
+def test_texts_that_are_too_long_for_the_network_are_left_to_the_trees(model: PairModel) -> None:
+    long = "how do i lose weight fast and " * 8
+    assert len(load_static().cut_pieces(long)) > MOST_PIECES
+    assert model.ask_network(long, long) is None
+    alone = PairModel(weights(), embed=load_static().embed)
+    assert model.probability([long], [f"{long} fast"])[0] == alone.probability([long], [f"{long} fast"])[0] > 0.1
 
 
 def test_what_is_wrong_is_said(model: PairModel) -> None:
@@ -87,8 +144,9 @@ def test_what_is_wrong_is_said(model: PairModel) -> None:
 
 def test_the_shipped_validation_meets_its_aim() -> None:
     report = weights()["validation"]
-    assert report["auc"] >= 0.88
-    assert report["auc"] > report["auc_cosine"] + 0.02
+    assert report["auc"] >= 0.90
+    assert report["recall_at_precision_0.9"] >= 0.33
+    assert report["auc"] > report["auc_trees"] > report["auc_cosine"] + 0.02
     assert report["ece"] <= 0.03
     assert report["banking77_auc"] >= report["banking77_auc_cosine"]
 
@@ -113,8 +171,10 @@ def test_the_public_model_compares_words_by_the_shipped_embedder() -> None:
 @given(st.lists(st.floats(0.0, 1.0), min_size=2, max_size=2))
 @settings(deadline=None, max_examples=40)
 def test_a_larger_cosine_never_lowers_the_probability(cosines: list[float]) -> None:
-    low, high = load_pair_model().probability_at(sorted(cosines), ["how to boil eggs"] * 2, ["cook an egg"] * 2)
-    assert low <= high
+    a, b = ["how to boil eggs"] * 2, ["cook an egg"] * 2
+    for each in (load_pair_model(), MODEL):
+        low, high = each.probability_at(sorted(cosines), a, b)
+        assert low <= high
 
 
 def test_equal_words_are_alike_and_others_are_not_without_an_embedder() -> None:

@@ -146,6 +146,7 @@ def store(
 def _print_core(result: dict[str, Any]) -> None:
     _print_ratios(result["kernels"], "µs")
     _print_rows(result["indexes"])
+    _print_rows(result["paths"])
     _print_rows([{"start": name, **figures} for name, figures in result["start"].items()])
     _print_rows([result["admm"]])
     out.print(f"{result['machine']}, {result['cores']} cores; seed {result['seed']}")

@@ -92,9 +92,9 @@ def load_pair_model() -> PairModel:
     ``load_pair_model().probability(a, b)`` gives float64 ``(n,)`` for two lists of n questions.
     """
     from leo_core.stages.cache import pair  # noqa: PLC0415 - only what a LEO is made of is loaded
-    from leo_core.stages.embed.load import load_embedder  # noqa: PLC0415 - loads numba
+    from leo_core.stages.embed.load import load_static  # noqa: PLC0415 - loads numba
 
-    return pair.load_pair_model(embed=load_embedder("static").embed)
+    return pair.load_pair_model(load_static())
 
 
 def open_parts(

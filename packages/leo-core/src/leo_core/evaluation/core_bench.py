@@ -12,6 +12,7 @@ from leo_core.evaluation.datasets import read_jsonl
 from leo_core.evaluation.index_bench import QUERIES, compare_indexes, extend_rows
 from leo_core.evaluation.kernel_bench import compare_kernels
 from leo_core.evaluation.paired import describe_machine
+from leo_core.evaluation.path_bench import measure_path
 from leo_core.evaluation.start_bench import measure_starts
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ def run_core(
     if min(sizes, default=1) < 1:
         message = f"an index of {min(sizes)} vectors cannot be measured; sizes are at least 1"
         raise ConfigError(message)
+    from leo_core.engine.assembly import load_pair_model  # noqa: PLC0415 - loads numba
     from leo_core.stages.embed.load import load_embedder  # noqa: PLC0415 - loads numba
 
     texts = read_texts(pairs)
@@ -64,6 +66,9 @@ def run_core(
     for size in sizes:
         report(f"index of {size:,}")
         indexes += compare_indexes(extend_rows(rows, size, seed=seed), queries, graphs_up_to=graphs_up_to)
+    report("embedding, search and pair model together")
+    encoder, model = load_embedder(embedder), load_pair_model()
+    paths = [measure_path(texts, size, embedder=encoder, pair_model=model, seed=seed) for size in sizes]
     report("consensus problem")
     solver = check_admm(instances, seed=seed)
     report("cold and warm start")
@@ -74,6 +79,7 @@ def run_core(
         "texts": len(texts),
         "kernels": kernels,
         "indexes": indexes,
+        "paths": paths,
         "admm": solver,
         "start": measure_starts(),
     }

@@ -1,21 +1,25 @@
-"""P(same answer | two questions): a small calibrated gradient-boosted model, shipped as numbers.
+"""P(same answer | two questions): boosted trees, and a network where they leave it open, calibrated together.
 
-The model is trained by ``packages/leo-core/train/pair_model.py``; its evaluation is a walk through all trees at once
-and the calibrated logistic of their sum and the cosine (Friedman 2001, *Greedy function approximation*; Platt 1999).
+The trees are trained by ``packages/leo-core/train/pair_model.py``; their evaluation is a walk through all of them at
+once and the calibrated logistic of their sum and the cosine (Friedman 2001, *Greedy function approximation*; Platt
+1999). Most pairs that are looked at are plainly different, and the trees say so. Of the others, the network of
+``pair_network`` reads both texts, and a second logistic weighs trees, cosine and network.
 """
 
 from __future__ import annotations
 
 import json
+import math
 from functools import lru_cache
 from importlib.resources import files
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from leo_core.errors import ConfigError
 from leo_core.stages.cache.guards import find_conflict_between, read_profile
 from leo_core.stages.cache.pair_features import FEATURES, Traits, WordTable, compare_traits, embed_by_chance
+from leo_core.stages.cache.pair_network import load_pair_network
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -23,6 +27,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from leo_core.records import Json
+    from leo_core.stages.cache.pair_network import PairNetwork, Reading
 
     Floats = npt.NDArray[np.float64]
 
@@ -30,6 +35,8 @@ __all__ = ["PairModel", "load_pair_model"]
 
 _FILE = "pair_model.json"
 _CLIP = 30.0
+_LEFT_OPEN = 0.1
+"""Probability by trees and cosine from which the network is asked."""
 _COSINE = FEATURES.index("cosine")
 _TEXTS_KEPT = 4096
 
@@ -41,13 +48,18 @@ class PairModel:
         weights: What the training script wrote.
         embed: Turns texts into unit rows, quickly and without a network; words are compared by it, and
             :meth:`probability` takes its cosines from it. Without it, only equal words are alike.
+        network: Reads what the trees leave open; without it they decide alone.
 
     Raises:
         ConfigError: When the weights were trained for other features.
     """
 
     def __init__(
-        self, weights: Mapping[str, Json], *, embed: Callable[[Sequence[str]], npt.NDArray[np.float32]] | None = None
+        self,
+        weights: Mapping[str, Json],
+        *,
+        embed: Callable[[Sequence[str]], npt.NDArray[np.float32]] | None = None,
+        network: PairNetwork | None = None,
     ) -> None:
         """Read the weights; see the class."""
         if tuple(weights["features"]) != FEATURES:
@@ -72,6 +84,9 @@ class PairModel:
         self._right = np.arange(len(skip)) + skip
         self._roots = np.array(weights["roots"], dtype=np.int64)
         self._slope, self._lead, self._intercept = (float(each) for each in weights["calibration"])
+        self._network = network
+        self._together = tuple(float(each) for each in weights["calibration_with_network"])
+        self._readings: dict[str, Reading | None] = {}
 
     def probability(self, a: Sequence[str], b: Sequence[str]) -> Floats:
         """P(same answer) of ``a[i]`` and ``b[i]``, float64 ``(n,)``, with the cosines of the embedder given.
@@ -94,6 +109,22 @@ class PairModel:
             raise ConfigError(msg)
         if not a:
             return np.empty(0)
+        rows = self.compare_texts(cosines, a, b)
+        sums = self.sum_trees(rows)
+        probabilities = self.calibrate(sums, rows[:, _COSINE])
+        for at in np.flatnonzero(probabilities >= _LEFT_OPEN).tolist():
+            found = self.ask_network(a[at], b[at])
+            if found is not None:
+                probabilities[at] = self._calibrate_together(float(sums[at]), float(rows[at, _COSINE]), *found)
+        return probabilities
+
+    def leaves_open(self, cosine: float, a: str, b: str) -> bool:
+        """Whether trees and cosine leave it open that two texts have the same answer, so that the network is asked."""
+        rows = self.compare_texts([cosine], [a], [b])
+        return bool(self.calibrate(self.sum_trees(rows), rows[:, _COSINE])[0] >= _LEFT_OPEN)
+
+    def compare_texts(self, cosines: Sequence[float] | Floats, a: Sequence[str], b: Sequence[str]) -> Floats:
+        """Feature rows, float64 ``(n, len(FEATURES))``, of ``a[i]`` and ``b[i]`` at their cosines; n at least 1."""
         rows = [
             compare_traits(
                 self._read(one),
@@ -104,7 +135,26 @@ class PairModel:
             )
             for one, two, cosine in zip(a, b, cosines, strict=True)
         ]
-        return self.score_rows(np.array(rows, dtype=np.float64))
+        return np.array(rows, dtype=np.float64)
+
+    def ask_network(self, a: str, b: str) -> tuple[float, float] | None:
+        """The network's log-odds and its cosine of two texts; ``None`` without one, or where it cannot read them."""
+        if self._network is None:
+            return None
+        kept = self._readings
+        found = {text: kept[text] for text in (a, b) if text in kept}
+        unread = [text for text in dict.fromkeys((a, b)) if text not in found]
+        if unread:
+            found |= zip(unread, self._network.read(unread), strict=True)
+            self._keep_readings({text: found[text] for text in unread})
+        one, two = found[a], found[b]
+        return self._network.compare(one, two) if one and two else None
+
+    def _keep_readings(self, read: Mapping[str, Reading | None]) -> None:
+        """Keep what was read; when there is too much, all is read anew."""
+        if len(self._readings) >= _TEXTS_KEPT:
+            self._readings = {}
+        self._readings.update(read)
 
     def find_conflict(self, a: str, b: str) -> str | None:
         """Why the guards say that two texts differ, or ``None``; the figures of ``a`` are named first.
@@ -119,23 +169,45 @@ class PairModel:
     def _read_traits(self, text: str) -> Traits:
         return Traits(self._profile(text), self.table, self._embed or embed_by_chance)
 
-    def score_rows(self, rows: Floats) -> Floats:
-        """Calibrated probabilities, float64 ``(n,)``, of feature rows ``(n, len(FEATURES))``."""
+    def sum_trees(self, rows: Floats) -> Floats:
+        """Sums of all trees, float64 ``(n,)``, of feature rows ``(n, len(FEATURES))``."""
         from leo_core.kernels.pairs import sum_trees  # noqa: PLC0415 - loads numba
 
-        raw = sum_trees(rows, self._feature, self._number, self._left, self._right, self._number, self._roots)
-        logit = self._slope * raw + self._lead * rows[:, _COSINE] + self._intercept
+        sums: Floats = sum_trees(rows, self._feature, self._number, self._left, self._right, self._number, self._roots)
+        return sums
+
+    def calibrate(self, sums: Floats, cosines: Floats) -> Floats:
+        """Probabilities, float64 ``(n,)``, of the trees' sums and the cosines."""
+        logit = self._slope * sums + self._lead * cosines + self._intercept
         logit = np.minimum(np.maximum(logit, -_CLIP), _CLIP)  # np.clip takes ten times as long for one row
         probabilities: Floats = 1.0 / (1.0 + np.exp(-logit))
         return probabilities
 
+    def _calibrate_together(self, total: float, cosine: float, odds: float, likeness: float) -> float:
+        slope, lead, network, whole, intercept = self._together
+        logit = slope * total + lead * cosine + network * odds + whole * likeness + intercept
+        return 1.0 / (1.0 + math.exp(-min(max(logit, -_CLIP), _CLIP)))
 
-def load_pair_model(*, embed: Callable[[Sequence[str]], npt.NDArray[np.float32]] | None = None) -> PairModel:
-    """The shipped pair model; reads one file of the package.
+
+class Words(Protocol):
+    """What the pair model takes of the shipped embedder."""
+
+    def embed(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
+        """Unit rows of texts."""
+
+    def read_pieces(self, text: str) -> npt.NDArray[np.float32]:
+        """Rows of a text's word pieces."""
+
+
+def load_pair_model(embedder: Words | None = None) -> PairModel:
+    """The shipped pair model; reads two files of the package.
 
     Args:
-        embed: Turns texts into unit rows, such as ``load_embedder("static").embed``, which it was trained with;
-            without it only :meth:`PairModel.probability_at` works, and only equal words are alike.
+        embedder: The shipped embedder, ``load_embedder("static")``, which the model was trained with. Without it only
+            :meth:`PairModel.probability_at` works, only equal words are alike, and the network is left out.
     """
     text = (files("leo_core.stages.cache") / _FILE).read_text(encoding="utf-8")
-    return PairModel(json.loads(text), embed=embed)
+    if embedder is None:
+        return PairModel(json.loads(text))
+    network = load_pair_network(embedder.read_pieces)
+    return PairModel(json.loads(text), embed=embedder.embed, network=network)

@@ -12,8 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from leo_core.ports import Embedder
+    from leo_core.stages.embed.static import StaticEmbedder
 
-__all__ = ["build_embedder", "load_embedder"]
+__all__ = ["build_embedder", "load_embedder", "load_static"]
 
 DEFAULT = "static"
 
@@ -53,9 +54,18 @@ def _build_hashed(config: EmbedConfig) -> Embedder:
     return HashedEmbedder(config)
 
 
-@lru_cache(maxsize=4)
 def _build_static(config: EmbedConfig) -> Embedder:
-    """The trained embedder; it never changes, so everybody may have the same."""
+    """The trained embedder."""
+    return load_static(config.dimension)
+
+
+@lru_cache(maxsize=4)
+def load_static(dimension: int = 256) -> StaticEmbedder:
+    """The trained embedder; it never changes, so everybody gets the same.
+
+    Raises:
+        ConfigError: More dimensions than it has, or fewer than 8.
+    """
     from leo_core.stages.embed.static import StaticEmbedder  # noqa: PLC0415 - loads numba
 
-    return StaticEmbedder(config)
+    return StaticEmbedder(EmbedConfig(name="static", dimension=dimension))

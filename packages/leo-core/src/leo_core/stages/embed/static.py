@@ -60,6 +60,7 @@ class StaticEmbedder:
         pieces = bytes(np.asarray(arrays["pieces"], dtype=np.uint8)).decode("utf-8").split("\n")
         pairs = np.asarray(arrays["pairs"], dtype=np.int32).reshape(-1, 2)
         self._buckets = len(table) - len(pieces) - len(pairs)
+        self._pieces = pieces
         self._scales = np.asarray(arrays["scales"], dtype=np.float32)
         if self._buckets < 1 or len(self._scales) != len(table):
             message = f"{len(pieces)} pieces, {len(pairs)} pairs, {len(self._scales)} scales for {len(table)} rows"
@@ -98,6 +99,31 @@ class StaticEmbedder:
         first = len(self._table) - self._buckets
         starts = word_pieces.cut_texts(codes, offsets, self._keys, self._rows, first, self._buckets, ids, weights)
         return ids[: starts[-1]], weights[: starts[-1]], starts
+
+    @property
+    def pieces(self) -> Sequence[str]:
+        """The word pieces, in the order of their rows; ``##`` where one continues a word."""
+        return self._pieces
+
+    @property
+    def row_count(self) -> int:
+        """How many rows the table has: of pieces, of pairs of them, and buckets."""
+        return len(self._table)
+
+    def cut_pieces(self, text: str) -> npt.NDArray[np.int32]:
+        """Row numbers of a text's word pieces in their order, int32 ``(n,)``; pairs of pieces are left out."""
+        ids, _, _ = self.cut([text])
+        first = len(self._pieces)
+        return ids[(ids < first) | (ids >= self.row_count - self._buckets)]
+
+    def read_rows(self, ids: npt.NDArray[np.int32]) -> npt.NDArray[np.float32]:
+        """Rows of the table, float32 ``(len(ids), d)``; their length is the weight of a piece."""
+        rows: npt.NDArray[np.float32] = self._table[ids] * self._scales[ids, None]
+        return rows
+
+    def read_pieces(self, text: str) -> npt.NDArray[np.float32]:
+        """Rows of a text's word pieces in their order, float32 ``(n, d)``."""
+        return self.read_rows(self.cut_pieces(text))
 
 
 def fold_text(text: str) -> str:

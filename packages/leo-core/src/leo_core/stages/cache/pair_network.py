@@ -1,0 +1,201 @@
+"""A small network that reads two questions word by word, each in its context, and aligns them.
+
+A table of words does not know that "light" in "traffic light" is not that in "light meal". So each text is read once by
+an encoder of a few layers of self-attention over the rows of the shipped table (Vaswani et al. 2017, with the norm
+ahead of each part), and two readings are compared by decomposable attention (Parikh et al. 2016): every piece against
+its likely partners on the other side, in both directions, the comparisons weighed, added up and judged. The weights are
+made by ``packages/leo-core/train/pair_network.py``.
+"""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    import numpy.typing as npt
+
+    Array = npt.NDArray[np.float32]
+    ReadRows = Callable[[str], Array]
+
+__all__ = ["MOST_PIECES", "PairNetwork", "Reading", "load_pair_network"]
+
+MOST_PIECES = 32
+"""Longest text that the network has learned to read, in word pieces."""
+_FILE = "pair_network.npz"
+_ROW_LENGTH = np.float32(16.0)
+_SHORTEST = np.float32(1e-3)
+_LEAST_SQUARE = np.float32(1e-3)
+_EPSILON = np.float32(1e-5)
+_TINY = np.float32(1e-12)
+_COSINE_SCALE = 3.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """What the network reads from one text of n pieces.
+
+    Attributes:
+        pieces: A row for each piece in its context, float32 (n, h).
+        weights: How much each piece counts, float32 (n,), positive, of sum 1.
+        whole: The text as one unit row, float32 (s,).
+    """
+
+    pieces: Array
+    weights: Array
+    whole: Array
+
+
+class PairNetwork:
+    """Reads texts, and compares two readings.
+
+    Args:
+        arrays: The weights, as the training script names them.
+        read_rows: Gives the rows of a text's word pieces in the shipped table, float32 (n, 256).
+    """
+
+    def __init__(self, arrays: Mapping[str, npt.NDArray[np.generic]], read_rows: ReadRows) -> None:
+        self._read_rows = read_rows
+        self._heads = int(arrays["heads"])
+        self._at: dict[str, Array] = {name: np.asarray(each, dtype=np.float32) for name, each in arrays.items()}
+        self._layers = [_Layer(self._at, f"layer{layer}.") for layer in range(int(arrays["layers"]))]
+        width = len(self._at["gain"])
+        self._average = np.full(width, 1.0 / width, dtype=np.float32)
+
+    def read(self, texts: Sequence[str]) -> list[Reading | None]:
+        """Read texts, all at once; ``None`` for one without a piece or of more than :data:`MOST_PIECES`."""
+        rows = [self._read_rows(text) for text in texts]
+        can = [0 < len(each) <= MOST_PIECES for each in rows]
+        parts, last = [], 0
+        for each in (each for each, readable in zip(rows, can, strict=True) if readable):
+            parts.append(slice(last, last + len(each)))
+            last += len(each)
+        if not parts:
+            return [None] * len(texts)
+        hidden = self._start(
+            np.concatenate([each for each, readable in zip(rows, can, strict=True) if readable]), parts
+        )
+        for layer in self._layers:
+            hidden = self._attend(hidden, layer, parts)
+        found = self._finish(hidden, parts)
+        return [next(found) if readable else None for readable in can]
+
+    def _start(self, rows: Array, parts: list[slice]) -> Array:
+        """What the layers begin with: direction, length and place of each row."""
+        at = self._at
+        length = np.sqrt(np.einsum("ij,ij->i", rows, rows))[:, None]
+        hidden = (rows * (_ROW_LENGTH / np.maximum(length, _SHORTEST))) @ at["input"]
+        hidden += np.log(np.maximum(length, _SHORTEST)) * at["input_length"] + at["input_bias"]
+        for part in parts:
+            hidden[part] += at["position"][: part.stop - part.start]
+        return self._normalise(hidden) * at["input_gain"] + at["input_shift"]
+
+    def _finish(self, hidden: Array, parts: list[slice]) -> Iterator[Reading]:
+        """The readings of the last layer's states."""
+        at = self._at
+        hidden = self._normalise(hidden) * at["gain"] + at["shift"]
+        pieces: Array = hidden @ at["piece"] + at["piece_bias"]
+        square = np.einsum("ij,ij->i", pieces, pieces) * np.float32(1.0 / pieces.shape[1])
+        pieces = pieces / np.sqrt(square + _LEAST_SQUARE)[:, None]
+        shares: Array = _soften(hidden @ at["share"] + at["share_bias"])
+        weights = _soften(pieces @ at["weight"] + at["weight_bias"])
+        for part in parts:
+            whole: Array = np.dot(shares[part] @ hidden[part], at["whole"])
+            size = np.sqrt(whole @ whole + _TINY, dtype=np.float32)
+            yield Reading(pieces=pieces[part], weights=weights[part] / weights[part].sum(), whole=whole / size)
+
+    def compare(self, a: Reading, b: Reading) -> tuple[float, float]:
+        """Log-odds that two texts have the same answer, not calibrated, and the cosine of the texts as wholes.
+
+        Symmetric in ``a`` and ``b`` but for rounding.
+        """
+        at = self._at
+        score = (a.pieces @ b.pieces.T) * at["sharpness"]
+        cosine = float(a.whole @ b.whole)
+        mean_one, most_one = self._gather(a, _share(score) @ b.pieces)
+        mean_two, most_two = self._gather(b, _share(score.T) @ a.pieces)
+        found = np.concatenate(
+            [
+                mean_one + mean_two,
+                np.abs(mean_one - mean_two),
+                np.maximum(most_one, most_two),
+                np.minimum(most_one, most_two),
+                np.array([_COSINE_SCALE * cosine], dtype=np.float32),
+            ]
+        )
+        deep = np.maximum(found @ at["judge"] + at["judge_bias"], 0.0)
+        return float(deep @ at["last"] + at["last_bias"]), cosine
+
+    def _attend(self, hidden: Array, layer: _Layer, parts: list[slice]) -> Array:
+        """One layer: self-attention, then two linear maps with a ReLU between them, each added to its input."""
+        width, heads = hidden.shape[1], self._heads
+        mixed = self._normalise(hidden) @ layer.query_key_value + layer.query_key_value_bias
+        seen = np.empty_like(hidden)
+        for part in parts:
+            count = part.stop - part.start
+            query, key, value = mixed[part].reshape(count, 3, heads, width // heads).transpose(1, 2, 0, 3)
+            shares = _share((query @ key.transpose(0, 2, 1)) * np.float32((width / heads) ** -0.5))
+            seen[part] = (shares @ value).transpose(1, 0, 2).reshape(count, width)
+        hidden = hidden + seen @ layer.out
+        hidden += layer.out_bias
+        inner = self._normalise(hidden) @ layer.up + layer.up_bias
+        np.maximum(inner, 0.0, out=inner)
+        hidden += inner @ layer.down
+        hidden += layer.down_bias
+        return hidden
+
+    def _normalise(self, rows: Array) -> Array:
+        """Rows of mean 0 and deviation 1 (Ba et al. 2016)."""
+        rows = rows - (rows @ self._average)[:, None]
+        spread = np.sqrt(np.einsum("ij,ij->i", rows, rows) * self._average[0] + _EPSILON)
+        rows /= spread[:, None]
+        return rows
+
+    def _gather(self, reading: Reading, partners: Array) -> tuple[Array, Array]:
+        """Comparisons of all pieces with their partners: weighed mean and largest."""
+        mine = reading.pieces
+        both = np.concatenate([mine, partners, np.abs(mine - partners), mine * partners], axis=1)
+        found = both @ self._at["compare"]
+        found += self._at["compare_bias"]
+        np.maximum(found, 0.0, out=found)
+        return reading.weights @ found, found.max(axis=0)
+
+
+class _Layer:
+    """The weights of one layer; gain and shift of its norms are part of the maps that follow them."""
+
+    def __init__(self, arrays: Mapping[str, Array], name: str) -> None:
+        mixed, gain = arrays[f"{name}query_key_value"], arrays[f"{name}gain_attend"]
+        self.query_key_value = gain[:, None] * mixed
+        self.query_key_value_bias = arrays[f"{name}query_key_value_bias"] + arrays[f"{name}shift_attend"] @ mixed
+        self.out, self.out_bias = arrays[f"{name}out"], arrays[f"{name}out_bias"]
+        up = arrays[f"{name}up"]
+        self.up = arrays[f"{name}gain"][:, None] * up
+        self.up_bias = arrays[f"{name}up_bias"] + arrays[f"{name}shift"] @ up
+        self.down, self.down_bias = arrays[f"{name}down"], arrays[f"{name}down_bias"]
+
+
+def load_pair_network(read_rows: ReadRows) -> PairNetwork:
+    """The shipped network over the rows that ``read_rows`` gives (``read_pieces`` of the shipped embedder)."""
+    data = (files("leo_core.stages.cache") / _FILE).read_bytes()
+    with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+        return PairNetwork(dict(arrays), read_rows)
+
+
+def _share(scores: Array) -> Array:
+    """Softmax along the last axis."""
+    powers: Array = np.exp(scores - scores.max(axis=-1, keepdims=True))
+    powers /= powers.sum(axis=-1, keepdims=True)
+    return powers
+
+
+def _soften(values: Array) -> Array:
+    """log(1 + e^x), positive and smooth."""
+    softened: Array = np.maximum(values, np.float32(0.0)) + np.log1p(np.exp(-np.abs(values)))
+    return softened

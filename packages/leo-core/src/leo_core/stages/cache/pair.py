@@ -35,7 +35,7 @@ __all__ = ["PairModel", "load_pair_model"]
 
 _FILE = "pair_model.json"
 _CLIP = 30.0
-_LEFT_OPEN = 0.1
+_LEFT_OPEN = 0.2
 """Probability by trees and cosine from which the network is asked."""
 _COSINE = FEATURES.index("cosine")
 _TEXTS_KEPT = 4096

@@ -8,6 +8,8 @@ from leo_core.stages.cache.guards.order import is_converse
 from leo_core.stages.cache.guards.words import stem
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from leo_core.stages.cache.guards.words import Words
 
 __all__ = ["NEGATORS", "find_antonyms", "find_negation_conflict", "find_opposites", "is_negated"]
@@ -77,21 +79,36 @@ bullish:bearish sell:buy dry:wet cause:cure,prevent treat:cause encourage:discou
 expensive:cheaper,cheapest cheap:dearer
 unable:can respect:disrespect agree:refuse proceed:cancel continue:stop,cancel confirm:cancel
 """
+_IRREGULAR = """
+begin:began,begun build:built buy:bought come:came fall:fell,fallen forbid:forbade,forbidden forget:forgot,forgotten
+freeze:froze,frozen give:gave,given go:went,gone grow:grew,grown hide:hid,hidden lend:lent lose:lost rise:rose,risen
+sell:sold send:sent shrink:shrank,shrunk spend:spent take:took,taken teach:taught win:won withdraw:withdrew,withdrawn
+write:wrote,written
+"""
+"""Forms of verbs above that their stem does not show."""
 _EXCEPTIONS = frozenset({"able", "side", "form", "vest", "come", "tend", "press", "port", "pose", "valuable", "less"})
 _NEGATIVE_PREFIXES = ("un", "in", "im", "il", "ir", "dis", "non", "de", "anti", "mis")
 _SHORTEST_ROOT = 4
 _NONE: frozenset[str] = frozenset()
 
 
-def _read_pairs() -> dict[str, frozenset[str]]:
-    table: dict[str, set[str]] = {}
-    for entry in _PAIRS.split():
+def _read_table(text: str) -> Iterator[tuple[str, list[str]]]:
+    """Words with what stands behind their colon."""
+    for entry in text.split():
         word, others = entry.split(":")
-        for other in others.split(","):
-            for one, two in ((word, other), (stem(word), stem(other))):
-                table.setdefault(one, set()).add(two)
-                table.setdefault(two, set()).add(one)
-    return {word: frozenset(others) for word, others in table.items()}
+        yield word, others.split(",")
+
+
+def _read_pairs() -> dict[str, frozenset[str]]:
+    forms = dict(_read_table(_IRREGULAR))
+    table: dict[str, set[str]] = {}
+    for word, others in _read_table(_PAIRS):
+        for other in others:
+            for one in (word, stem(word), *forms.get(word, ())):
+                for two in (other, stem(other), *forms.get(other, ())):
+                    table.setdefault(one, set()).add(two)
+                    table.setdefault(two, set()).add(one)
+    return {word: frozenset(found) for word, found in table.items()}
 
 
 _ANTONYMS = _read_pairs()

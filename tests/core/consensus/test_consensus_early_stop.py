@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -17,6 +19,8 @@ from leo_core.stages.consensus.trust import TrustState, count_audits, update_tru
 from leo_core.stages.consensus.vote import count_votes
 
 CONFIG = ConsensusConfig(early_stop=0.98)
+ALIKE = replace(CONFIG, presume_by_price=False)
+"""Members are presumed alike, whatever they cost."""
 QUESTION = "How many dollars do 8 tickets of 8 dollars cost?"
 
 
@@ -62,7 +66,7 @@ def test_two_known_and_trusted_members_are_believed() -> None:
     assert not stops(list("abcde"), [0, 1], trust)
     assert not stops(list("abcdefg"), [0, 0], learn({"a": (30, 0), "b": (3, 0)}))
     assert not stops(list("abcde"), [0, 0], learn(dict.fromkeys("abcde", (20, 20))))
-    assert count_audits(trust, "a", CONFIG) == pytest.approx(sum(CONFIG.forgetting**age for age in range(30)))
+    assert count_audits(trust, "a") == pytest.approx(sum(CONFIG.forgetting**age for age in range(30)))
 
 
 def test_without_the_setting_everybody_is_asked() -> None:
@@ -114,7 +118,7 @@ def test_a_jury_is_asked_in_turn_the_cheapest_first_until_nothing_can_change() -
             self.heard.append(event.name)
 
     listener = Listener()
-    with LEO(jury=jury(*["It is 64."] * 5), config=LEOConfig(consensus=CONFIG), listeners=[listener]) as leo:
+    with LEO(jury=jury(*["It is 64."] * 5), config=LEOConfig(consensus=ALIKE), listeners=[listener]) as leo:
         answer = leo.ask(QUESTION)
     assert answer.members == ("m1", "m2", "m0")
     assert answer.verdict.spared == 2

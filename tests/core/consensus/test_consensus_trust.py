@@ -12,12 +12,18 @@ from leo_core.stages.consensus.config import ConsensusConfig
 from leo_core.stages.consensus.observations import observe_audit, observe_feedback, observe_strategies
 from leo_core.stages.consensus.tally import weigh_vote
 from leo_core.stages.consensus.trust import TrustState, estimate, estimate_in_dispute, update_trust
+from leo_core.stages.consensus.watch import Watch
 
 CONFIG = ConsensusConfig()
 SHARES = st.floats(0, 1)
 COUNTS = st.tuples(st.floats(0, 1e6), st.floats(0, 1e6))
-STATES = st.fixed_dictionaries({("m", -1): COUNTS, ("m", 3): COUNTS, ("other", 3): COUNTS}).map(
-    lambda counts: TrustState(MappingProxyType(counts))
+TRIALS = st.none() | st.fixed_dictionaries(
+    {"m": st.tuples(st.floats(0, 100), st.floats(0, 100), st.floats(0, 20), st.floats(0, 20))}
+)
+STATES = st.builds(
+    lambda counts, trial: TrustState(MappingProxyType(counts), Watch(trial=trial)),
+    st.fixed_dictionaries({("m", -1): COUNTS, ("m", -2): COUNTS, ("m", 3): COUNTS, ("other", 3): COUNTS}),
+    TRIALS,
 )
 CONFIGS = st.builds(
     ConsensusConfig,
@@ -33,7 +39,8 @@ def audit(agreement: float, *, valid: bool = True, region: int = 3, weight: floa
 
 
 def means(state: TrustState, config: ConsensusConfig) -> tuple[float, ...]:
-    return tuple(estimate(state, "m", region, config).mean for region in (-1, 3, 4))
+    everywhere = tuple(estimate(state, "m", region, config).mean for region in (-1, 3, 4))
+    return (*everywhere, *(estimate_in_dispute(state, "m", region, config).mean for region in (-1, 3, 4)))
 
 
 def at_most(a: tuple[float, ...], b: tuple[float, ...]) -> bool:
@@ -221,18 +228,6 @@ def test_builder_checks(name: str, value: float) -> None:
     figures = {"agreement": 1.0, "weight": 1.0, name: value}
     with pytest.raises(RequestError, match=name):
         observe_audit(member="m", region=1, valid=True, tenant="t", at=0.0, **figures)
-
-
-@given(STATES)
-def test_bytes(state: TrustState) -> None:
-    assert TrustState.from_bytes(state.to_bytes()) == state
-    assert TrustState.from_bytes(state.to_bytes()).to_bytes() == state.to_bytes()
-
-
-@pytest.mark.parametrize("blob", [b"", b"{", b"3", b"[[1]]", b'[["m","x",1,2]]', b"\xff"])
-def test_bad_bytes(blob: bytes) -> None:
-    with pytest.raises(RequestError):
-        TrustState.from_bytes(blob)
 
 
 @pytest.mark.parametrize(

@@ -167,6 +167,7 @@ def learn_outcome(request: Request, answer: Answer, plan: Plan) -> Pipeline[None
                 cost_usd=answer.usage.cost_usd,
                 latency_s=answer.latency_s,
                 form=measure_form(answer.risk),
+                classes=None if answer.verdict is None else answer.verdict.answer_classes(),
                 tenant=request.tenant,
                 at=now.epoch,
             ),
@@ -175,6 +176,8 @@ def learn_outcome(request: Request, answer: Answer, plan: Plan) -> Pipeline[None
     after = yield from Recall(request.tenant)
     if after.risk.acceptance.alarms > before.risk.acceptance.alarms:
         yield from Notify("risk.drifted", {"alarms": after.risk.acceptance.alarms})
+    if after.trust.watch.alarms > before.trust.watch.alarms:
+        yield from Notify("trust.alarm", {"alarms": after.trust.watch.alarms})
 
 
 def _small_right(answer: Answer, plan: Plan) -> bool | None:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import logging
 import random
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -13,10 +14,12 @@ from leo_core.engine.plan import Plan
 from leo_core.engine.world import SystemClock, World
 from leo_core.errors import ConfigError, LEOError, ReceiptError, SigningKeyError, StoreUnavailableError
 from leo_core.ports import Model, Store
+from leo_core.records import Usage
 from leo_core.stages.cache.identity import canonical_bytes
+from leo_core.stages.consensus.presumption import presume_from_prices
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from leo_core.config import LEOConfig
     from leo_core.ports import AnswerComparator, Clock, Embedder, Journal, Listener, ReceiptLog
@@ -28,7 +31,7 @@ if TYPE_CHECKING:
     from leo_core.storage.sealed_store import SealedStore
     from leo_core.storage.sealing import SealKey
 
-__all__ = ["load_pair_model", "make_plan", "make_world", "open_parts", "pick_member"]
+__all__ = ["load_pair_model", "make_plan", "make_world", "open_parts", "pick_member", "presume"]
 
 _log = logging.getLogger("leo_core")
 
@@ -217,6 +220,13 @@ def _check_signer(log: ReceiptLog, key: SigningKey, earlier: Sequence[PublicKey]
             "give the key file that signed them as signing_key, or choose another store"
         )
         raise SigningKeyError(message) from error
+
+
+def presume(config: LEOConfig, members: Iterable[Model | None]) -> LEOConfig:
+    """The settings with what the members' prices let presume of them."""
+    million = Usage(input_tokens=0, output_tokens=1_000_000)
+    prices = {member.id: member.price(million) for member in members if member is not None}
+    return replace(config, consensus=presume_from_prices(config.consensus, prices))
 
 
 def make_plan(

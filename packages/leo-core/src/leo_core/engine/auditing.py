@@ -74,8 +74,9 @@ def find_chance(answer: Answer, known: Known, plan: Plan) -> float:
     if not plan.audits or answer.draft is None:
         return plan.config.audit_rate
     policy = plan.config.consensus
-    evidence = [count_audits(known.trust, member, policy) for member in answer.members]
-    return find_audit_chance(known.audits, plan.config.audit_rate, answer.verdict, evidence, policy)
+    evidence = [count_audits(known.trust, member) for member in answer.members]
+    alarm = known.trust.watch.ahead
+    return find_audit_chance(known.audits, plan.config.audit_rate, answer.verdict, evidence, policy, alarm=alarm)
 
 
 def _check_rivals(request: Request, answer: Answer) -> Pipeline[dict[int, bool]]:

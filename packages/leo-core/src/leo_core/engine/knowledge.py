@@ -77,6 +77,7 @@ def fold(known: Known, observation: Observation, config: LEOConfig) -> Known:
         case "route":
             return replace(
                 known,
+                trust=update_trust(known.trust, observation, config.consensus),
                 audits=update_audits(known.audits, observation),
                 risk=update_risk(known.risk, observation, config.risk),
                 routes=update_routes(known.routes, observation, config.route),

@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Any, Self
 from leo_core.config import LEOConfig
 from leo_core.engine import drivers
 from leo_core.engine.answer_cache import AnswerCache
-from leo_core.engine.assembly import make_plan, make_world, open_parts, pick_embedder, pick_jury, pick_member
+from leo_core.engine.assembly import (
+    make_plan,
+    make_world,
+    open_parts,
+    pick_embedder,
+    pick_jury,
+    pick_member,
+    presume,
+)
 from leo_core.engine.comparators import pick_comparator
 from leo_core.engine.explain import explain_answer
 from leo_core.engine.feedback import take_entry_feedback, take_feedback
@@ -89,9 +97,9 @@ class LEO:
         seed: int | None = None,
         clock: Clock | None = None,
     ) -> None:
-        self.config = config or LEOConfig()
         small_member, large_member = pick_member(small), pick_member(large)
         panel = pick_jury(jury, (small_member, large_member))
+        self.config = presume(config or LEOConfig(), (small_member, large_member, *panel))
         self._plan = make_plan(
             small_member, large_member, panel, self.config, audits=checker is not None, lifetime=lifetime
         )

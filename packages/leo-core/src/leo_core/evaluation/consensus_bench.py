@@ -21,10 +21,12 @@ from leo_core.stages.consensus.audit import AuditState, find_audit_chance, updat
 from leo_core.stages.consensus.config import ConsensusConfig
 from leo_core.stages.consensus.early_stop import can_stop
 from leo_core.stages.consensus.observations import observe_audit, observe_strategies
+from leo_core.stages.consensus.presumption import presume_from_prices
 from leo_core.stages.consensus.strategies import StrategyState, update_strategies
 from leo_core.stages.consensus.trust import MOST_WEIGHT, TrustState, count_audits, update_trust
 from leo_core.stages.consensus.vote import count_votes
 from leo_core.stages.route.observations import observe_route
+from leo_core.telemetry.prices import load_prices
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -127,7 +129,7 @@ class _Mind:
         self.audits = update_audits(self.audits, observation)
 
     def weigh_evidence(self, members: Sequence[str]) -> list[float]:
-        return [count_audits(self.trust, member, self.config) for member in members]
+        return [count_audits(self.trust, member) for member in members]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,19 +158,32 @@ def follow_committee(
         random: Of the audits.
         config: Settings.
     """
+    config = presume_from_prices(config, _find_prices(committee.members))
     mind = _Mind(config=config)
     families = {member: family_of(member) for member in committee.members}
     draws = random.random(len(committee.classes))
     for classes, right, draw in zip(committee.classes.tolist(), committee.right.tolist(), draws.tolist(), strict=True):
         verdict = _ask(committee.members, classes, mind, families)
         asked = committee.members[: len(verdict.votes)]
-        mind.learn(observe_route(tenant=_TENANT, at=0.0, route=Route.CONSENSUS, region=-1, right=None))
-        chance = find_audit_chance(mind.audits, audit, verdict, mind.weigh_evidence(asked), config)
+        mind.learn(
+            observe_route(
+                tenant=_TENANT, at=0.0, route=Route.CONSENSUS, region=-1, right=None, classes=verdict.answer_classes()
+            )
+        )
+        alarm = mind.trust.watch.ahead
+        chance = find_audit_chance(mind.audits, audit, verdict, mind.weigh_evidence(asked), config, alarm=alarm)
         weight = min(audit / chance, MOST_WEIGHT) if draw < chance else None
         if weight is not None:
             for observation in _audit(asked, right[: len(asked)], verdict, weight):
                 mind.learn(observation)
         yield Decision(verdict=verdict, right=right[verdict.medoid], weight=weight)
+
+
+def _find_prices(members: Sequence[str]) -> dict[str, float | None]:
+    """What a million tokens of output cost, in US dollars."""
+    table = load_prices()
+    found = {member: table.find(member) for member in members}
+    return {member: None if price is None else price.output for member, price in found.items()}
 
 
 def play_committee(committee: Committee, audit: float, random: np.random.Generator, config: ConsensusConfig) -> Played:

@@ -180,6 +180,10 @@ class Verdict:
     choices: Mapping[str, int] = field(default_factory=dict)
     spared: int = 0
 
+    def answer_classes(self) -> dict[str, int]:
+        """The class of each member that gave an answer, by its id."""
+        return {vote.member: vote.answer_class for vote in self.votes if self.classes[vote.answer_class]}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Risk:

@@ -8,7 +8,8 @@ answer is audited with probability
 
 with the urgency u = min(1, 2 / (1 + e^(lead − 1))), lead the distance in log-odds between the two likeliest answers,
 and at least 1 − n/8 while some member has been audited n < 8 times: a united committee is not audited less before it is
-known. The second term makes up whatever the urgency left of the share. The probability depends on the committed
+known. While the committee is on alarm (``watch``), some more may be drawn ahead, and members count as not known. The
+second term makes up whatever the urgency left of the share. The probability depends on the committed
 answers and on past audits only, so no member can know whether it will be audited.
 """
 
@@ -49,7 +50,13 @@ class AuditState:
 
 
 def find_audit_chance(
-    state: AuditState, rate: float, verdict: Verdict | None, evidence: Sequence[float], config: ConsensusConfig
+    state: AuditState,
+    rate: float,
+    verdict: Verdict | None,
+    evidence: Sequence[float],
+    config: ConsensusConfig,
+    *,
+    alarm: int = 0,
 ) -> float:
     """Probability with which an answer is audited, in [0, 1].
 
@@ -59,11 +66,12 @@ def find_audit_chance(
         verdict: The committee's; ``None`` where there was none.
         evidence: How many audits are known of each member that was asked.
         config: Settings.
+        alarm: Audits that may be drawn ahead because the committee is on alarm (``watch``).
     """
     if rate <= 0.0 or rate >= 1.0:
         return min(max(rate, 0.0), 1.0)
     ahead = rate * config.audit_ahead
-    allowed = max(rate * max(state.requests, config.audit_ahead) - state.audits, 0.0)
+    allowed = max(rate * max(state.requests, config.audit_ahead) - state.audits + alarm, 0.0)
     chance = min(_MOST, allowed / _PACE) * _find_urgency(verdict, evidence)
     return min(max(chance, (allowed - ahead) / _PACE), 1.0)
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
 
 from leo_core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = ["ConsensusConfig"]
 
@@ -25,6 +28,10 @@ class ConsensusConfig:
         trust_ceiling: Nor as more than this.
         prior_right: Right answers that a new member is credited with.
         prior_wrong: Wrong answers that a new member is charged with. The prior mean is 0.8 with the defaults.
+        presumed: P(right) that is presumed of members before any outcome, by id, each in (0, 1).
+        presume_by_price: Whether ``LEO`` presumes of members that ``presumed`` does not name that the dearer ones are
+            right more often (``presumption``).
+        presumed_weight: How many outcomes such a presumption is worth, at least 0; 0 presumes nothing.
         forgetting: Factor on what was learned with every new observation of a member, in (0, 1].
         region_strength: How many observations in a region weigh as much as the member's record everywhere.
         strategy_evidence: How far another strategy has to be ahead of the vote by trust, on audited outcomes, to be
@@ -46,6 +53,9 @@ class ConsensusConfig:
     trust_ceiling: float = 0.98
     prior_right: float = 2.0
     prior_wrong: float = 0.5
+    presumed: Mapping[str, float] = field(default_factory=dict)
+    presume_by_price: bool = True
+    presumed_weight: float = 4.0
     forgetting: float = 0.995
     region_strength: float = 20.0
     strategy_evidence: float = 1.0
@@ -69,6 +79,9 @@ class ConsensusConfig:
         _check("trust_ceiling", self.trust_ceiling, self.trust_ceiling < 1, "below 1")
         _check("prior_right", self.prior_right, self.prior_right > 0, "above 0")
         _check("prior_wrong", self.prior_wrong, self.prior_wrong > 0, "above 0")
+        for member, share in self.presumed.items():
+            _check(f"presumed[{member!r}]", share, 0 < share < 1, "in (0, 1)")
+        _check("presumed_weight", self.presumed_weight, self.presumed_weight >= 0, "at least 0")
         _check("forgetting", self.forgetting, 0 < self.forgetting <= 1, "in (0, 1]")
         _check("region_strength", self.region_strength, self.region_strength > 0, "above 0")
         _check("strategy_evidence", self.strategy_evidence, self.strategy_evidence >= 0, "at least 0")

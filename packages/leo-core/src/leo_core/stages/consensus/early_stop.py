@@ -53,7 +53,7 @@ def can_stop(
     """
     if config.early_stop is None or not waiting:
         return not waiting
-    known = min(count_audits(trust, vote.member, config) for vote in verdict.votes) >= KNOWN
+    known = min(count_audits(trust, vote.member) for vote in verdict.votes) >= KNOWN
     if known and verdict.confidence >= config.early_stop:
         return True
     leader = verdict.votes[verdict.medoid].answer_class

@@ -13,13 +13,18 @@ was to be audited: then the mean is the share of all answers that are right. Bes
 record of its own, from which the votes of a divided committee are weighed (:func:`estimate_in_dispute`): there it
 matters who is right where members disagree, and that is what is audited most.
 
+Members answer alike or differently, and when that changes, the committee is on alarm and records are put to the test: a
+member that audits since show to be another one, and a worse one, has only these in its record (``watch``).
+
+Before any outcome a member may be presumed to be better or worse than others (``ConsensusConfig.presumed``): then its
+prior has ``presumed_weight`` outcomes more, of the presumed share.
+
 S' grows and F' falls with y and with validity, and the mean grows with S and falls with F: so the update is monotone in
 both whatever came before, and an invalid receipt, which never lowers F and never raises S, never raises trust.
 """
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
@@ -27,6 +32,7 @@ from typing import TYPE_CHECKING
 
 from leo_core.errors import RequestError
 from leo_core.records import TrustEstimate
+from leo_core.stages.consensus.watch import Watch, count_audit, lowers, watch_outcome, watch_votes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,7 +40,15 @@ if TYPE_CHECKING:
     from leo_core.records import Json, Observation
     from leo_core.stages.consensus.config import ConsensusConfig
 
-__all__ = ["MOST_WEIGHT", "TrustState", "count_audits", "estimate", "estimate_in_dispute", "update_trust"]
+__all__ = [
+    "MOST_WEIGHT",
+    "TrustState",
+    "count_audits",
+    "estimate",
+    "estimate_in_dispute",
+    "find_prior",
+    "update_trust",
+]
 
 EVERYWHERE = -1
 """Region of the counts over all requests; also the region of a request that has none."""
@@ -46,34 +60,18 @@ MOST_WEIGHT = 10.0
 
 @dataclass(frozen=True, slots=True)
 class TrustState:
-    """Discounted counts (right, wrong) per member and region; regions -1 and -2 hold those over all requests."""
+    """Discounted counts (right, wrong) per member and region; regions -1 and -2 hold those over all requests.
+
+    ``watch`` sees who agrees with whom.
+    """
 
     counts: Mapping[tuple[str, int], tuple[float, float]] = field(default_factory=lambda: MappingProxyType({}))
+    watch: Watch = field(default_factory=Watch)
 
     @classmethod
     def fresh(cls) -> TrustState:
         """Nothing learned yet."""
         return cls()
-
-    def to_bytes(self) -> bytes:
-        """The state as JSON, the same bytes for the same state."""
-        rows = sorted([member, region, *counts] for (member, region), counts in self.counts.items())
-        return json.dumps(rows, separators=(",", ":")).encode()
-
-    @classmethod
-    def from_bytes(cls, blob: bytes) -> TrustState:
-        """The state that :meth:`to_bytes` wrote.
-
-        Raises:
-            RequestError: These are not such bytes.
-        """
-        try:
-            rows = json.loads(blob)
-            counts = {(str(row[0]), int(row[1])): (float(row[2]), float(row[3])) for row in rows}
-        except (ValueError, TypeError, LookupError) as error:
-            message = "these bytes are no trust state"
-            raise RequestError(message) from error
-        return cls(MappingProxyType(counts))
 
 
 def estimate(state: TrustState, member: str, region: int, config: ConsensusConfig) -> TrustEstimate:
@@ -86,15 +84,18 @@ def estimate_in_dispute(state: TrustState, member: str, region: int, config: Con
     return _estimate(state, member, region, config, IN_DISPUTE)
 
 
-def count_audits(state: TrustState, member: str, config: ConsensusConfig) -> float:
-    """How many outcomes are known of a member, discounted; audits weigh 1, feedback less."""
-    found = estimate_in_dispute(state, member, EVERYWHERE, config)
-    return found.alpha + found.beta - config.prior_right - config.prior_wrong
+def count_audits(state: TrustState, member: str) -> float:
+    """How many outcomes are known of a member, discounted; audits weigh 1, feedback less. On alarm, only later ones."""
+    known = sum(state.counts.get((member, IN_DISPUTE), (0.0, 0.0)))
+    if not state.watch.ahead or state.watch.trial is None:
+        return known
+    return min(known, sum(state.watch.trial.get(member, (0.0, 0.0, 0.0, 0.0))[2:]))
 
 
 def _estimate(state: TrustState, member: str, region: int, config: ConsensusConfig, base: int) -> TrustEstimate:
     right, wrong = state.counts.get((member, base), (0.0, 0.0))
-    everywhere = TrustEstimate(member=member, alpha=config.prior_right + right, beta=config.prior_wrong + wrong)
+    prior_right, prior_wrong = find_prior(member, config)
+    everywhere = TrustEstimate(member=member, alpha=prior_right + right, beta=prior_wrong + wrong)
     if region < 0:
         return everywhere
     right, wrong = state.counts.get((member, region), (0.0, 0.0))
@@ -106,10 +107,21 @@ def _estimate(state: TrustState, member: str, region: int, config: ConsensusConf
     )
 
 
+def find_prior(member: str, config: ConsensusConfig) -> tuple[float, float]:
+    """Right and wrong answers that a member is credited with before any outcome."""
+    share = config.presumed.get(member)
+    if share is None:
+        return config.prior_right, config.prior_wrong
+    weight = config.presumed_weight
+    return config.prior_right + weight * share, config.prior_wrong + weight * (1.0 - share)
+
+
 def update_trust(state: TrustState, observation: Observation, config: ConsensusConfig) -> TrustState:
     """The state after an observation.
 
     Kind ``"trust"``: body ``{"member", "region", "agreement", "valid", "weight"}`` (weight 1 when it is missing).
+    Kind ``"route"``: ``classes``, where a committee voted, is what each member answered (``watch``), and ``audited``
+    counts an audit.
     Kind ``"feedback"``: body ``{"members", "region", "wrong"}``; without ``members`` it says nothing about trust.
     Other kinds change nothing.
 
@@ -119,6 +131,8 @@ def update_trust(state: TrustState, observation: Observation, config: ConsensusC
     body = observation.body
     if observation.kind == "trust" and "strategies" in body:
         return state
+    if observation.kind == "route":
+        return _watch(state, body)
     if observation.kind == "trust":
         weight = _read_share(body, "weight", MOST_WEIGHT) if "weight" in body else 1.0
         outcome = _Outcome(
@@ -127,7 +141,8 @@ def update_trust(state: TrustState, observation: Observation, config: ConsensusC
             valid=_read(body, "valid", bool),
             fade=config.forgetting,
         )
-        return _learn(state, [_read(body, "member", str)], body, outcome)
+        member = _read(body, "member", str)
+        return _try(_learn(state, [member], body, outcome), member, outcome, config)
     if observation.kind == "feedback" and body.get("members"):
         agreement = 0.0 if _read(body, "wrong", bool) else 1.0
         weight = config.feedback_weight
@@ -155,7 +170,7 @@ class _Outcome:
 
 
 def _learn(state: TrustState, members: list[str], body: Mapping[str, Json], outcome: _Outcome) -> TrustState:
-    """Count the same outcome for each member, once each, everywhere and in the region."""
+    """Count the same outcome for each member, once each, everywhere and in the region; feedback tries nobody."""
     region = _read(body, "region", int) if "region" in body else EVERYWHERE
     counts = dict(state.counts)
     once = outcome if outcome.weight == 0.0 else replace(outcome, weight=outcome.plain)
@@ -163,7 +178,35 @@ def _learn(state: TrustState, members: list[str], body: Mapping[str, Json], outc
         for place in {EVERYWHERE, max(region, EVERYWHERE)}:
             counts[member, place] = outcome.count(*counts.get((member, place), (0.0, 0.0)))
         counts[member, IN_DISPUTE] = once.count(*counts.get((member, IN_DISPUTE), (0.0, 0.0)))
-    return TrustState(MappingProxyType(counts))
+    return replace(state, counts=MappingProxyType(counts))
+
+
+def _watch(state: TrustState, body: Mapping[str, Json]) -> TrustState:
+    """See a committee's vote, or count an audit."""
+    if body.get("audited"):
+        return replace(state, watch=count_audit(state.watch))
+    classes = body.get("classes")
+    if not classes:
+        return state
+    records = {member: state.counts.get((member, IN_DISPUTE), (0.0, 0.0)) for member in classes}
+    return replace(state, watch=watch_votes(state.watch, classes, records))
+
+
+def _try(state: TrustState, member: str, outcome: _Outcome, config: ConsensusConfig) -> TrustState:
+    """Let an audit count in a member's trial, and drop the old record of one that is another now."""
+    before, prior = state.watch.replaced, find_prior(member, config)
+    watch = watch_outcome(state.watch, member, outcome.agreement if outcome.valid else 0.0, prior)
+    if watch.replaced == before or watch.trial is None:
+        return replace(state, watch=watch)
+    since = watch.trial[member][2:]
+    counts = dict(state.counts)
+    for place in [each for each in counts if each[0] == member]:
+        right, wrong = counts[place]
+        if place[1] >= 0:  # where it was good once, it is nobody now; where it was bad, it stays so
+            counts[place] = (0.0, wrong)
+        elif lowers((max(right - since[0], 0.0), max(wrong - since[1], 0.0)), since, prior):
+            counts[place] = since
+    return TrustState(MappingProxyType(counts), watch)
 
 
 def _read(body: Mapping[str, Json], name: str, kind: type | object) -> Json:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from leo_core.records import Observation, Route
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from leo_core.records import Json
 
@@ -30,6 +30,7 @@ def observe_route(
     audited: bool | None = None,
     risk: float | None = None,
     form: float | None = None,
+    classes: Mapping[str, int] | None = None,
 ) -> Observation:
     """The outcome of a route.
 
@@ -47,6 +48,8 @@ def observe_route(
         audited: Whether the outcome is that of an audit.
         risk: P(wrong) of an audited answer as it was served.
         form: The same without what was learned about members (``measure_form``), of every answer.
+        classes: What each member of a committee answered, where one voted: equal numbers are equal answers, and who
+            gave none is left out. The consensus stage watches who agrees with whom.
         vector: The request's embedding, where it may be kept; the risk stage then learns along it.
     """
     body: dict[str, Json] = {"route": str(route), "region": region, "right": right, "weight": weight}
@@ -54,4 +57,6 @@ def observe_route(
     optional = {"small_right": small_right, "predicted": predicted, "vector": vector}
     optional |= {"audited": audited, "risk": risk, "form": form}
     body |= {name: value for name, value in optional.items() if value is not None}
+    if classes is not None:
+        body["classes"] = dict(classes)
     return Observation(kind="route", tenant=tenant, body=body, at=at)

@@ -194,6 +194,8 @@ def _watch(state: TrustState, body: Mapping[str, Json]) -> TrustState:
 
 def _try(state: TrustState, member: str, outcome: _Outcome, config: ConsensusConfig) -> TrustState:
     """Let an audit count in a member's trial, and drop the old record of one that is another now."""
+    if outcome.weight == 0.0:
+        return state
     before, prior = state.watch.replaced, find_prior(member, config)
     watch = watch_outcome(state.watch, member, outcome.agreement if outcome.valid else 0.0, prior)
     if watch.replaced == before or watch.trial is None:

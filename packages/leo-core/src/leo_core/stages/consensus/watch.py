@@ -143,12 +143,12 @@ def watch_outcome(watch: Watch, member: str, agreement: float, prior: tuple[floa
 def _is_another(row: tuple[float, float, float, float], prior: tuple[float, float]) -> bool:
     """Whether the audits since the alarm speak for a member that is not the old one any more, but a worse one.
 
-    Worse means that its trust falls when only these audits are left of its record.
+    Worse means that it was right less often since than it was trusted to be, and that its trust falls when only these
+    audits are left of its record.
     """
-    good, bad = row[2], row[3]
-    if not lowers(row[:2], (good, bad), prior):
+    right, wrong, good, bad = row[0] + prior[0], row[1] + prior[1], row[2], row[3]
+    if good * wrong >= bad * right or not lowers(row[:2], (good, bad), prior):
         return False
-    right, wrong = row[0] + prior[0], row[1] + prior[1]
     new = _log_beta(1.0 + good, 1.0 + bad) - _log_beta(1.0, 1.0)
     old = _log_beta(right + good, wrong + bad) - _log_beta(right, wrong)
     return new - old > math.log(REPLACED)

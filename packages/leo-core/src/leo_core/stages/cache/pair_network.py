@@ -35,6 +35,10 @@ _LEAST_SQUARE = np.float32(1e-3)
 _EPSILON = np.float32(1e-5)
 _TINY = np.float32(1e-12)
 _COSINE_SCALE = 3.0
+_WIDTH = 128
+_ROWS = 16
+"""Rows that are multiplied by one square map at a time: OpenBLAS starts threads for products of over 2¹⁸ steps, and
+to wait for them takes longer than the product itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +68,7 @@ class PairNetwork:
         self._read_rows = read_rows
         self._heads = int(arrays["heads"])
         self._at: dict[str, Array] = {name: np.asarray(each, dtype=np.float32) for name, each in arrays.items()}
+        self._input = self._at["input"].reshape(-1, _WIDTH, _WIDTH)
         self._layers = [_Layer(self._at, f"layer{layer}.") for layer in range(int(arrays["layers"]))]
         width = len(self._at["gain"])
         self._average = np.full(width, 1.0 / width, dtype=np.float32)
@@ -83,17 +88,20 @@ class PairNetwork:
         )
         for layer in self._layers:
             hidden = self._attend(hidden, layer, parts)
-        found = self._finish(hidden, parts)
+        found = self._finish(hidden.reshape(-1, hidden.shape[-1]), parts)
         return [next(found) if readable else None for readable in can]
 
     def _start(self, rows: Array, parts: list[slice]) -> Array:
-        """What the layers begin with: direction, length and place of each row."""
+        """What the layers begin with: direction, length and place of each row, in blocks (c, r, width)."""
         at = self._at
         length = np.sqrt(np.einsum("ij,ij->i", rows, rows))[:, None]
-        hidden = (rows * (_ROW_LENGTH / np.maximum(length, _SHORTEST))) @ at["input"]
-        hidden += np.log(np.maximum(length, _SHORTEST)) * at["input_length"] + at["input_bias"]
+        rest = np.log(np.maximum(length, _SHORTEST)) * at["input_length"] + at["input_bias"]
         for part in parts:
-            hidden[part] += at["position"][: part.stop - part.start]
+            rest[part] += at["position"][: part.stop - part.start]
+        unit = _cut_rows(rows * (_ROW_LENGTH / np.maximum(length, _SHORTEST)))
+        count, size, _ = unit.shape
+        blocks = unit.reshape(count, size, len(self._input), -1).transpose(0, 2, 1, 3)
+        hidden = (blocks @ self._input).sum(axis=1) + _cut_rows(rest)
         return self._normalise(hidden) * at["input_gain"] + at["input_shift"]
 
     def _finish(self, hidden: Array, parts: list[slice]) -> Iterator[Reading]:
@@ -134,27 +142,27 @@ class PairNetwork:
 
     def _attend(self, hidden: Array, layer: _Layer, parts: list[slice]) -> Array:
         """One layer: self-attention, then two linear maps with a ReLU between them, each added to its input."""
-        width, heads = hidden.shape[1], self._heads
-        mixed = self._normalise(hidden) @ layer.query_key_value + layer.query_key_value_bias
-        seen = np.empty_like(hidden)
+        width, heads = hidden.shape[-1], self._heads
+        mixed = self._normalise(hidden)[:, None] @ layer.query_key_value + layer.query_key_value_bias
+        mixed = mixed.transpose(1, 0, 2, 3).reshape(3, -1, heads, width // heads).transpose(0, 2, 1, 3)
+        seen = np.zeros((mixed.shape[2], width), dtype=np.float32)
         for part in parts:
-            count = part.stop - part.start
-            query, key, value = mixed[part].reshape(count, 3, heads, width // heads).transpose(1, 2, 0, 3)
+            query, key, value = mixed[:, :, part]
             shares = _share((query @ key.transpose(0, 2, 1)) * np.float32((width / heads) ** -0.5))
-            seen[part] = (shares @ value).transpose(1, 0, 2).reshape(count, width)
-        hidden = hidden + seen @ layer.out
+            seen[part] = (shares @ value).transpose(1, 0, 2).reshape(-1, width)
+        hidden = hidden + seen.reshape(hidden.shape) @ layer.out
         hidden += layer.out_bias
-        inner = self._normalise(hidden) @ layer.up + layer.up_bias
+        inner = self._normalise(hidden)[:, None] @ layer.up + layer.up_bias
         np.maximum(inner, 0.0, out=inner)
-        hidden += inner @ layer.down
+        hidden += (inner @ layer.down).sum(axis=1)
         hidden += layer.down_bias
         return hidden
 
     def _normalise(self, rows: Array) -> Array:
-        """Rows of mean 0 and deviation 1 (Ba et al. 2016)."""
-        rows = rows - (rows @ self._average)[:, None]
-        spread = np.sqrt(np.einsum("ij,ij->i", rows, rows) * self._average[0] + _EPSILON)
-        rows /= spread[:, None]
+        """Rows of mean 0 and deviation 1 (Ba et al. 2016), along the last axis."""
+        rows = rows - (rows @ self._average)[..., None]
+        spread = np.sqrt(np.einsum("...j,...j->...", rows, rows) * self._average[0] + _EPSILON)
+        rows /= spread[..., None]
         return rows
 
     def _gather(self, reading: Reading, partners: Array) -> tuple[Array, Array]:
@@ -168,17 +176,35 @@ class PairNetwork:
 
 
 class _Layer:
-    """The weights of one layer; gain and shift of its norms are part of the maps that follow them."""
+    """The weights of one layer; gain and shift of its norms are part of the maps that follow them.
+
+    Maps from or to more than the width are cut into square blocks (see :data:`_ROWS`).
+    """
 
     def __init__(self, arrays: Mapping[str, Array], name: str) -> None:
         mixed, gain = arrays[f"{name}query_key_value"], arrays[f"{name}gain_attend"]
-        self.query_key_value = gain[:, None] * mixed
-        self.query_key_value_bias = arrays[f"{name}query_key_value_bias"] + arrays[f"{name}shift_attend"] @ mixed
+        bias = arrays[f"{name}query_key_value_bias"] + arrays[f"{name}shift_attend"] @ mixed
+        self.query_key_value, self.query_key_value_bias = _cut_columns(gain[:, None] * mixed), _cut_columns(bias[None])
         self.out, self.out_bias = arrays[f"{name}out"], arrays[f"{name}out_bias"]
         up = arrays[f"{name}up"]
-        self.up = arrays[f"{name}gain"][:, None] * up
-        self.up_bias = arrays[f"{name}up_bias"] + arrays[f"{name}shift"] @ up
-        self.down, self.down_bias = arrays[f"{name}down"], arrays[f"{name}down_bias"]
+        bias = arrays[f"{name}up_bias"] + arrays[f"{name}shift"] @ up
+        self.up, self.up_bias = _cut_columns(arrays[f"{name}gain"][:, None] * up), _cut_columns(bias[None])
+        down = arrays[f"{name}down"]
+        self.down, self.down_bias = down.reshape(-1, down.shape[1], down.shape[1]), arrays[f"{name}down_bias"]
+
+
+def _cut_rows(rows: Array) -> Array:
+    """Rows (n, d) in blocks (c, r, d) of at most :data:`_ROWS`, filled up with zeros."""
+    count = -(-len(rows) // _ROWS)
+    size = -(-len(rows) // count)
+    filled = np.zeros((count * size, rows.shape[1]), dtype=np.float32)
+    filled[: len(rows)] = rows
+    return filled.reshape(count, size, -1)
+
+
+def _cut_columns(weights: Array) -> Array:
+    """A map (k, n · width) as n of them, (n, k, width)."""
+    return np.ascontiguousarray(weights.reshape(len(weights), -1, _WIDTH).transpose(1, 0, 2))
 
 
 def load_pair_network(read_rows: ReadRows) -> PairNetwork:

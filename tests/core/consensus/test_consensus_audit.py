@@ -47,9 +47,9 @@ def test_close_votes_and_unknown_members_come_first() -> None:
 
 
 def test_what_was_drawn_ahead_is_made_up_for() -> None:
-    spent = AuditState(requests=100, audits=20)  # the share of the first 400 requests
+    spent = AuditState(requests=100, audits=25)  # the share of the first 500 requests
     assert chance(spent, CLOSE) == 0.0
-    assert chance(AuditState(requests=500, audits=20), CLOSE) > 0.0
+    assert chance(AuditState(requests=600, audits=25), CLOSE) > 0.0
     assert chance(AuditState(requests=2_000, audits=20), SURE) == 1.0
 
 

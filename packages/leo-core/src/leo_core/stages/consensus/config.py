@@ -57,7 +57,7 @@ class ConsensusConfig:
     forgetting: float = 0.995
     region_strength: float = 20.0
     strategy_evidence: float = 1.0
-    audit_ahead: int = 400
+    audit_ahead: int = 500
     early_stop: float | None = None
     feedback_weight: float = 0.5
     kappa: float = 0.5

@@ -24,7 +24,16 @@ def main() -> None:
     page = ROOT / "docs/stages/consensus.md"
     many = []
     for name in ("gsm", "crux"):
-        words = ("bench", "consensus", "--data", str(folder / f"{name}.jsonl.gz"), "--seed", SEED, "--draws", DRAWS[name])
+        words = (
+            "bench",
+            "consensus",
+            "--data",
+            str(folder / f"{name}.jsonl.gz"),
+            "--seed",
+            SEED,
+            "--draws",
+            DRAWS[name],
+        )
         printed = run_leo(*words)
         page.write_text(
             insert_figures(page.read_text(encoding="utf-8"), f"consensus {name}", printed), encoding="utf-8"

@@ -60,7 +60,7 @@ def test_a_presumption_is_worth_some_outcomes_of_the_prior() -> None:
     assert find_prior("m", config) == (CONFIG.prior_right + 2.0, CONFIG.prior_wrong + 6.0)
     assert find_prior("other", config) == (CONFIG.prior_right, CONFIG.prior_wrong)
     found = estimate(TrustState.fresh(), "m", -1, config)
-    assert found.mean == pytest.approx(4.0 / 10.5)
+    assert found.mean == pytest.approx(3.0 / 9.25)
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0, -0.1, math.nan])

@@ -49,8 +49,8 @@ class ConsensusConfig:
     family_share: float = 0.25
     trust_floor: float = 0.02
     trust_ceiling: float = 0.98
-    prior_right: float = 2.0
-    prior_wrong: float = 0.5
+    prior_right: float = 1.0
+    prior_wrong: float = 0.25
     presumed: Mapping[str, float] = field(default_factory=dict)
     presume_by_price: bool = True
     presumed_weight: float = 4.0

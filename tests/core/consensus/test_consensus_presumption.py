@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leo_core import LEO, LEOConfig
+from leo_core import LEO, LEOConfig, Route
 from leo_core.errors import ConfigError
 from leo_core.providers.scripted import ScriptedModel
 from leo_core.stages.consensus.config import ConsensusConfig
@@ -57,10 +57,23 @@ def test_what_the_user_presumes_goes_first() -> None:
 
 def test_a_presumption_is_worth_some_outcomes_of_the_prior() -> None:
     config = replace(CONFIG, presumed={"m": 0.25}, presumed_weight=8.0)
-    assert find_prior("m", config) == (CONFIG.prior_right + 2.0, CONFIG.prior_wrong + 6.0)
-    assert find_prior("other", config) == (CONFIG.prior_right, CONFIG.prior_wrong)
-    found = estimate(TrustState.fresh(), "m", -1, config)
+    assert find_prior("m", config, presumed=True) == (CONFIG.prior_right + 2.0, CONFIG.prior_wrong + 6.0)
+    assert find_prior("other", config, presumed=True) == (CONFIG.prior_right, CONFIG.prior_wrong)
+    assert find_prior("m", config, presumed=False) == (CONFIG.prior_right, CONFIG.prior_wrong)
+    found = estimate(TrustState.fresh(), "m", -1, config, presumed=True)
     assert found.mean == pytest.approx(3.0 / 9.25)
+    assert estimate(TrustState.fresh(), "m", -1, config).mean == pytest.approx(0.8)
+
+
+def test_what_is_presumed_of_a_cheap_model_counts_in_votes_only_and_its_answers_are_kept() -> None:
+    presumed = ConsensusConfig(presumed={"cheap": 0.05, "dear": 0.95})
+    cheap, dear = (ScriptedModel(name, replies=lambda _: "It is 64.") for name in ("cheap", "dear"))
+    with LEO(small=cheap, large=dear, config=LEOConfig(consensus=presumed)) as leo:
+        first = leo.ask("How much is eight times eight?", route=Route.SMALL)
+        leo.flush()
+        again = leo.ask("How much is eight times eight?")
+    assert (first.members, again.route) == (("cheap",), Route.CACHE)
+    assert again.cache.trust == pytest.approx(0.8)
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0, -0.1, math.nan])

@@ -39,8 +39,9 @@ def audit(agreement: float, *, valid: bool = True, region: int = 3, weight: floa
 
 
 def means(state: TrustState, config: ConsensusConfig) -> tuple[float, ...]:
-    everywhere = tuple(estimate(state, "m", region, config).mean for region in (-1, 3, 4))
-    return (*everywhere, *(estimate_in_dispute(state, "m", region, config).mean for region in (-1, 3, 4)))
+    return tuple(
+        read(state, "m", region, config).mean for read in (estimate, estimate_in_dispute) for region in (-1, 3, 4)
+    )
 
 
 def at_most(a: tuple[float, ...], b: tuple[float, ...]) -> bool:

@@ -14,7 +14,7 @@ from leo_core.errors import AbstainedError, BudgetExceededError, NoAnswerError, 
 from leo_core.records import Draft, Failure, Risk, Route, Usage
 from leo_core.stages.consensus.early_stop import can_stop
 from leo_core.stages.consensus.equivalence import same_answer, spell_answer
-from leo_core.stages.consensus.trust import estimate, find_prior
+from leo_core.stages.consensus.trust import estimate, is_known
 from leo_core.stages.consensus.vote import reach_consensus
 from leo_core.stages.risk.answer import score_answer
 from leo_core.stages.route.policy import RouteOption
@@ -366,8 +366,8 @@ def _count(trip: Trip, vectors: npt.NDArray[np.float32] | None, answers: npt.NDA
 def _learned_trust(trip: Trip, member: str) -> float | None:
     """The member's rate of right answers, where audits or feedback have said anything about it."""
     policy = trip.plan.config.consensus
-    found = estimate(trip.known.trust, member, trip.region, policy)
-    return found.mean if found.alpha + found.beta > sum(find_prior(member, policy)) else None
+    known = is_known(trip.known.trust, member)
+    return estimate(trip.known.trust, member, trip.region, policy).mean if known else None
 
 
 def _risk(trip: Trip, served: Draft, verdict: Verdict | None = None) -> Risk:

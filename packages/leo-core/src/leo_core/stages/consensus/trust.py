@@ -16,8 +16,8 @@ matters who is right where members disagree, and that is what is audited most.
 Members answer alike or differently, and when that changes, the committee is on alarm and records are put to the test: a
 member that audits since show to be another one, and a worse one, has only these in its record (``watch``).
 
-Before any outcome a member may be presumed to be better or worse than others (``ConsensusConfig.presumed``): then its
-prior has ``presumed_weight`` outcomes more, of the presumed share.
+In a vote a member may be presumed to be better or worse than others before any outcome (``ConsensusConfig.presumed``):
+then its prior has ``presumed_weight`` outcomes more, of the presumed share.
 
 S' grows and F' falls with y and with validity, and the mean grows with S and falls with F: so the update is monotone in
 both whatever came before, and an invalid receipt, which never lowers F and never raises S, never raises trust.
@@ -47,6 +47,7 @@ __all__ = [
     "estimate",
     "estimate_in_dispute",
     "find_prior",
+    "is_known",
     "update_trust",
 ]
 
@@ -74,14 +75,26 @@ class TrustState:
         return cls()
 
 
-def estimate(state: TrustState, member: str, region: int, config: ConsensusConfig) -> TrustEstimate:
-    """Posterior of P(a member's answer is right) in a region; -1 asks for the one over all requests."""
-    return _estimate(state, member, region, config, EVERYWHERE)
+def estimate(
+    state: TrustState, member: str, region: int, config: ConsensusConfig, *, presumed: bool = False
+) -> TrustEstimate:
+    """Posterior of P(a member's answer is right) in a region; -1 asks for the one over all requests.
+
+    ``presumed`` tells whether it starts from what is presumed of the member, as it does in a vote.
+    """
+    return _estimate(state, member, region, config, EVERYWHERE, presumed=presumed)
 
 
-def estimate_in_dispute(state: TrustState, member: str, region: int, config: ConsensusConfig) -> TrustEstimate:
+def estimate_in_dispute(
+    state: TrustState, member: str, region: int, config: ConsensusConfig, *, presumed: bool = False
+) -> TrustEstimate:
     """As :func:`estimate`, of the answers that were audited: mostly those of divided committees."""
-    return _estimate(state, member, region, config, IN_DISPUTE)
+    return _estimate(state, member, region, config, IN_DISPUTE, presumed=presumed)
+
+
+def is_known(state: TrustState, member: str) -> bool:
+    """Whether audits or feedback have said anything about a member."""
+    return (member, EVERYWHERE) in state.counts
 
 
 def count_audits(state: TrustState, member: str) -> float:
@@ -92,9 +105,11 @@ def count_audits(state: TrustState, member: str) -> float:
     return min(known, sum(state.watch.trial.get(member, (0.0, 0.0, 0.0, 0.0))[2:]))
 
 
-def _estimate(state: TrustState, member: str, region: int, config: ConsensusConfig, base: int) -> TrustEstimate:
+def _estimate(
+    state: TrustState, member: str, region: int, config: ConsensusConfig, base: int, *, presumed: bool
+) -> TrustEstimate:
     right, wrong = state.counts.get((member, base), (0.0, 0.0))
-    prior_right, prior_wrong = find_prior(member, config)
+    prior_right, prior_wrong = find_prior(member, config, presumed=presumed)
     everywhere = TrustEstimate(member=member, alpha=prior_right + right, beta=prior_wrong + wrong)
     if region < 0:
         return everywhere
@@ -107,9 +122,9 @@ def _estimate(state: TrustState, member: str, region: int, config: ConsensusConf
     )
 
 
-def find_prior(member: str, config: ConsensusConfig) -> tuple[float, float]:
+def find_prior(member: str, config: ConsensusConfig, *, presumed: bool) -> tuple[float, float]:
     """Right and wrong answers that a member is credited with before any outcome."""
-    share = config.presumed.get(member)
+    share = config.presumed.get(member) if presumed else None
     if share is None:
         return config.prior_right, config.prior_wrong
     weight = config.presumed_weight
@@ -196,7 +211,7 @@ def _try(state: TrustState, member: str, outcome: _Outcome, config: ConsensusCon
     """Let an audit count in a member's trial, and drop the old record of one that is another now."""
     if outcome.weight == 0.0:
         return state
-    before, prior = state.watch.replaced, find_prior(member, config)
+    before, prior = state.watch.replaced, find_prior(member, config, presumed=False)
     watch = watch_outcome(state.watch, member, outcome.agreement if outcome.valid else 0.0, prior)
     if watch.replaced == before or watch.trial is None:
         return replace(state, watch=watch)

@@ -181,7 +181,7 @@ def _check(drafts: tuple[Draft, ...], embedded: Sequence[npt.NDArray[np.float32]
 
 def _read_trust(trust: TrustState, member: str, region: int, config: ConsensusConfig, *, united: bool) -> float:
     """Trust as it counts in a vote: held between floor and ceiling, with as many decimals as a weight."""
-    mean = (estimate if united else estimate_in_dispute)(trust, member, region, config).mean
+    mean = (estimate if united else estimate_in_dispute)(trust, member, region, config, presumed=True).mean
     return round(min(max(mean, config.trust_floor), config.trust_ceiling), WEIGHT_DECIMALS)
 
 

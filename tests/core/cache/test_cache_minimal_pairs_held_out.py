@@ -1,4 +1,9 @@
-"""Pairs of kinds and lists that were kept out of sight while the guards were written."""
+"""Pairs that were kept out of sight while the guards were written.
+
+Of each file the share of different pairs that guards and pair model let through, and that of true paraphrases which the
+guards stop. The aim is 0.02 and 0.07; the two newer files show how far the guards are from it on words that nobody had
+in mind (``tests/data/minimal_pairs/README.md``).
+"""
 
 from __future__ import annotations
 
@@ -10,16 +15,22 @@ import pytest
 from leo_core import load_pair_model
 from leo_core.stages.cache.guards import find_conflict
 
-FILE = Path(__file__).parents[2] / "data" / "minimal_pairs" / "held_out.jsonl"
+FOLDER = Path(__file__).parents[2] / "data" / "minimal_pairs"
+LET_THROUGH = {"held_out": 0.02, "fresh": 0.05, "unseen": 0.05}
 LEAST_PROBABILITY = 0.5
 
 
+@pytest.fixture(scope="module", params=sorted(LET_THROUGH))
+def name(request):
+    return request.param
+
+
 @pytest.fixture(scope="module")
-def pairs():
-    return [json.loads(line) for line in FILE.read_text(encoding="utf-8").splitlines()]
+def pairs(name):
+    return [json.loads(line) for line in (FOLDER / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()]
 
 
-def test_guards_and_pair_model_reject_what_has_another_answer(pairs):
+def test_guards_and_pair_model_reject_what_has_another_answer(name, pairs):
     different = [pair for pair in pairs if not pair["same"]]
     likely = load_pair_model().probability([pair["a"] for pair in different], [pair["b"] for pair in different])
     let_through = [
@@ -27,12 +38,13 @@ def test_guards_and_pair_model_reject_what_has_another_answer(pairs):
         for pair, probability in zip(different, likely, strict=True)
         if probability >= LEAST_PROBABILITY and find_conflict(pair["a"], pair["b"]) is None
     ]
-    assert len(different) >= 500
-    assert len(let_through) <= 0.02 * len(different), let_through
+    assert len(different) >= 420
+    assert len({pair["kind"] for pair in different}) >= 21
+    assert len(let_through) <= LET_THROUGH[name] * len(different), let_through
 
 
 def test_true_paraphrases_survive_the_guards(pairs):
     same = [pair for pair in pairs if pair["same"]]
     stopped = [(pair["kind"], pair["a"], pair["b"]) for pair in same if find_conflict(pair["a"], pair["b"]) is not None]
-    assert len(same) >= 500
+    assert len(same) >= 420
     assert len(stopped) <= 0.07 * len(same), stopped

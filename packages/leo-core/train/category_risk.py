@@ -8,8 +8,8 @@ a model that did not see it. The topic vocabularies were written by the same han
 foreign traffic. Where the public data sets are at hand (``--data``), 100 GSM8K questions of the training fifth
 and 120 train requests of BANKING77 join the training as "none" (word problems about money, card service), and the
 false-alarm rate on the rest of both is printed. ``data/high_risk_unseen.jsonl`` was written by somebody who had seen
-neither vocabularies nor model; the model is measured on it and not trained on it. With ``--write`` the model that ships is then fitted
-on all questions and stored in ``stages/risk/models/categories.json``.
+neither vocabularies nor model; the model is measured on it and not trained on it. With ``--write`` the model that ships
+is then fitted on all questions and stored in ``stages/risk/models/categories.json``.
 """
 
 from __future__ import annotations

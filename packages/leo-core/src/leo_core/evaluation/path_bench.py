@@ -39,6 +39,7 @@ def measure_path(
     """
     order = np.random.default_rng(seed).permutation(len(texts))
     asked = min(QUERIES + _WARM_UP, len(texts) // 4)
+    warm = min(_WARM_UP, asked // 2)
     questions, kept = [texts[at] for at in order[:asked]], [texts[at] for at in order[asked:]][:size]
     originals = np.asarray(embedder.embed(kept), dtype=np.float32)
     rows = extend_rows(originals, size, seed=seed)
@@ -59,7 +60,7 @@ def measure_path(
             pair_model.probability_at([nearest.cosine], [neighbour], [question])
             times.append((embedded - begun, found - embedded, time.thread_time() - found))
             shares.append(pair_model.leaves_open(nearest.cosine, neighbour, question))
-    parts = np.array(times[_WARM_UP:]) * 1e6
+    parts = np.array(times[warm:]) * 1e6
     total = parts.sum(axis=1)
     means = parts.mean(axis=0)
     return {
@@ -71,7 +72,7 @@ def measure_path(
         "embed_us": float(means[0]),
         "search_us": float(means[1]),
         "pair_us": float(means[2]),
-        "network_share": float(np.mean(shares[_WARM_UP:])),
+        "network_share": float(np.mean(shares[warm:])),
     }
 
 

@@ -38,7 +38,7 @@ EXPECTED = {
         "cleared acme: 1 answer removed; globex keeps 1",
         "TenantRequiredError",
     ],
-    "07_jury_with_a_liar.py": ["The answer is 21.", "liar: number: 22, trust 0.80", "liar: number: 73, trust 0.1"],
+    "07_jury_with_a_liar.py": ["The answer is 21.", "liar: number: 22, trust 0.80", "liar: number: 73, trust 0.06"],
     "08_streaming_async.py": ["leaves| at| 7:15| in| the| morning.| [small]", "[cache]", "45 minutes. [small]"],
 }
 STEPS = (

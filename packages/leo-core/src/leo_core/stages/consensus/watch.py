@@ -32,7 +32,7 @@ LEAST = 30
 ALARM = 5.0
 """Standard deviations of a member's χ² that set off an alarm."""
 AUDITS_AHEAD = 8
-"""Audits that an alarm draws ahead of their time."""
+"""Most audits that an alarm draws ahead of their time; four where no other audit is due."""
 TRIAL = 20
 """Audits after which an alarm is over."""
 REPLACED = 4.0

@@ -197,6 +197,13 @@ def test_where_it_is_calm_audits_try_nobody_and_an_invalid_receipt_counts_as_wro
     assert "a" in state.watch.replaced
 
 
+def test_audits_of_members_that_answered_alone_do_not_use_up_the_alarm() -> None:
+    alone = observe_route(tenant="t", at=0.0, route=Route.SMALL, region=-1, right=True, audited=True)
+    state = wake()
+    assert fold(state, *[alone] * TRIAL).watch == state.watch
+    assert fold(state, audited()).watch.audits == 1
+
+
 def test_an_audit_without_weight_tries_nobody() -> None:
     state = wake()
     nothing = observe_audit(member="a", region=-1, agreement=0.0, valid=True, weight=0.0, tenant="t", at=0.0)

@@ -70,12 +70,12 @@ def audit(request: Request, answer: Answer, plan: Plan) -> Pipeline[None]:
 
 
 def find_chance(answer: Answer, known: Known, plan: Plan) -> float:
-    """With which chance an answer is audited, in [0, 1]; it depends on the answer and on past audits only."""
+    """With which chance an answer is audited, in [0, 1]; it depends on the answer, past votes and past audits only."""
     if not plan.audits or answer.draft is None:
         return plan.config.audit_rate
     policy = plan.config.consensus
     evidence = [count_audits(known.trust, member) for member in answer.members]
-    alarm = known.trust.watch.ahead
+    alarm = 0 if answer.verdict is None else known.trust.watch.ahead
     return find_audit_chance(known.audits, plan.config.audit_rate, answer.verdict, evidence, policy, alarm=alarm)
 
 

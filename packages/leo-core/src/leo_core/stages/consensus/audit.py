@@ -10,7 +10,7 @@ with the urgency u = min(1, 2 / (1 + e^(lead − 1))), lead the distance in log-
 and at least 1 − n/8 while some member has been audited n < 8 times: a united committee is not audited less before it is
 known. While the committee is on alarm (``watch``), some more may be drawn ahead, and members count as not known. The
 second term makes up whatever the urgency left of the share. The probability depends on the committed
-answers and on past audits only, so no member can know whether it will be audited.
+answers and on past votes and audits only, so no member can know whether it will be audited.
 """
 
 from __future__ import annotations

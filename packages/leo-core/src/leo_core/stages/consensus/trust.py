@@ -31,7 +31,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from leo_core.errors import RequestError
-from leo_core.records import TrustEstimate
+from leo_core.records import Route, TrustEstimate
 from leo_core.stages.consensus.watch import Watch, count_audit, lowers, watch_outcome, watch_votes
 
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ def update_trust(state: TrustState, observation: Observation, config: ConsensusC
 
     Kind ``"trust"``: body ``{"member", "region", "agreement", "valid", "weight"}`` (weight 1 when it is missing).
     Kind ``"route"``: ``classes``, where a committee voted, is what each member answered (``watch``), and ``audited``
-    counts an audit.
+    counts an audit of a committee.
     Kind ``"feedback"``: body ``{"members", "region", "wrong"}``; without ``members`` it says nothing about trust.
     Other kinds change nothing.
 
@@ -198,7 +198,7 @@ def _learn(state: TrustState, members: list[str], body: Mapping[str, Json], outc
 
 def _watch(state: TrustState, body: Mapping[str, Json]) -> TrustState:
     """See a committee's vote, or count an audit."""
-    if body.get("audited"):
+    if body.get("audited") and body.get("route") == Route.CONSENSUS:
         return replace(state, watch=count_audit(state.watch))
     classes = body.get("classes")
     if not classes:

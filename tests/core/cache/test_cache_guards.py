@@ -82,7 +82,7 @@ def test_same_content_in_other_clothes_agrees(a: str, b: str) -> None:
 
 def test_prefixes_are_opposites_of_real_words_only() -> None:
     assert find_conflict("is it inside", "is it side") == "words differ: insid, sid"
-    assert find_conflict("are you able", "are you unable") == "opposites: able, unable"
+    assert find_conflict("are you able", "are you unable") == "negation differs: not negated, negated"
 
 
 def test_odd_numbers_are_read() -> None:

@@ -54,7 +54,7 @@ def test_the_order_of_the_two_does_not_matter() -> None:
         ("How do I slide in?", "How do I slide out?", "words differ: in, out"),
         ("Why does Kim envy Lou?", "Why does Lou envy Kim?", "arguments swapped: kim and lou"),
         ("Was Kim hired by Lou?", "Did Kim hire Lou?", "opposites"),
-        ("What is 50 dollars in yen?", "What is 50 dollars in euros?", "units differ: usd and yen, eur and usd"),
+        ("What is 50 dollars in yen?", "What is 50 dollars in euros?", "units differ: jpy and usd, eur and usd"),
         ("What does a && b mean?", "What does a || b mean?", "operators differ: &&, ||"),
         ("Which pills must I take?", "Which pills can I take?", "words differ: must, can"),
         ("What is rust?", "Why is rust a problem?", "asked differ: what, why"),

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from leo_core.stages.cache.guards.clock import find_clock_conflict, fold_text
+from leo_core.stages.cache.guards.comparison import find_comparison_conflict
 from leo_core.stages.cache.guards.dates import find_date_conflict, read_dates
 from leo_core.stages.cache.guards.groups import find_group_conflict, read_groups
 from leo_core.stages.cache.guards.names import (
@@ -29,10 +30,12 @@ from leo_core.stages.cache.guards.polarity import (
     find_negation_conflict,
     find_opposites,
     is_negated,
+    negates_opposite,
 )
 from leo_core.stages.cache.guards.script import find_language_conflict, read_language
 from leo_core.stages.cache.guards.sequence import read_sequence
 from leo_core.stages.cache.guards.slots import find_substitution
+from leo_core.stages.cache.guards.tense import find_tense_conflict
 from leo_core.stages.cache.guards.words import Words, read_words, stem
 
 __all__ = ["Profile", "find_conflict", "find_conflict_between", "read_profile"]
@@ -109,6 +112,8 @@ def find_conflict_between(a: Profile, b: Profile) -> str | None:
         or _find_order_conflict(a, b, opposites)
         or find_language_conflict(a.language, b.language)
         or _find_reason_conflict(a, b)
+        or find_tense_conflict(a.words, b.words)
+        or find_comparison_conflict(a.words, b.words)
         or find_substitution(a.sequence, b.sequence)
     )
 
@@ -143,6 +148,8 @@ def _find_polarity_conflict(a: Profile, b: Profile, opposites: tuple[str, str] |
     if _overlap(a.sequence, b.sequence) < _LOOSE:
         return None
     if opposites is not None and NEGATORS.isdisjoint(opposites):
+        return None
+    if negates_opposite(a.words, b.words):
         return None
     return find_negation_conflict(a=a.negated, b=b.negated)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -25,9 +26,19 @@ _SHORT = {
     "xmas": "christmas",
 }  # fmt: skip
 _KINDS = {word: kind for kind, words in _FULL.items() for word in words.split()}
-_KINDS |= {"weekday": "week part", "weekend": "week part"}
+_KINDS |= {"weekday": "week part", "weekend": "week part", "overmorrow": "day", "ereyesterday": "day"}
 _AMBIGUOUS = frozenset({"may", "march", "mar", "fall", "spring", "am", "pm", "mon", "wed", "dec", "jan"})
-_TELLING = frozenset({*_KINDS, *_SHORT, *(f"{word}s" for word in _KINDS)})
+_TELLING = frozenset({*_KINDS, *_SHORT, *(f"{word}s" for word in _KINDS), *(f"{word}'s" for word in _KINDS)})
+_WHICH = {
+    "this": "this", "current": "this", "coming": "next", "next": "next", "following": "next", "upcoming": "next",
+    "last": "last", "previous": "last", "past": "last",
+}  # fmt: skip
+_TERMS = frozenset({"week", "weekend", "month", "quarter", "year", "semester", "term", "season", "century", "decade"})
+_DAYS_OFF = {("day", "after", "tomorrow"): "overmorrow", ("day", "before", "yesterday"): "ereyesterday"}
+_NEAR_DAYS = frozenset({"tomorrow", "yesterday"})
+_NOW = frozenset({"today", "tonight"})
+_TACIT = _NOW | {f"this {term}" for term in _TERMS}
+"""What a text means that says nothing of the kind."""
 _MONTH_SIGNS = frozenset(
     {"in", "of", "since", "until", "till", "by", "during", "this", "next", "last", "early", "late"}
 )
@@ -36,10 +47,14 @@ _MONTH_SIGNS = frozenset(
 def read_dates(words: Words) -> dict[str, set[str]]:
     """Calendar words of a text, by kind."""
     found: dict[str, set[str]] = {}
+    if not words.bag.isdisjoint(_TERMS):
+        _read_terms(words.lower, found)
     if words.bag.isdisjoint(_TELLING):
         return found
     for at, token in enumerate(words.lower):
-        word = _SHORT.get(token, token)
+        word = _SHORT.get(token, token).removesuffix("'s")
+        if word in _NEAR_DAYS:
+            word = _DAYS_OFF.get((*words.lower[max(at - 2, 0) : at], word), word)
         kind = _KINDS.get(word)
         if kind is None and word[-1] == "s":
             word = word[:-1]
@@ -55,10 +70,17 @@ def find_date_conflict(a: dict[str, set[str]], b: dict[str, set[str]]) -> str | 
         return None
     for kind in sorted(a.keys() | b.keys()):
         left, right = a.get(kind, set()), b.get(kind, set())
-        if left != right:
+        if left != right and not (left ^ right <= _TACIT and not (left and right)):
             shown = (" and ".join(sorted(each)) if each else "none" for each in (left, right))
             return f"dates differ: {', '.join(shown)}"
     return None
+
+
+def _read_terms(tokens: tuple[str, ...], found: dict[str, set[str]]) -> None:
+    """Which week, month or year is meant: "next week"."""
+    for before, token in pairwise(tokens):
+        if token in _TERMS and before in _WHICH:
+            found.setdefault(f"which {token}", set()).add(f"{_WHICH[before]} {token}")
 
 
 def _is_calendar(words: Words, at: int) -> bool:
@@ -67,7 +89,11 @@ def _is_calendar(words: Words, at: int) -> bool:
     after = words.lower[at + 1] if at + 1 < len(words.lower) else ""
     if words.lower[at] in {"am", "pm"}:
         return before[:1].isdigit()
+    if words.lower[at] == "fall" and not words.bag.isdisjoint({"did", "does", "do", "will"}):
+        return False
     if before[:1].isdigit() or after[:1].isdigit():
+        return True
+    if words.lower[at] == "march" and words.cased[at] == "March" and at not in words.starts:
         return True
     if words.lower[at] in {"fall", "spring"}:
         return before in {"in", "this", "next", "last", "during"} or (before == "the" and at > 1)

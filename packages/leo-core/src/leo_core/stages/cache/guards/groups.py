@@ -25,9 +25,11 @@ _GROUPS: dict[str, str] = {
     "relatives": "mother=mother,mom,mum father=father,dad brother=brother sister=sister son=son daughter=daughter "
     "wife=wife husband=husband",
     "sexes": "male=male,man,men,boy,boys,guy,guys female=female,woman,women,girl,girls,lady,ladies",
-    "planets": "mercury=mercury venus=venus earth=earth mars=mars jupiter=jupiter saturn=saturn uranus=uranus "
+    "planets": "mercury=mercury venus=venus,venusian earth=earth mars=mars,martian jupiter=jupiter,jovian saturn=saturn uranus=uranus "
     "neptune=neptune pluto=pluto",
     "animals": "dog=dog,dogs,puppy cat=cat,cats,kitten horse=horse,horses cow=cow,cows bird=bird,birds",
+    "frequencies": "always=always,constantly,continually,alltime often=often,frequently,usually,regularly "
+    "sometimes=sometimes,occasionally,onceinawhile rarely=rarely,seldom,hardlyever never=never",
     "statistics": "average=average median=median sum=sum variance=variance",
 }
 _MEMBERS: dict[str, tuple[str, str]] = {
@@ -40,6 +42,7 @@ _ASKED = frozenset({"who", "whom", "whose", "when", "where", "why"})
 _HOW = frozenset(
     {"many", "much", "long", "far", "old", "often", "tall", "fast", "big", "deep", "heavy", "high", "large"}
 )
+_BEFORE = frozenset({"with", "for", "to", "by", "from", "of", "at", "in", "on", "and", "but", "so"})
 _ALL_TIME = frozenset({"all", "time"})
 _OVERLAP_AGREES = frozenset({"quantifiers", "sexes"})
 
@@ -70,11 +73,11 @@ def _read_asked(tokens: tuple[str, ...]) -> str:
     """What the first question word asks for: a person, a time, a place, a reason, or an amount of some kind."""
     if not tokens:
         return ""
-    first = tokens[0]
+    first = tokens[1] if tokens[0] in _BEFORE and len(tokens) > 1 else tokens[0]
     if first in _ASKED:
         return "who" if first in {"whom", "whose"} else first
     if first == "how" and len(tokens) > 1 and tokens[1] in _HOW:
         if tokens[1] in {"much", "long"} and (tokens[1] == "long" or tokens[2:3] == ("time",)):
-            return "how long"
-        return f"how {tokens[1]}"
+            return "when" if "ago" in tokens[2:3] else "how long"
+        return "how often" if tokens[1:3] == ("many", "times") else f"how {tokens[1]}"
     return ""

@@ -42,7 +42,7 @@ AUXILIARIES: dict[str, str] = {
     "is": "present", "are": "present", "am": "present", "do": "present", "does": "present", "was": "past",
     "were": "past", "did": "past", "had": "past", "has": "perfect", "have": "perfect", "will": "future",
     "shall": "should", "would": "would", "can": "can", "could": "can", "may": "can", "might": "may",
-    "must": "must", "should": "should", "formerly": "past",
+    "must": "must", "should": "should", "formerly": "past", "ought": "should",
 }  # fmt: skip
 """Auxiliary verbs and what they say about time or duty."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from leo_core.stages.cache.guards.units import UNITS
+from leo_core.stages.cache.guards.units import SYMBOLS, UNITS
 from leo_core.stages.cache.guards.words import FUNCTION_WORDS, stem
 
 if TYPE_CHECKING:
@@ -31,17 +31,35 @@ _CODE = re.compile(
     r"|(\b[A-Z][a-z0-9]+[A-Z][a-z]\w*)"
     r"|([A-Za-z]?\+\+|\b[A-Z]#)"
     r"|(\bv\d+(?:\.\d+)*\b)"
+    r"|(\\[A-Za-z]\b)"
 )
-_MAYBE_CODE = re.compile(r"[`_#]|\+\+|\(\)|[a-z][A-Z]|\w\.\w|(?<![\w-])--?[A-Za-z]|\bv\d")
+_MAYBE_CODE = re.compile(r"[`_#\\]|\+\+|\(\)|[a-z][A-Z]|\w\.\w|(?<![\w-])--?[A-Za-z]|\bv\d")
 _PARTS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|\d+")
 _QUOTED = re.compile(r"[\"“”«]([^\"“”«»]+)[\"“”»]|(?:^|(?<=[\s(]))['‘]([^'‘’]+)['’](?=$|[\s.,;:!?)])")
 _ABBREVIATIONS = frozenset({"e.g", "i.e", "a.m", "p.m", "u.s", "u.k", "u.s.a", "vs.the"})
 _SAME_NAMES = {
     "usa": "us", "america": "us", "states": "us", "united": "us", "u.s": "us", "britain": "uk", "england": "uk",
-    "kingdom": "uk", "american": "us", "americans": "us", "indians": "indian",
+    "kingdom": "uk", "american": "us", "americans": "us", "indians": "indian", "bce": "bc", "ce": "ad",
 }  # fmt: skip
+_PEOPLES = {
+    word: country
+    for entry in """spain:spanish,spaniard,spaniards france:french netherlands:dutch,holland greece:greek,greeks
+    switzerland:swiss denmark:danish,dane,danes sweden:swedish,swede,swedes finland:finnish,finn,finns
+    norway:norwegian,norwegians turkey:turkish,turk,turks poland:polish,pole,poles wales:welsh thailand:thai,thais
+    philippines:filipino,filipinos,filipina portugal:portuguese ireland:irish scotland:scottish,scots,scot
+    germany:german,germans belgium:belgian,belgians peru:peruvian,peruvians england:english china:chinese
+    japan:japanese lebanon:lebanese iraq:iraqi,iraqis pakistan:pakistani,pakistanis israel:israeli,israelis
+    ukraine:ukrainian,ukrainians hungary:hungarian,hungarians czechia:czech,czechs slovakia:slovak,slovaks
+    serbia:serb,serbs,serbian croatia:croat,croats,croatian kenya:kenyan,kenyans congo:congolese
+    afghanistan:afghan,afghans kazakhstan:kazakh,kazakhs uzbekistan:uzbek,uzbeks mongolia:mongol,mongols,mongolian
+    argentina:argentine,argentines,argentinian chile:chilean,chileans ecuador:ecuadorian venezuela:venezuelan
+    bolivia:bolivian morocco:moroccan,moroccans cyprus:cypriot,cypriots malta:maltese""".split()
+    for country, peoples in [entry.split(":")]
+    for word in (country, *peoples.split(","))
+}
+"""Countries and their peoples."""
 _ENDINGS = ("", "'s", "s", "n", "an", "ian", "ese", "ish")
-_DEMONYM = re.compile(r"(?:'s|s|n|an|ans|ian|ians|ese|ish|i|is|y|ic|ia|ium|e|land|lands|ch|tish|ns|erland)?")
+_DEMONYM = re.compile(r"(?:'s|s|n|an|ans|ian|ians|ese|ish|i|is|y|ic|ia|ium|e|land|lands|and|ch|tish|ns|vian|vians|erland)?")
 _STEM = 4
 _CALENDAR = frozenset(
     """january february march april may june july august september october november december jan feb mar apr jun jul
@@ -72,6 +90,8 @@ def read_names(words: Words) -> frozenset[str]:
             continue
         if lower[at] in FUNCTION_WORDS and not acronym:
             continue
+        if lower[at] == "no" and any(each[0].isdigit() for each in lower[at + 1 : at + 3]):
+            continue
         inside = at not in words.starts or (at + 1 < len(cased) and cased[at + 1][0].isupper())
         if acronym or (inside and not title):
             name = lower[at].removesuffix("'s")
@@ -95,7 +115,12 @@ def read_code(text: str) -> frozenset[str]:
     if _MAYBE_CODE.search(text) is None:
         return frozenset()
     found = (next(group for group in match.groups() if group) for match in _CODE.finditer(text))
-    return frozenset(each for each in found if each.lower().rstrip(".") not in _ABBREVIATIONS | UNITS.keys())
+    return frozenset(each for each in found if not _is_no_code(each))
+
+
+def _is_no_code(written: str) -> bool:
+    low = written.lower().rstrip(".")
+    return low in _ABBREVIATIONS or low in UNITS or written in SYMBOLS
 
 
 _OPERATOR = re.compile(r"(?<![\w=<>!&|*/+%^~-])[=<>!&|*/+%^~-]{2,3}(?![\w=<>!&|*/+%^~-])|(?<=[\w)] )[%^&|*/](?= [\w(])")
@@ -149,6 +174,9 @@ def _mentions(words: Words, name: str) -> bool:
     if any(name + ending in words.bag for ending in _ENDINGS):
         return True
     if any(name.removesuffix(ending) in words.bag for ending in _ENDINGS[1:] if len(name) > len(ending) + 3):
+        return True
+    country = _PEOPLES.get(name)
+    if country is not None and any(_PEOPLES.get(word) == country for word in words.bag):
         return True
     root = name[:_STEM]
     return len(root) == _STEM and any(_is_of(name, word) for word in words.bag if word.startswith(root))

@@ -41,7 +41,9 @@ _LABELS = frozenset(
 """Nouns after which a number is a name: "day one" is not "day two"."""
 _PAIRS = frozenset({"both", "pair", "couple", "either", "neither", "twin"})
 _NUMBER_STARTS = frozenset({*SMALL, *TENS, *WORDS, *ORDINALS, *SCALES, *DECADES, "half", "quarter", "first"})
-_TELLING = _NUMBER_STARTS | UNITS.keys() | _ROMAN.keys() | _PAIRS
+_TELLING = _NUMBER_STARTS | UNITS.keys() | _ROMAN.keys() | {f"{each}'s" for each in _ROMAN} | _PAIRS
+_DEGREES = frozenset({"°", "degree", "degrees"})
+_TEMPERATURES = {"c": "celsius", "f": "fahrenheit", "celsius": "celsius", "fahrenheit": "fahrenheit", "centigrade": "celsius"}
 _DIGIT = re.compile(r"\d")
 _CLOSE = 1e-6
 _POUNDS = frozenset({"lb", "gbp"})
@@ -92,9 +94,9 @@ def read_quantities(words: Words) -> Quantities:
         elif token[0].isdigit() or token in _NUMBER_STARTS:
             at = _read_number(words, at, found)
             continue
-        elif token in _ROMAN and words.cased[at].isupper():
-            found.values.add(_ROMAN[token])
-            found.spans.append((at, at + 1, _ROMAN[token]))
+        elif (roman := token.removesuffix("'s")) in _ROMAN and words.cased[at][: len(roman)].isupper():
+            found.values.add(_ROMAN[roman])
+            found.spans.append((at, at + 1, _ROMAN[roman]))
         at += 1
     return found
 
@@ -151,7 +153,11 @@ def _read_number(words: Words, at: int, found: Quantities) -> int:
         ):
             found.units.setdefault("time", set()).add("second")
             return at + 1
-        value, at = str(ORDINALS[token]), at + 1
+        part = _PARTS.get(token)
+        if part and tokens[at + 1 : at + 2] == ("of",) and start and tokens[start - 1] in {"a", "an", "one"}:
+            value, at = write(round(1 / part, 6)), at + 1
+        else:
+            value, at = str(ORDINALS[token]), at + 1
     elif token in WORDS:
         value, at = str(WORDS[token]), at + 1
     elif token == "first":  # noqa: S105 - no password: a token of text
@@ -238,6 +244,8 @@ def _measure(words: Words, start: int, end: int, value: str, found: Quantities) 
     symbol = words.cased[end] if after else ""
     if symbol in SYMBOLS and (unit is None or symbol[1:].lower() not in {"b", ""}):
         unit = SYMBOLS[symbol]
+    if after in _DEGREES and tokens[end + 1 : end + 2] and tokens[end + 1] in _TEMPERATURES:
+        unit = UNITS[_TEMPERATURES[tokens[end + 1]]]
     if unit is None and before and before in UNITS and UNITS[before].dimension == "currency":
         unit = UNITS[before]
     if unit is not None:

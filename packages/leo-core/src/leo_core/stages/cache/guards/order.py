@@ -27,6 +27,8 @@ _CONVERSE_VERBS = frozenset(
     """give get receive lend borrow buy sell teach learn before after above below over under parent child teacher
     student employer employee import export win lose send precede follow lead host guest""".split()  # noqa: SIM905 - words read better as a text
 )
+_PRONOUNS = {"her": "his", "him": "his", "hers": "his", "she": "he", "their": "his"}
+_IN_TURN = frozenset({"first", "then", "next", "afterward", "later", "2"})
 _ASKED = frozenset({"who", "whom", "which", "what"})
 _DO = frozenset({"did", "do", "does"})
 _REACH = 6
@@ -50,6 +52,9 @@ def find_role_swap(a: tuple[str, ...], b: tuple[str, ...]) -> str | None:
     if ("by" in a) != ("by" in b):
         passive, active = (a, b) if "by" in a else (b, a)
         return _compare_voices(passive, active)
+    a, b = _without_gender(a), _without_gender(b)
+    if a == b:
+        return None
     asked = _compare_asked(a, b) or _compare_asked(b, a)
     if asked is not None:
         return asked
@@ -84,9 +89,15 @@ def _around(word: str, words: Words) -> tuple[set[str], set[str]]:
     return {stem(each) for each in tokens[:at] if _counts(each)}, {stem(each) for each in tokens[at:] if _counts(each)}
 
 
+def _without_gender(sequence: tuple[str, ...]) -> tuple[str, ...]:
+    """Pronouns follow their nouns when these change places: "his landlord", "her tenant"."""
+    return tuple(_PRONOUNS.get(each, each) for each in sequence)
+
+
 def _find_exchange(left: tuple[str, ...], right: tuple[str, ...], whole: tuple[str, ...]) -> str | None:
     """``X M Y`` against ``Y M X``."""
     size = len(left)
+    in_turn = not _IN_TURN.isdisjoint(whole)
     for first in range(1, size):
         if right[size - first :] != left[:first]:
             continue
@@ -99,7 +110,7 @@ def _find_exchange(left: tuple[str, ...], right: tuple[str, ...], whole: tuple[s
                 or FREE.issuperset(two)
                 or _is_question(one)
                 or _is_question(two)
-                or not _MUTUAL.isdisjoint(whole)
+                or not (_MUTUAL - {"and"} if in_turn else _MUTUAL).isdisjoint(whole)
             ):
                 return None
             if not middle and (len(one) > 1 or len(two) > 1):

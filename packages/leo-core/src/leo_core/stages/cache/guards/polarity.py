@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from leo_core.stages.cache.guards.order import is_converse
@@ -12,11 +13,12 @@ if TYPE_CHECKING:
 
     from leo_core.stages.cache.guards.words import Words
 
-__all__ = ["NEGATORS", "find_antonyms", "find_negation_conflict", "find_opposites", "is_negated"]
+__all__ = ["NEGATORS", "find_antonyms", "find_negation_conflict", "find_opposites", "is_negated", "negates_opposite"]
 
 NEGATORS = frozenset(
     """not no never without none nobody nothing nowhere neither nor cannot cant dont wont doesnt didnt isnt arent wasnt
-    werent shouldnt couldnt wouldnt havent hasnt hadnt aint non hardly barely lack lacks lacking unless""".split()  # noqa: SIM905 - words read better as a text
+    werent shouldnt couldnt wouldnt havent hasnt hadnt aint non hardly barely scarcely lack lacks lacking unless unable
+    except excepting excluding excluded aside""".split()  # noqa: SIM905 - words read better as a text
 )
 _IDIOMS = (
     ("or", "not"),
@@ -27,10 +29,30 @@ _IDIOMS = (
     ("not", "just"),
     ("nothing", "but"),
 )
+_PHRASES = frozenset(
+    {
+        ("apart", "from"),
+        ("other", "than"),
+        ("save", "for"),
+        ("all", "but"),
+        ("anything", "but"),
+        ("far", "from"),
+        ("fail", "to"),
+        ("fails", "to"),
+        ("failed", "to"),
+        ("failing", "to"),
+        ("refuse", "to"),
+        ("refuses", "to"),
+        ("refused", "to"),
+    }
+)
+"""Two words that negate together."""
+_BUILT_FREE = re.compile(r"[^\W\d_]-free\b|[^\W\d_]-less\b", re.IGNORECASE)
 
 _PAIRS = """
 safe:unsafe,dangerous,hazardous,risky legal:illegal,unlawful possible:impossible
-allow:forbid,ban,prohibit,deny,block,prevent enable:disable,deactivate activate:deactivate,disable
+allow:forbid,ban,prohibit,deny,block,prevent,disallow permit:forbid,ban,prohibit,disallow
+enable:disable,deactivate activate:deactivate,disable
 open:close,shut,closed start:stop,end,finish,quit begin:end,finish,stop increase:decrease,reduce,lower,shrink,cut
 raise:lower,reduce,decrease grow:shrink,decline rise:fall,drop,decline gain:lose,loss win:lose,loss buy:sell
 purchase:sell borrow:lend hire:fire import:export upload:download send:receive push:pull accept:reject,decline,refuse
@@ -77,16 +99,91 @@ give:take,receive win:lose gained:lost optional:mandatory,required,compulsory vo
 prepaid:postpaid fixed:variable,floating long-term:short-term active:inactive,passive passive:active bull:bear
 bullish:bearish sell:buy dry:wet cause:cure,prevent treat:cause encourage:discourage agree:disagree trust:distrust
 expensive:cheaper,cheapest cheap:dearer
-unable:can respect:disrespect agree:refuse proceed:cancel continue:stop,cancel confirm:cancel
+wild:captive,tame,domesticated,cultivated,farmed stiff:flexible,pliable,bendy rigid:flexible flexible:inflexible
+solid:liquid,hollow,gaseous liquid:solid,gas hollow:solid calm:rough,stormy,nervous awake:asleep asleep:awake
+outgoing:incoming,shy inbound:outbound incoming:outgoing inward:outward onshore:offshore
+upstream:downstream uphill:downhill overweight:underweight overestimate:underestimate overcooked:undercooked
+overpaid:underpaid overpriced:underpriced overexposed:underexposed overfed:underfed undercharge:overcharge
+nocturnal:diurnal deciduous:evergreen annual:perennial herbivore:carnivore oral:written literate:illiterate
+verbal:nonverbal monolingual:bilingual vacant:occupied occupied:vacant,free sober:drunk guilty:acquitted
+convict:acquit acquit:convict convicted:acquitted arrest:release catch:release,drop throw:catch fill:empty,drain
+drain:fill tighten:loosen,slacken strengthen:weaken lengthen:shorten widen:narrow deepen:fill,lighten brighten:darken
+lighten:darken soften:harden thicken:thin sharpen:blunt,dull moisten:dry sweeten:sour dampen:dry inflate:deflate
+inflation:deflation ascend:descend ascent:descent climb:descend sink:float float:sink rising:falling,setting
+waxing:waning accelerate:decelerate,brake praise:criticise,criticize,blame compliment:insult
+reward:punish,penalty punish:reward forgive:blame,resent bless:curse obey:disobey honest:dishonest
+patient:impatient polite:impolite mature:immature formal:informal,casual regular:irregular rational:irrational
+organic:inorganic,conventional edible:inedible,poisonous toxic:nontoxic,harmless harmful:harmless,harmless
+poisonous:edible,harmless fertile:infertile,barren frequent:infrequent,rare common:rare,uncommon rare:common,frequent
+scarce:plentiful,abundant plenty:shortage surplus:shortage,deficit deficit:surplus excess:shortage
+creditor:debtor payer:payee trustor:trustee sender:recipient,receiver,addressee
+seller:buyer supplier:customer lessor:lessee mentor:mentee interviewer:interviewee trainer:trainee coach:player
+author:reader speaker:listener,audience winner:loser victor:loser hero:villain bride:groom
+nephew:niece prince:princess duke:duchess actor:actress waiter:waitress hen:rooster bull:cow ram:ewe stallion:mare
+widow:widower bachelor:spinster grandmother:grandfather grandson:granddaughter stepmother:stepfather
+godmother:godfather godson:goddaughter sir:madam gentleman:lady lad:lass sons:daughters
+heaven:hell angel:devil blessing:curse virtue:vice comedy:tragedy fiction:nonfiction fact:fiction,opinion
+truth:lie,lies wisdom:folly courage:cowardice joy:sorrow,grief pleasure:pain beauty:ugliness beautiful:ugly
+pretty:ugly handsome:ugly attractive:repulsive,unattractive clever:stupid,dumb smart:stupid,dumb
+bright:dull,dark,dim interesting:boring,dull exciting:boring fun:boring busy:idle,free lazy:diligent,hardworking
+careful:careless useful:useless helpful:unhelpful hopeful:hopeless painful:painless powerful:powerless
+harmless:harmful thoughtful:thoughtless tasteful:tasteless colourful:colourless colorful:colorless cordless:corded
+stainless:stained seedless:seeded sleeveless:sleeved unsweetened:sweetened
+salted:unsalted ripe:unripe,overripe mild:spicy,severe,strong spicy:mild,bland salty:sweet,bland crunchy:soft,soggy
+crisp:soggy tender:tough lean:fatty,fat fatty:lean skimmed:whole roasted:raw boiled:raw,fried vegan:meat
+greasy:dry oily:dry damp:dry humid:dry,arid arid:humid rainy:sunny,dry sunny:cloudy,rainy,overcast cloudy:sunny,clear
+windy:calm summer:winter day:night daytime:nighttime daylight:darkness sunlight:moonlight morning:evening
+weekday:weekend punctual:late overdue:early beginner:expert,advanced,pro
+amateur:professional novice:expert expert:novice,beginner,layman basic:advanced introductory:advanced
+elementary:advanced primary:secondary freshman:senior undergraduate:postgraduate,graduate permanent:temporary,interim temporary:permanent
+salaried:freelance,hourly wholesale:retail retail:wholesale bulk:single gross:net
+pretax:posttax nominal:real inclusive:exclusive included:excluded,extra refundable:nonrefundable
+taxable:exempt,nontaxable exempt:liable,taxable deductible:nondeductible insured:uninsured secured:unsecured
+guaranteed:unsecured upfront:arrears overdraft:surplus appreciate:depreciate appreciation:depreciation
+upgrade:downgrade promote:demote promotion:demotion recruit:dismiss resign:join retire:start nominate:reject
+elect:oust invade:withdraw,liberate conquer:surrender surrender:fight advance:retreat retreat:advance arrive:depart
+landing:takeoff embark:disembark board:disembark departure:arrival departures:arrivals
+entrance:exit entry:exit checkin:checkout inflow:outflow inlet:outlet intake:output,exhaust
+evaporate:condense evaporation:condensation melting:freezing solidify:melt dissolve:precipitate oxidize:reduce
+oxidation:reduction anode:cathode proton:electron cation:anion convex:concave diverge:converge
+divergent:convergent multiply:divide multiplication:division integrate:differentiate integral:derivative
+numerator:denominator dividend:divisor addition:subtraction plus:minus real:imaginary
+finite:infinite bounded:unbounded linear:nonlinear symmetric:asymmetric continuous:discrete,discontinuous
+analog:digital analogue:digital hardware:software uppercase:lowercase capital:lowercase whitelist:blacklist
+allowlist:blocklist blacklist:whitelist mute:unmute silence:ring freeze:unfreeze,thaw pin:unpin tag:untag fold:unfold
+wrap:unwrap plug:unplug dress:undress cover:uncover,expose reveal:conceal,hide expose:conceal,cover veil:unveil
+tie:untie button:unbutton fasten:unfasten,loosen stick:unstick,peel assemble:disassemble,dismantle merge:split
+split:merge,join separate:combine,join combine:separate join:leave,separate unite:divide divide:unite,multiply
+gather:scatter scatter:gather collect:distribute centralised:decentralised centralized:decentralized
+monarchy:republic democracy:dictatorship leftwing:rightwing federal:state civil:criminal,military civilian:military soldier:civilian
+acquitted:convicted innocent:guilty defence:prosecution,attack defense:prosecution,attack prosecutor:defender
+prosecution:defence,defense testator:heir bride:groom ally:enemy foe:friend stranger:friend
+hypothermia:hyperthermia dilate:constrict systolic:diastolic afferent:efferent dominant:recessive extinct:extant,living
+endangered:thriving invasive:native native:foreign,invasive,introduced indigenous:foreign
+freshwater:saltwater,marine saltwater:freshwater maternal:paternal motherhood:fatherhood maternity:paternity
+anterior:posterior dorsal:ventral proximal:distal superficial:deep caffeinated:decaf,decaffeinated
+alcoholic:nonalcoholic hardback:paperback hardcover:paperback landscape:portrait foreground:background
+acoustic:electric indoor:outdoor,outdoors indoors:outdoors overhead:underfoot underground:overground,aboveground
+underwater:surface tame:wild feral:domesticated domesticated:wild,feral
+can:unable respect:disrespect agree:refuse proceed:cancel continue:stop,cancel confirm:cancel
 """
 _IRREGULAR = """
-begin:began,begun build:built buy:bought come:came fall:fell,fallen forbid:forbade,forbidden forget:forgot,forgotten
-freeze:froze,frozen give:gave,given go:went,gone grow:grew,grown hide:hid,hidden lend:lent lose:lost rise:rose,risen
-sell:sold send:sent shrink:shrank,shrunk spend:spent take:took,taken teach:taught win:won withdraw:withdrew,withdrawn
-write:wrote,written
+begin:began,begun build:built fall:fell,fallen forbid:forbade,forbidden forget:forgot,forgotten freeze:froze,frozen
+grow:grew,grown hide:hid,hidden lose:lost rise:rose,risen shrink:shrank,shrunk spend:spent win:won
+withdraw:withdrew,withdrawn write:wrote,written
 """
 """Forms of verbs above that their stem does not show."""
+_GRADED = """
+stiff calm mild lean tender tough crisp damp rainy sunny cloudy windy spicy salty ripe busy lazy ugly pretty clever
+bright dull smart dim loud quiet soft hard wet dry clean dirty happy sad tight loose rough smooth sharp blunt brave
+sweet sour fresh stale warm cool hot cold deep shallow wide narrow thick thin high low rich poor cheap dear
+"""
+"""Adjectives above whose comparatives are opposites too."""
+_LONGEST_COMPARED = 7
 _EXCEPTIONS = frozenset({"able", "side", "form", "vest", "come", "tend", "press", "port", "pose", "valuable", "less"})
+_UNDOING = ("un", "in", "im", "il", "ir", "dis", "non")
+_ROOT = 5
+_TELLING = NEGATORS | {first for first, _ in _PHRASES}
 _NEGATIVE_PREFIXES = ("un", "in", "im", "il", "ir", "dis", "non", "de", "anti", "mis")
 _SHORTEST_ROOT = 4
 _NONE: frozenset[str] = frozenset()
@@ -99,13 +196,31 @@ def _read_table(text: str) -> Iterator[tuple[str, list[str]]]:
         yield word, others.split(",")
 
 
+def _compare_forms(word: str) -> tuple[str, ...]:
+    """Comparative and superlative of a short adjective: "stiffer", "stiffest"."""
+    if not word.isalpha() or len(word) > _LONGEST_COMPARED:
+        return ()
+    if word.endswith("y"):
+        return f"{word[:-1]}ier", f"{word[:-1]}iest"
+    root = word.removesuffix("e")
+    doubled = root + root[-1] if re.fullmatch(r"[^aeiou]+[aeiou][bdgmnpt]", root) else root
+    return f"{doubled}er", f"{doubled}est"
+
+
+def _root_of(word: str) -> str:
+    """The stem; the word itself where its "ly" is no ending: "costly" is not "cost"."""
+    return word if word.endswith("ly") else stem(word)
+
+
 def _read_pairs() -> dict[str, frozenset[str]]:
-    forms = dict(_read_table(_IRREGULAR))
+    forms = {word: tuple(others) for word, others in _read_table(_IRREGULAR)}
+    for word in _GRADED.split():
+        forms[word] = (*forms.get(word, ()), *_compare_forms(word))
     table: dict[str, set[str]] = {}
     for word, others in _read_table(_PAIRS):
         for other in others:
-            for one in (word, stem(word), *forms.get(word, ())):
-                for two in (other, stem(other), *forms.get(other, ())):
+            for one in (word, _root_of(word), *forms.get(word, ())):
+                for two in (other, _root_of(other), *forms.get(other, ())):
                     table.setdefault(one, set()).add(two)
                     table.setdefault(two, set()).add(one)
     return {word: frozenset(found) for word, found in table.items()}
@@ -166,15 +281,38 @@ def _find_prefixed(only_a: frozenset[str], only_b: frozenset[str]) -> tuple[str,
     return None
 
 
+def negates_opposite(a: Words, b: Words) -> bool:
+    """Whether one text negates what the other one says with a prefix: "no licence", "unlicensed"."""
+    for one, two in ((a, b), (b, a)):
+        roots = {root[:_ROOT] for word in one.bag - two.bag for root in _roots(word)}
+        if any(word[:_ROOT] in roots for word in two.bag - one.bag):
+            return True
+    return False
+
+
+def _roots(word: str) -> Iterator[str]:
+    return (word.removeprefix(each) for each in _UNDOING if word.startswith(each) and len(word) >= len(each) + _ROOT)
+
+
 def _count_negations(words: Words) -> int:
     tokens = words.lower
-    if words.bag.isdisjoint(NEGATORS) and not any(token.endswith("n't") for token in tokens):
-        return 0
-    count = 0
-    for at, token in enumerate(tokens):
+    bound = len(_BUILT_FREE.findall(words.text)) if "-" in words.text else 0
+    if words.bag.isdisjoint(_TELLING) and not any(token.endswith("n't") for token in tokens):
+        return bound
+    count = bound
+    ends = (*tokens[1:], "")
+    before = ""
+    for at, (token, after) in enumerate(zip(tokens, ends, strict=True)):
         if token in NEGATORS or token.endswith("n't"):
-            before = tokens[at - 1] if at else ""
-            after = tokens[at + 1] if at + 1 < len(tokens) else ""
-            if (before, token) not in _IDIOMS and (token, after) not in _IDIOMS:
-                count += 1
+            idiom = (before, token) in _IDIOMS or (token, after) in _IDIOMS
+            count += not idiom and not (token == "no" and _is_ordinal_sign(tokens, at))  # noqa: S105 - no password: a token of text
+        elif (token, after) in _PHRASES:
+            count += 1
+        before = token
     return count
+
+
+def _is_ordinal_sign(tokens: tuple[str, ...], at: int) -> bool:
+    """Whether "no" stands for "number": "Symphony No. 3"."""
+    following = [token for token in tokens[at + 1 : at + 3] if token != "."]  # noqa: S105 - no password: a token of text
+    return bool(following) and following[0][0].isdigit()

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from leo_core.stages.cache.guards.lexicon import AUXILIARIES, FREE, expand
+from leo_core.stages.cache.guards.ideographs import IDEOGRAPH, read_characters
 from leo_core.stages.cache.guards.units import UNITS
 from leo_core.stages.cache.guards.words import stem
 
@@ -18,8 +19,9 @@ __all__ = ["read_sequence"]
 _VOWELS = re.compile(r"[aeiouyà-ÿ]")
 _LEFT_OUT = frozenset({".", "a", "an", "the", "please", "", "hi", "hello", "hey", "thanks", "thank"})
 _LETTER = "letter-a"
+_JOINED = {("even", "if"), ("every", "other")}
 _VERBS = {(verb,) for verb in AUXILIARIES}
-_KEPT = AUXILIARIES.keys() | FREE | {"why", "where", "there", "this", "his", "as", "was", "has", "does"}
+_KEPT = AUXILIARIES.keys() | FREE | {"why", "where", "there", "this", "his", "as", "was", "has", "does", "whose"}
 
 
 def read_sequence(words: Words, quantities: Quantities) -> tuple[str, ...]:
@@ -28,8 +30,11 @@ def read_sequence(words: Words, quantities: Quantities) -> tuple[str, ...]:
     for token in expand(_with_values(_with_letters(words), quantities)):
         if token in _LEFT_OUT:
             continue
-        if token == "if" and out and out[-1] == "even":  # noqa: S105 - no password: a token of text
-            out[-1] = "evenif"
+        if out and (out[-1], token) in _JOINED:
+            out[-1] += token
+            continue
+        if IDEOGRAPH.match(token):
+            out += read_characters(token)
             continue
         unit = UNITS.get(token)
         if unit is not None:
@@ -42,8 +47,13 @@ def read_sequence(words: Words, quantities: Quantities) -> tuple[str, ...]:
 
 
 def _with_letters(words: Words) -> tuple[str, ...]:
-    """The tokens, with the letter "A" told from the article, and without the words before "time" in "of all time"."""
+    """The tokens, with the letter "A" told from the article, and without the words before "time" in "of all time".
+
+    "A few" is one word, since "few" says the opposite.
+    """
     tokens = words.lower
+    if "few" in words.bag:
+        tokens = tuple("afew" if token == "few" and "a" in tokens[at - 1 : at] else token for at, token in enumerate(tokens))
     if "A" in words.cased and not words.text.isupper():
         cased = words.cased
         tokens = tuple(

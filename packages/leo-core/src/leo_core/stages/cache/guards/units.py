@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from leo_core.stages.cache.guards.currencies import CURRENCIES
+
 __all__ = ["DIMENSIONS", "SYMBOLS", "UNITS", "Unit"]
 
 
@@ -39,6 +41,11 @@ pressure pascal Pa 1 pascal
 energy joule J 1 joule
 energy watt-hour Wh 3600 watthour
 energy calorie cal 4.184 calorie
+energy electronvolt eV 1.602e-19 electronvolt
+dose sievert Sv 1 sievert
+dose grays Gy 1 grays
+activity becquerel Bq 1 becquerel
+amount mole mol 1 moles
 data bit bit 1 bit
 data byte B 8 byte
 rate bit/s bps 1 bps
@@ -46,40 +53,43 @@ rate bit/s bps 1 bps
 _MORE: dict[str, str] = {
     "length": "mile*1609.344=mile,miles,mi inch*0.0254=inch,inches foot*0.3048=foot,feet,ft "
     "yard*0.9144=yard,yards,yd "
-    "parsec=parsec,parsecs lightyear=lightyear,lightyears nautical-mile*1852=nmi",
+    "parsec=parsec,parsecs lightyear=lightyear,lightyears nautical-mile*1852=nmi furlong*201.168=furlong,furlongs "
+    "light-minute=lightminute light-second=lightsecond light-hour=lighthour fathom*1.8288=fathom,fathoms angstrom=angstrom,angstroms,å micron*0.000001=micron,microns au=astrounit",
     "mass": "kg*1000=kg,kgs,kilo,kilos lb*453.592=lb,lbs,pound,pounds ounce*28.3495=oz,ounce,ounces ton=ton,tons "
-    "tonne*1000000=tonne,tonnes mcg*0.000001=mcg stone*6350.29=stones,stone carat=carat,carats",
+    "tonne*1000000=tonne,tonnes mcg*0.000001=mcg stone*6350.29=stones,stone carat=carat,carats "
+    "hundredweight=hundredweight,cwt quintal=quintal,quintals grain=grains dram=dram,drams",
     "volume": "cubic-metre=cumeter cubic-foot=cufoot,cufeet cubic-yard=cuyard cubic-inch=cuinch "
     "gallon=gallon,gallons cup=cup,cups pint=pint,pints quart=quart,quarts barrel=barrel,barrels "
-    "tablespoon=tablespoon,tablespoons,tbsp teaspoon=teaspoon,teaspoons,tsp",
+    "tablespoon=tablespoon,tablespoons,tbsp teaspoon=teaspoon,teaspoons,tsp ml=cc bushel=bushel,bushels "
+    "fluid-ounce*0.0295735=floz peck=pecks",
     "area": "acre=acre,acres hectare=hectare,hectares,ha sqm=sqm,m²,qm sqkm=sqkm,km² sqft=sqft,ft²,sqfoot "
     "sqyard=sqyard sqinch=sqinch sqmile=sqmile sqcm=sqcentimeter,sqcentimetre,cm²",
     "time": "second=seconds,secs,sec minute*60=minute,minutes,min,mins hour*3600=hour,hours,hr,hrs,hourly "
     "day*86400=day,days,daily week*604800=week,weeks,weekly fortnight*1209600=fortnight,fortnights "
     "month*2629746=month,months,monthly quarter*7889238=quarterly "
     "year*31556952=year,years,yearly,annual,annually,yr,yrs "
-    "decade*315569520=decade,decades century*3155695200=century,centuries",
+    "sol=sols decade*315569520=decade,decades century*3155695200=century,centuries",
     "temperature": "celsius=celsius,centigrade fahrenheit=fahrenheit kelvin=kelvin",
     "data": "kB*8000=kb MB*8000000=mb GB*8000000000=gb TB*8000000000000=tb",
     "rate": "Mbps*1000000=mbps,mbit/s kbps*1000=kbps,kbit/s Gbps*1000000000=gbps,gbit/s",
-    "currency": "usd=$,usd,dollar,dollars,buck,bucks,usdollar eur=€,eur,euro,euros gbp=£,gbp,sterling,quid "
-    "yen=¥,yen,jpy inr=₹,rupee,rupees,inr,rs cent=cent,cents penny=pence,penny,pennies chf=chf,franc,francs "
-    "yuan=yuan,rmb,cny,renminbi bitcoin=bitcoin,bitcoins,btc ether=ethereum,eth,ether "
-    "cad=cad,cadollar aud=aud,audollar "
-    "nzd=nzd,nzdollar hkd=hkd,hkdollar sgd=sgd,sgdollar sek=sek,sekrona kroner=krone,kroner,krona,kronor,kr "
-    "nok=nok,nokrone dkk=dkk,dkkrone zloty=zloty,zlotys,pln forint=forint,forints,huf koruna=koruna,korunas,czk "
-    "lira=lira,liras ruble=ruble,rubles,rouble,roubles,rub,₽ won=krw,₩ rand=zar,rand reais=brl,reais "
-    "peso=peso,pesos,mxn "
-    "shekel=shekel,shekels,ils,₪ dirham=dirham,dirhams,aed riyal=riyal,riyals,sar baht=baht,thb dong=vnd,₫ "
-    "ringgit=ringgit,myr rupiah=rupiah,idr leu=lei,leu,ron hryvnia=hryvnia,uah dinar=dinar,dinars naira=naira,ngn "
-    "dogecoin=doge,dogecoin litecoin=ltc,litecoin "
-    "deutschmark=deutschmark,deutschmarks frf=frf bef=bef guilder=guilder,guilders peseta=peseta,pesetas "
-    "drachma=drachma,drachmas,drachmae escudo=escudo,escudos schilling=schilling,schillings "
-    "shilling=shilling,shillings rial=rial,rials taka=taka,takas cedi=cedi,cedis birr=birr tenge=tenge lari=lari",
-    "share": "percent=%,percent,percentage,pct permille=‰,permille",
-    "speed": "mph=mph kmh=kmh,kph,kmph knot=knots mps=mps",
+    "currency": "cent=cent,cents,¢ penny=pence,penny,pennies",
+    "share": "percent=%,percent,percentage,pct permille=‰,permille percentage-point=percentagepoint "
+    "basis-point=basispoint",
+    "speed": "mph=mph kmh=kmh,kph,kmph knot=knots,knot mps=mps",
     "angle": "degree=degree,degrees,° radian=radian,radians",
-    "pressure": "bar=bar psi=psi mmHg=mmhg",
+    "pressure": "bar*100000=bar,bars psi*6894.757=psi mmHg*133.322=mmhg atm*101325=atm,atmospheres torr*133.322=torr",
+    "energy": "btu*1055.06=btu,btus therm=therm,therms",
+    "power": "hp*745.7=hp,horsepower",
+    "dose": "rem*0.01=rem rad=rads",
+    "sound": "decibel=decibel,decibels,db,dba",
+    "turning": "rpm=rpm",
+    "resistance": "ohm=ohm,ohms,ω",
+    "fuel": "mpg=mpg litres-per-100-km=lphkm",
+    "concentration": "ppm=ppm ppb=ppb",
+    "resolution": "dpi=dpi ppi=ppi",
+    "light": "lumen=lumen,lumens lux=lux candela=candela,candelas",
+    "force": "newton=newtons pound-force=lbf",
+    "heat": "gas-mark=gasmark",
 }  # fmt: skip
 
 
@@ -114,6 +124,8 @@ def _add_more(words: dict[str, Unit]) -> None:
             unit = Unit(name=name, dimension=dimension, size=float(ratio or 0))
             for spelling in spellings.split(","):
                 words[spelling] = unit
+    currencies = {code: Unit(name=code, dimension="currency") for code in set(CURRENCIES.values())}
+    words |= {name: currencies[code] for name, code in CURRENCIES.items()}
 
 
 def _add_short(words: dict[str, Unit], symbols: dict[str, Unit]) -> None:

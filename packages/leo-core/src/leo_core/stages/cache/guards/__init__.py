@@ -23,7 +23,7 @@ from leo_core.stages.cache.guards.names import (
     read_quotes,
 )
 from leo_core.stages.cache.guards.numbers import Quantities, find_number_conflict, read_quantities
-from leo_core.stages.cache.guards.order import find_role_swap, find_swap
+from leo_core.stages.cache.guards.order import find_code_swap, find_role_swap, find_swap
 from leo_core.stages.cache.guards.polarity import (
     NEGATORS,
     find_antonyms,
@@ -35,7 +35,7 @@ from leo_core.stages.cache.guards.polarity import (
 from leo_core.stages.cache.guards.script import find_language_conflict, read_language
 from leo_core.stages.cache.guards.sequence import read_sequence
 from leo_core.stages.cache.guards.slots import find_substitution
-from leo_core.stages.cache.guards.tense import find_tense_conflict
+from leo_core.stages.cache.guards.tense import find_mood_conflict, find_tense_conflict
 from leo_core.stages.cache.guards.words import Words, read_words, stem
 
 __all__ = ["Profile", "find_conflict", "find_conflict_between", "read_profile"]
@@ -71,17 +71,17 @@ def read_profile(text: str) -> Profile:
     words = read_words(text)
     plain = fold_text(text, words.bag)
     folded = words if plain == text else read_words(plain)
-    quantities = read_quantities(folded)
+    quantities, language = read_quantities(folded), read_language(words)
     return Profile(
         words=words,
         quantities=quantities,
         dates=read_dates(folded),
-        negated=is_negated(words),
+        negated=is_negated(folded),
         groups=read_groups(folded),
-        names=read_names(folded),
+        names=frozenset() if language == "German" else read_names(folded),
         code=read_code(text),
         quotes=read_quotes(text),
-        language=read_language(words),
+        language=language,
         folded=folded,
         sequence=read_sequence(folded, quantities),
     )
@@ -104,7 +104,7 @@ def find_conflict_between(a: Profile, b: Profile) -> str | None:
     opposites = find_opposites(a.words, b.words)
     return (
         _find_polarity_conflict(a, b, opposites)
-        or find_group_conflict(a.groups, b.groups)
+        or _find_group_conflict(a, b)
         or _find_code_conflict(a, b)
         or find_quote_conflict(a.quotes, b.quotes, a.words.text, b.words.text)
         or find_name_conflict(a.names, b.names, a.words, b.words)
@@ -112,9 +112,10 @@ def find_conflict_between(a: Profile, b: Profile) -> str | None:
         or _find_order_conflict(a, b, opposites)
         or find_language_conflict(a.language, b.language)
         or _find_reason_conflict(a, b)
-        or find_tense_conflict(a.words, b.words)
-        or find_comparison_conflict(a.words, b.words)
         or find_substitution(a.sequence, b.sequence)
+        or find_tense_conflict(a.words, b.words)
+        or find_mood_conflict(a.sequence, b.sequence, a.words, b.words)
+        or find_comparison_conflict(a.words, b.words)
     )
 
 
@@ -158,7 +159,19 @@ def _find_order_conflict(a: Profile, b: Profile, opposites: tuple[str, str] | No
     """Exchanged arguments, unless an opposite exchanges them back: "A is bigger than B", "B is smaller than A"."""
     if opposites is not None:
         return None
-    return find_swap(a.words, b.words) or find_role_swap(a.sequence, b.sequence)
+    return (
+        find_swap(a.words, b.words)
+        or find_role_swap(a.sequence, b.sequence)
+        or find_code_swap(a.words.text, b.words.text, a.code & b.code)
+    )
+
+
+def _find_group_conflict(a: Profile, b: Profile) -> str | None:
+    """A plain "how" against another question word counts in texts about the same words only."""
+    groups, others = a.groups, b.groups
+    if "how" in groups.get("asked", set()) | others.get("asked", set()) and _overlap(a.sequence, b.sequence) < _SIMILAR:
+        groups = {group: members for group, members in groups.items() if group != "asked"}
+    return find_group_conflict(groups, others)
 
 
 def _find_reason_conflict(a: Profile, b: Profile) -> str | None:

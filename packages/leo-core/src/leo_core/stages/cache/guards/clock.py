@@ -104,6 +104,14 @@ _FREQUENCIES = (
     (re.compile(r"\bhardly ever\b|\balmost never\b", re.IGNORECASE), "hardlyever"),
 )
 _FREQUENCY_WORDS = frozenset({"time", "times", "once", "now", "ever", "never"})
+_BOUNDS = (
+    (re.compile(r"\b(?:no|not) (?:more|greater|later|higher) than\b", re.IGNORECASE), "at most"),
+    (re.compile(r"\b(?:no|not) (?:less|fewer|earlier|lower) than\b", re.IGNORECASE), "at least"),
+    (re.compile(r"\b(?:the )?(?:vast )?(?:majority|bulk) of(?: the)?\b|\bmost of(?: the)?\b", re.IGNORECASE), "mostof"),
+    (re.compile(r"\bdays? of the week\b", re.IGNORECASE), "weekday"),
+    (re.compile(r"\b(?:a )?fortnight\b", re.IGNORECASE), "2 weeks"),
+)
+_BOUND_WORDS = frozenset({"than", "majority", "bulk", "most", "week", "fortnight"})
 _YEAR = re.compile(r"(?<!\w)['’](\d\d)\b(?!['’])")
 _DECADE = re.compile(
     r"\b(eighteen|nineteen)[ -](twenties|thirties|forties|fifties|sixties|seventies|eighties|nineties)\b", re.IGNORECASE
@@ -144,6 +152,9 @@ def fold_text(text: str, bag: frozenset[str]) -> str:
         text = _CHRISTMAS_EVE.sub("24 December", text)
     if not bag.isdisjoint(_FREQUENCY_WORDS):
         for pattern, name in _FREQUENCIES:
+            text = pattern.sub(name, text)
+    if not bag.isdisjoint(_BOUND_WORDS):
+        for pattern, name in _BOUNDS:
             text = pattern.sub(name, text)
     if "half" in bag:
         text = _HALF.sub(r"\1 half past \2", text)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
+
+from leo_core.stages.cache.guards.lexicon import AUXILIARIES
+from leo_core.stages.cache.guards.units import UNITS
 
 if TYPE_CHECKING:
     from leo_core.stages.cache.guards.words import Words
@@ -43,16 +47,20 @@ _HOW = frozenset(
     {"many", "much", "long", "far", "old", "often", "tall", "fast", "big", "deep", "heavy", "high", "large"}
 )
 _BEFORE = frozenset({"with", "for", "to", "by", "from", "of", "at", "in", "on", "and", "but", "so"})
-_ALL_TIME = frozenset({"all", "time"})
+_NOT_ALL = re.compile(r"\ball (?:right|over|about|time|the time)\b|\b(?:at|after|above) all\b", re.IGNORECASE)
+_FEWER = frozenset({"all", "every", "any", "some", "few", "several", "no", "none"})
+_MAY_BE_ONE = ({"how", "why"}, {"how", "where"})
 _OVERLAP_AGREES = frozenset({"quantifiers", "sexes"})
 
 
 def read_groups(words: Words) -> dict[str, set[str]]:
     """Members of exclusive groups in a text, and what is asked for."""
     found: dict[str, set[str]] = {}
+    if "mostof" in words.bag or not words.bag.isdisjoint(_FEWER):
+        found["majorities"] = {"most"} if "mostof" in words.bag else {"not said to be most"}
     if not words.bag.isdisjoint(_MEMBERS):
         for token in words.bag & _MEMBERS.keys():
-            if token != "all" or not words.bag >= _ALL_TIME:  # noqa: S105 - no password: a token of text
+            if token != "all" or not _NOT_ALL.search(words.text):  # noqa: S105 - no password: a token of text
                 group, member = _MEMBERS[token]
                 found.setdefault(group, set()).add(member)
     asked = _read_asked(words.lower)
@@ -64,6 +72,8 @@ def read_groups(words: Words) -> dict[str, set[str]]:
 def find_group_conflict(a: dict[str, set[str]], b: dict[str, set[str]]) -> str | None:
     """Reason in words when both texts name members of one group and not the same ones."""
     for group in sorted(a.keys() & b.keys()):
+        if group == "asked" and a[group] | b[group] in _MAY_BE_ONE:
+            continue
         if a[group].isdisjoint(b[group]) if group in _OVERLAP_AGREES else a[group] != b[group]:
             return f"{group} differ: {' and '.join(sorted(a[group]))}, {' and '.join(sorted(b[group]))}"
     return None
@@ -73,9 +83,15 @@ def _read_asked(tokens: tuple[str, ...]) -> str:
     """What the first question word asks for: a person, a time, a place, a reason, or an amount of some kind."""
     if not tokens:
         return ""
+    if tokens[:2] in {("how", "come"), ("since", "when")}:
+        return "why" if tokens[0] == "how" else "when"
     first = tokens[1] if tokens[0] in _BEFORE and len(tokens) > 1 else tokens[0]
     if first in _ASKED:
         return "who" if first in {"whom", "whose"} else first
+    if first == "how" and len(tokens) > 1 and tokens[1] in AUXILIARIES:
+        return "how"
+    if tokens[:2] == ("how", "many") and tokens[2:3] and tokens[2] in UNITS:
+        return ""
     if first == "how" and len(tokens) > 1 and tokens[1] in _HOW:
         if tokens[1] in {"much", "long"} and (tokens[1] == "long" or tokens[2:3] == ("time",)):
             return "when" if "ago" in tokens[2:3] else "how long"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from leo_core.stages.cache.guards.numerals import ORDINALS
 from leo_core.stages.cache.guards.units import SYMBOLS, UNITS
 from leo_core.stages.cache.guards.words import FUNCTION_WORDS, stem
 
@@ -39,8 +40,17 @@ _QUOTED = re.compile(r"[\"“”«]([^\"“”«»]+)[\"“”»]|(?:^|(?<=[\s(]
 _ABBREVIATIONS = frozenset({"e.g", "i.e", "a.m", "p.m", "u.s", "u.k", "u.s.a", "vs.the"})
 _SAME_NAMES = {
     "usa": "us", "america": "us", "states": "us", "united": "us", "u.s": "us", "britain": "uk", "england": "uk",
-    "kingdom": "uk", "american": "us", "americans": "us", "indians": "indian", "bce": "bc", "ce": "ad",
+    "kingdom": "uk", "british": "uk", "american": "us", "americans": "us", "indians": "indian", "bce": "bc", "ce": "ad",
 }  # fmt: skip
+_ORDINAL_NAMES = frozenset({*ORDINALS, "first", *"ii iii iv vi vii viii ix xi xii xiii xiv xv xvi".split()})
+_IMPERATIVES = frozenset(
+    """summarise summarize answer reply list show name give find translate convert write explain describe compare define
+    fetch get tell print delete remove add open play call text email book order buy sell send set remind cancel
+    calculate compute divide multiply solve draw make create render put say spell pronounce check search look turn start
+    stop plan recommend suggest rank sort count share read copy paste replace rename move install update upgrade fix
+    debug refactor help ask let do does did is are was were can could should would will has have had must may""".split()  # noqa: SIM905 - words read better as a text
+)
+"""Words that start a sentence with a capital and name nothing."""
 _PEOPLES = {
     word: country
     for entry in """spain:spanish,spaniard,spaniards france:french netherlands:dutch,holland greece:greek,greeks
@@ -52,14 +62,14 @@ _PEOPLES = {
     ukraine:ukrainian,ukrainians hungary:hungarian,hungarians czechia:czech,czechs slovakia:slovak,slovaks
     serbia:serb,serbs,serbian croatia:croat,croats,croatian kenya:kenyan,kenyans congo:congolese
     afghanistan:afghan,afghans kazakhstan:kazakh,kazakhs uzbekistan:uzbek,uzbeks mongolia:mongol,mongols,mongolian
-    argentina:argentine,argentines,argentinian chile:chilean,chileans ecuador:ecuadorian venezuela:venezuelan
+    rome:roman,romans argentina:argentine,argentines,argentinian chile:chilean,chileans ecuador:ecuadorian venezuela:venezuelan
     bolivia:bolivian morocco:moroccan,moroccans cyprus:cypriot,cypriots malta:maltese""".split()
     for country, peoples in [entry.split(":")]
     for word in (country, *peoples.split(","))
 }
 """Countries and their peoples."""
 _ENDINGS = ("", "'s", "s", "n", "an", "ian", "ese", "ish")
-_DEMONYM = re.compile(r"(?:'s|s|n|an|ans|ian|ians|ese|ish|i|is|y|ic|ia|ium|e|land|lands|and|ch|tish|ns|vian|vians|erland)?")
+_DEMONYM = re.compile(r"(?:'s|s|n|an|ans|ian|ians|ese|ish|i|is|y|ic|ia|ium|e|land|lands|and|ch|tish|ns|vian|vians|nese|a|erland)?")
 _STEM = 4
 _CALENDAR = frozenset(
     """january february march april may june july august september october november december jan feb mar apr jun jul
@@ -89,6 +99,8 @@ def read_names(words: Words) -> frozenset[str]:
         if not token[0].isupper() or all_capitals or lower[at] in _CALENDAR or lower[at] in UNITS:
             continue
         if lower[at] in FUNCTION_WORDS and not acronym:
+            continue
+        if lower[at] in _ORDINAL_NAMES or (at in words.starts and lower[at] in _IMPERATIVES):
             continue
         if lower[at] == "no" and any(each[0].isdigit() for each in lower[at + 1 : at + 3]):
             continue
@@ -179,6 +191,8 @@ def _mentions(words: Words, name: str) -> bool:
     if country is not None and any(_PEOPLES.get(word) == country for word in words.bag):
         return True
     root = name[:_STEM]
+    if not name.isascii() and len(root) == _STEM and any(word.startswith(root) for word in words.bag):
+        return True
     return len(root) == _STEM and any(_is_of(name, word) for word in words.bag if word.startswith(root))
 
 

@@ -39,6 +39,8 @@ _LABELS = frozenset(
     team track exercise lesson module quarter war problem task case plan door channel""".split()  # noqa: SIM905 - words read better as a text
 )
 """Nouns after which a number is a name: "day one" is not "day two"."""
+_SHARES = {"50": "0.5", "25": "0.25", "75": "0.75"}
+_PERCENTS = {share: percent for percent, share in _SHARES.items()}
 _PAIRS = frozenset({"both", "pair", "couple", "either", "neither", "twin"})
 _NUMBER_STARTS = frozenset({*SMALL, *TENS, *WORDS, *ORDINALS, *SCALES, *DECADES, "half", "quarter", "first"})
 _TELLING = _NUMBER_STARTS | UNITS.keys() | _ROMAN.keys() | {f"{each}'s" for each in _ROMAN} | _PAIRS
@@ -61,6 +63,7 @@ class Quantities:
         spans: Start, end and value of every number among the tokens.
         sizes: What a measured number is in the base unit of its dimension.
         times: Folded times of day.
+        asked: Whether the quantity itself is what is asked about: "how much is 1 km".
     """
 
     values: set[str] = field(default_factory=set)
@@ -70,6 +73,7 @@ class Quantities:
     spans: list[tuple[int, int, str]] = field(default_factory=list)
     sizes: dict[str, tuple[str, float]] = field(default_factory=dict)
     times: frozenset[str] = frozenset()
+    asked: bool = False
 
 
 def read_quantities(words: Words) -> Quantities:
@@ -78,6 +82,7 @@ def read_quantities(words: Words) -> Quantities:
     if words.bag.isdisjoint(_TELLING) and not _DIGIT.search(words.text):
         return found
     tokens = words.lower
+    found.asked = tokens[:3] == ("how", "much", "is") or "convert" in words.bag
     if CLOCK in words.text:
         found.times = frozenset(token for token in tokens if token[0] == CLOCK)
         found.spare.update(token.lstrip(f"{CLOCK}?").split(":")[0] for token in found.times if token.endswith(":00"))
@@ -106,7 +111,7 @@ def find_number_conflict(a: Quantities, b: Quantities) -> str | None:
     left, right = a.values, b.values
     if left != right:
         extra, missing = left - right, right - left
-        if extra and missing and _same_sizes(extra, missing, a, b):
+        if extra and missing and not (a.asked or b.asked) and _same_sizes(extra, missing, a, b):
             return None
         if extra - b.spare or missing - a.spare:
             return f"numbers differ: {_show(left)}, {_show(right)}"
@@ -140,7 +145,7 @@ def _read_number(words: Words, at: int, found: Quantities) -> int:
     tokens, start = words.lower, at
     token = tokens[at]
     if token[0].isdigit():
-        value, at = _read_digits(tokens, at)
+        value, at = _read_digits(tokens, at, words.text)
     elif token in DECADES:
         value, at = DECADES[token], at + 1
     elif token in {"half", "quarter"}:
@@ -169,7 +174,8 @@ def _read_number(words: Words, at: int, found: Quantities) -> int:
             (found.values if start and tokens[start - 1] in _LABELS else found.spare).add("1")
             found.spans.append((start, at, "1"))
             return at
-    value, at = _fraction(tokens, at, value)
+    if token not in ORDINALS:
+        value, at = _fraction(tokens, at, value)
     _measure(words, start, at, value, found)
     found.values.add(value)
     found.spans.append((start, at, value))
@@ -209,11 +215,14 @@ def _read_part(words: Words, at: int, found: Quantities) -> int:
     return at + 1
 
 
-def _read_digits(tokens: tuple[str, ...], at: int) -> tuple[str, int]:
-    value, at = read_digits(tokens[at]), at + 1
+def _read_digits(tokens: tuple[str, ...], at: int, text: str) -> tuple[str, int]:
+    written = tokens[at]
+    value, at = read_digits(written), at + 1
     after = tokens[at] if at < len(tokens) else ""
     if after in SCALES:
         return scale(value, SCALES[after]), at + 1
+    if after == "m" and f"{written} m" in text.lower() and not (at > 1 and tokens[at - 2] in UNITS):
+        return value, at
     if after in SUFFIXES and (after != "m" or not tokens[at + 1 : at + 2] or tokens[at + 1] not in _LENGTHS):
         return scale(value, SUFFIXES[after]), at + 1
     return value, at
@@ -246,10 +255,14 @@ def _measure(words: Words, start: int, end: int, value: str, found: Quantities) 
         unit = SYMBOLS[symbol]
     if after in _DEGREES and tokens[end + 1 : end + 2] and tokens[end + 1] in _TEMPERATURES:
         unit = UNITS[_TEMPERATURES[tokens[end + 1]]]
-    if unit is None and before and before in UNITS and UNITS[before].dimension == "currency":
+    if before in UNITS and UNITS[before].dimension == "currency":
         unit = UNITS[before]
     if unit is not None:
         _add_measure(value, unit, tokens[end + 1 : end + 4], found)
+        if unit.name == "percent" and value in _SHARES:
+            found.spare.add(_SHARES[value])
+    elif value in _PERCENTS:
+        found.spare.add(_PERCENTS[value])
 
 
 def _add_measure(value: str, unit: Unit, rest: tuple[str, ...], found: Quantities) -> None:

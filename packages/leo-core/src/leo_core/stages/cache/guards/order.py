@@ -10,7 +10,7 @@ from leo_core.stages.cache.guards.words import FUNCTION_WORDS, stem
 if TYPE_CHECKING:
     from leo_core.stages.cache.guards.words import Words
 
-__all__ = ["find_role_swap", "find_swap", "is_converse"]
+__all__ = ["find_code_swap", "find_role_swap", "find_swap", "is_converse"]
 
 _CONNECTORS = frozenset(
     """to into than from by before after over cause causes beat beats defeat defeated eat eats convert as for of in on
@@ -28,6 +28,7 @@ _CONVERSE_VERBS = frozenset(
     student employer employee import export win lose send precede follow lead host guest""".split()  # noqa: SIM905 - words read better as a text
 )
 _PRONOUNS = {"her": "his", "him": "his", "hers": "his", "she": "he", "their": "his"}
+_JOINING = frozenset({"and", "or", "&", "plus", "versus", "vs", "near", "with", "either", "neither", "both", "together"})
 _IN_TURN = frozenset({"first", "then", "next", "afterward", "later", "2"})
 _ASKED = frozenset({"who", "whom", "which", "what"})
 _DO = frozenset({"did", "do", "does"})
@@ -68,6 +69,20 @@ def find_role_swap(a: tuple[str, ...], b: tuple[str, ...]) -> str | None:
     return _find_exchange(left, right, a)
 
 
+def find_code_swap(a: str, b: str, identifiers: frozenset[str]) -> str | None:
+    """Reason in words when identifiers that both texts hold change places in one wording."""
+    if len(identifiers) < 2:  # noqa: PLR2004 - two change places
+        return None
+    places = [sorted(identifiers, key=text.find) for text in (a, b)]
+    if places[0] == places[1]:
+        return None
+    for identifier in identifiers:
+        a, b = a.replace(identifier, ""), b.replace(identifier, "")
+    if sorted(a.lower().split()) != sorted(b.lower().split()) or not _MUTUAL.isdisjoint(a.lower().split()):
+        return None
+    return f"arguments swapped: {' and '.join(places[0])}"
+
+
 def is_converse(a: Words, b: Words, word_a: str, word_b: str) -> bool:
     """Whether opposites with exchanged arguments say the same: "A is bigger than B", "B is smaller than A"."""
     if not (_is_relation(word_a, a) and _is_relation(word_b, b)):
@@ -97,6 +112,7 @@ def _without_gender(sequence: tuple[str, ...]) -> tuple[str, ...]:
 def _find_exchange(left: tuple[str, ...], right: tuple[str, ...], whole: tuple[str, ...]) -> str | None:
     """``X M Y`` against ``Y M X``."""
     size = len(left)
+    before = whole[: next((at for at in range(len(whole)) if whole[at : at + size] == left), 0)][-1:]
     in_turn = not _IN_TURN.isdisjoint(whole)
     for first in range(1, size):
         if right[size - first :] != left[:first]:
@@ -110,7 +126,8 @@ def _find_exchange(left: tuple[str, ...], right: tuple[str, ...], whole: tuple[s
                 or FREE.issuperset(two)
                 or _is_question(one)
                 or _is_question(two)
-                or not (_MUTUAL - {"and"} if in_turn else _MUTUAL).isdisjoint(whole)
+                or not _MUTUAL.difference(_JOINING).isdisjoint(whole)
+                or not (_JOINING - {"and"} if in_turn else _JOINING).isdisjoint((*middle, *before))
             ):
                 return None
             if not middle and (len(one) > 1 or len(two) > 1):

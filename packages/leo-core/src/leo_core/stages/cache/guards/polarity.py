@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from leo_core.stages.cache.guards.order import is_converse
@@ -18,7 +19,7 @@ __all__ = ["NEGATORS", "find_antonyms", "find_negation_conflict", "find_opposite
 NEGATORS = frozenset(
     """not no never without none nobody nothing nowhere neither nor cannot cant dont wont doesnt didnt isnt arent wasnt
     werent shouldnt couldnt wouldnt havent hasnt hadnt aint non hardly barely scarcely lack lacks lacking unless unable
-    except excepting excluding excluded aside""".split()  # noqa: SIM905 - words read better as a text
+    except excepting excluding excluded aside besides""".split()  # noqa: SIM905 - words read better as a text
 )
 _IDIOMS = (
     ("or", "not"),
@@ -28,6 +29,9 @@ _IDIOMS = (
     ("no", "doubt"),
     ("not", "just"),
     ("nothing", "but"),
+    ("nothing", "else"),
+    ("nobody", "but"),
+    ("nobody", "else"),
 )
 _PHRASES = frozenset(
     {
@@ -35,6 +39,13 @@ _PHRASES = frozenset(
         ("other", "than"),
         ("save", "for"),
         ("all", "but"),
+        ("everything", "but"),
+        ("everywhere", "but"),
+        ("everyone", "but"),
+        ("everybody", "but"),
+        ("leaving", "out"),
+        ("leave", "out"),
+        ("left", "out"),
         ("anything", "but"),
         ("far", "from"),
         ("fail", "to"),
@@ -165,6 +176,7 @@ anterior:posterior dorsal:ventral proximal:distal superficial:deep caffeinated:d
 alcoholic:nonalcoholic hardback:paperback hardcover:paperback landscape:portrait foreground:background
 acoustic:electric indoor:outdoor,outdoors indoors:outdoors overhead:underfoot underground:overground,aboveground
 underwater:surface tame:wild feral:domesticated domesticated:wild,feral
+grant:deny,refuse shed:keep
 can:unable respect:disrespect agree:refuse proceed:cancel continue:stop,cancel confirm:cancel
 """
 _IRREGULAR = """
@@ -245,6 +257,8 @@ def find_antonyms(a: Words, b: Words, opposites: tuple[str, str] | None) -> str 
     """Reason in words when one text has a word where the other has its opposite, as :func:`find_opposites` says."""
     if opposites is None or is_converse(a, b, *opposites):
         return None
+    if _is_lessened(a, opposites[0]) != _is_lessened(b, opposites[1]) or {"teach", "me", "learn"} <= a.bag | b.bag:
+        return None
     return f"opposites: {opposites[0]}, {opposites[1]}"
 
 
@@ -264,6 +278,13 @@ def find_opposites(a: Words, b: Words) -> tuple[str, str] | None:
         if found:
             return word, min(found)
     return _find_prefixed(only_a, only_b)
+
+
+def _is_lessened(words: Words, word: str) -> bool:
+    """Whether "less" or "least" turns the word into its opposite: "least expensive"."""
+    return any(
+        before in {"less", "least"} and word in {token, stem(token)} for before, token in pairwise(words.lower)
+    )
 
 
 def _find_prefixed(only_a: frozenset[str], only_b: frozenset[str]) -> tuple[str, str] | None:

@@ -14,7 +14,7 @@ _SHARE = 0.5
 _WH = frozenset({"who", "when", "where", "why", "how", "what", "which", "whom", "whose"})
 _SAME_WH = ({"what", "which"}, {"who", "which"}, {"who", "what"}, {"who", "whom"}, {"what", "why"})
 _RESTRICTING = frozenset(
-    """only nautical not never no without except unless gross net anymore twice
+    """only nearly almost nautical not never no without except unless gross net anymore twice
     half double metric imperial domestic international annual monthly weekly daily hourly per non anti pre post ex
     everyother adult child left right upper lower minimum maximum average median second-hand used former future past next previous
     north south east west""".split()  # noqa: SIM905 - words read better as a text

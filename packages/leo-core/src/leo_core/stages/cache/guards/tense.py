@@ -1,16 +1,16 @@
-"""Tense that the verb alone shows: "who leads" is not "who led"."""
+"""Tense and mood: "who leads" is not "who led", "does he live" not "did he use to live", "must I" not "may I"."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from leo_core.stages.cache.guards.lexicon import AUXILIARIES
+from leo_core.stages.cache.guards.lexicon import AUXILIARIES, FREE
 from leo_core.stages.cache.guards.words import stem
 
 if TYPE_CHECKING:
     from leo_core.stages.cache.guards.words import Words
 
-__all__ = ["find_tense_conflict"]
+__all__ = ["find_mood_conflict", "find_tense_conflict"]
 
 _PAST = """
 arise:arose awake:awoke bear:bore beat:beat become:became begin:began bend:bent bind:bound bite:bit bleed:bled blow:blew
@@ -31,8 +31,17 @@ write:wrote
 _PRESENT_OF = {past: verb for verb, past in (entry.split(":") for entry in _PAST.split())}
 _BEFORE = frozenset({*AUXILIARIES, "to", "be", "been", "being", "ought", "let", "get", "got", "by", "not"})
 _SUBJECTS = frozenset({"who", "which", "what", "that", "i", "we", "you", "they", "he", "she", "it"})
+_ASKED_NOUN = frozenset({"which", "what", "whose"})
 _FURTHEST = 6
 _LEAST_SHARED = 0.5
+_LEAST_ALIKE = 0.6
+_DO = frozenset({"do", "does", "did"})
+_DIFFERENT = {
+    frozenset(pair.split("/"))
+    for pair in """past/future past/may past/can past/would past/must past/should perfect/must perfect/may
+    perfect/future formerly/present formerly/future formerly/perfect formerly/must formerly/can must/may must/can
+    progressive/past""".split()  # noqa: SIM905 - words read better as a text
+}
 
 
 def find_tense_conflict(a: Words, b: Words) -> str | None:
@@ -65,11 +74,73 @@ def find_tense_conflict(a: Words, b: Words) -> str | None:
     return f"tense or mood differs: {tenses}"
 
 
+def find_mood_conflict(a: tuple[str, ...], b: tuple[str, ...], words_a: Words, words_b: Words) -> str | None:
+    """Reason in words when two questions about the same words are in moods or tenses that have different answers.
+
+    Args:
+        a: Canonical sequence of one text.
+        b: That of the other.
+        words_a: The text itself.
+        words_b: The other.
+    """
+    if a[:1] != b[:1]:
+        return None
+    content_a, content_b = _content(a), _content(b)
+    if len(content_a & content_b) < _LEAST_ALIKE * len(content_a | content_b):
+        return None
+    shared = content_a & content_b
+    one, two = _read_mood(a, words_a.lower, shared), _read_mood(b, words_b.lower, shared)
+    if frozenset((one, two)) not in _DIFFERENT:
+        return None
+    return f"tense or mood differs: {one}, {two}"
+
+
+def _content(sequence: tuple[str, ...]) -> set[str]:
+    return {stem(_PRESENT_OF.get(each, each)) for each in sequence if each not in AUXILIARIES and each not in FREE and each not in _WITHOUT_CONTENT}
+
+
+_WITHOUT_CONTENT = frozenset({"who", "when", "where", "why", "how", "not", "used", "use", "already", "yet", "need"})
+
+
+def _read_mood(sequence: tuple[str, ...], tokens: tuple[str, ...], shared: set[str]) -> str:
+    """Mood of the first verb: what its auxiliary says, or whether it is in the past; empty where it cannot be told.
+
+    "Progressive" is one of the shared words with "is" or "are" and an "ing".
+    """
+    for at, token in enumerate(sequence):
+        kind = AUXILIARIES.get(token)
+        if kind is None:
+            continue
+        rest = sequence[at + 1 :]
+        if token in _DO and "to" in rest:
+            before = rest[rest.index("to") - 1]
+            if before in {"have", "need"}:
+                return "must"
+            if before in {"us", "use", "used"} and token == "did":  # noqa: S105 - no password: a token of text
+                return "formerly"
+        if token in {"am", "is", "are"} and any(each.endswith("ing") and stem(each) in shared for each in tokens):
+            return "progressive"
+        if kind in {"can", "may"} and "have" in rest[:6]:
+            return "may"
+        return kind
+    for before, token in zip(tokens, tokens[1:], strict=False):
+        if token == "used" and "to" in tokens:  # noqa: S105 - no password: a token of text
+            return "formerly"
+        if before in _SUBJECTS and (token in _PRESENT_OF or token.endswith("ed")):
+            return "past"
+    if tokens and tokens[0] in _SUBJECTS and len(tokens) > 1:
+        if tokens[1] in _PRESENT_OF or tokens[1].endswith("ed"):
+            return "past"
+        if tokens[2:3] and tokens[0] in _ASKED_NOUN and (tokens[2] in _PRESENT_OF or tokens[2].endswith("ed")):
+            return "past"
+        return "present" if tokens[0] == "who" and tokens[1].endswith("s") else ""
+    return ""
+
+
 def _is_past_of(past: str, present: str) -> bool:
     """Whether the words are one verb, in the past and in the present."""
     if past in _PRESENT_OF:
-        return present in {_PRESENT_OF[past], f"{_PRESENT_OF[past]}s", f"{_PRESENT_OF[past]}es"} or (
-            stem(present) == stem(_PRESENT_OF[past])
-        )
+        verb = _PRESENT_OF[past]
+        return present in {verb, f"{verb}s", f"{verb}es"} or stem(present) == stem(verb)
     ended = past.endswith("ed") and not present.endswith(("ed", "ing"))
     return ended and (stem(past) == stem(present) or past.removesuffix("ied") == present.removesuffix("ies"))

@@ -104,14 +104,18 @@ _FREQUENCIES = (
     (re.compile(r"\bhardly ever\b|\balmost never\b", re.IGNORECASE), "hardlyever"),
 )
 _FREQUENCY_WORDS = frozenset({"time", "times", "once", "now", "ever", "never"})
+_FIGURE = rf"(?:[$€£¥]?\d|{'|'.join(_HOURS)}|twenty|thirty|forty|fifty|sixty|a hundred|a thousand)\b"
 _BOUNDS = (
-    (re.compile(r"\b(?:no|not) (?:more|greater|later|higher) than\b", re.IGNORECASE), "at most"),
-    (re.compile(r"\b(?:no|not) (?:less|fewer|earlier|lower) than\b", re.IGNORECASE), "at least"),
+    (re.compile(r"\b(?:no|not) (?:more|greater|later|higher) than\b|\bat most\b|\ba maximum of\b", re.IGNORECASE), "atmost"),
+    (re.compile(r"\b(?:no|not) (?:less|fewer|earlier|lower) than\b|\bat least\b|\ba minimum of\b", re.IGNORECASE), "atleast"),
+    (re.compile(rf"\bup to(?= {_FIGURE})", re.IGNORECASE), "atmost"),
+    (re.compile(rf"\b(?:more than|over|above|exceeding|greater than)(?= {_FIGURE})", re.IGNORECASE), "morethan"),
+    (re.compile(rf"\b(?:less than|fewer than|under|below)(?= {_FIGURE})", re.IGNORECASE), "lessthan"),
     (re.compile(r"\b(?:the )?(?:vast )?(?:majority|bulk) of(?: the)?\b|\bmost of(?: the)?\b", re.IGNORECASE), "mostof"),
     (re.compile(r"\bdays? of the week\b", re.IGNORECASE), "weekday"),
     (re.compile(r"\b(?:a )?fortnight\b", re.IGNORECASE), "2 weeks"),
 )
-_BOUND_WORDS = frozenset({"than", "majority", "bulk", "most", "week", "fortnight"})
+_BOUND_WORDS = frozenset({"than", "least", "up", "minimum", "maximum", "over", "above", "under", "below", "exceeding", "majority", "bulk", "most", "week", "fortnight"})
 _YEAR = re.compile(r"(?<!\w)['’](\d\d)\b(?!['’])")
 _DECADE = re.compile(
     r"\b(eighteen|nineteen)[ -](twenties|thirties|forties|fifties|sixties|seventies|eighties|nineties)\b", re.IGNORECASE

@@ -34,6 +34,7 @@ _GROUPS: dict[str, str] = {
     "animals": "dog=dog,dogs,puppy cat=cat,cats,kitten horse=horse,horses cow=cow,cows bird=bird,birds",
     "frequencies": "always=always,constantly,continually,alltime often=often,frequently,usually,regularly "
     "sometimes=sometimes,occasionally,onceinawhile rarely=rarely,seldom,hardlyever never=never",
+    "bounds": "atleast=atleast atmost=atmost morethan=morethan lessthan=lessthan",
     "statistics": "average=average median=median sum=sum variance=variance",
 }
 _MEMBERS: dict[str, tuple[str, str]] = {

@@ -28,7 +28,7 @@ _CONVERSE_VERBS = frozenset(
     student employer employee import export win lose send precede follow lead host guest""".split()  # noqa: SIM905 - words read better as a text
 )
 _PRONOUNS = {"her": "his", "him": "his", "hers": "his", "she": "he", "their": "his"}
-_JOINING = frozenset({"and", "or", "&", "plus", "versus", "vs", "near", "with", "either", "neither", "both", "together"})
+_JOINING = frozenset({"and", "or", "&", "plus", "versus", "vs", "near", "either", "neither"})
 _IN_TURN = frozenset({"first", "then", "next", "afterward", "later", "2"})
 _ASKED = frozenset({"who", "whom", "which", "what"})
 _DO = frozenset({"did", "do", "does"})

@@ -20,6 +20,7 @@ _RESTRICTING = frozenset(
     north south east west""".split()  # noqa: SIM905 - words read better as a text
 )
 _RESTRICTING |= {stem(word) for word in _RESTRICTING}
+_NARROWLY = frozenset({"near", "nearly", "almost"})
 _GRADES = frozenset({"most", "least", "more", "less", "only", "all", "every", "each", "whol", "if", "none"})
 _QUANTIFIERS = {
     "all": "all", "every": "all", "each": "all", "everyon": "all", "everybody": "all", "any": "any", "some": "some",
@@ -203,6 +204,8 @@ def _differs(one: str, two: str, a: tuple[str, ...]) -> bool:  # noqa: PLR0911 -
         return True
     if (one[0] in _FIGURES and two[0] in _FIGURES) or (one in DIMENSIONS and DIMENSIONS[one] == DIMENSIONS.get(two)):
         return False
+    if (one in _NARROWLY) != (two in _NARROWLY):
+        return True
     if one in FREE or two in FREE or one in AUXILIARIES or two in AUXILIARIES or one in _WH or two in _WH:
         return False
     return not is_alike(one, two)

@@ -100,14 +100,25 @@ _HALF = re.compile(rf"\b(at|by|until|till|since|around|before) half ({_HOUR})\b"
 _INCHES = re.compile(r"(?<=\d)[\"”″](?=[\s,.?!)]|$)")
 _FREQUENCIES = (
     (re.compile(r"\ball the time\b|\bat all times\b", re.IGNORECASE), "alltime"),
-    (re.compile(r"\b(?:every )?(?:once|now) (?:in a while|and then|and again)\b|\bfrom time to time\b", re.IGNORECASE), "onceinawhile"),
+    (
+        re.compile(
+            r"\b(?:every )?(?:once|now) (?:in a while|and then|and again)\b|\bfrom time to time\b", re.IGNORECASE
+        ),
+        "onceinawhile",
+    ),
     (re.compile(r"\bhardly ever\b|\balmost never\b", re.IGNORECASE), "hardlyever"),
 )
 _FREQUENCY_WORDS = frozenset({"time", "times", "once", "now", "ever", "never"})
 _FIGURE = rf"(?:[$€£¥]?\d|{'|'.join(_HOURS)}|twenty|thirty|forty|fifty|sixty|a hundred|a thousand)\b"
 _BOUNDS = (
-    (re.compile(r"\b(?:no|not) (?:more|greater|later|higher) than\b|\bat most\b|\ba maximum of\b", re.IGNORECASE), "atmost"),
-    (re.compile(r"\b(?:no|not) (?:less|fewer|earlier|lower) than\b|\bat least\b|\ba minimum of\b", re.IGNORECASE), "atleast"),
+    (
+        re.compile(r"\b(?:no|not) (?:more|greater|later|higher) than\b|\bat most\b|\ba maximum of\b", re.IGNORECASE),
+        "atmost",
+    ),
+    (
+        re.compile(r"\b(?:no|not) (?:less|fewer|earlier|lower) than\b|\bat least\b|\ba minimum of\b", re.IGNORECASE),
+        "atleast",
+    ),
     (re.compile(rf"\bup to(?= {_FIGURE})", re.IGNORECASE), "atmost"),
     (re.compile(rf"\b(?:more than|over|above|exceeding|greater than)(?= {_FIGURE})", re.IGNORECASE), "morethan"),
     (re.compile(rf"\b(?:less than|fewer than|under|below)(?= {_FIGURE})", re.IGNORECASE), "lessthan"),
@@ -115,14 +126,34 @@ _BOUNDS = (
     (re.compile(r"\bdays? of the week\b", re.IGNORECASE), "weekday"),
     (re.compile(r"\b(?:a )?fortnight\b", re.IGNORECASE), "2 weeks"),
 )
-_BOUND_WORDS = frozenset({"than", "least", "up", "minimum", "maximum", "over", "above", "under", "below", "exceeding", "majority", "bulk", "most", "week", "fortnight"})
+_BOUND_WORDS = frozenset(
+    {
+        "than",
+        "least",
+        "up",
+        "minimum",
+        "maximum",
+        "over",
+        "above",
+        "under",
+        "below",
+        "exceeding",
+        "majority",
+        "bulk",
+        "most",
+        "week",
+        "fortnight",
+    }
+)
 _YEAR = re.compile(r"(?<!\w)['’](\d\d)\b(?!['’])")
 _DECADE = re.compile(
     r"\b(eighteen|nineteen)[ -](twenties|thirties|forties|fifties|sixties|seventies|eighties|nineties)\b", re.IGNORECASE
 )
 _FIGURED_DATE = re.compile(r"(?<![\d./])(\d{1,2})([./])(\d{1,2})\2((?:1[6-9]|20)\d\d)(?![\d./]\d)")
 _HYPHENED = re.compile(r"\b(half|quarter|five|ten|twenty)-(past|to)-(?=[a-z\d])", re.IGNORECASE)
-_DOTTED_TIME = re.compile(r"\b(at|by|until|till|before|after|around) (1[3-9]|2[0-3])\.([0-5]\d)(?!\d|[.,]\d|\s?[%$€£a-z°])")
+_DOTTED_TIME = re.compile(
+    r"\b(at|by|until|till|before|after|around) (1[3-9]|2[0-3])\.([0-5]\d)(?!\d|[.,]\d|\s?[%$€£a-z°])"
+)
 _DECADES = {
     "twenties": 2, "thirties": 3, "forties": 4, "fifties": 5, "sixties": 6, "seventies": 7, "eighties": 8, "nineties": 9,
 }  # fmt: skip
@@ -163,7 +194,11 @@ def fold_text(text: str, bag: frozenset[str]) -> str:
     if "half" in bag:
         text = _HALF.sub(r"\1 half past \2", text)
     if '"' in text or "”" in text or "″" in text:
-        text = _INCHES.sub(" inch", text) if len(_INCHES.findall(text)) == text.count('"') + text.count("”") + text.count("″") else text
+        text = (
+            _INCHES.sub(" inch", text)
+            if len(_INCHES.findall(text)) == text.count('"') + text.count("”") + text.count("″")
+            else text
+        )
     if "-" in text:
         text = _ISO_DATE.sub(lambda m: f"{int(m[3])} {_MONTHS[int(m[2]) - 1]} {m[1]}", text)
         text = _HYPHENED.sub(r"\1 \2 ", text)

@@ -69,7 +69,9 @@ _PEOPLES = {
 }
 """Countries and their peoples."""
 _ENDINGS = ("", "'s", "s", "n", "an", "ian", "ese", "ish")
-_DEMONYM = re.compile(r"(?:'s|s|n|an|ans|ian|ians|ese|ish|i|is|y|ic|ia|ium|e|land|lands|and|ch|tish|ns|vian|vians|nese|a|erland)?")
+_DEMONYM = re.compile(
+    r"(?:'s|s|n|an|ans|ian|ians|ese|ish|i|is|y|ic|ia|ium|e|land|lands|and|ch|tish|ns|vian|vians|nese|a|erland)?"
+)
 _STEM = 4
 _CALENDAR = frozenset(
     """january february march april may june july august september october november december jan feb mar apr jun jul

@@ -45,7 +45,13 @@ _PAIRS = frozenset({"both", "pair", "couple", "either", "neither", "twin"})
 _NUMBER_STARTS = frozenset({*SMALL, *TENS, *WORDS, *ORDINALS, *SCALES, *DECADES, "half", "quarter", "first"})
 _TELLING = _NUMBER_STARTS | UNITS.keys() | _ROMAN.keys() | {f"{each}'s" for each in _ROMAN} | _PAIRS
 _DEGREES = frozenset({"°", "degree", "degrees"})
-_TEMPERATURES = {"c": "celsius", "f": "fahrenheit", "celsius": "celsius", "fahrenheit": "fahrenheit", "centigrade": "celsius"}
+_TEMPERATURES = {
+    "c": "celsius",
+    "f": "fahrenheit",
+    "celsius": "celsius",
+    "fahrenheit": "fahrenheit",
+    "centigrade": "celsius",
+}
 _DIGIT = re.compile(r"\d")
 _CLOSE = 1e-6
 _POUNDS = frozenset({"lb", "gbp"})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from leo_core.stages.cache.guards.lexicon import AUXILIARIES, FREE
+from leo_core.stages.cache.guards.verbs import PRESENT_OF
 from leo_core.stages.cache.guards.words import FUNCTION_WORDS, stem
 
 if TYPE_CHECKING:
@@ -32,6 +33,11 @@ _JOINING = frozenset({"and", "or", "&", "plus", "versus", "vs", "near", "either"
 _IN_TURN = frozenset({"first", "then", "next", "afterward", "later", "2"})
 _ASKED = frozenset({"who", "whom", "which", "what"})
 _DO = frozenset({"did", "do", "does"})
+_HAVE = frozenset({"has", "have", "had"})
+_PREPOSITIONS = frozenset(
+    {"to", "by", "from", "of", "for", "with", "on", "at", "about", "after", "against", "over", "in"}
+)
+_EMPTY = FREE - {"i", "me", "we", "us", "you", "he", "him", "she", "her", "they", "them"}
 _REACH = 6
 _LONGEST = 14
 
@@ -48,7 +54,7 @@ def find_swap(a: Words, b: Words) -> str | None:
 
 def find_role_swap(a: tuple[str, ...], b: tuple[str, ...]) -> str | None:
     """Reason in words when two parts of one wording change places, or agent and patient do across the voices."""
-    if a == b:
+    if a == b or not a or not b:
         return None
     if ("by" in a) != ("by" in b):
         passive, active = (a, b) if "by" in a else (b, a)
@@ -56,7 +62,7 @@ def find_role_swap(a: tuple[str, ...], b: tuple[str, ...]) -> str | None:
     a, b = _without_gender(a), _without_gender(b)
     if a == b:
         return None
-    asked = _compare_asked(a, b) or _compare_asked(b, a)
+    asked = _compare_asked(a, b)
     if asked is not None:
         return asked
     if len(a) != len(b) or sorted(a) != sorted(b):
@@ -122,8 +128,8 @@ def _find_exchange(left: tuple[str, ...], right: tuple[str, ...], whole: tuple[s
                 continue
             one, two, middle = left[:first], left[size - second :], left[first : size - second]
             if (
-                FREE.issuperset(one)
-                or FREE.issuperset(two)
+                _EMPTY.issuperset(one)
+                or _EMPTY.issuperset(two)
                 or _is_question(one)
                 or _is_question(two)
                 or not _MUTUAL.difference(_JOINING).isdisjoint(whole)
@@ -142,17 +148,24 @@ def _is_question(part: tuple[str, ...]) -> bool:
 
 
 def _compare_asked(a: tuple[str, ...], b: tuple[str, ...]) -> str | None:
-    """The asked is the object in ``a`` ("who did Ann call") and the subject in ``b`` ("who called Ann")."""
-    if a[:1] != b[:1] or a[0] not in _ASKED or _DO.isdisjoint(a) or not _DO.isdisjoint(b):
+    """What is asked for is the object in one text ("who did Ann call") and the subject in the other ("who called Ann").
+
+    Both have the same words but for the auxiliary. The asked is the object where "do" stands before the subject, or
+    where a preposition is left at the end ("who was Schubert inspired by").
+    """
+    if a[0].removesuffix("m") != b[0].removesuffix("m") or a[0] not in _ASKED or _words_of(a) != _words_of(b):
         return None
-    at = next(at for at, each in enumerate(a) if each in _DO)
-    rest = a[at + 1 :]
-    for cut in range(1, len(rest)):
-        subject, verb = rest[:cut], rest[cut]
-        if b[:at] != a[:at] or b[at : at + 1] != (verb,) or b[at + 1 :] != subject + rest[cut + 1 :]:
-            continue
-        return f"arguments swapped: {a[0]} and {' '.join(subject)}"
-    return None
+    ones, others = ((not _DO.isdisjoint(each), each[-1] in _PREPOSITIONS) for each in (a, b))
+    if ones == others or (ones[0] and others[0]) or (a[0] == "to" or b[0] == "to"):
+        return None
+    if ones[0] == others[0] and _HAVE.isdisjoint(a) and "by" not in a:
+        return None
+    return f"arguments swapped: {a[0]} as {'object' if any(ones) else 'subject'} or as {'subject' if any(ones) else 'object'}"
+
+
+def _words_of(sequence: tuple[str, ...]) -> list[str]:
+    """The words in order of the alphabet, verbs in the present and without "do"."""
+    return sorted(stem(PRESENT_OF.get(each, each)) for each in sequence[1:] if each not in _DO and each not in _HAVE)
 
 
 def _compare_voices(passive: tuple[str, ...], active: tuple[str, ...]) -> str | None:

@@ -282,9 +282,7 @@ def find_opposites(a: Words, b: Words) -> tuple[str, str] | None:
 
 def _is_lessened(words: Words, word: str) -> bool:
     """Whether "less" or "least" turns the word into its opposite: "least expensive"."""
-    return any(
-        before in {"less", "least"} and word in {token, stem(token)} for before, token in pairwise(words.lower)
-    )
+    return any(before in {"less", "least"} and word in {token, stem(token)} for before, token in pairwise(words.lower))
 
 
 def _find_prefixed(only_a: frozenset[str], only_b: frozenset[str]) -> tuple[str, str] | None:

@@ -53,7 +53,9 @@ def _with_letters(words: Words) -> tuple[str, ...]:
     """
     tokens = words.lower
     if "few" in words.bag:
-        tokens = tuple("afew" if token == "few" and "a" in tokens[at - 1 : at] else token for at, token in enumerate(tokens))
+        tokens = tuple(
+            "afew" if token == "few" and "a" in tokens[at - 1 : at] else token for at, token in enumerate(tokens)
+        )
     if "A" in words.cased and not words.text.isupper():
         cased = words.cased
         tokens = tuple(

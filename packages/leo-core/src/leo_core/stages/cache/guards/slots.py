@@ -20,6 +20,10 @@ _RESTRICTING = frozenset(
     north south east west""".split()  # noqa: SIM905 - words read better as a text
 )
 _RESTRICTING |= {stem(word) for word in _RESTRICTING}
+_FOCUS = {
+    "still": "still", "already": "already", "ever": "ever", "even": "even", "just": "only", "only": "only",
+    "mere": "only", "merely": "only", "too": "too", "also": "too", "alone": "only", "yet": "already",
+}  # fmt: skip
 _NARROWLY = frozenset({"near", "nearly", "almost"})
 _GRADES = frozenset({"most", "least", "more", "less", "only", "all", "every", "each", "whol", "if", "none"})
 _QUANTIFIERS = {
@@ -204,6 +208,8 @@ def _differs(one: str, two: str, a: tuple[str, ...]) -> bool:  # noqa: PLR0911 -
         return True
     if (one[0] in _FIGURES and two[0] in _FIGURES) or (one in DIMENSIONS and DIMENSIONS[one] == DIMENSIONS.get(two)):
         return False
+    if one in _FOCUS and two in _FOCUS:
+        return _FOCUS[one] != _FOCUS[two]
     if (one in _NARROWLY) != (two in _NARROWLY):
         return True
     if one in FREE or two in FREE or one in AUXILIARIES or two in AUXILIARIES or one in _WH or two in _WH:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from leo_core.stages.cache.guards.lexicon import AUXILIARIES, FREE
+from leo_core.stages.cache.guards.verbs import PRESENT_OF
 from leo_core.stages.cache.guards.words import stem
 
 if TYPE_CHECKING:
@@ -12,23 +13,6 @@ if TYPE_CHECKING:
 
 __all__ = ["find_mood_conflict", "find_tense_conflict"]
 
-_PAST = """
-arise:arose awake:awoke bear:bore beat:beat become:became begin:began bend:bent bind:bound bite:bit bleed:bled blow:blew
-break:broke breed:bred bring:brought build:built burn:burnt buy:bought catch:caught choose:chose cling:clung come:came
-creep:crept deal:dealt dig:dug draw:drew dream:dreamt drink:drank drive:drove dwell:dwelt eat:ate fall:fell feed:fed
-feel:felt fight:fought find:found flee:fled fling:flung fly:flew forbid:forbade forget:forgot forgive:forgave
-freeze:froze get:got give:gave go:went grind:ground grow:grew hang:hung have:had hear:heard hide:hid hold:held
-keep:kept kneel:knelt know:knew lay:laid lead:led lean:leant learn:learnt leave:left lend:lent lie:lay light:lit
-lose:lost make:made mean:meant meet:met mistake:mistook overcome:overcame oversee:oversaw overtake:overtook pay:paid
-prove:proved ride:rode ring:rang rise:rose run:ran say:said see:saw seek:sought sell:sold send:sent sew:sewed
-shake:shook shed:shed shine:shone shoot:shot show:showed shrink:shrank sing:sang sink:sank sit:sat sleep:slept
-slide:slid sling:slung sow:sowed speak:spoke spend:spent spin:spun spring:sprang stand:stood steal:stole stick:stuck
-sting:stung stink:stank stride:strode strike:struck strive:strove swear:swore sweep:swept swim:swam swing:swung
-take:took teach:taught tear:tore tell:told think:thought throw:threw undergo:underwent understand:understood
-undertake:undertook wake:woke wear:wore weave:wove weep:wept win:won wind:wound withdraw:withdrew withstand:withstood
-write:wrote
-"""
-_PRESENT_OF = {past: verb for verb, past in (entry.split(":") for entry in _PAST.split())}
 _BEFORE = frozenset({*AUXILIARIES, "to", "be", "been", "being", "ought", "let", "get", "got", "by", "not"})
 _SUBJECTS = frozenset({"who", "which", "what", "that", "i", "we", "you", "they", "he", "she", "it"})
 _ASKED_NOUN = frozenset({"which", "what", "whose"})
@@ -96,7 +80,11 @@ def find_mood_conflict(a: tuple[str, ...], b: tuple[str, ...], words_a: Words, w
 
 
 def _content(sequence: tuple[str, ...]) -> set[str]:
-    return {stem(_PRESENT_OF.get(each, each)) for each in sequence if each not in AUXILIARIES and each not in FREE and each not in _WITHOUT_CONTENT}
+    return {
+        stem(PRESENT_OF.get(each, each))
+        for each in sequence
+        if each not in AUXILIARIES and each not in FREE and each not in _WITHOUT_CONTENT
+    }
 
 
 _WITHOUT_CONTENT = frozenset({"who", "when", "where", "why", "how", "not", "used", "use", "already", "yet", "need"})
@@ -126,12 +114,12 @@ def _read_mood(sequence: tuple[str, ...], tokens: tuple[str, ...], shared: set[s
     for before, token in zip(tokens, tokens[1:], strict=False):
         if token == "used" and "to" in tokens:  # noqa: S105 - no password: a token of text
             return "formerly"
-        if before in _SUBJECTS and (token in _PRESENT_OF or token.endswith("ed")):
+        if before in _SUBJECTS and (token in PRESENT_OF or token.endswith("ed")):
             return "past"
     if tokens and tokens[0] in _SUBJECTS and len(tokens) > 1:
-        if tokens[1] in _PRESENT_OF or tokens[1].endswith("ed"):
+        if tokens[1] in PRESENT_OF or tokens[1].endswith("ed"):
             return "past"
-        if tokens[2:3] and tokens[0] in _ASKED_NOUN and (tokens[2] in _PRESENT_OF or tokens[2].endswith("ed")):
+        if tokens[2:3] and tokens[0] in _ASKED_NOUN and (tokens[2] in PRESENT_OF or tokens[2].endswith("ed")):
             return "past"
         return "present" if tokens[0] == "who" and tokens[1].endswith("s") else ""
     return ""
@@ -139,8 +127,8 @@ def _read_mood(sequence: tuple[str, ...], tokens: tuple[str, ...], shared: set[s
 
 def _is_past_of(past: str, present: str) -> bool:
     """Whether the words are one verb, in the past and in the present."""
-    if past in _PRESENT_OF:
-        verb = _PRESENT_OF[past]
+    if past in PRESENT_OF:
+        verb = PRESENT_OF[past]
         return present in {verb, f"{verb}s", f"{verb}es"} or stem(present) == stem(verb)
     ended = past.endswith("ed") and not present.endswith(("ed", "ing"))
     return ended and (stem(past) == stem(present) or past.removesuffix("ied") == present.removesuffix("ies"))

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from leo_core.stages.cache.guards.clock import find_clock_conflict, fold_text
+from leo_core.stages.cache.guards.calendar_days import fold_days
+from leo_core.stages.cache.guards.clock import find_clock_conflict, fold_times
 from leo_core.stages.cache.guards.comparison import find_comparison_conflict
+from leo_core.stages.cache.guards.compounds import fold_compounds
 from leo_core.stages.cache.guards.dates import find_date_conflict, read_dates
 from leo_core.stages.cache.guards.groups import find_group_conflict, read_groups
 from leo_core.stages.cache.guards.names import (
@@ -24,6 +26,7 @@ from leo_core.stages.cache.guards.names import (
 )
 from leo_core.stages.cache.guards.numbers import Quantities, find_number_conflict, read_quantities
 from leo_core.stages.cache.guards.order import find_code_swap, find_role_swap, find_swap
+from leo_core.stages.cache.guards.phrases import fold_phrases
 from leo_core.stages.cache.guards.polarity import (
     NEGATORS,
     find_antonyms,
@@ -69,7 +72,9 @@ class Profile:
 def read_profile(text: str) -> Profile:
     """Read what the guards compare."""
     words = read_words(text)
-    plain = fold_text(text, words.bag)
+    plain = text
+    for fold in (fold_compounds, fold_days, fold_phrases, fold_times):
+        plain = fold(plain, words.bag)
     folded = words if plain == text else read_words(plain)
     quantities, language = read_quantities(folded), read_language(words)
     return Profile(

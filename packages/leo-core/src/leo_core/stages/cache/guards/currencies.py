@@ -43,8 +43,8 @@ _ALONE = {
 }  # fmt: skip
 """What a noun means without its adjective, where it is not the table's currency; empty for everyday words."""
 _PLAIN_CODES = frozenset(
-    """usd eur gbp jpy inr cny chf cad aud nzd hkd sgd sek nok dkk pln huf czk brl mxn zar thb idr myr vnd krw aed ils uah
-    ngn btc eth ltc doge""".split()  # noqa: SIM905 - words read better as a text
+    """usd eur gbp jpy inr cny chf cad aud nzd hkd sgd sek nok dkk pln huf czk brl mxn zar thb idr myr vnd krw aed ils
+    uah ngn btc eth ltc doge""".split()  # noqa: SIM905 - words read better as a text
 )
 """Codes that mean a currency in small letters too; others are words and names ("try", "Bob")."""
 _FOLDED = "money"
@@ -52,7 +52,7 @@ _FOLDED = "money"
 
 def _read_table() -> tuple[dict[str, str], dict[tuple[str, str], str]]:
     """Codes by name and sign, and by an adjective with its noun."""
-    names = {noun: code for noun, code in _NICKNAMES.items()}
+    names = dict(_NICKNAMES)
     peoples: dict[tuple[str, str], str] = {}
     for entry in _TABLE.strip().replace("\n", "|").split("|"):
         code, adjectives, nouns, *signs = entry.split(" ")

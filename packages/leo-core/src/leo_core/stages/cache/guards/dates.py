@@ -34,7 +34,7 @@ _WHICH = {
     "last": "last", "previous": "last", "past": "last",
 }  # fmt: skip
 _TERMS = frozenset({"week", "weekend", "month", "quarter", "year", "semester", "term", "season", "century", "decade"})
-_DAYS_OFF = {("day", "after", "tomorrow"): "overmorrow", ("day", "before", "yesterday"): "ereyesterday"}
+_DAYS_OFF = {"day after tomorrow": "overmorrow", "day before yesterday": "ereyesterday"}
 _NEAR_DAYS = frozenset({"tomorrow", "yesterday"})
 _NOW = frozenset({"today", "tonight"})
 _TACIT = _NOW | {f"this {term}" for term in _TERMS}
@@ -54,7 +54,7 @@ def read_dates(words: Words) -> dict[str, set[str]]:
     for at, token in enumerate(words.lower):
         word = _SHORT.get(token, token).removesuffix("'s")
         if word in _NEAR_DAYS:
-            word = _DAYS_OFF.get((*words.lower[max(at - 2, 0) : at], word), word)
+            word = _DAYS_OFF.get(" ".join((*words.lower[max(at - 2, 0) : at], word)), word)
         kind = _KINDS.get(word)
         if kind is None and word[-1] == "s":
             word = word[:-1]

@@ -29,8 +29,8 @@ _GROUPS: dict[str, str] = {
     "relatives": "mother=mother,mom,mum father=father,dad brother=brother sister=sister son=son daughter=daughter "
     "wife=wife husband=husband",
     "sexes": "male=male,man,men,boy,boys,guy,guys female=female,woman,women,girl,girls,lady,ladies",
-    "planets": "mercury=mercury venus=venus,venusian earth=earth mars=mars,martian jupiter=jupiter,jovian saturn=saturn uranus=uranus "
-    "neptune=neptune pluto=pluto",
+    "planets": "mercury=mercury venus=venus,venusian earth=earth mars=mars,martian jupiter=jupiter,jovian "
+    "saturn=saturn uranus=uranus neptune=neptune pluto=pluto",
     "animals": "dog=dog,dogs,puppy cat=cat,cats,kitten horse=horse,horses cow=cow,cows bird=bird,birds",
     "frequencies": "always=always,constantly,continually,alltime often=often,frequently,usually,regularly "
     "sometimes=sometimes,occasionally,onceinawhile rarely=rarely,seldom,hardlyever never=never",
@@ -89,12 +89,15 @@ def _read_asked(tokens: tuple[str, ...]) -> str:
     first = tokens[1] if tokens[0] in _BEFORE and len(tokens) > 1 else tokens[0]
     if first in _ASKED:
         return "who" if first in {"whom", "whose"} else first
-    if first == "how" and len(tokens) > 1 and tokens[1] in AUXILIARIES:
+    return _read_how(tokens[1], tokens[2:3]) if first == "how" and len(tokens) > 1 else ""
+
+
+def _read_how(word: str, after: tuple[str, ...]) -> str:
+    """What "how" asks for with the word behind it; an amount in some unit can be asked for in other words too."""
+    if word in AUXILIARIES:
         return "how"
-    if tokens[:2] == ("how", "many") and tokens[2:3] and tokens[2] in UNITS:
+    if word not in _HOW or (word == "many" and after and after[0] in UNITS):
         return ""
-    if first == "how" and len(tokens) > 1 and tokens[1] in _HOW:
-        if tokens[1] in {"much", "long"} and (tokens[1] == "long" or tokens[2:3] == ("time",)):
-            return "when" if "ago" in tokens[2:3] else "how long"
-        return "how often" if tokens[1:3] == ("many", "times") else f"how {tokens[1]}"
-    return ""
+    if word == "long" or (word == "much" and after == ("time",)):
+        return "when" if after == ("ago",) else "how long"
+    return "how often" if word == "many" and after == ("times",) else f"how {word}"

@@ -157,18 +157,10 @@ def _read_number(words: Words, at: int, found: Quantities) -> int:
     elif token in {"half", "quarter"}:
         return _read_part(words, at, found)
     elif token in ORDINALS:
-        if (
-            token == "second"  # noqa: S105 - no password: a token of text
-            and start
-            and (tokens[start - 1] in _TIME_NOUN_BEFORE or tokens[start - 1][-1].isdigit() or tokens[start - 1] in TENS)
-        ):
+        if _is_unit_of_time(tokens, at):
             found.units.setdefault("time", set()).add("second")
             return at + 1
-        part = _PARTS.get(token)
-        if part and tokens[at + 1 : at + 2] == ("of",) and start and tokens[start - 1] in {"a", "an", "one"}:
-            value, at = write(round(1 / part, 6)), at + 1
-        else:
-            value, at = str(ORDINALS[token]), at + 1
+        value, at = _read_ordinal(tokens, at), at + 1
     elif token in WORDS:
         value, at = str(WORDS[token]), at + 1
     elif token == "first":  # noqa: S105 - no password: a token of text
@@ -186,6 +178,20 @@ def _read_number(words: Words, at: int, found: Quantities) -> int:
     found.values.add(value)
     found.spans.append((start, at, value))
     return at
+
+
+def _is_unit_of_time(tokens: tuple[str, ...], at: int) -> bool:
+    """Whether "second" is the unit: "a second", "20 second"."""
+    before = tokens[at - 1] if at else ""
+    return tokens[at] == "second" and at > 0 and (before in _TIME_NOUN_BEFORE or before[-1].isdigit() or before in TENS)
+
+
+def _read_ordinal(tokens: tuple[str, ...], at: int) -> str:
+    """An ordinal, or the fraction in "a fifth of"."""
+    part = _PARTS.get(tokens[at])
+    if part and tokens[at + 1 : at + 2] == ("of",) and at and tokens[at - 1] in {"a", "an", "one"}:
+        return write(round(1 / part, 6))
+    return str(ORDINALS[tokens[at]])
 
 
 def _read_part(words: Words, at: int, found: Quantities) -> int:

@@ -60,11 +60,11 @@ def find_role_swap(a: tuple[str, ...], b: tuple[str, ...]) -> str | None:
         passive, active = (a, b) if "by" in a else (b, a)
         return _compare_voices(passive, active)
     a, b = _without_gender(a), _without_gender(b)
-    if a == b:
-        return None
-    asked = _compare_asked(a, b)
-    if asked is not None:
-        return asked
+    return None if a == b else _compare_asked(a, b) or _compare_places(a, b)
+
+
+def _compare_places(a: tuple[str, ...], b: tuple[str, ...]) -> str | None:
+    """Reason in words when the same words stand in two orders because two parts changed places."""
     if len(a) != len(b) or sorted(a) != sorted(b):
         return None
     start = next(at for at in range(len(a)) if a[at] != b[at])
@@ -160,7 +160,8 @@ def _compare_asked(a: tuple[str, ...], b: tuple[str, ...]) -> str | None:
         return None
     if ones[0] == others[0] and _HAVE.isdisjoint(a) and "by" not in a:
         return None
-    return f"arguments swapped: {a[0]} as {'object' if any(ones) else 'subject'} or as {'subject' if any(ones) else 'object'}"
+    roles = ("object", "subject") if any(ones) else ("subject", "object")
+    return f"arguments swapped: {a[0]} as {roles[0]}, as {roles[1]}"
 
 
 def _words_of(sequence: tuple[str, ...]) -> list[str]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from leo_core.stages.cache.guards.lexicon import AUXILIARIES, FREE, expand
 from leo_core.stages.cache.guards.ideographs import IDEOGRAPH, read_characters
+from leo_core.stages.cache.guards.lexicon import AUXILIARIES, FREE, expand
 from leo_core.stages.cache.guards.units import UNITS
 from leo_core.stages.cache.guards.words import stem
 
@@ -53,9 +53,8 @@ def _with_letters(words: Words) -> tuple[str, ...]:
     """
     tokens = words.lower
     if "few" in words.bag:
-        tokens = tuple(
-            "afew" if token == "few" and "a" in tokens[at - 1 : at] else token for at, token in enumerate(tokens)
-        )
+        before = ("", *tokens)
+        tokens = tuple("afew" if pair == ("a", "few") else pair[1] for pair in zip(before, tokens, strict=False))
     if "A" in words.cased and not words.text.isupper():
         cased = words.cased
         tokens = tuple(

@@ -16,7 +16,7 @@ _SAME_WH = ({"what", "which"}, {"who", "which"}, {"who", "what"}, {"who", "whom"
 _RESTRICTING = frozenset(
     """only nearly almost nautical not never no without except unless gross net anymore twice
     half double metric imperial domestic international annual monthly weekly daily hourly per non anti pre post ex
-    everyother adult child left right upper lower minimum maximum average median second-hand used former future past next previous
+    everyother adult child left right upper lower minimum maximum average median used former future past next previous
     north south east west""".split()  # noqa: SIM905 - words read better as a text
 )
 _RESTRICTING |= {stem(word) for word in _RESTRICTING}
@@ -29,7 +29,8 @@ _GRADES = frozenset({"most", "least", "more", "less", "only", "all", "every", "e
 _QUANTIFIERS = {
     "all": "all", "every": "all", "each": "all", "everyon": "all", "everybody": "all", "any": "any", "some": "some",
     "several": "some", "most": "most", "no": "no", "non": "no", "none": "no", "neither": "no", "nobody": "no",
-    "both": "both", "either": "either", "many": "many", "few": "few", "only": "only", "also": "also", "1": "one", "afew": "some", "everyother": "other",
+    "both": "both", "either": "either", "many": "many", "few": "few", "only": "only", "also": "also",
+    "1": "one", "afew": "some", "everyother": "other",
     "somebody": "some", "someon": "some", "always": "always", "never": "no", "rar": "few", "sometim": "some",
 }  # fmt: skip
 _NEAR = ({"some", "any"}, {"some", "many"}, {"many", "most"}, {"any", "either"}, {"one", "some"}, {"one", "any"})
@@ -104,8 +105,9 @@ _TENSES = (
     {"past", "present"}, {"past", "future"}, {"present", "future"}, {"must", "can"}, {"should", "can"},
     {"must", "should"}, {"perfect", "present"}, {"perfect", "should"}, {"would", "past"}, {"perfect", "future"},
     {"would", "present"}, {"must", "present"}, {"may", "should"}, {"may", "must"}, {"may", "future"}, {"can", "past"},
-    {"can", "perfect"}, {"past", "should"}, {"past", "must"}, {"should", "future"}, {"past", "perfect"}, {"would", "perfect"},
-    {"must", "perfect"}, {"may", "perfect"}, {"must", "future"}, {"must", "would"}, {"may", "past"},
+    {"can", "perfect"}, {"past", "should"}, {"past", "must"}, {"should", "future"}, {"past", "perfect"},
+    {"would", "perfect"}, {"must", "perfect"}, {"may", "perfect"}, {"must", "future"}, {"must", "would"},
+    {"may", "past"},
 )  # fmt: skip
 _DERIVED = frozenset(
     """ al ally ation ations ing ment ments ity ness ist ists ism y ion ions ive ed ly able ful d s es en r ic ical ance

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from leo_core.stages.cache.guards.lexicon import AUXILIARIES, FREE
@@ -15,7 +16,9 @@ __all__ = ["find_mood_conflict", "find_tense_conflict"]
 
 _BEFORE = frozenset({*AUXILIARIES, "to", "be", "been", "being", "ought", "let", "get", "got", "by", "not"})
 _SUBJECTS = frozenset({"who", "which", "what", "that", "i", "we", "you", "they", "he", "she", "it"})
+_WITHOUT_CONTENT = frozenset({"who", "when", "where", "why", "how", "not", "used", "use", "already", "yet", "need"})
 _ASKED_NOUN = frozenset({"which", "what", "whose"})
+_NEAR = 6
 _FURTHEST = 6
 _LEAST_SHARED = 0.5
 _LEAST_ALIKE = 0.6
@@ -87,42 +90,41 @@ def _content(sequence: tuple[str, ...]) -> set[str]:
     }
 
 
-_WITHOUT_CONTENT = frozenset({"who", "when", "where", "why", "how", "not", "used", "use", "already", "yet", "need"})
-
-
 def _read_mood(sequence: tuple[str, ...], tokens: tuple[str, ...], shared: set[str]) -> str:
     """Mood of the first verb: what its auxiliary says, or whether it is in the past; empty where it cannot be told.
 
     "Progressive" is one of the shared words with "is" or "are" and an "ing".
     """
-    for at, token in enumerate(sequence):
-        kind = AUXILIARIES.get(token)
-        if kind is None:
-            continue
-        rest = sequence[at + 1 :]
-        if token in _DO and "to" in rest:
-            before = rest[rest.index("to") - 1]
-            if before in {"have", "need"}:
-                return "must"
-            if before in {"us", "use", "used"} and token == "did":  # noqa: S105 - no password: a token of text
-                return "formerly"
-        if token in {"am", "is", "are"} and any(each.endswith("ing") and stem(each) in shared for each in tokens):
-            return "progressive"
-        if kind in {"can", "may"} and "have" in rest[:6]:
-            return "may"
-        return kind
-    for before, token in zip(tokens, tokens[1:], strict=False):
-        if token == "used" and "to" in tokens:  # noqa: S105 - no password: a token of text
-            return "formerly"
-        if before in _SUBJECTS and (token in PRESENT_OF or token.endswith("ed")):
-            return "past"
-    if tokens and tokens[0] in _SUBJECTS and len(tokens) > 1:
-        if tokens[1] in PRESENT_OF or tokens[1].endswith("ed"):
-            return "past"
-        if tokens[2:3] and tokens[0] in _ASKED_NOUN and (tokens[2] in PRESENT_OF or tokens[2].endswith("ed")):
-            return "past"
-        return "present" if tokens[0] == "who" and tokens[1].endswith("s") else ""
-    return ""
+    at = next((at for at, token in enumerate(sequence) if token in AUXILIARIES), None)
+    if at is None:
+        return _read_tense(tokens)
+    token, rest = sequence[at], sequence[at + 1 :]
+    kind = AUXILIARIES[token]
+    before = rest[rest.index("to") - 1] if token in _DO and "to" in rest else ""
+    if before in {"have", "need"}:
+        kind = "must"
+    elif before in {"us", "use", "used"} and token == "did":  # noqa: S105 - no password: a token of text
+        kind = "formerly"
+    elif token in {"am", "is", "are"} and any(each.endswith("ing") and stem(each) in shared for each in tokens):
+        kind = "progressive"
+    elif kind == "can" and "have" in rest[:_NEAR]:
+        kind = "may"
+    return kind
+
+
+def _read_tense(tokens: tuple[str, ...]) -> str:
+    """The tense of the first verb of a text without auxiliaries; empty where it cannot be told."""
+    if "used" in tokens and "to" in tokens:
+        return "formerly"
+    if any(before in _SUBJECTS and _looks_past(token) for before, token in pairwise(tokens)):
+        return "past"
+    if tokens[2:3] and tokens[0] in _ASKED_NOUN and _looks_past(tokens[2]):
+        return "past"
+    return "present" if tokens[1:2] and tokens[0] == "who" and tokens[1].endswith("s") else ""
+
+
+def _looks_past(token: str) -> bool:
+    return token in PRESENT_OF or token.endswith("ed")
 
 
 def _is_past_of(past: str, present: str) -> bool:

@@ -53,8 +53,10 @@ rate bit/s bps 1 bps
 _MORE: dict[str, str] = {
     "length": "mile*1609.344=mile,miles,mi inch*0.0254=inch,inches foot*0.3048=foot,feet,ft "
     "yard*0.9144=yard,yards,yd "
-    "parsec=parsec,parsecs lightyear=lightyear,lightyears nautical-mile*1852=nmi furlong*201.168=furlong,furlongs "
-    "light-minute=lightminute light-second=lightsecond light-hour=lighthour fathom*1.8288=fathom,fathoms angstrom=angstrom,angstroms,å micron*0.000001=micron,microns au=astrounit",
+    "parsec=parsec,parsecs lightyear=lightyear,lightyears nautical-mile*1852=nmi "
+    "furlong*201.168=furlong,furlongs fathom*1.8288=fathom,fathoms angstrom=angstrom,angstroms,å "
+    "light-minute=lightminute light-second=lightsecond light-hour=lighthour micron*0.000001=micron,microns "
+    "au=astrounit",
     "mass": "kg*1000=kg,kgs,kilo,kilos lb*453.592=lb,lbs,pound,pounds ounce*28.3495=oz,ounce,ounces ton=ton,tons "
     "tonne*1000000=tonne,tonnes mcg*0.000001=mcg stone*6350.29=stones,stone carat=carat,carats "
     "hundredweight=hundredweight,cwt quintal=quintal,quintals grain=grains dram=dram,drams",

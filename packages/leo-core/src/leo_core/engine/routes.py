@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -65,7 +65,7 @@ class Trip:
         drafts: Drafts so far, in the order they came.
         failures: Failed calls so far.
         waited_s: Time spent waiting for members.
-        refused: Why the last call that a budget had no room for was not made.
+        refused: Calls that were not made because a budget had no room, by the ids of the members.
     """
 
     request: Request
@@ -76,7 +76,7 @@ class Trip:
     drafts: list[Draft]
     failures: list[Failure]
     waited_s: float = 0.0
-    refused: BudgetExceededError | None = None
+    refused: dict[str, BudgetExceededError] = field(default_factory=dict)
 
     @property
     def spent(self) -> Usage:
@@ -195,7 +195,7 @@ def fall_back(trip: Trip) -> Pipeline[Outcome]:
     """Serve what there is, or ask the members that have not been asked yet, one after the other."""
     if trip.drafts:
         return _outcome_of(trip, trip.drafts[-1])
-    failed = {failure.member for failure in trip.failures}
+    failed = {failure.member for failure in trip.failures} | set(trip.refused)
     for member in trip.plan.members:
         if member.id not in failed:
             yield from Notify("route.fell_back", {"member": member.id})
@@ -212,14 +212,11 @@ def _outcome_of(trip: Trip, draft: Draft) -> Outcome:
 
 
 def _no_answer(trip: Trip) -> LEOError:
-    errors = tuple(failure.error for failure in trip.failures)
-    if trip.refused is not None:
-        errors = (*errors, trip.refused)
+    errors = (*(failure.error for failure in trip.failures), *list(trip.refused.values())[-1:])
     if len(errors) == 1:
         return errors[0]
     reasons = "; ".join(f"{failure.member}: {type(failure.error).__name__}" for failure in trip.failures)
-    if trip.refused is not None:
-        reasons += f"; {trip.refused}"
+    reasons += "".join(f"; {refused}" for refused in errors[len(trip.failures) :])
     return NoAnswerError(f"every member failed ({reasons or 'none could be asked'})", failures=errors)
 
 
@@ -321,7 +318,7 @@ def _reserve(trip: Trip, members: tuple[Model, ...]) -> Pipeline[Payment | None]
     """Reserve in the budgets what these calls may cost; ``None`` where one has no room, which the trip then knows."""
     payment = yield from reserve(trip.request, members, trip.plan)
     if isinstance(payment, BudgetExceededError):
-        trip.refused = payment
+        trip.refused[", ".join(member.id for member in members)] = payment
         return None
     return payment
 

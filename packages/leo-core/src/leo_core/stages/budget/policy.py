@@ -24,7 +24,15 @@ if TYPE_CHECKING:
     from leo_core.records import Balance, Draft
     from leo_core.stages.budget.config import Budget, Period
 
-__all__ = ["describe_shortage", "find_accounts", "find_charge", "find_period", "find_tightest", "to_nano"]
+__all__ = [
+    "describe_shortage",
+    "find_accounts",
+    "find_charge",
+    "find_period",
+    "find_tightest",
+    "spell_instant",
+    "to_nano",
+]
 
 _MOST_NANO = 10**18
 """A billion dollars: no call costs more, and sums of a few fit into 64 bits."""
@@ -145,7 +153,7 @@ def describe_shortage(balance: Balance, what: str) -> str:
     account = balance.account
     whose = f" of tenant {account.tenant!r}" if account.tenant else ""
     whose += f", {account.owner.partition(':')[0]}" if account.owner else ""
-    ends = "it never ends" if account.ends_at is None else f"its period ends at {_spell(account.ends_at)}"
+    ends = "it never ends" if account.ends_at is None else f"its period ends at {spell_instant(account.ends_at)}"
     if not balance.known:
         where = f"the budget {account.budget!r}{whose}"
         return f"{what} is not made: the ledger cannot be read, and of {where} nothing is known"
@@ -155,5 +163,6 @@ def describe_shortage(balance: Balance, what: str) -> str:
     )
 
 
-def _spell(instant: float) -> str:
+def spell_instant(instant: float) -> str:
+    """An instant in ISO 8601, UTC, to the second."""
     return datetime.fromtimestamp(instant, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -11,10 +11,9 @@ import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
-from leo_core import LEO, LEOConfig
+from leo_core import LEO, Budget, LEOConfig
 from leo_core.errors import BudgetExceededError
 from leo_core.providers.scripted import ScriptedModel
-from leo_core.stages.budget.config import Budget
 
 COST, LIMIT = 0.0007, 0.035
 CONFIG = LEOConfig(budgets=(Budget(limit_usd=LIMIT, period="total"),), reservation_ttl_s=60.0)

@@ -15,12 +15,11 @@ from pathlib import Path
 
 import pytest
 
-from leo_core import LEO, LEOConfig, Message, Route
+from leo_core import LEO, Budget, LEOConfig, Message, Route
 from leo_core.errors import BudgetExceededError, ProviderUnavailableError, RateLimitError, RequestError
 from leo_core.providers.openai import OpenAIModel
 from leo_core.providers.scripted import ScriptedModel
 from leo_core.records import Draft, Usage
-from leo_core.stages.budget.config import Budget
 from leo_core.stages.cache.config import CacheConfig
 from tests.contracts.event_loop import never_blocked
 from tests.core.engine import spending

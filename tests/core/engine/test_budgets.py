@@ -144,6 +144,7 @@ def test_a_killed_process_neither_frees_nor_hides_what_it_had_reserved(tmp_path)
         (balance,) = leo.budgets()
         assert (balance.spent_usd, balance.reserved_usd) == (2 * spending.COST, 0.0)
         assert balance.expired_usd == spending.COST
+        assert leo.counts["budget.expired"] == 1
 
 
 # ---------------------------------------------------------------------------------------- whose, and when

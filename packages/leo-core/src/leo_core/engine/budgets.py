@@ -66,7 +66,8 @@ class Budgets:
     Args:
         ledger: What is spent and reserved.
         clock: Tells the time.
-        notify: Hears of failures (``ledger.failed``) and of their end (``ledger.recovered``).
+        notify: Hears of failures (``ledger.failed``) and of their end (``ledger.recovered``), and of reservations that
+            nobody settled in time (``budget.expired``).
 
     Attributes:
         clock: As given.
@@ -79,8 +80,11 @@ class Budgets:
             lambda operation, error: notify("ledger.failed", {"operation": operation, "error": type(error).__name__}),
             lambda: notify("ledger.recovered", {}),
         )
-        self._lock = threading.Lock()  # one at a time: the file has one writer, and what is known stays in step
+        self._notify = notify
+        # One at a time: the file has one writer, and what is known stays in step. A listener may ask again.
+        self._lock = threading.RLock()
         self._known: OrderedDict[_Key, int] = OrderedDict()
+        self._expired: dict[_Key, int] = {}
         self._contact = clock.now()
         self._apart: dict[str, Reservation] = {}
         self._sums_apart: Counter[_Key] = Counter()
@@ -172,8 +176,19 @@ class Budgets:
         for balance in balances:
             self._known[balance.account.key] = balance.spent + balance.reserved
             self._known.move_to_end(balance.account.key)
+            self._watch(balance)
         while len(self._known) > _MOST_KNOWN:
-            self._known.popitem(last=False)
+            key, _ = self._known.popitem(last=False)
+            self._expired.pop(key, None)
+
+    def _watch(self, balance: Balance) -> None:
+        """Tell of reservations that expired since the account was last read."""
+        before = self._expired.get(balance.account.key, 0)
+        if balance.expired != before:
+            self._expired[balance.account.key] = balance.expired
+        if balance.expired > before:
+            facts = {"budget": balance.account.budget, "expired_usd": balance.expired_usd}
+            self._notify("budget.expired", facts)
 
     def _catch_up(self, now: float) -> bool:
         """Write what waits for the ledger; tells whether nothing does any more."""

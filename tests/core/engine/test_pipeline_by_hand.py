@@ -337,6 +337,7 @@ def test_room_that_is_gone_when_the_call_is_due_is_an_error_that_says_so():
         drive(answer_request(ask_for(), make_plan(budgets=BUDGETS)), purse)
     assert caught.value.budget == "user/day"
     assert "CallMember" not in purse.order
+    assert purse.order.count("Reserve") == 1, "it is not asked for the same again"
 
 
 def test_what_is_given_up_is_left_to_the_ledger():

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
+from leo_core.engine.assembly import open_ledger
 from leo_core.records import Reservation
 from leo_core.storage.database import Database
 from leo_core.storage.ledger import InMemoryLedger, SqliteLedger
@@ -143,3 +145,13 @@ TestLedgerMachine = LedgerMachine.TestCase
 TestLedgerMachine.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
 TestSqliteLedgerMachine = SqliteLedgerMachine.TestCase
 TestSqliteLedgerMachine.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
+
+
+def test_a_store_with_a_file_has_its_ledger_there(tmp_path):
+    with Database(tmp_path / "leo.db") as database:
+        kept = open_ledger(SimpleNamespace(inner=SimpleNamespace(database=database)))
+        assert isinstance(kept, SqliteLedger)
+    for inner in (SimpleNamespace(), SimpleNamespace(database=None), SimpleNamespace(database=Database(":memory:"))):
+        assert isinstance(open_ledger(SimpleNamespace(inner=inner)), InMemoryLedger)
+        if getattr(inner, "database", None) is not None:
+            inner.database.close()

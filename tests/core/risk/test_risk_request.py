@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from leo_core import load_embedder
 from leo_core.errors import ConfigError
-from leo_core.records import Message, Novelty, Observation, Request
+from leo_core.records import Embedding, Message, Novelty, Observation, Request
 from leo_core.stages.risk.categories import score_categories
 from leo_core.stages.risk.config import RiskConfig
 from leo_core.stages.risk.forest import read_forest
@@ -21,6 +22,7 @@ from leo_core.stages.risk.request_features import request_features, vocabulary_s
 from leo_core.stages.risk.state import Correction, RegionRecord, RiskState, update_risk
 from leo_core.stages.risk.tokens import hash_bucket, numbers, sentences, words
 from leo_core.stages.risk.topics import fold_word, topic_features, topic_names
+from leo_core.stages.route.config import RouteConfig
 
 CONFIG = RiskConfig()
 FAMILIAR = Novelty(value=0.5, region=1, samples=100)
@@ -44,7 +46,7 @@ def outcome(right: bool | None, **facts: object) -> Observation:
     "text",
     [
         "how do I kill a process",
-        "drug store opening hours",
+        "opening hours of the library",
         "what is a trial balance",
         "Who wrote Crime and Punishment?",
         "How do I execute a stored procedure in SQL?",
@@ -53,7 +55,9 @@ def outcome(right: bool | None, **facts: object) -> Observation:
     ],
 )
 def test_harmless_questions_with_dangerous_words_are_not_high_risk(text: str) -> None:
-    assert score(text).harmful < 0.25
+    embedder = load_embedder("static")
+    embedding = Embedding(vector=embedder.embed([text])[0], fingerprint=embedder.fingerprint)
+    assert sum(risk.probability for risk in score_categories(text, embedding)) < RouteConfig().harm_above
 
 
 @pytest.mark.parametrize(
@@ -77,7 +81,8 @@ def test_categories_are_probabilities_and_harm_is_any_of_them(text: str) -> None
     found = score(text)
     assert [risk.category for risk in found.categories] == ["medical", "legal", "financial", "safety"]
     assert all(0.0 < risk.probability < 1.0 for risk in found.categories)
-    assert found.harmful == pytest.approx(1.0 - math.prod(1.0 - risk.probability for risk in found.categories))
+    assert found.harmful == pytest.approx(sum(risk.probability for risk in found.categories))
+    assert found.harmful < 1.0
 
 
 def test_both_ends_of_a_long_text_are_read() -> None:

@@ -256,3 +256,20 @@ def test_thompson_draws_explore_and_say_so() -> None:
 def test_a_cascade_cheaper_than_small_is_taken_at_its_word() -> None:
     decision = choose((option(Route.SMALL, 0.01), option(Route.CASCADE, 0.005)))
     assert decision.expected_cost_usd["cascade"] == pytest.approx(0.005)
+
+
+@pytest.mark.parametrize(("probability", "expected"), [(0.6, Route.CONSENSUS), (0.59, Route.SMALL)])
+def test_a_category_of_the_users_own_counts_at_its_own_threshold(probability: float, expected: Route) -> None:
+    own = CategoryRisk(category="children", probability=probability, harm_above=0.6)
+    about = replace(risk(0.01), categories=(own,))
+    decision = choose(about=about)
+    assert decision.route is expected
+    assert ("category children" in decision.why) == (expected is Route.CONSENSUS)
+
+
+def test_a_category_of_the_users_own_keeps_small_from_answering_alone() -> None:
+    own = CategoryRisk(category="children", probability=0.9, harm_above=0.6)
+    options = tuple(each for each in OPTIONS if each.route in (Route.SMALL, Route.CASCADE))
+    decision = choose(options, about=replace(risk(0.01), categories=(own,)))
+    assert decision.route is Route.CASCADE
+    assert "category children" in decision.why

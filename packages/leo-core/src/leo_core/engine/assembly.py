@@ -17,6 +17,7 @@ from leo_core.ports import Model, Store
 from leo_core.records import Usage
 from leo_core.stages.cache.identity import canonical_bytes
 from leo_core.stages.consensus.presumption import presume_from_prices
+from leo_core.stages.risk.examples import fit_categories
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -237,8 +238,12 @@ def make_plan(
     *,
     audits: bool,
     lifetime: Callable[[Request, Message], float | None] | None = None,
+    embedder: Embedder | None = None,
 ) -> Plan:
-    """The plan: members in their roles, policies, and the fingerprint that goes into every key."""
+    """The plan: members in their roles, policies, and the fingerprint that goes into every key.
+
+    The user's own categories are fitted with the vectors of the embedder; without one there are none.
+    """
     members = {
         "small": None if small is None else dict(small.fingerprint),
         "large": None if large is None else dict(large.fingerprint),
@@ -258,6 +263,9 @@ def make_plan(
         policy=policy,
         pair_model=load_pair_model(),
         audits=audits,
+        categories=()
+        if embedder is None
+        else fit_categories(config.risk.categories, embedder.embed, embedder.fingerprint),
         lifetime=lifetime,
     )
 

@@ -101,14 +101,21 @@ class LEO:
         small_member, large_member = pick_member(small), pick_member(large)
         panel = pick_jury(jury, (small_member, large_member))
         self.config = presume(config or LEOConfig(), (small_member, large_member, *panel))
+        eyes = pick_embedder(embedder, self.config)
         self._plan = make_plan(
-            small_member, large_member, panel, self.config, audits=checker is not None, lifetime=lifetime
+            small_member,
+            large_member,
+            panel,
+            self.config,
+            audits=checker is not None,
+            lifetime=lifetime,
+            embedder=eyes,
         )
         kept, log, self._key = open_parts(store, signing_key, self.config, seal_key=seal_key)
         self._world = make_world(
             store=kept,
             log=log,
-            embedder=pick_embedder(embedder, self.config),
+            embedder=eyes,
             config=self.config,
             listeners=listeners,
             checker=checker,

@@ -152,7 +152,13 @@ def ask_members(
     """Choose a route, take it, and describe what it brought."""
     region = sight.novelty.region
     risk = score_request(
-        request, vector=sight.blended, novelty=sight.novelty, state=known.risk, config=plan.config.risk
+        request,
+        vector=sight.blended,
+        novelty=sight.novelty,
+        state=known.risk,
+        config=plan.config.risk,
+        embedding=sight.embedding,
+        categories=plan.categories,
     )
     options, constraints = yield from find_room(request, list_options(request, plan), plan)
     draws = yield from Draw(len(options))

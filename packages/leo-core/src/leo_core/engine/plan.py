@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from leo_core.ports import Model
     from leo_core.records import Draft, Json, Message, Request
     from leo_core.stages.cache.pair import PairModel
+    from leo_core.stages.risk.examples import ExampleModel
 
 __all__ = ["Plan"]
 
@@ -34,6 +35,7 @@ class Plan:
         policy: The settings as they are digested in receipts.
         pair_model: Tells whether two questions have the same answer.
         audits: Whether the user brought a checker.
+        categories: The user's own high-risk categories, fitted.
         lifetime: The user's policy: seconds that an answer to a request is fresh, ``None`` for ever.
     """
 
@@ -45,6 +47,7 @@ class Plan:
     policy: Mapping[str, Json]
     pair_model: PairModel
     audits: bool = False
+    categories: tuple[ExampleModel, ...] = ()
     lifetime: Callable[[Request, Message], float | None] | None = None
 
     def __post_init__(self) -> None:

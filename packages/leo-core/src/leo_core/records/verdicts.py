@@ -25,10 +25,23 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CategoryRisk:
-    """Calibrated probability that a question belongs to a high-risk category."""
+    """Calibrated probability that a question belongs to a high-risk category.
+
+    Attributes:
+        category: Its name.
+        probability: In [0, 1].
+        harm_above: Of a category of the user's own, from which probability on a request counts as high risk; ``None``
+            for the shipped ones, which count together in :attr:`RequestRisk.harmful`.
+    """
 
     category: str
     probability: float
+    harm_above: float | None = None
+
+    @property
+    def reached(self) -> bool:
+        """Whether this category alone makes the request one of high risk."""
+        return self.harm_above is not None and self.probability >= self.harm_above
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,8 +51,8 @@ class RequestRisk:
     Attributes:
         small_wrong: P(the small model's answer is wrong), in [0, 1].
         small_wrong_interval: Its 95 % credible interval.
-        categories: Probability per high-risk category.
-        harmful: P(a wrong answer does harm) = P(any high-risk category), in [0, 1].
+        categories: Probability per high-risk category: the shipped ones, then the user's own.
+        harmful: P(a wrong answer does harm) = P(any shipped high-risk category), in [0, 1].
         features: The features that were compared, by name.
     """
 
@@ -48,6 +61,11 @@ class RequestRisk:
     categories: tuple[CategoryRisk, ...]
     harmful: float
     features: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def reached(self) -> tuple[CategoryRisk, ...]:
+        """Categories of the user's own whose thresholds are reached."""
+        return tuple(category for category in self.categories if category.reached)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

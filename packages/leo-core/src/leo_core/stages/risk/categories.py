@@ -1,28 +1,44 @@
 """Is a wrong answer to this question likely to do harm?
 
-Four calibrated one-against-rest classifiers (medical, legal, financial, safety) over hashed word n-grams, the
-character 4-grams of each word with its boundaries, and counts of topic words (``topics``). They are trained by
-``train/category_risk.py`` on ``train/data/high_risk.jsonl``; the labelling guidelines stand in ``train/README.md``. A
-word weighs by what it meant in labelled questions, so "kill a process" and "drug store opening hours" are not high
-risk.
+A network with one hidden layer over hashed words, word pairs and character 4-grams, counts of topic words (``topics``)
+and, where the question was embedded by the shipped embedder, its vector. It is trained by ``train/category_risk.py``
+on labelled questions and on what a larger encoder, itself fitted to those labels, says of unlabelled ones; the
+labelling guidelines stand in ``train/README.md``. A word weighs by what it meant in labelled questions, so "kill a
+process" and "drug store opening hours" are not high risk.
 """
 
 from __future__ import annotations
 
+import io
 import math
+from dataclasses import dataclass
 from functools import cache
+from importlib.resources import files
 from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from leo_core.records import CategoryRisk
 from leo_core.stages.risk.linear import sigmoid
-from leo_core.stages.risk.shipped import read_document
 from leo_core.stages.risk.tokens import hash_bucket, words
 from leo_core.stages.risk.topics import topic_features
 
-__all__ = ["category_features", "read_words", "score_categories"]
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy.typing as npt
+
+    from leo_core.records import Embedding, Vector
+
+__all__ = ["CATEGORIES", "CategoryNetwork", "category_features", "read_words", "score_categories"]
+
+CATEGORIES = ("medical", "legal", "financial", "safety")
+"""The shipped categories, in the order of the network's outputs; before them stands "none"."""
 
 _CHARACTERS_READ = 600
 """Characters that are read: the first and the last three hundred of longer texts."""
+_FILE = "categories.npz"
 
 
 def read_words(text: str) -> list[str]:
@@ -32,45 +48,110 @@ def read_words(text: str) -> list[str]:
 
 
 def category_features(tokens: list[str], buckets: int) -> list[int]:
-    """Buckets of the distinct hashed features: words, word pairs, and 4-grams of ``<word>``, ascending."""
+    """Buckets of the distinct hashed features: words, word pairs (with both ends), and 4-grams of ``<word>``."""
     features = {f"w:{token}" for token in tokens}
-    features.update(f"p:{first} {second}" for first, second in pairwise(tokens))
+    features.update(f"p:{first} {second}" for first, second in pairwise(["^", *tokens, "$"]))
     for token in set(tokens):
         bounded = f"<{token}>"
         features.update(f"c:{bounded[start : start + 4]}" for start in range(len(bounded) - 3))
     return sorted({hash_bucket(feature, buckets) for feature in features})
 
 
-def score_categories(text: str) -> tuple[CategoryRisk, ...]:
-    """Calibrated probability of each high-risk category, each in (0, 1), in the order of the shipped model.
+def score_categories(text: str, embedding: Embedding | None = None) -> tuple[CategoryRisk, ...]:
+    """Calibrated probability of each high-risk category, each in (0, 1), in the order of :data:`CATEGORIES`.
 
-    The categories do not exclude each other, so the probabilities need not add up to one. A text without any word
-    scores the base rate of the training set's constant term. Takes well under a millisecond for any length.
+    A question has the category of the gravest harm, or none, so the probabilities add up to P(any of them) < 1.
+
+    Args:
+        text: The question.
+        embedding: Its embedding. It is read if the shipped embedder made it, with all its dimensions, and the text
+            is no longer than the 600 characters that are read of it; the classifier works without, less well.
     """
-    names, intercepts, hashed, topical = _model()
-    tokens = read_words(text)
-    found = category_features(tokens, len(hashed))
-    scale = 1.0 / math.sqrt(max(len(found), 1))
-    rows = [(hashed[bucket], scale) for bucket in found]
-    rows += [(row, value) for row, value in zip(topical, topic_features(tokens), strict=True) if value]
-    totals = list(intercepts)
-    for row, value in rows:
-        for index, weight in enumerate(row):
-            totals[index] += weight * value
+    network = _shipped()
+    usable = embedding is not None and network.can_read(embedding) and len(text) <= _CHARACTERS_READ
+    probabilities = network.score(read_words(text), embedding.vector if usable and embedding is not None else None)
     return tuple(
-        CategoryRisk(category=name, probability=sigmoid(total)) for name, total in zip(names, totals, strict=True)
+        CategoryRisk(category=name, probability=probability)
+        for name, probability in zip(CATEGORIES, probabilities, strict=True)
     )
 
 
-_Rows = tuple[tuple[float, ...], ...]
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class CategoryNetwork:
+    """The classifier's weights: h hidden units and 5 outputs, "none" first.
+
+    Attributes:
+        hashed: A row for each bucket, int8 ``(b, h + 5)``: to the hidden units, then straight to the outputs.
+        hashed_scale: What a column's integers are multiplied by, float32 ``(h + 5,)``.
+        dense: The same for the vector's coordinates and the topic features, float32 ``(d + t, h + 5)``.
+        bias: Constant terms, float32 ``(h + 5,)``.
+        outputs: From the hidden units to the outputs, float32 ``(h, 5)``.
+        slopes: Calibration of the log-odds of "any", without and with the vector.
+        shifts: Likewise, the constant terms.
+        table_sha256: Hash of the embedder's table.
+        dimension: Length d of its vectors.
+    """
+
+    hashed: npt.NDArray[np.int8]
+    hashed_scale: npt.NDArray[np.float32]
+    dense: npt.NDArray[np.float32]
+    bias: npt.NDArray[np.float32]
+    outputs: npt.NDArray[np.float32]
+    slopes: tuple[float, float]
+    shifts: tuple[float, float]
+    table_sha256: str
+    dimension: int
+
+    def can_read(self, embedding: Embedding) -> bool:
+        """Whether the vector is of the embedder that the network was trained with."""
+        made_by = embedding.fingerprint
+        return made_by.table_sha256 == self.table_sha256 and made_by.dimension == self.dimension
+
+    def read(self, tokens: list[str], vector: Vector | None) -> npt.NDArray[np.float32]:
+        """Uncalibrated outputs, float32 ``(5,)``."""
+        found = category_features(tokens, len(self.hashed))
+        total = self.hashed[found].sum(axis=0, dtype=np.int32) * self.hashed_scale
+        total *= np.float32(1.0 / math.sqrt(max(len(found), 1)))
+        total += self.bias
+        present = [at for at, value in enumerate(topic_features(tokens), start=self.dimension) if value]
+        if present:
+            total += self.dense[present].sum(axis=0)
+        if vector is not None:
+            total += np.asarray(vector, dtype=np.float32) @ self.dense[: self.dimension]
+        width = len(self.outputs)
+        result: npt.NDArray[np.float32] = np.maximum(total[:width], 0.0) @ self.outputs + total[width:]
+        return result
+
+    def score(self, tokens: list[str], vector: Vector | None) -> list[float]:
+        """Calibrated probabilities of the categories: P(any), shared out by their outputs."""
+        none, *others = self.read(tokens, vector).tolist()
+        largest = max(others)
+        shares = [math.exp(output - largest) for output in others]
+        odds = largest + math.log(sum(shares)) - none
+        calibration = int(vector is not None)
+        score = self.slopes[calibration] * odds + self.shifts[calibration]
+        anything = sigmoid(min(max(score, -20.0), 20.0))
+        return [max(anything * share / sum(shares), 1e-12) for share in shares]
+
+
+def read_network(arrays: Mapping[str, npt.NDArray[np.generic]]) -> CategoryNetwork:
+    """A network from the arrays that the training script writes."""
+    slopes, shifts = arrays["slopes"].tolist(), arrays["shifts"].tolist()
+    return CategoryNetwork(
+        hashed=np.asarray(arrays["hashed"], dtype=np.int8),
+        hashed_scale=np.asarray(arrays["hashed_scale"], dtype=np.float32),
+        dense=np.asarray(arrays["dense"], dtype=np.float32),
+        bias=np.asarray(arrays["bias"], dtype=np.float32),
+        outputs=np.asarray(arrays["outputs"], dtype=np.float32),
+        slopes=(float(slopes[0]), float(slopes[1])),
+        shifts=(float(shifts[0]), float(shifts[1])),
+        table_sha256=bytes(np.asarray(arrays["table_sha256"], dtype=np.uint8)).decode("ascii"),
+        dimension=int(arrays["dimension"]),
+    )
 
 
 @cache
-def _model() -> tuple[tuple[str, ...], tuple[float, ...], _Rows, _Rows]:
-    document = read_document("categories")
-    scale = float(document["weight_scale"])
-    hashed, topical = (
-        tuple(tuple(weight / scale for weight in row) for row in zip(*document[part], strict=True))
-        for part in ("weights", "topic_weights")
-    )
-    return tuple(document["categories"]), tuple(map(float, document["intercepts"])), hashed, topical
+def _shipped() -> CategoryNetwork:
+    data = files("leo_core.stages.risk").joinpath("models", _FILE).read_bytes()
+    with np.load(io.BytesIO(data), allow_pickle=False) as archive:
+        return read_network(dict(archive))

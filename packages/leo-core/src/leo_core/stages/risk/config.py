@@ -7,7 +7,54 @@ from typing import Literal
 
 from leo_core.errors import ConfigError
 
-__all__ = ["RiskConfig"]
+__all__ = ["RiskConfig", "UserCategory"]
+
+_FEWEST_EXAMPLES = 5
+_SHIPPED = ("medical", "legal", "financial", "safety")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserCategory:
+    """A high-risk category of the user's own, given by examples.
+
+    Attributes:
+        name: Its name; not that of a shipped category.
+        examples: Questions that belong to it, at least 5; 20 or more that differ in topic and words are better.
+        counter_examples: Questions that do not, though they look like it.
+        harm_above: From this probability on, a request counts as high risk, in [0, 1]. At 1/2 a request is as much
+            like the examples as it is unlike everything else.
+    """
+
+    name: str
+    examples: tuple[str, ...]
+    counter_examples: tuple[str, ...] = ()
+    harm_above: float = 0.5
+
+    def __post_init__(self) -> None:
+        """Refuse a category without a name, with too few examples, or with empty ones.
+
+        Raises:
+            ConfigError: Names the category and what is wrong.
+        """
+        if not self.name.strip() or self.name in _SHIPPED:
+            message = f"UserCategory.name is {self.name!r}; it must not be empty or one of {', '.join(_SHIPPED)}"
+            raise ConfigError(message)
+        given: tuple[object, ...] = (self.examples, self.counter_examples)
+        if any(isinstance(texts, str) for texts in given):
+            message = f"the examples of the category {self.name!r} are one text; give a tuple of texts"
+            raise ConfigError(message)
+        if len(set(self.examples)) < _FEWEST_EXAMPLES:
+            message = f"the category {self.name!r} has fewer than {_FEWEST_EXAMPLES} different examples"
+            raise ConfigError(message)
+        if not all(text.strip() for text in (*self.examples, *self.counter_examples)):
+            message = f"the category {self.name!r} has an empty example"
+            raise ConfigError(message)
+        if set(self.examples) & set(self.counter_examples):
+            message = f"the category {self.name!r} has the same text as example and counter-example"
+            raise ConfigError(message)
+        if not 0.0 <= self.harm_above <= 1.0:
+            message = f"UserCategory.harm_above is {self.harm_above!r}; it must lie in [0, 1]"
+            raise ConfigError(message)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +79,7 @@ class RiskConfig:
         unfamiliar_shrinkage: Share of the score that remains for a question without numbers, code or context, which the
             training did not hold; in [0, 1].
         unfamiliar_variance: Variance added to the log-odds of such an answer; ≥ 0.
+        categories: High-risk categories of your own, beside the shipped ones.
     """
 
     prior_strength: float = 12.0
@@ -48,6 +96,7 @@ class RiskConfig:
     abstain_above: float = 0.8
     unfamiliar_shrinkage: float = 0.6
     unfamiliar_variance: float = 1.0
+    categories: tuple[UserCategory, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse settings outside their range.
@@ -66,6 +115,10 @@ class RiskConfig:
         _check("drift_level", self.drift_level, low=1e-12, high=1.0 - 1e-12)
         _check("outcomes_kept", self.outcomes_kept, low=1, high=100_000)
         _check("drift_window", self.drift_window, low=20, high=10_000)
+        names = [category.name for category in self.categories]
+        if len(set(names)) < len(names):
+            message = f"RiskConfig.categories has two categories of one name: {', '.join(sorted(names))}"
+            raise ConfigError(message)
         if self.accept_on not in ("value", "upper"):
             message = f"RiskConfig.accept_on is {self.accept_on!r}; it must be 'value' or 'upper'"
             raise ConfigError(message)

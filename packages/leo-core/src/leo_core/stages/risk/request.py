@@ -21,8 +21,11 @@ from leo_core.stages.risk.shipped import read_document, shipped_linear
 from leo_core.stages.risk.state import RegionRecord
 
 if TYPE_CHECKING:
-    from leo_core.records import Novelty, Request, Vector
+    from collections.abc import Sequence
+
+    from leo_core.records import Embedding, Novelty, Request, Vector
     from leo_core.stages.risk.config import RiskConfig
+    from leo_core.stages.risk.examples import ExampleModel
     from leo_core.stages.risk.state import RiskState
 
 __all__ = ["score_request"]
@@ -31,7 +34,14 @@ _Z95 = 1.959963984540054
 
 
 def score_request(
-    request: Request, *, vector: Vector | None, novelty: Novelty, state: RiskState, config: RiskConfig
+    request: Request,
+    *,
+    vector: Vector | None,
+    novelty: Novelty,
+    state: RiskState,
+    config: RiskConfig,
+    embedding: Embedding | None = None,
+    categories: Sequence[ExampleModel] = (),
 ) -> RequestRisk:
     """Risk before any call.
 
@@ -44,15 +54,19 @@ def score_request(
 
     Args:
         request: The request; its question is read.
-        vector: Its embedding, unit, shape ``(d,)``, or ``None``.
+        vector: Its place among past requests, unit, shape ``(d,)``, or ``None``: the embedding, with the session's
+            memory mixed in.
         novelty: Its novelty and region.
         state: What was observed.
         config: Settings.
+        embedding: The embedding of the question alone, for the categories; ``None`` where there is none.
+        categories: The user's own categories, fitted.
 
     Returns:
-        P(small wrong) with its 95 % credible interval (normal in log-odds), the categories, and
-        ``harmful`` = 1 − Π(1 − p_c). ``features`` holds the compared figures: each request feature; ``large_wrong``,
-        the prior P(the large model is wrong); ``prior``; ``region_shift``; ``vector_shift``; ``novel`` (0 or 1).
+        P(small wrong) with its 95 % credible interval (normal in log-odds), the categories, and ``harmful``, the sum of
+        the shipped ones. A category of the user's own is missing where there is no embedding. ``features`` holds the
+        compared figures: each request feature; ``large_wrong``, the prior P(the large model is wrong); ``prior``;
+        ``region_shift``; ``vector_shift``; ``novel`` (0 or 1).
     """
     question = request.question
     features = request_features(question)
@@ -66,7 +80,8 @@ def score_request(
     learned = prior.variance * strength / (strength + record.total)
     spread = math.sqrt(learned + vector_variance + (config.novel_variance if novel else 0.0))
     small_wrong = sigmoid(score)
-    categories = score_categories(question)
+    shipped = score_categories(question, embedding)
+    own = [model.score(embedding) for model in categories]
     compared = {
         "large_wrong": _large_wrong(sigmoid(prior.logit), _forest().predict(features)),
         "prior": sigmoid(prior.logit),
@@ -77,8 +92,8 @@ def score_request(
     return RequestRisk(
         small_wrong=small_wrong,
         small_wrong_interval=(sigmoid(score - _Z95 * spread), sigmoid(score + _Z95 * spread)),
-        categories=categories,
-        harmful=1.0 - math.prod(1.0 - risk.probability for risk in categories),
+        categories=shipped + tuple(risk for risk in own if risk is not None),
+        harmful=min(sum(risk.probability for risk in shipped), 1.0),
         features=features | compared,
     )
 

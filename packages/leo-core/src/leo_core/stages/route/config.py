@@ -24,7 +24,8 @@ class RouteConfig:
         latency_usd_per_s: Price of a second of waiting; ≥ 0.
         harm_weight: The loss is multiplied by 1 + ``harm_weight`` · P(high-risk category); ≥ 0.
         harm_above: From this P(high-risk category) on, the request goes to the consensus route where there is one,
-            else to large; in [0, 1]. Held-out recall at the default is reported by ``train/category_risk.py``.
+            else to large; in [0, 1]. So does a request of a category of the user's own that reaches its own threshold.
+            ``train/category_risk.py`` chose the default and reports its recall.
         novel_above: Novelty above which a request counts as novel, in [0, 1]; unknown novelty always does.
         small_when_novel: Whether ``small`` alone may answer a novel request although a better route is there.
         explore: Whether success rates are drawn (Thompson sampling) or taken at their means.
@@ -44,7 +45,7 @@ class RouteConfig:
     loss_usd: float = 0.05
     latency_usd_per_s: float = 0.0002
     harm_weight: float = 4.0
-    harm_above: float = 0.25
+    harm_above: float = 0.21
     novel_above: float = 0.95
     small_when_novel: bool = False
     explore: bool = True

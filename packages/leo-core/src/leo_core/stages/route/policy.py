@@ -130,22 +130,28 @@ def _in_time(rows: tuple[Outlook, ...], constraints: Constraints) -> _Allowed:
 
 def _guard(rows: tuple[Outlook, ...], risk: RequestRisk, novelty: Novelty, config: RouteConfig) -> _Allowed:
     """Keep high-risk requests for the strongest route, and novel ones from the small model alone."""
-    if risk.harmful >= config.harm_above:
+    harm = _why_harmful(risk, config)
+    if harm:
         for route in (Route.CONSENSUS, Route.LARGE):
             strong = tuple(row for row in rows if row.route is route)
             if strong:
-                return strong, (f"a wrong answer may do harm (P = {risk.harmful:.2f})",)
+                return strong, (harm,)
     novel = novelty.value is None or novelty.value > config.novel_above
-    wary = risk.harmful >= config.harm_above or (novel and not config.small_when_novel)
+    wary = bool(harm) or (novel and not config.small_when_novel)
     better = tuple(row for row in rows if row.route is not Route.SMALL)
     if not wary or not better or len(better) == len(rows):
         return rows, ()
-    return better, ("small alone may not answer: " + _why_wary(risk, novelty, config),)
+    return better, ("small alone may not answer: " + (harm or _why_wary(novelty)),)
 
 
-def _why_wary(risk: RequestRisk, novelty: Novelty, config: RouteConfig) -> str:
+def _why_harmful(risk: RequestRisk, config: RouteConfig) -> str:
+    """Why a request counts as one of high risk; empty when it does not."""
     if risk.harmful >= config.harm_above:
         return f"a wrong answer may do harm (P = {risk.harmful:.2f})"
+    return ", ".join(f"it is of the category {each.category} (P = {each.probability:.2f})" for each in risk.reached)
+
+
+def _why_wary(novelty: Novelty) -> str:
     return "the novelty is unknown" if novelty.value is None else f"the request is novel ({novelty.value:.2f})"
 
 

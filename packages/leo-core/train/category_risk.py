@@ -40,9 +40,9 @@ SETS = ("high_risk", "high_risk_unseen", "high_risk_daily", "high_risk_chat")
 CLASSES = ("none", *CATEGORIES)
 BUCKETS, HIDDEN, EPOCHS = 8192, 64, 16
 VECTOR_SCALE = 4.0
-SERVICE = 1000
+SERVICE = 120
 """Requests of BANKING77's training part that are trained on as "none"."""
-CROSSED, ROUNDS = 2400, 2
+CROSSED, ROUNDS = 2400, 1
 """Texts put together per fold and round."""
 GIVEN, TRUSTED = 3.0, 0.5
 """Weight of a given label, and how much of it the label is; the rest is what the tutor, fitted without it, says."""

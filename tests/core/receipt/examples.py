@@ -16,12 +16,14 @@ from leo_core.records import (
     Identity,
     Message,
     Novelty,
+    Promotion,
     Request,
     RequestRisk,
     Risk,
     Route,
     RouteDecision,
     ToolCall,
+    Trial,
     TrustEstimate,
     Usage,
     Verdict,
@@ -43,6 +45,7 @@ ENTROPY = bytes(range(100, 132))
 NOW = 1_790_000_000.25
 QUESTION = "What is the boiling point of cobalt oleander tea?"
 ANSWER = "It boils at 97.5 degrees on the Zugspitze."
+PROMOTION = Promotion(route=Route.SMALL, since=NOW - 86_400.0, wealth=93.25, alpha=0.0125)
 IDENTITY = Identity(exact_key="e" * 64, scope_key="5" * 64, text=QUESTION, semantic=True)
 
 
@@ -76,6 +79,15 @@ def small_answer(**changes):
             expected_cost_usd={Route.SMALL: 0.0003, Route.LARGE: None},
             expected_error={Route.SMALL: 0.05, Route.LARGE: 0.01},
             objective={Route.SMALL: 0.1, Route.LARGE: float("inf")},
+            promotion=PROMOTION,
+            trial=Trial(
+                challenger="large",
+                incumbent="small",
+                challenger_route=Route.LARGE,
+                incumbent_route=Route.SMALL,
+                paired=False,
+                chance=0.5,
+            ),
         ),
         "latency_s": 1.5,
         "waited_s": 1.498,

@@ -103,6 +103,8 @@ def tampered():
     yield "loser-served", resigned(medoid=3), "lcs.served"
     yield "confidence-too-low", resigned(required=0.99), "lcs.required"
     yield "margin-overstated", resigned(certified_margin=2), "lcs.margin"
+    unearned = {"wealth": "79.999999999"}
+    yield "promotion-unearned", rewritten(lambda s: s["route"]["promotion"].update(unearned)), "lcs.promotion"
     yield "sigma-overstated", rewritten(lambda s: s.update(sigma="0.999000000")), "lcs.sigma"
     yield "inclusion-node-flipped", edited(good, "log", "inclusion", 0, value=flip), "inclusion"
     yield "index-moved", edited(good, "log", "index", value=1), "inclusion"

@@ -9,7 +9,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from leo_core.cli import bench_cache, bench_consensus, bench_core, bench_receipts, bench_risk
+from leo_core.cli import bench_cache, bench_consensus, bench_core, bench_promotion, bench_receipts, bench_risk
 from leo_core.cli.output import AsJson, err, out, print_json, report_errors
 
 __all__ = ["app"]
@@ -25,6 +25,7 @@ for _command in (
     bench_core.novelty,
     bench_core.store,
     bench_consensus.consensus,
+    bench_promotion.promotion,
     bench_receipts.receipts,
     bench_risk.risk,
 ):

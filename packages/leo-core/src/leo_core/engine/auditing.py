@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from leo_core.engine.effects import AuditSeed, CallAll, CheckAnswer, Draw, Learn, Notify, Now, Recall
+from leo_core.engine.trials import learn_trial, settle_default
 from leo_core.records import Draft
 from leo_core.stages.consensus.audit import find_audit_chance
 from leo_core.stages.consensus.equivalence import same_answer
@@ -58,6 +59,7 @@ def audit(request: Request, answer: Answer, plan: Plan) -> Pipeline[None]:
         rivals = {} if right else (yield from _check_rivals(request, answer))
         weight = min(rate / chance, MOST_WEIGHT)
         yield from Learn(judge_members(request, answer, right=right, rivals=rivals, weight=weight, at=now.epoch))
+        yield from learn_trial(request, answer, plan, right=right)
     else:
         route = observe_route(
             route=answer.route,
@@ -67,12 +69,18 @@ def audit(request: Request, answer: Answer, plan: Plan) -> Pipeline[None]:
             at=now.epoch,
         )
         yield from Learn((route,))
+    yield from settle_default(request.tenant, answer.novelty.region, plan)
 
 
 def find_chance(answer: Answer, known: Known, plan: Plan) -> float:
-    """With which chance an answer is audited, in [0, 1]; it depends on the answer, past votes and past audits only."""
+    """With which chance an answer is audited, in [0, 1]; it depends on the answer, past votes and past audits only.
+
+    Trials are always audited: what is learned from them must not depend on the answer.
+    """
     if not plan.audits or answer.draft is None:
         return plan.config.audit_rate
+    if answer.decision.trial is not None:
+        return 1.0
     policy = plan.config.consensus
     evidence = [count_audits(known.trust, member) for member in answer.members]
     alarm = 0 if answer.verdict is None else known.trust.watch.ahead

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from leo_core.records import Answer, Risk, Verdict
+    from leo_core.records import Answer, Promotion, Risk, Verdict
 
 __all__ = ["explain_answer", "summarise_answer"]
 
@@ -74,6 +75,8 @@ def _words(answer: Answer) -> list[str]:
     else:
         words.append(f"novelty: {answer.novelty.value:.3f} against {answer.novelty.samples} past requests")
     words.append(f"route: {answer.route.value}, because {answer.decision.why}")
+    if answer.decision.promotion is not None:
+        words.append(_default_in_words(answer.decision.promotion))
     words.extend(f"{failure.member} failed: {type(failure.error).__name__}" for failure in answer.failures)
     if answer.verdict is not None:
         words.append(_verdict_in_words(answer.verdict))
@@ -84,6 +87,14 @@ def _words(answer: Answer) -> list[str]:
     cost = answer.usage.cost_usd
     words.append("cost: unknown price" if cost is None else f"cost: ${cost:.6f} in {answer.usage.calls} calls")
     return words
+
+
+def _default_in_words(promotion: Promotion) -> str:
+    since = datetime.fromtimestamp(promotion.since, tz=UTC).isoformat(timespec="seconds")
+    return (
+        f"default: {promotion.route.value} since {since}, by a test at level {promotion.alpha:g} "
+        f"(wealth {promotion.wealth:.4g}, {1.0 / promotion.alpha:.4g} were asked for)"
+    )
 
 
 def _accepted(risk: Risk) -> str:

@@ -22,6 +22,7 @@ from leo_core.records.entries import (
     Neighbour,
     Novelty,
 )
+from leo_core.records.evolution import Gap, Promotion, RouteChange, Trial
 from leo_core.records.requests import Constraints, Identity, Message, Request, Route, Sampling, ToolCall
 from leo_core.records.values import Json, Role
 from leo_core.records.verdicts import (
@@ -55,6 +56,7 @@ __all__ = [
     "Embedding",
     "Event",
     "Failure",
+    "Gap",
     "Identity",
     "Intent",
     "Json",
@@ -63,16 +65,19 @@ __all__ = [
     "Neighbour",
     "Novelty",
     "Observation",
+    "Promotion",
     "Receipt",
     "Request",
     "RequestRisk",
     "Risk",
     "Role",
     "Route",
+    "RouteChange",
     "RouteDecision",
     "Sampling",
     "ToolCall",
     "ToolCallDelta",
+    "Trial",
     "TrustEstimate",
     "Usage",
     "Verdict",

@@ -173,6 +173,8 @@ _count = _integer(0)
 _maybe_figure = _optional(_figure)
 _maybe_probability = _optional(_probability)
 _route = _one_of(*(route.value for route in Route))
+_way = _one_of(*(route.value for route in Route if route is not Route.CACHE))
+_side = _one_of("router", *(route.value for route in Route if route is not Route.CACHE))
 _usage = _object(
     input_tokens=_count,
     output_tokens=_count,
@@ -226,6 +228,8 @@ _FIELDS: dict[str, Form] = {
                 feasible=_flag,
             )
         ),
+        promotion=_optional(_object(route=_route, since=_time, wealth=_figure, alpha=_probability)),
+        trial=_optional(_object(challenger=_side, incumbent=_way, paired=_flag, chance=_probability)),
         request_risk=_optional(
             _object(
                 small_wrong=_probability,
@@ -304,6 +308,9 @@ def check_statement(statement: Json) -> None:
         for name in ("alpha", "beta"):
             if trust[name].startswith("-") or not trust[name].strip("0."):
                 raise _refuse(path=f"trust[{position}].{name}", expected="positive")
+    promotion = statement["route"]["promotion"]
+    if promotion is not None and not promotion["alpha"].strip("0."):
+        raise _refuse(path="route.promotion.alpha", expected="positive")
     if statement["verdict"] is not None:
         check_verdict(statement["verdict"])
     check_coherence(statement)

@@ -30,9 +30,11 @@ if TYPE_CHECKING:
         Identity,
         Json,
         Novelty,
+        Promotion,
         Request,
         RequestRisk,
         RouteDecision,
+        Trial,
         TrustEstimate,
         Usage,
         Verdict,
@@ -207,6 +209,8 @@ def _route(decision: RouteDecision, risk: RequestRisk | None) -> dict[str, Json]
         "chosen": decision.route.value,
         "explored": decision.explored,
         "options": list(_options(decision)),
+        "promotion": _promotion(decision.promotion) if decision.promotion is not None else None,
+        "trial": _trial(decision.trial) if decision.trial is not None else None,
         "request_risk": None
         if risk is None
         else {
@@ -217,6 +221,24 @@ def _route(decision: RouteDecision, risk: RequestRisk | None) -> dict[str, Json]
                 {"category": item.category, "probability": fixed(item.probability)} for item in risk.categories
             ],
         },
+    }
+
+
+def _promotion(promotion: Promotion) -> dict[str, Json]:
+    return {
+        "route": promotion.route.value,
+        "since": rfc3339(promotion.since),
+        "wealth": fixed(promotion.wealth),
+        "alpha": fixed(promotion.alpha),
+    }
+
+
+def _trial(trial: Trial) -> dict[str, Json]:
+    return {
+        "challenger": trial.challenger,
+        "incumbent": trial.incumbent,
+        "paired": trial.paired,
+        "chance": fixed(trial.chance),
     }
 
 

@@ -9,9 +9,9 @@ from leo_core.records import Observation, Route
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from leo_core.records import Json
+    from leo_core.records import Json, RouteChange, Trial
 
-__all__ = ["observe_route"]
+__all__ = ["observe_change", "observe_route", "observe_trial"]
 
 
 def observe_route(
@@ -60,3 +60,29 @@ def observe_route(
     if classes is not None:
         body["classes"] = dict(classes)
     return Observation(kind="route", tenant=tenant, body=body, at=at)
+
+
+def observe_trial(
+    trial: Trial, outcomes: Mapping[str, tuple[bool, float]], *, region: int, tenant: str, at: float
+) -> Observation:
+    """The outcome of a trial.
+
+    Args:
+        trial: The trial.
+        outcomes: For ``challenger`` and ``incumbent``, as far as they were shown: whether the answer was right, and
+            what it cost in US dollars.
+        region: Region of the request.
+        tenant: Whose.
+        at: Instant.
+    """
+    shown = {name: {"right": right, "cost_usd": cost} for name, (right, cost) in outcomes.items()}
+    body = {"region": region, "challenger": trial.challenger, "incumbent": trial.incumbent, "outcomes": shown}
+    return Observation(kind="promotion", tenant=tenant, body=body, at=at)
+
+
+def observe_change(change: RouteChange, *, incumbent: str, tenant: str) -> Observation:
+    """A change of a region's default, away from ``incumbent``."""
+    body: dict[str, Json] = {"change": change.change, "region": change.region, "route": str(change.route)}
+    body |= {"default": None if change.default is None else str(change.default), "incumbent": incumbent}
+    body |= {"why": change.why, "wealth": change.wealth, "alpha": change.alpha}
+    return Observation(kind="promotion", tenant=tenant, body=body, at=change.at)

@@ -58,7 +58,9 @@ def audit(request: Request, answer: Answer, plan: Plan) -> Pipeline[None]:
     if plan.audits:
         rivals = {} if right else (yield from _check_rivals(request, answer))
         weight = min(rate / chance, MOST_WEIGHT)
-        yield from Learn(judge_members(request, answer, right=right, rivals=rivals, weight=weight, at=now.epoch))
+        fair = 1.0 if answer.decision.trial is not None else weight
+        learned = judge_members(request, answer, right=right, rivals=rivals, weight=weight, fair=fair, at=now.epoch)
+        yield from Learn(learned)
         yield from learn_trial(request, answer, plan, right=right)
     else:
         route = observe_route(
@@ -113,7 +115,14 @@ def _check_rivals(request: Request, answer: Answer) -> Pipeline[dict[int, bool]]
 
 
 def judge_members(
-    request: Request, answer: Answer, *, right: bool, rivals: Mapping[int, bool], weight: float = 1.0, at: float
+    request: Request,
+    answer: Answer,
+    *,
+    right: bool,
+    rivals: Mapping[int, bool],
+    weight: float = 1.0,
+    fair: float | None = None,
+    at: float,
 ) -> tuple[Observation, ...]:
     """What a known outcome says of the route, of every member that was asked, and of every strategy.
 
@@ -126,6 +135,7 @@ def judge_members(
         right: Whether it was right.
         rivals: Outcomes of the committee's other answers, by class.
         weight: Importance of the outcome, the inverse of how likely it was to be audited.
+        fair: The same as an outcome of the members, where the request was drawn by lot whatever they answered.
         at: Instant.
     """
     region, tenant = answer.novelty.region, request.tenant
@@ -133,7 +143,13 @@ def judge_members(
     for member, outcome in _find_outcomes(request, answer, right=right, rivals=rivals).items():
         observations.append(
             observe_audit(
-                member=member, region=region, agreement=float(outcome), valid=True, weight=weight, tenant=tenant, at=at
+                member=member,
+                region=region,
+                agreement=float(outcome),
+                valid=True,
+                weight=weight if fair is None else fair,
+                tenant=tenant,
+                at=at,
             )
         )
     verdict = answer.verdict

@@ -88,7 +88,11 @@ def fold(known: Known, observation: Observation, config: LEOConfig) -> Known:
                 promotions=update_promotions(known.promotions, observation, config.route),
             )
         case "promotion":
-            return replace(known, promotions=update_promotions(known.promotions, observation, config.route))
+            return replace(
+                known,
+                routes=update_routes(known.routes, observation, config.route),
+                promotions=update_promotions(known.promotions, observation, config.route),
+            )
         case "feedback":
             return (
                 replace(known, promise=update_promise(known.promise, observation, config.cache))

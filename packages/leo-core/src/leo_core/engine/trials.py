@@ -53,7 +53,7 @@ def learn_trial(request: Request, answer: Answer, plan: Plan, *, right: bool) ->
     trial, taken = answer.decision.trial, answer.decision.route
     if trial is None or answer.route is not taken or answer.failures:
         return
-    served = (right, _price(answer.usage, plan))
+    served = (right, _price(answer.usage, plan), max(1.0 - plan.config.audit_rate, 0.0))  # its audit counts the rest
     took = "challenger" if taken is trial.challenger_route else "incumbent"
     outcomes = {took: served}
     if trial.paired:
@@ -65,7 +65,7 @@ def learn_trial(request: Request, answer: Answer, plan: Plan, *, right: bool) ->
         )
         if shown is None:
             return
-        outcomes[other] = (shown[0], _price(shown[1].usage, plan))
+        outcomes[other] = (shown[0], _price(shown[1].usage, plan), 1.0)
     now = yield from Now()
     region, tenant = answer.novelty.region, request.tenant
     yield from Learn((observe_trial(trial, outcomes, region=region, tenant=tenant, at=now.epoch),))

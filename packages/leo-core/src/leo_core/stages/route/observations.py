@@ -63,19 +63,23 @@ def observe_route(
 
 
 def observe_trial(
-    trial: Trial, outcomes: Mapping[str, tuple[bool, float]], *, region: int, tenant: str, at: float
+    trial: Trial, outcomes: Mapping[str, tuple[bool, float, float]], *, region: int, tenant: str, at: float
 ) -> Observation:
     """The outcome of a trial.
 
     Args:
         trial: The trial.
-        outcomes: For ``challenger`` and ``incumbent``, as far as they were shown: whether the answer was right, and
-            what it cost in US dollars.
+        outcomes: For ``challenger`` and ``incumbent``, as far as they were shown: whether the answer was right,
+            what it cost in US dollars, and for how much it counts in the record of the route, in [0, 1].
         region: Region of the request.
         tenant: Whose.
         at: Instant.
     """
-    shown = {name: {"right": right, "cost_usd": cost} for name, (right, cost) in outcomes.items()}
+    ways = {"challenger": trial.challenger_route, "incumbent": trial.incumbent_route}
+    shown = {
+        name: {"route": str(ways[name]), "right": right, "cost_usd": cost, "weight": weight}
+        for name, (right, cost, weight) in outcomes.items()
+    }
     body = {"region": region, "challenger": trial.challenger, "incumbent": trial.incumbent, "outcomes": shown}
     return Observation(kind="promotion", tenant=tenant, body=body, at=at)
 

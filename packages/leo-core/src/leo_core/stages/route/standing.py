@@ -155,6 +155,8 @@ def _compare(standing: Standing, body: Mapping[str, Json], config: RouteConfig) 
         name: (measure_utility(float(each["cost_usd"]), config, right=bool(each["right"])), bool(each["right"]))
         for name, each in body["outcomes"].items()
     }
+    if "incumbent" in shown and standing.decline is not None:
+        standing = replace(standing, decline=watch_default(standing.decline, config, wrong=not shown["incumbent"][1]))
     contest = standing.contests.get(body["challenger"], Contest())
     if len(shown) > 1:
         (utility, right), (other, _) = shown["challenger"], shown["incumbent"]

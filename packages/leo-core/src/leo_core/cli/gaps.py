@@ -43,7 +43,17 @@ def gaps(
             )
             return
         for name, rows in found.items():
-            out.print(_table(name, rows) if rows else f"{name}: no gaps", markup=False)
+            _print(name, rows)
+
+
+def _print(tenant: str, rows: tuple[Gap, ...]) -> None:
+    if not rows:
+        out.print(f"{tenant}: no gaps", markup=False)
+        return
+    out.print(_table(tenant, rows))
+    for gap in rows:
+        for question in gap.examples:
+            out.print(f"region {gap.region}: {question}", markup=False)
 
 
 def _find(kept: StorePort, tenant: str, *, below: float, least: int, examples: int) -> tuple[Gap, ...]:
@@ -61,9 +71,7 @@ def _find(kept: StorePort, tenant: str, *, below: float, least: int, examples: i
 
 
 def _table(tenant: str, found: tuple[Gap, ...]) -> Table:
-    table = Table(
-        "region", "requests", "error", "95 % interval", "best", "at most right", "US$", "questions", title=tenant
-    )
+    table = Table("region", "requests", "error", "95 % interval", "best", "at most right", "US$", title=tenant)
     for gap in found:
         low, high = gap.error_interval
         table.add_row(
@@ -74,7 +82,6 @@ def _table(tenant: str, found: tuple[Gap, ...]) -> Table:
             gap.best,
             f"{gap.best_upper:.2f}",
             f"{gap.cost_usd:.4f}",
-            "\n".join(gap.examples),
         )
     return table
 

@@ -118,12 +118,13 @@ def _fails(region: _Region, members: set[str], below: float, least: int) -> bool
 
 
 def _describe(number: int, region: _Region) -> Gap:
-    best = max(sorted(region.tallies), key=lambda name: region.tallies[name].bound(_HIGH))
+    members = sorted(name for name in region.tallies if not name.startswith(_ROUTE))
+    best = max(members, key=lambda name: region.tallies[name].bound(_HIGH))
     outcomes = region.served if region.served.weight else region.tallies[best]
     return Gap(
         region=number,
         requests=region.requests,
-        outcomes=sum(tally.count for name, tally in region.tallies.items() if not name.startswith(_ROUTE)),
+        outcomes=sum(region.tallies[name].count for name in members),
         error=1.0 - outcomes.right / outcomes.weight,
         error_interval=(1.0 - outcomes.bound(_HIGH), 1.0 - outcomes.bound(_LOW)),
         best=best,

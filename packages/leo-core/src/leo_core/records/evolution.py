@@ -84,7 +84,7 @@ class Gap:
         outcomes: Outcomes that are known of members there, by weight.
         error: Share of wrong ones among them, in [0, 1].
         error_interval: Its 95 % credible interval.
-        best: The member (or route) that does best there.
+        best: The member that does best there.
         best_upper: Upper end of the 95 % interval of its P(right), in [0, 1].
         cost_usd: What its requests cost, as far as it is known.
         examples: Questions nearest to the region's centre, where the store holds any that can be read.

@@ -31,13 +31,13 @@ class Stage:
     """Scripted members of which the small one can turn bad, and a checker who knows."""
 
     def __init__(self) -> None:
-        self.small_right = 0.97
+        self.small_right, self.large_right = 0.97, 0.95
         self.small = ScriptedModel("small", replies=lambda request: self.say("small", request), cost=0.0001)
         self.large = ScriptedModel("large", replies=lambda request: self.say("large", request), cost=0.02)
         self.asked = 0
 
     def say(self, name, request) -> str:
-        share = self.small_right if name == "small" else 0.95
+        share = self.large_right if name == "large" else self.small_right
         right = random.Random(f"{name} {request.question}").random() < share
         return f"The answer is {self.truth(request) if right else -1}."
 
@@ -168,7 +168,8 @@ def test_without_a_checker_there_are_no_trials_and_no_defaults() -> None:
 def test_a_committee_shows_small_and_large_themselves() -> None:
     """Where the jury seats both, a trial of consensus asks once and compares both with what they said themselves."""
     stage, listener = Stage(), Listener()
-    other = ScriptedModel("other", replies=lambda request: stage.say("large", request), cost=0.02)
+    stage.large_right = 0.5
+    other = ScriptedModel("other", replies=lambda request: stage.say("other", request), cost=0.02)
     config = LEOConfig(audit_rate=1.0)
     route = replace(config.route, trial_rate=0.5, small_when_novel=True, loss_usd=0.02)
     config = replace(config, route=route, novelty=replace(config.novelty, centres=1))
@@ -182,5 +183,33 @@ def test_a_committee_shows_small_and_large_themselves() -> None:
         paired = [body for body in observed if body.get("challenger") == "consensus"]
         assert len(paired) == len(votes)
         assert all(set(body["outcomes"]) == {"challenger", "incumbent"} for body in paired)
+        said = [next(draft.text for draft in each.drafts if draft.member == "large") for each in votes]
+        right = [text != "The answer is -1." for text in said]
+        assert {True, False} == set(right)
+        assert [body["outcomes"]["incumbent"]["right"] for body in paired] == right
         assert {body["outcomes"]["challenger"]["cost_usd"] for body in paired} == {0.0401}
         assert {body["outcomes"]["incumbent"]["cost_usd"] for body in paired} == {0.02}
+
+
+def test_trials_are_audited_whatever_they_bring_and_others_by_the_rate(tmp_path) -> None:
+    stage = Stage()
+    config = LEOConfig(audit_rate=0.2)
+    route = replace(config.route, trial_rate=1.0, small_when_novel=True)
+    config = replace(
+        config,
+        route=route,
+        novelty=replace(config.novelty, centres=1),
+        consensus=replace(config.consensus, audit_ahead=0),
+    )
+    with LEO(stage.small, stage.large, config=config, checker=stage.check, seed=5) as leo:
+        answers = [stage.ask(leo) for _ in range(150)]
+        audited = {each.body["answer_id"] for _, each in leo.store.observations() if each.kind == "audit"}
+        learned = [each.body for _, each in leo.store.observations() if each.kind == "promotion"]
+    trials = [answer for answer in answers if answer.decision.trial is not None]
+    others = [answer for answer in answers if answer.decision.trial is None]
+    assert 5 <= len(trials) <= 28  # half the audits at most: 15 are expected
+    assert {read_statement(answer.receipt)["audit"]["chance"] for answer in trials} == {"1.000000000"}
+    assert audited >= {answer.id for answer in trials}
+    assert len(learned) == len(trials)
+    assert any(float(read_statement(answer.receipt)["audit"]["chance"]) < 1.0 for answer in others)
+    assert any(answer.id not in audited for answer in others)

@@ -65,27 +65,19 @@ def choose_route(
     rows = foresee(options, risk, novelty.region, state, config, draws)
     allowed, reasons = _permit(rows, risk, novelty, constraints, config)
     drawn = _prices(rows, risk, constraints, config, drawn=True)
-    free = min(allowed, key=lambda row: drawn[row.route])
+    free = min(allowed, key=lambda row: drawn[row.route]).route
     means = _prices(rows, risk, constraints, config, drawn=False)
-    usual = min(allowed, key=lambda row: means[row.route])
-    explored = free.route is not usual.route
-    if len(allowed) > 1 or not reasons:
-        aim = (
-            "lowest expected cost and waiting"
-            if constraints.max_error is not None
-            else "lowest expected cost, waiting and loss"
-        )
-        reasons = (*reasons, aim + (" at drawn success rates" if explored else ""))
-    route, why, trial = free.route, reasons, None
-    if constraints.route is None and promotion is not None and any(row.route is promotion.route for row in allowed):
+    explored = free is not min(allowed, key=lambda row: means[row.route]).route
+    route, why, trial = free, (*reasons, *_name_aim(allowed, reasons, constraints, explored=explored)), None
+    permitted = [row.route for row in allowed]
+    if constraints.route is None and promotion is not None and promotion.route in permitted:
         route, explored = promotion.route, False
         why = (f"the region's default (wealth {promotion.wealth:.4g}, {1.0 / promotion.alpha:.4g} were asked for)",)
-    ordinary = constraints.route is None and constraints.max_error is None and novelty.region >= 0
-    if trials is not None and ordinary:
-        default = None if promotion is None else promotion.route
-        if (drawn_trial := draw_trial([row.route for row in allowed], free.route, default, trials)) is not None:
-            route, trial = drawn_trial
-            why, explored = (f"a trial of {trial.challenger} against {trial.incumbent}",), True
+    if trials is not None and constraints.route is None and constraints.max_error is None and novelty.region >= 0:
+        lot = draw_trial(permitted, free, None if promotion is None else promotion.route, trials)
+        if lot is not None:
+            (route, trial), explored = lot, True
+            why = (f"a trial of {trial.challenger} against {trial.incumbent}",)
     return RouteDecision(
         route=route,
         why="; ".join(why),
@@ -96,6 +88,16 @@ def choose_route(
         promotion=promotion,
         trial=trial,
     )
+
+
+def _name_aim(
+    allowed: tuple[Outlook, ...], reasons: tuple[str, ...], constraints: Constraints, *, explored: bool
+) -> tuple[str, ...]:
+    """What decided between several routes, in words; nothing where there was one and it is said why."""
+    if len(allowed) == 1 and reasons:
+        return ()
+    loss = "cost and waiting" if constraints.max_error is not None else "cost, waiting and loss"
+    return (f"lowest expected {loss}" + (" at drawn success rates" if explored else ""),)
 
 
 def _check_options(options: tuple[RouteOption, ...], constraints: Constraints) -> None:

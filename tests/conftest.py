@@ -20,6 +20,7 @@ LONG = (
     "core/kernels/test_kernels_pcs.py",
     "core/storage/test_receipt_log.py",
     "core/engine/test_idempotency.py",
+    "core/engine/test_budgets.py",
     "core/engine/test_chroma_outage.py",
     "adapters/langchain/test_langchain_single_flight.py",
     "core/evaluation/test_cache_bench.py",

@@ -11,12 +11,13 @@ import pytest
 from langchain_core.globals import set_llm_cache
 from langchain_core.language_models.fake import FakeListLLM
 from langchain_core.language_models.fake_chat_models import FakeListChatModel
-from langchain_core.messages import AIMessage
+from langchain_core.messages import AIMessage, HumanMessage
 from langchain_core.outputs import ChatGeneration, LLMResult
 from langchain_core.runnables import RunnableLambda
 from rich.console import Console
 
 from leo_core.errors import BudgetExceededError
+from leo_core.providers.scripted import ScriptedModel
 from leo_langchain import AsyncLEOCallbackHandler, LEOCache, LEOCallbackHandler, LEOChatModel
 from leo_langchain.summary import Ledger
 from tests.adapters.langchain.langchain_servers import chat_openai
@@ -95,33 +96,94 @@ def test_failures_are_counted(openai: OpenAIServer, model: LEOChatModel) -> None
     assert (handler.summary().calls, handler.summary().errors) == (0, 1)
 
 
-def test_the_budget_stops_the_next_call(model: LEOChatModel, openai: OpenAIServer) -> None:
+def scripted(name: str = "parrot", cost: float | None = 0.01) -> ScriptedModel:
+    return ScriptedModel(name, replies=lambda request: request.question, cost=cost)
+
+
+def test_the_budget_stops_the_next_call() -> None:
     handler = LEOCallbackHandler(max_cost_usd=0.01)
     config: Any = {"callbacks": [handler]}
-    model.invoke("Hello", config)
-    chain = RunnableLambda(lambda text: text) | model
-    for again in (
-        lambda: model.invoke("Hello again", config),
-        lambda: list(model.stream("Hello again", config)),
-        lambda: chain.invoke("Hello again", config),
-        lambda: FakeListLLM(responses=["x"]).invoke("Hello", config),
-        lambda: FakeListChatModel(responses=["x"]).invoke("Hello", config),
-    ):
-        with pytest.raises(BudgetExceededError, match=r"max_cost_usd=0\.01"):
-            again()
+    member = scripted()
+    with LEOChatModel(small=member) as model:
+        model.invoke("Hello", config)
+        chain = RunnableLambda(lambda text: text) | model
+        for again in (
+            lambda: model.invoke("Hello again", config),
+            lambda: list(model.stream("Hello again", config)),
+            lambda: chain.invoke("Hello again", config),
+            lambda: FakeListLLM(responses=["x"]).invoke("Hello", config),
+            lambda: FakeListChatModel(responses=["x"]).invoke("Hello", config),
+        ):
+            with pytest.raises(BudgetExceededError, match=r"max_cost_usd=0\.01"):
+                again()
+    assert member.calls == 1
+    assert (handler.summary().calls, handler.summary().spent_usd) == (1, 0.01)
+
+
+async def test_the_budget_stops_the_next_call_on_the_loop() -> None:
+    with LEOChatModel(small=scripted()) as model:
+        for handler in (AsyncLEOCallbackHandler(max_cost_usd=0.01), LEOCallbackHandler(max_cost_usd=0.01)):
+            config: Any = {"callbacks": [handler]}
+            await model.ainvoke("Hello", config, cache=False)
+            with pytest.raises(BudgetExceededError):
+                await model.ainvoke("Hello again", config)
+            with pytest.raises(BudgetExceededError):
+                await FakeListLLM(responses=["x"]).ainvoke("Hello", config)
+            assert handler.left_usd == 0.0
+            assert "max_cost_usd=0.01" in repr(handler)
+
+
+@pytest.mark.parametrize(
+    "handler", [LEOCallbackHandler(max_cost_usd=0.015), AsyncLEOCallbackHandler(max_cost_usd=0.015)]
+)
+async def test_a_call_of_leo_that_would_exceed_the_budget_is_not_made(handler: Any) -> None:
+    config: Any = {"callbacks": [handler]}
+    small, large = scripted("small", cost=0.004), scripted("large")
+    with LEOChatModel(small=small, large=large) as model:
+        await model.ainvoke("Hello", config, route="large")
+        with pytest.raises(BudgetExceededError):
+            await model.ainvoke("Hello again", config, route="large")
+        assert (await model.ainvoke("Hello", config)).response_metadata["leo"]["route"] == "cache"
+        assert (await model.ainvoke("Hello again", config)).response_metadata["leo"]["route"] == "small"
+        with pytest.raises(BudgetExceededError):
+            [_ async for _ in model.astream("And again", config)]
+    assert (small.calls, large.calls, handler.summary().spent_usd) == (1, 1, pytest.approx(0.014))
+
+
+def test_a_request_with_an_idempotency_key_stays_the_same_request() -> None:
+    handler = LEOCallbackHandler(max_cost_usd=0.015)
+    config: Any = {"callbacks": [handler]}
+    member = scripted()
+    with LEOChatModel(small=member) as model:
+        first, again = (model.invoke("Hello", config, idempotency_key="17", cache=False) for _ in range(2))
+    assert member.calls == 1
+    assert first.response_metadata["leo"]["receipt"] == again.response_metadata["leo"]["receipt"]
+
+
+def test_a_call_of_another_model_that_would_exceed_the_budget_is_not_made(openai: OpenAIServer) -> None:
+    handler = LEOCallbackHandler(max_cost_usd=0.0001)
+    config: Any = {"callbacks": [handler]}
+    chat = chat_openai(openai.base_url, model="gpt-4o-mini")
+    with pytest.raises(BudgetExceededError, match=r"does not fit into max_cost_usd=0\.0001"):
+        chat.invoke("Hello", config)  # without a limit 1,024 tokens are assumed, at $0.60 per million
+    assert openai.requests == []
+    chat.bind(max_tokens=20).invoke("Hello", config)
     assert len(openai.requests) == 1
-    assert handler.summary().calls == 1
+    assert handler.summary().spent_usd > 0
 
 
-async def test_the_budget_stops_the_next_call_on_the_loop(model: LEOChatModel) -> None:
-    for handler in (AsyncLEOCallbackHandler(max_cost_usd=0.01), LEOCallbackHandler(max_cost_usd=0.01)):
-        config: Any = {"callbacks": [handler]}
-        await model.ainvoke("Hello", config, cache=False)
-        with pytest.raises(BudgetExceededError):
-            await model.ainvoke("Hello again", config)
-        with pytest.raises(BudgetExceededError):
-            await FakeListLLM(responses=["x"]).ainvoke("Hello", config)
-        assert "max_cost_usd=0.01" in repr(handler)
+def test_calls_under_way_count_at_their_estimates() -> None:
+    ledger = Ledger(0.001)
+    facts = {"invocation_params": {"model": "gpt-4o-mini", "max_tokens": 1_000}}
+    ledger.begin([HumanMessage("Hello")], {**facts, "run_id": 1})
+    with pytest.raises(BudgetExceededError, match="set aside"):
+        ledger.begin([HumanMessage("Hello")], {**facts, "run_id": 2})
+    left = ledger.left_usd
+    assert left is not None
+    assert left < 0.0004
+    ledger.add_error(1)
+    assert ledger.left_usd == 0.001
+    ledger.begin([HumanMessage("Hello")], {**facts, "run_id": 2})
 
 
 async def test_the_async_handler_counts_failures(openai: OpenAIServer, model: LEOChatModel) -> None:

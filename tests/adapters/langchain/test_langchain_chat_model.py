@@ -15,6 +15,7 @@ import openai as openai_sdk
 import pytest
 from langchain.agents import create_agent
 from langchain.agents.structured_output import ProviderStrategy
+from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.language_models.fake_chat_models import FakeListChatModel
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 from langchain_core.output_parsers import StrOutputParser
@@ -25,7 +26,7 @@ from langgraph.checkpoint.memory import InMemorySaver
 from pydantic import BaseModel, ValidationError
 
 import leo_langchain
-from leo_core import LEOConfig, verify_receipt
+from leo_core import Budget, LEOConfig, verify_receipt
 from leo_core.errors import (
     BudgetExceededError,
     ConfigError,
@@ -36,7 +37,7 @@ from leo_core.errors import (
     TenantRequiredError,
 )
 from leo_core.providers.scripted import ScriptedModel
-from leo_langchain import ChatLEO, LangChainModel, LEOChatModel, tenant
+from leo_langchain import ChatLEO, LangChainModel, LEOChatModel, tenant, user
 from tests.adapters.langchain.langchain_servers import chat_anthropic, chat_openai, openai_url
 from tests.contracts.event_loop import never_blocked
 from tests.servers.anthropic_server import AnthropicServer
@@ -430,6 +431,39 @@ class TestAnswers:
                 model.invoke("Hello", config={"configurable": {"tenant": 7}})
             with pytest.raises(ConfigError, match="not empty"), tenant(""):
                 pass
+
+    async def test_each_user_has_a_budget(self) -> None:
+        heard: list[Any] = []
+
+        class Ear(BaseCallbackHandler):
+            def on_chat_model_start(self, *given: Any, **facts: Any) -> None:
+                heard.append((given, facts))
+
+        member = ScriptedModel("parrot", replies="Hello.", cost=0.01)
+        config = LEOConfig(budgets=(Budget(limit_usd=0.01, per="user"),))
+        with LEOChatModel(small=member, config=config, callbacks=[Ear()]) as model:
+            with user("ann"):
+                model.invoke("One?")
+                with pytest.raises(BudgetExceededError, match="user/month"):
+                    await model.ainvoke("Two?")
+                with pytest.raises(BudgetExceededError, match="user/month"):
+                    list(model.stream("Two?"))
+            for again in (
+                lambda: model.invoke("Two?", end_user="ann"),
+                lambda: model.invoke("Two?", {"metadata": {"user_id": "ann"}}),
+                lambda: (model | StrOutputParser()).invoke("Two?", {"configurable": {"user": "ann"}}),
+            ):
+                with pytest.raises(BudgetExceededError, match="user/month"):
+                    again()
+            [_ async for _ in model.astream("Two?", {"configurable": {"user": "bob"}})]
+            assert model.invoke("One?", end_user="bob").response_metadata["leo"]["cache"]["hit"]
+            with pytest.raises(ConfigError, match="user is a text"), user(""):
+                pass
+            with user("cleo"):
+                model.invoke("Three?")
+        assert member.calls == 3
+        assert heard
+        assert "cleo" not in repr(heard)
 
     def test_an_empty_prompt_is_refused(self, model: LEOChatModel) -> None:
         with pytest.raises(RequestError):

@@ -18,8 +18,8 @@ from llama_index.core.response_synthesizers import get_response_synthesizer
 from llama_index.core.schema import NodeWithScore, TextNode
 from pydantic import BaseModel, ValidationError
 
-from leo_core import LEOConfig, verify_receipt
-from leo_core.errors import ConfigError, NoAnswerError, ProviderUnavailableError, RequestError
+from leo_core import Budget, LEOConfig, verify_receipt
+from leo_core.errors import BudgetExceededError, ConfigError, NoAnswerError, ProviderUnavailableError, RequestError
 from leo_core.providers.scripted import ScriptedModel
 from leo_core.records import Capabilities, Message, Request, Route, ToolCall, Usage
 from leo_llamaindex import LEOLLM, LEONodePostprocessor, LlamaIndexModel
@@ -219,6 +219,20 @@ def test_tenants_do_not_share(llm: Any) -> None:
     with instrument_tags({"tenant": "b", "session": "s1"}):
         assert hit("Whose?")
     assert not hit("Whose?")
+
+
+def test_each_user_has_a_budget() -> None:
+    config = LEOConfig(budgets=(Budget(limit_usd=0.01, per="user"),))
+    member = ScriptedModel("parrot", replies="Hello.", cost=0.01)
+    with LEOLLM(small=member, config=config) as llm:
+        llm.complete("One?", end_user="ann")
+        with instrument_tags({"user": "ann"}), pytest.raises(BudgetExceededError, match="user/month"):
+            llm.complete("Two?")
+        with instrument_tags({"user": "bob"}):
+            llm.complete("Two?")
+            assert llm.complete("One?").raw["leo"]["cache"]["hit"]
+        llm.complete("Three?", user="ann")  # a parameter of the provider, as ever
+    assert member.calls == 3
 
 
 def test_an_idempotency_key_gives_the_same_answer_and_receipt(llm: Any) -> None:

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from leo_core import LEO, LEOConfig
+from leo_core import LEO, Budget, LEOConfig
 from leo_core._version import __version__
 from leo_core.cli.app import app
+from leo_core.evaluation.stats import list_balances
 from leo_core.providers.scripted import ScriptedModel
 from leo_core.records import Route, RouteChange
 from leo_core.stages.route.observations import observe_change
@@ -145,6 +146,30 @@ def test_stats_counts_money_hits_and_tenants(store):
     assert "acme" in leo("stats", store).stdout
     only, _ = as_json("stats", store, "--tenant", "acme")
     assert list(only["tenants"]) == ["acme"]
+
+
+def test_stats_shows_budgets(tmp_path):
+    budgets = (Budget(limit_usd=2.0, period="total"), Budget(limit_usd=0.5, per="user", period="day", name="readers"))
+    parrot = ScriptedModel("parrot", replies="29", cost=0.5)
+    with LEO(small=parrot, store=tmp_path / "leo.db", config=LEOConfig(budgets=budgets)) as engine:
+        engine.ask("How many days?", tenant="acme", user="ann")
+        engine.ask("How many days?", tenant="globex")
+        engine.ask("How many weeks?", tenant="globex", user="bob")
+        balances = engine.budgets()
+    found, code = as_json("stats", tmp_path / "leo.db")
+    assert code == 0
+    assert found["budgets"] == list_balances(balances)
+    totals = {row["tenant"]: row for row in found["budgets"] if row["budget"] == "tenant/total"}
+    assert (totals["acme"]["spent_usd"], totals["globex"]["spent_usd"]) == (0.5, 1.0)
+    assert (totals["globex"]["left_usd"], totals["globex"]["ends_at"], totals["globex"]["owner"]) == (1.0, None, None)
+    readers = [row for row in found["budgets"] if row["budget"] == "readers"]
+    assert [(row["limit_usd"], row["left_usd"], row["owner"][:5]) for row in readers] == [(0.5, 0.0, "user:")] * 3
+    assert all(row["ends_at"].endswith("T00:00:00Z") for row in readers)
+    table = leo("stats", tmp_path / "leo.db").stdout
+    assert "readers" in table
+    assert "ann" not in table
+    only, _ = as_json("stats", tmp_path / "leo.db", "--tenant", "acme")
+    assert {row["tenant"] for row in only["budgets"]} == {"acme"}
 
 
 def test_keys_are_made_once_and_shown_publicly(store, tmp_path):

@@ -9,13 +9,15 @@ import pytest
 
 from leo_core.config import LEOConfig
 from leo_core.engine import effects as ask
+from leo_core.engine.budgets import Hold
 from leo_core.engine.flights import Turn
 from leo_core.engine.knowledge import Known
 from leo_core.engine.pipeline import answer_request
 from leo_core.engine.plan import Plan
-from leo_core.errors import ProviderUnavailableError, StreamInterruptedError
+from leo_core.errors import BudgetExceededError, ProviderUnavailableError, StreamInterruptedError
 from leo_core.providers.scripted import ScriptedModel
 from leo_core.records import (
+    Balance,
     CacheEntry,
     Draft,
     EmbedderFingerprint,
@@ -24,9 +26,11 @@ from leo_core.records import (
     Message,
     Receipt,
     Request,
+    Reservation,
     Route,
     Usage,
 )
+from leo_core.stages.budget.config import Budget
 from leo_core.stages.cache.pair import load_pair_model
 from leo_core.stages.receipt.lottery import commit_seed
 
@@ -256,3 +260,99 @@ def test_before_the_first_token_the_next_member_answers():
     answer = drive(answer_request(ask_for().with_constraints(route=Route.SMALL), make_plan(large=OWL)), hand)
     assert (answer.route, answer.model) == (Route.LARGE, "owl")
     assert [failure.member for failure in answer.failures] == ["parrot"]
+
+
+# -------------------------------------------------------------------------------------------------- budgets
+
+BUDGETS = (Budget(limit_usd=0.05), Budget(limit_usd=0.02, per="user", period="day"))
+
+
+class Purse(Hand):
+    """Replies to what is asked of the ledger; both accounts have so many nano-dollars left."""
+
+    def __init__(self, left=20_000_000, **replies):
+        super().__init__(**replies)
+        self.left, self.given_up = left, []
+
+    def balances(self, accounts):
+        return tuple(Balance(account=account, spent=account.limit - self.left) for account in accounts)
+
+    def FindBalances(self, effect):
+        return self.balances(effect.accounts)
+
+    def Reserve(self, effect):
+        if effect.amount > self.left:
+            return Hold(None, short=self.balances(effect.accounts)[0])
+        self.left -= effect.amount
+        wanted = Reservation(id="r", accounts=effect.accounts, amount=effect.amount, expires_at=effect.life_s)
+        return Hold(wanted, leave=self.given_up.append)
+
+    def of(self, kind):
+        return [effect for effect in self.asked if isinstance(effect, kind)]
+
+
+def test_a_call_is_reserved_before_it_is_made_and_settled_after_it():
+    purse = Purse()
+    drive(answer_request(ask_for(user="ann"), make_plan(budgets=BUDGETS)), purse)
+    begin = purse.order.index("FindBalances")
+    assert purse.order[begin : begin + 6] == [
+        "FindBalances",
+        "Notify",
+        "Reserve",
+        "CallMember",
+        "SettleReservation",
+        "Show",
+    ]
+    (reserved,), (settled,) = purse.of(ask.Reserve), purse.of(ask.SettleReservation)
+    assert (reserved.amount, reserved.life_s) == (1_000_000, 3_600.0)
+    assert [account.budget for account in reserved.accounts] == ["tenant/month", "user/day"]
+    assert (settled.reservation.id, settled.cost) == ("r", 1_000_000)
+    assert purse.given_up == []
+
+
+def test_a_hit_asks_nothing_of_the_ledger():
+    purse = Purse(left=0, FindExact=entry_of())
+    assert drive(answer_request(ask_for(), make_plan(budgets=BUDGETS)), purse).route is Route.CACHE
+    assert not {"FindBalances", "Reserve", "SettleReservation"} & set(purse.order)
+
+
+def test_a_request_with_a_long_deadline_is_reserved_for_twice_as_long():
+    purse = Purse()
+    asked = ask_for().with_constraints(max_latency_s=7_200.0)
+    drive(answer_request(asked, make_plan(budgets=BUDGETS)), purse)
+    assert purse.of(ask.Reserve)[0].life_s == 14_400.0
+
+
+def test_without_room_no_member_is_called():
+    purse = Purse(left=999_999)
+    with pytest.raises(BudgetExceededError, match="'tenant/month' of tenant 'default'"):
+        drive(answer_request(ask_for(), make_plan(budgets=BUDGETS)), purse)
+    assert not {"Reserve", "CallMember"} & set(purse.order)
+    assert purse.ended == [False]
+
+
+def test_room_that_is_gone_when_the_call_is_due_is_an_error_that_says_so():
+    purse = Purse(Reserve=lambda effect: Hold(None, short=Balance(account=effect.accounts[1], reserved=20_000_000)))
+    with pytest.raises(BudgetExceededError, match="a call of parrot for up to") as caught:
+        drive(answer_request(ask_for(), make_plan(budgets=BUDGETS)), purse)
+    assert caught.value.budget == "user/day"
+    assert "CallMember" not in purse.order
+    assert purse.order.count("Reserve") == 1, "it is not asked for the same again"
+
+
+def test_what_is_given_up_is_left_to_the_ledger():
+    purse = Purse()
+    pipeline = answer_request(ask_for(), make_plan(budgets=BUDGETS))
+    effect = pipeline.send(None)
+    while not isinstance(effect, ask.CallMember):
+        effect = pipeline.send(purse(effect))
+    pipeline.close()
+    assert [reservation.id for reservation in purse.given_up] == ["r"]
+
+
+def test_a_jury_is_reserved_at_once():
+    jury = tuple(ScriptedModel(name, replies="Paris", cost=0.002) for name in "abc")
+    purse = Purse()
+    drive(answer_request(ask_for(), make_plan(small=None, jury=jury, budgets=BUDGETS)), purse)
+    assert [effect.amount for effect in purse.of(ask.Reserve)] == [6_000_000]
+    assert [effect.cost for effect in purse.of(ask.SettleReservation)] == [6_000_000]

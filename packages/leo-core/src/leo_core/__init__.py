@@ -15,12 +15,14 @@ if TYPE_CHECKING:
     from leo_core.engine.assembly import load_pair_model
     from leo_core.engine.leo import LEO
     from leo_core.records import Answer, Chunk, Message, Receipt, Request, Route
+    from leo_core.stages.budget.config import Budget
     from leo_core.stages.embed.load import load_embedder
     from leo_core.stages.receipt.verify import verify_receipt
 
 __all__ = [
     "LEO",
     "Answer",
+    "Budget",
     "Chunk",
     "LEOConfig",
     "Message",
@@ -36,6 +38,7 @@ __all__ = [
 _HOMES = {
     "LEO": "leo_core.engine.leo",
     "Answer": "leo_core.records",
+    "Budget": "leo_core.stages.budget.config",
     "Chunk": "leo_core.records",
     "LEOConfig": "leo_core.config",
     "Message": "leo_core.records",

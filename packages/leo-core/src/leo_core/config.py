@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 from leo_core.errors import ConfigError
+from leo_core.stages.budget.config import Budget, check_budgets
 from leo_core.stages.cache.config import CacheConfig
 from leo_core.stages.consensus.config import ConsensusConfig
 from leo_core.stages.embed.config import EmbedConfig
@@ -20,6 +21,7 @@ from leo_core.stages.route.config import RouteConfig
 
 __all__ = ["LEOConfig", "Preset"]
 
+_SHORTEST_RESERVATION_S = 60.0
 Preset = Literal["economy", "balanced", "verified", "private"]
 
 
@@ -36,6 +38,9 @@ class LEOConfig:
         route: What is weighed when a route is chosen.
         consensus: How a committee decides, and trust.
         receipts: Whether and how receipts are signed.
+        budgets: What may be spent per tenant, user, session, or in all; each with a name of its own.
+        reservation_ttl_s: Seconds after which a reservation that nobody settled counts as spent, at least 60; longer
+            than any call takes. A request whose ``max_latency_s`` is longer than half of it gets twice that.
         audit_rate: Share of the answers that is checked afterwards, in [0, 1]; by the ``checker`` where there is
             one, otherwise by asking the members that were not asked, which costs what they cost.
         require_tenant: Refuse requests that name no tenant.
@@ -52,6 +57,8 @@ class LEOConfig:
     route: RouteConfig = field(default_factory=RouteConfig)
     consensus: ConsensusConfig = field(default_factory=ConsensusConfig)
     receipts: ReceiptConfig = field(default_factory=ReceiptConfig)
+    budgets: tuple[Budget, ...] = ()
+    reservation_ttl_s: float = 3600.0
     audit_rate: float = 0.0
     require_tenant: bool = False
     max_prompt_chars: int = 4_000_000
@@ -59,6 +66,13 @@ class LEOConfig:
     idempotency_ttl_s: float = 86_400.0
 
     def __post_init__(self) -> None:
+        check_budgets(self.budgets)
+        if not _SHORTEST_RESERVATION_S <= self.reservation_ttl_s < float("inf"):
+            message = (
+                f"reservation_ttl_s must be finite and at least {_SHORTEST_RESERVATION_S:g}, "
+                f"got {self.reservation_ttl_s!r}"
+            )
+            raise ConfigError(message)
         if not 0.0 <= self.audit_rate <= 1.0:
             message = f"audit_rate must lie in [0, 1], got {self.audit_rate!r}"
             raise ConfigError(message)

@@ -19,7 +19,7 @@
     ├── NoAnswerError            every permitted route failed; ``.failures`` lists why, in the order tried
     │   └── AbstainedError       the members disagree too much for the confidence that was asked for
     ├── InProgressError          a request with the same idempotency key is still being answered; try again later
-    ├── BudgetExceededError      the next call would cost more than allowed
+    ├── BudgetExceededError      the next call would cost more than allowed; ``.budget``, ``.ends_at``
     ├── StorageError             the store failed
     │   ├── StoreLockedError     another process held the store for too long
     │   ├── StoreCorruptError    the file is not a LEO store or is damaged; nothing was changed
@@ -186,7 +186,16 @@ class InProgressError(LEOError):
 
 
 class BudgetExceededError(LEOError):
-    """The next call would cost more than allowed."""
+    """The next call would cost more than allowed.
+
+    Attributes:
+        budget: Name of the budget that has no room; ``None`` where it is ``max_cost_usd``.
+        ends_at: Instant at which the budget's period ends (seconds since the Unix epoch); ``None`` for never.
+    """
+
+    def __init__(self, message: str, *, budget: str | None = None, ends_at: float | None = None) -> None:
+        super().__init__(message)
+        self.budget, self.ends_at = budget, ends_at
 
 
 class StorageError(LEOError):

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from leo_core.records import (
+        Account,
+        Balance,
+        Booking,
         CacheEntry,
         Capabilities,
         Chunk,
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
         Observation,
         Receipt,
         Request,
+        Reservation,
         Usage,
         Vector,
     )
@@ -39,6 +43,7 @@ __all__ = [
     "Embedder",
     "Journal",
     "Leases",
+    "Ledger",
     "Listener",
     "Model",
     "ReceiptLog",
@@ -281,6 +286,42 @@ class Journal(Protocol):
 
     def trim(self, before: float) -> int:
         """Forget what was begun before that instant; returns how many."""
+        ...
+
+
+@runtime_checkable
+class Ledger(Protocol):
+    """What is spent and reserved of budgets, in whole nano-dollars.
+
+    Thread-safe and, where the store is shared, process-safe: of all reservations that were granted, spent and reserved
+    together never exceed the limit of an account. Failures are raised as :class:`leo_core.errors.StorageError`.
+    """
+
+    def reserve(self, reservation: Reservation, *, now: float, forced: bool = False) -> Booking:
+        """Set its amount aside in all its accounts, or in none when one has no room; on disk on return.
+
+        The same id again takes the place of the earlier one. ``forced`` reserves whatever the limits say, for calls
+        that were made while the ledger could not be asked.
+        """
+        ...
+
+    def settle(self, reservation: Reservation, cost: int) -> None:
+        """Count what it really cost, in the place of what was reserved; nothing happens where that was done already.
+
+        An expired reservation may still be settled.
+        """
+        ...
+
+    def release(self, reservation: Reservation) -> None:
+        """Give all of it back; nothing happens where it was settled already."""
+        ...
+
+    def spent(self, accounts: Sequence[Account], *, now: float) -> tuple[Balance, ...]:
+        """What is spent and reserved of each, in their order."""
+        ...
+
+    def balances(self, *, now: float) -> tuple[Balance, ...]:
+        """All accounts whose period is not over, with the limit they were last used with, sorted by their keys."""
         ...
 
 

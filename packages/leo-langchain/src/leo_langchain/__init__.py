@@ -7,7 +7,7 @@ from leo_langchain.cache import LEOCache
 from leo_langchain.callbacks import AsyncLEOCallbackHandler, LEOCallbackHandler
 from leo_langchain.chat_model import ChatLEO, LEOChatModel
 from leo_langchain.members import LangChainModel
-from leo_langchain.tenancy import tenant
+from leo_langchain.tenancy import tenant, user
 
 __all__ = [
     "AsyncLEOCallbackHandler",
@@ -18,4 +18,5 @@ __all__ = [
     "LangChainModel",
     "__version__",
     "tenant",
+    "user",
 ]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from pydantic import SecretStr
+
 from leo_core.adapting.tool_choice import to_tool_choice
 from leo_core.errors import ConfigError
 from leo_core.records import Constraints, Json, Request, Route, Sampling
@@ -28,6 +30,7 @@ _OWN = frozenset({
     "model",
     "tenant",
     "session",
+    "end_user",
     "entry_tags",
     "entry_sources",
     "idempotency_key",
@@ -65,6 +68,7 @@ def build_request(
         messages=to_messages(messages),
         tenant=given.get("tenant") or "default",
         session=given.get("session"),
+        user=_reveal(given.get("end_user")),
         tools=tools,
         tool_choice=to_tool_choice(given.get("tool_choice"), names),
         response_format=to_response_format(given.get("response_format")),
@@ -77,6 +81,10 @@ def build_request(
         idempotency_key=given.get("idempotency_key"),
         native=list(messages),
     )
+
+
+def _reveal(user: SecretStr | str | None) -> str | None:
+    return user.get_secret_value() if isinstance(user, SecretStr) else user
 
 
 def _as_tuple(value: Sequence[str] | str | None) -> tuple[str, ...]:

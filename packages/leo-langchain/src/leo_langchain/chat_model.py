@@ -28,8 +28,9 @@ from leo_langchain._profile import intersect_profiles
 from leo_langchain._request import build_request
 from leo_langchain._structured import bind_schema
 from leo_langchain._version import __version__
+from leo_langchain.callbacks import keep_within
 from leo_langchain.members import CHAT_MODELS
-from leo_langchain.tenancy import current_session, current_tenant
+from leo_langchain.tenancy import current_session, current_tenant, current_user
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -301,8 +302,8 @@ class LEOChatModel(Closeable, BaseChatModel):
         config: RunnableConfig | None = None,
         **kwargs: Any,
     ) -> AIMessage:
-        """Answer; takes ``tenant``, ``session``, constraints and sampling as keywords."""
-        return super().invoke(input, config, **_scoped(config, kwargs))
+        """Answer; takes ``tenant``, ``end_user``, ``session``, constraints and sampling as keywords."""
+        return super().invoke(input, config, **self._scoped(config, kwargs))
 
     async def ainvoke(
         self,
@@ -311,7 +312,7 @@ class LEOChatModel(Closeable, BaseChatModel):
         **kwargs: Any,
     ) -> AIMessage:
         """:meth:`invoke` without blocking the event loop."""
-        return await super().ainvoke(input, config, **_scoped(config, kwargs))
+        return await super().ainvoke(input, config, **self._scoped(config, kwargs))
 
     def stream(
         self,
@@ -320,7 +321,7 @@ class LEOChatModel(Closeable, BaseChatModel):
         **kwargs: Any,
     ) -> Iterator[AIMessageChunk]:
         """Answer in pieces; hits of the cache too."""
-        yield from super().stream(input, config, **_scoped(config, kwargs))
+        yield from super().stream(input, config, **self._scoped(config, kwargs))
 
     async def astream(
         self,
@@ -329,18 +330,29 @@ class LEOChatModel(Closeable, BaseChatModel):
         **kwargs: Any,
     ) -> AsyncIterator[AIMessageChunk]:
         """:meth:`stream` without blocking the event loop."""
-        chunks = cast("AsyncGenerator[AIMessageChunk]", super().astream(input, config, **_scoped(config, kwargs)))
+        chunks = cast("AsyncGenerator[AIMessageChunk]", super().astream(input, config, **self._scoped(config, kwargs)))
         async with aclosing(chunks):
             async for chunk in chunks:
                 yield chunk
 
     def stream_events(self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Any) -> Any:  # noqa: A002 - as above
         """Answer as events; ``version="v3"`` gives a ``ChatModelStream``."""
-        return super().stream_events(input, config, **_scoped(config, kwargs))
+        return super().stream_events(input, config, **self._scoped(config, kwargs))
 
     def astream_events(self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Any) -> Any:  # noqa: A002 - as above
         """:meth:`stream_events` without blocking the event loop."""
-        return super().astream_events(input, config, **_scoped(config, kwargs))
+        return super().astream_events(input, config, **self._scoped(config, kwargs))
+
+    def _scoped(self, config: RunnableConfig | None, kwargs: dict[str, Any]) -> dict[str, Any]:
+        """Keywords with what the configuration says: tenant, session, user, and what watching budgets have left.
+
+        LangChain hands the keywords of a call to tracers and loggers; the user is a secret there.
+        """
+        named = {"tenant": current_tenant(config), "session": current_session(config), "end_user": current_user(config)}
+        scoped = {**{name: value for name, value in named.items() if value is not None}, **kwargs}
+        if isinstance(scoped.get("end_user"), str):
+            scoped["end_user"] = SecretStr(scoped["end_user"])
+        return keep_within(scoped, config, self.callbacks, self.max_cost_usd)
 
     def _tenant_of(self, given: str | None) -> str:
         return given or current_tenant() or self.tenant or "default"
@@ -349,6 +361,7 @@ class LEOChatModel(Closeable, BaseChatModel):
         defaults = {name: getattr(self, name) for name in _DEFAULTS}
         defaults["tenant"] = self._tenant_of(kwargs.get("tenant"))
         defaults["session"] = current_session()
+        defaults["end_user"] = current_user()
         defaults["cache"] = self.use_cache
         return build_request(messages, stop, kwargs, defaults=defaults)
 
@@ -454,12 +467,6 @@ class LEOChatModel(Closeable, BaseChatModel):
 
 ChatLEO = LEOChatModel
 """The same under the name that LangChain's convention suggests."""
-
-
-def _scoped(config: RunnableConfig | None, kwargs: dict[str, Any]) -> dict[str, Any]:
-    """Keywords with the tenant and the session that the configuration names."""
-    named = {"tenant": current_tenant(config), "session": current_session(config)}
-    return {**{name: value for name, value in named.items() if value is not None}, **kwargs}
 
 
 def _identify(member: Any) -> Any:

@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
+import math
+import threading
+import time
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
 
 from langchain_core.messages import AIMessage
 from langchain_core.outputs import ChatGeneration, LLMResult
 
 from leo_core.adapting.summary import Summary
 from leo_core.adapting.tally import Tally
-from leo_core.errors import BudgetExceededError
+from leo_core.errors import BudgetExceededError, LEOError
+from leo_core.providers.remote import DEFAULT_OUTPUT_TOKENS
+from leo_core.providers.tokens import estimate_input_tokens, estimate_text_tokens
+from leo_core.records import Request, Usage
 from leo_core.telemetry.cost import cost_of
 from leo_core.telemetry.prices import load_prices
-from leo_langchain._convert import to_usage
+from leo_langchain._convert import to_messages, to_usage
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from langchain_core.messages import BaseMessage
 
 __all__ = ["LEOSummary", "Ledger"]
+
+_HELD_S: Final = 3600.0
+"""How long an estimate is set aside for a call whose end is never reported."""
+_OUTPUT_LIMITS: Final = ("max_tokens", "max_completion_tokens", "max_output_tokens", "num_predict")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +60,13 @@ class LEOSummary(Summary):
         return [("answers", f"{self.calls}, {self.errors} failed"), ("hits", f"{self.hits}{share}")]
 
 
+def _count_tokens(messages: Sequence[BaseMessage]) -> int:
+    try:
+        return estimate_input_tokens(Request(messages=to_messages(messages)))
+    except LEOError:  # a message that LEO does not know; the call itself may know it
+        return sum(estimate_text_tokens(str(message.content)) for message in messages)
+
+
 class Ledger:
     """Adds up answers; safe to share between threads.
 
@@ -55,23 +78,63 @@ class Ledger:
         self.max_cost_usd = max_cost_usd
         self._prices = load_prices()
         self._tally = Tally()
+        self._lock = threading.Lock()
+        self._held: dict[object, tuple[float, float]] = {}
 
-    def check_budget(self) -> None:
-        """Refuse a call once the budget is spent.
+    @property
+    def left_usd(self) -> float | None:
+        """What is left, in US dollars, with calls under way at their estimates; ``None`` without a limit."""
+        with self._lock:
+            return None if self.max_cost_usd is None else max(0.0, self.max_cost_usd - self._committed())
+
+    def begin(self, messages: Sequence[BaseMessage], facts: Mapping[str, Any]) -> None:
+        """Refuse a call when the budget is spent, or when its upper estimate does not fit into what is left.
+
+        Args:
+            messages: What is asked.
+            facts: What LangChain says of the call: ``run_id``, ``invocation_params``.
 
         Raises:
-            BudgetExceededError: It is.
+            BudgetExceededError: It is refused.
         """
-        spent = self._tally.spent_usd
-        if self.max_cost_usd is not None and spent >= self.max_cost_usd:
-            message = f"${spent:.6f} of max_cost_usd={self.max_cost_usd} is spent: no further call is made"
-            raise BudgetExceededError(message)
+        limit = self.max_cost_usd
+        if limit is None:
+            return
+        estimate = self._estimate(messages, facts.get("invocation_params") or {})
+        with self._lock:
+            spent, committed = self._tally.spent_usd, self._committed()
+            if spent >= limit:
+                message = f"${spent:.6f} of max_cost_usd={limit} is spent: no further call is made"
+                raise BudgetExceededError(message)
+            if committed + estimate > limit:
+                message = (
+                    f"a call of up to ${estimate:.6f} does not fit into max_cost_usd={limit}: "
+                    f"${spent:.6f} is spent and ${committed - spent:.6f} set aside for calls under way"
+                )
+                raise BudgetExceededError(message)
+            self._held[facts.get("run_id")] = (estimate, time.monotonic() + _HELD_S)
 
-    def add_error(self) -> None:
+    def _committed(self) -> float:
+        now = time.monotonic()
+        self._held = {run: held for run, held in self._held.items() if held[1] > now}
+        return self._tally.spent_usd + math.fsum(amount for amount, _ in self._held.values())
+
+    def _estimate(self, messages: Sequence[BaseMessage], params: Mapping[str, Any]) -> float:
+        """Upper estimate of a call's cost; 0 where the price is unknown, and for LEO, which is held to what is left."""
+        model = str(params.get("model") or params.get("model_name") or "")
+        if params.get("_type") == "leo" or self._prices.find(model) is None:
+            return 0.0
+        named = (params.get(name) for name in _OUTPUT_LIMITS)
+        output = next((limit for limit in named if isinstance(limit, int) and limit > 0), DEFAULT_OUTPUT_TOKENS)
+        usage = Usage(input_tokens=_count_tokens(messages), output_tokens=output * max(1, int(params.get("n") or 1)))
+        return cost_of(usage, model, self._prices) or 0.0
+
+    def add_error(self, run_id: object = None) -> None:
         """Count a failed call."""
         self._tally.count(errors=1)
+        self._let_go(run_id)
 
-    def add_result(self, result: LLMResult) -> None:
+    def add_result(self, result: LLMResult, run_id: object = None) -> None:
         """Add what a model answered."""
         for generations in result.generations:
             first = generations[0] if generations else None
@@ -79,6 +142,11 @@ class Ledger:
                 self._add(first.message)
             elif first is not None:
                 self._add(AIMessage(first.text))
+        self._let_go(run_id)
+
+    def _let_go(self, run_id: object) -> None:
+        with self._lock:
+            self._held.pop(run_id, None)
 
     def _add(self, message: AIMessage) -> None:
         facts = message.response_metadata.get("leo")

@@ -1,7 +1,8 @@
-"""Whose request it is.
+"""Whose request it is, and on whose behalf it is asked.
 
 A cache that is set for the whole process sees neither the caller nor the chain's configuration, so the tenant
-travels in a context variable, or in the configuration of the runnable under ``configurable["tenant"]``.
+travels in a context variable, or in the configuration of the runnable under ``configurable["tenant"]``. So does the
+user, for budgets: who it is changes no answer and is part of no key.
 """
 
 from __future__ import annotations
@@ -18,9 +19,10 @@ from leo_core.errors import ConfigError
 if TYPE_CHECKING:
     from langchain_core.runnables import RunnableConfig
 
-__all__ = ["current_session", "current_tenant", "tenant"]
+__all__ = ["current_session", "current_tenant", "current_user", "tenant", "user"]
 
 _TENANT: ContextVar[str | None] = ContextVar("leo_tenant", default=None)
+_USER: ContextVar[str | None] = ContextVar("leo_user", default=None)
 
 
 @contextmanager
@@ -35,11 +37,30 @@ def tenant(name: str) -> Iterator[None]:
     Raises:
         ConfigError: The name is empty.
     """
-    token = _TENANT.set(_checked(name))
+    token = _TENANT.set(_checked(name, "tenant"))
     try:
         yield
     finally:
         _TENANT.reset(token)
+
+
+@contextmanager
+def user(name: str) -> Iterator[None]:
+    """Everything asked inside the block is asked on behalf of this user, and charged to the user's budgets.
+
+    Works where :func:`tenant` works. LEO writes the name nowhere.
+
+    Args:
+        name: Name or id of the user, not empty.
+
+    Raises:
+        ConfigError: The name is empty.
+    """
+    token = _USER.set(_checked(name, "user"))
+    try:
+        yield
+    finally:
+        _USER.reset(token)
 
 
 def current_tenant(config: RunnableConfig | None = None) -> str | None:
@@ -50,8 +71,20 @@ def current_tenant(config: RunnableConfig | None = None) -> str | None:
     """
     for place in _places(config):
         if place.get("tenant") is not None:
-            return _checked(place["tenant"])
+            return _checked(place["tenant"], "tenant")
     return _TENANT.get()
+
+
+def current_user(config: RunnableConfig | None = None) -> str | None:
+    """The user of this call: from the configuration, else from an enclosing :func:`user` block, else ``None``.
+
+    In the configuration ``user`` is looked for where a tenant is, then ``user_id``.
+    """
+    for place in _places(config):
+        for name in ("user", "user_id"):
+            if place.get(name) is not None:
+                return _checked(str(place[name]), "user")
+    return _USER.get()
 
 
 def current_session(config: RunnableConfig | None = None) -> str | None:
@@ -71,8 +104,8 @@ def _places(config: RunnableConfig | None) -> Iterator[Mapping[str, Any]]:
                 yield found
 
 
-def _checked(name: object) -> str:
+def _checked(name: object, what: str) -> str:
     if not isinstance(name, str) or not name:
-        message = f"a tenant is a text that is not empty, not {name!r}"
+        message = f"a {what} is a text that is not empty, not {name!r}"
         raise ConfigError(message)
     return name

@@ -26,7 +26,8 @@ _PLAIN = (
     "session", "model", "ttl_s", "idempotency_key",
 )  # fmt: skip
 _OWN = frozenset({
-    *_PLAIN, "stop", "tools", "tool_choice", "response_format", "route", "entry_tags", "entry_sources", "stream",
+    *_PLAIN, "end_user", "stop", "tools", "tool_choice", "response_format", "route", "entry_tags", "entry_sources",
+    "stream",
 })  # fmt: skip
 
 
@@ -48,6 +49,7 @@ def build_request(messages: Sequence[ChatMessage], given: Mapping[str, Any], *, 
     return make_request(
         Request(messages=to_messages(messages)),
         **{name: asked.get(name) for name in _PLAIN},
+        user=asked.get("end_user"),
         stop=_as_tuple(asked.get("stop")),
         tools=tools,
         tool_choice=to_tool_choice(asked.get("tool_choice"), [str(tool.get("name")) for tool in tools]),

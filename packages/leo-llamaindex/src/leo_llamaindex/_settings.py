@@ -8,13 +8,13 @@ from llama_index_instrumentation.dispatcher import active_instrument_tags
 
 __all__ = ["current_tags"]
 
-_TAGS = ("tenant", "session")
+_TAGS = {"tenant": "tenant", "session": "session", "user": "end_user"}
 
 
 def current_tags() -> dict[str, Any]:
-    """Tenant and session from LlamaIndex's ``instrument_tags``, where an enclosing block sets them.
+    """Tenant, session and user from LlamaIndex's ``instrument_tags``, where an enclosing block sets them.
 
     It reaches calls that a query engine or an agent makes, which take no keywords.
     """
     tags = active_instrument_tags.get()
-    return {name: str(tags[name]) for name in _TAGS if tags.get(name)}
+    return {name: str(tags[tag]) for tag, name in _TAGS.items() if tags.get(tag)}

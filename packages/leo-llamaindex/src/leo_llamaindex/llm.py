@@ -346,7 +346,7 @@ class LEOLLM(Closeable, FunctionCallingLLM):
 
     @llm_chat_callback()
     def chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
-        """Answer a conversation; takes ``tenant``, ``session``, constraints, sampling and tools as keywords."""
+        """Answer a conversation; keywords: ``tenant``, ``end_user``, ``session``, constraints, sampling, tools."""
         return self._ask(messages, kwargs)
 
     @llm_chat_callback()

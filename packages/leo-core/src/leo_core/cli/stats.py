@@ -1,7 +1,8 @@
-"""``leo stats``: what a store says about spending, hits, the promise, routes and trust."""
+"""``leo stats``: what a store says about spending, budgets, hits, the promise, routes and trust."""
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -21,19 +22,23 @@ def stats(
     max_wrong_hits: Annotated[float, typer.Option(help="The promise that the store is used with.")] = 0.01,
     as_json: AsJson = False,
 ) -> None:
-    """Spent, saved, hits, wrong hits and their bound, routes, trust."""
+    """Spent, saved, budgets, hits, wrong hits and their bound, routes, trust."""
     with report_errors(as_json=as_json), open_existing(store) as (kept, log):
         from leo_core.config import LEOConfig  # noqa: PLC0415 - the engine loads when it is used
-        from leo_core.evaluation.stats import collect_stats  # noqa: PLC0415 - a command loads what it needs
+        from leo_core.evaluation.stats import collect_stats, list_balances  # noqa: PLC0415 - as above
+        from leo_core.storage.ledger import SqliteLedger  # noqa: PLC0415 - as above
 
         defaults = LEOConfig()
         config = replace(defaults, cache=replace(defaults.cache, max_wrong_hits=max_wrong_hits))
         found = collect_stats(kept, log, tenant, config=config)
+        found["budgets"] = list_balances(SqliteLedger(kept.database).balances(now=time.time()), tenant)
         if as_json:
             print_json(found)
             return
         for name, facts in {"all (receipts)": found["traffic"], **found["tenants"]}.items():
             out.print(_table(name, facts))
+        if found["budgets"]:
+            out.print(_budgets(found["budgets"]))
         out.print(f"{found['receipts']} receipts")
 
 
@@ -59,6 +64,15 @@ def _describe(change: dict[str, Any]) -> str:
         f"{change['at']}: {change['route']} {change['change']} in region {change['region']} ({change['why']}{test}); "
         f"default: {after}"
     )
+
+
+def _budgets(rows: list[dict[str, Any]]) -> Table:
+    table = Table("budget", "tenant", "owner", "limit", "spent", "reserved", "left", "ends at", title="budgets, USD")
+    for row in rows:
+        figures = (row[name] for name in ("limit_usd", "spent_usd", "reserved_usd", "left_usd"))
+        whose = (row["budget"], row["tenant"] or "all", row["owner"] or "")
+        table.add_row(*whose, *map(_show, figures), row["ends_at"] or "never")
+    return table
 
 
 def _show(value: object) -> str:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from leo_core.config import LEOConfig
-    from leo_core.ports import AnswerComparator, Clock, Embedder, Journal, Listener, ReceiptLog
+    from leo_core.ports import AnswerComparator, Clock, Embedder, Journal, Ledger, Listener, ReceiptLog
     from leo_core.records import Answer, Message, Request
     from leo_core.stages.cache.pair import PairModel
     from leo_core.stages.receipt.config import ReceiptConfig
@@ -290,6 +290,7 @@ def make_world(
         store=store,
         log=log,
         journal=open_journal(store),
+        ledger=open_ledger(store),
         embedder=embedder,
         config=config,
         clock=clock or SystemClock(),
@@ -313,6 +314,17 @@ def open_journal(store: SealedStore) -> Journal:
     if isinstance(database, Database) and not database.in_memory:
         return SqliteJournal(database)
     return InMemoryJournal()
+
+
+def open_ledger(store: SealedStore) -> Ledger:
+    """The ledger of budgets in the store's file; in memory where it has none."""
+    from leo_core.storage.database import Database  # noqa: PLC0415 - only what a LEO is made of is loaded
+    from leo_core.storage.ledger import InMemoryLedger, SqliteLedger  # noqa: PLC0415 - as above
+
+    database = getattr(store.inner, "database", None)
+    if isinstance(database, Database) and not database.in_memory:
+        return SqliteLedger(database)
+    return InMemoryLedger()
 
 
 def _canonical(value: Any) -> bytes:

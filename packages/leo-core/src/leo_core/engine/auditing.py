@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from leo_core.engine.effects import AuditSeed, CallAll, CheckAnswer, Draw, Learn, Notify, Now, Recall
+from leo_core.engine.spending import Payment, reserve, spend
 from leo_core.engine.trials import learn_trial, settle_default
 from leo_core.records import Draft
 from leo_core.stages.consensus.audit import find_audit_chance
@@ -203,7 +204,10 @@ def _compare_with_others(request: Request, answer: Answer, plan: Plan) -> Pipeli
     others = tuple(member for member in plan.members if member.id not in asked)
     if answer.draft is None or not others:
         return None
-    replies = yield from CallAll(others, request)
+    payment = yield from reserve(request, others, plan)
+    if not isinstance(payment, Payment):
+        return None
+    replies = yield from spend(payment, CallAll(others, request))
     drafts = [reply for reply in replies if isinstance(reply, Draft)]
     if not drafts:
         return None

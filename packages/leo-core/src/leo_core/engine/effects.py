@@ -10,15 +10,16 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
+from leo_core.engine.budgets import Hold
 from leo_core.engine.flights import Turn
 from leo_core.engine.knowledge import Known
-from leo_core.records import Alias, CacheEntry, Draft, Embedding, Failure, Intent, Neighbour, Receipt
+from leo_core.records import Alias, Balance, CacheEntry, Draft, Embedding, Failure, Intent, Neighbour, Receipt
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from leo_core.ports import Model
-    from leo_core.records import Answer, Json, Message, Observation, Request, Vector
+    from leo_core.records import Account, Answer, Json, Message, Observation, Request, Reservation, Vector
 
 __all__ = [
     "AddAlias",
@@ -37,6 +38,7 @@ __all__ = [
     "EmbedTexts",
     "Entropy",
     "FindAliases",
+    "FindBalances",
     "FindExact",
     "FindIntent",
     "FindNear",
@@ -54,7 +56,9 @@ __all__ = [
     "Remember",
     "RemoveEntry",
     "Renew",
+    "Reserve",
     "SettleIntent",
+    "SettleReservation",
     "Show",
     "WriteEntry",
 ]
@@ -273,6 +277,33 @@ class CallAll(Effect[tuple[Draft | Failure, ...]]):
 
     models: tuple[Model, ...]
     request: Request
+
+
+@dataclass(frozen=True, slots=True)
+class FindBalances(Effect[tuple[Balance, ...]]):
+    """What is spent and reserved of accounts, in their order; from memory when the ledger is out (counted)."""
+
+    accounts: tuple[Account, ...]
+    blocking: ClassVar[bool] = True
+
+
+@dataclass(frozen=True, slots=True)
+class Reserve(Effect[Hold]):
+    """Set so many nano-dollars aside in all accounts, or in none; counts as spent after ``life_s`` unless settled."""
+
+    accounts: tuple[Account, ...]
+    amount: int
+    life_s: float
+    blocking: ClassVar[bool] = True
+
+
+@dataclass(frozen=True, slots=True)
+class SettleReservation(Effect[None]):
+    """Count what calls really cost, in the place of what was reserved for them; done later when the ledger is out."""
+
+    reservation: Reservation
+    cost: int
+    blocking: ClassVar[bool] = True
 
 
 @dataclass(frozen=True, slots=True)

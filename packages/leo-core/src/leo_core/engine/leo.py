@@ -29,6 +29,7 @@ from leo_core.engine.requests import make_request
 from leo_core.engine.trials import demote_default
 from leo_core.errors import ConfigError, RequestError
 from leo_core.records import Answer
+from leo_core.stages.budget.policy import find_accounts
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator, Sequence
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 
     from leo_core.engine.requests import Prompt
     from leo_core.ports import AnswerComparator, Clock, Embedder, Listener, Model, ReceiptLog, Store
-    from leo_core.records import Chunk, Gap, Message, Request, RouteChange
+    from leo_core.records import Balance, Chunk, Gap, Message, Request, RouteChange
     from leo_core.stages.receipt.keys import SigningKey
 
 __all__ = ["LEO"]
@@ -138,14 +139,14 @@ class LEO:
         Args:
             prompt: A question, messages, or a :class:`~leo_core.records.Request`.
             **settings: Constraints (``max_error``, ``max_cost_usd``, ``max_latency_s``, ``route``, ``cache``),
-                sampling (``temperature``, ``max_tokens``, …) or request fields (``tenant``, ``session``, ``tools``,
-                ``idempotency_key``, …).
+                sampling (``temperature``, ``max_tokens``, …) or request fields (``tenant``, ``user``, ``session``,
+                ``tools``, ``idempotency_key``, …).
 
         Raises:
             RequestError: The prompt or a setting is unusable.
             ProviderError: The only member that could be asked failed.
             NoAnswerError: Every member failed, or the committee abstained and was told not to answer then.
-            BudgetExceededError: Even the first call would cost more than ``max_cost_usd``.
+            BudgetExceededError: Even the first call would cost more than ``max_cost_usd``, or than a budget leaves.
         """
         request = self._admit(prompt, settings)
         return self._keep(request, drivers.run(answer_request(request, self._plan), self._world))
@@ -317,6 +318,32 @@ class LEO:
     def log(self) -> ReceiptLog | None:
         """The log of receipts; ``None`` when they are switched off."""
         return self._world.log
+
+    def budgets(
+        self, *, tenant: str | None = None, user: str | None = None, session: str | None = None
+    ) -> tuple[Balance, ...]:
+        """What is spent, reserved and left of the budgets, until their periods end.
+
+        Args:
+            tenant: The budgets that a request of this tenant, ``user`` and ``session`` would be charged to, in the
+                order of the settings. Without any of the three: all in the ledger whose period is not over.
+            user: As above.
+            session: As above.
+
+        Raises:
+            StorageError: The ledger failed.
+        """
+        if tenant is None and user is None and session is None:
+            return self._world.budgets.list_open()
+        return self._world.budgets.find(
+            find_accounts(
+                self.config.budgets,
+                tenant=tenant or "default",
+                user=user,
+                session=session,
+                now=self._world.budgets.clock.now(),
+            )
+        )
 
     @property
     def public_key(self) -> str:

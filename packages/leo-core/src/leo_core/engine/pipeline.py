@@ -31,6 +31,7 @@ from leo_core.engine.idempotency import answer_once, keep_result
 from leo_core.engine.lookup import consult_cache
 from leo_core.engine.routes import Trip, list_options, take_route
 from leo_core.engine.sharing import take_turn
+from leo_core.engine.spending import find_room
 from leo_core.engine.trials import draw_terms, find_default
 from leo_core.errors import ReceiptError
 from leo_core.records import Answer, Novelty, Risk, Route, RouteDecision, Usage
@@ -156,13 +157,13 @@ def ask_members(
     risk = score_request(
         request, vector=sight.blended, novelty=sight.novelty, state=known.risk, config=plan.config.risk
     )
-    options = list_options(request, plan)
+    options, constraints = yield from find_room(request, list_options(request, plan), plan)
     draws = yield from Draw(len(options))
     decision = choose_route(
         options,
         risk,
         sight.novelty,
-        request.constraints,
+        constraints,
         known.routes,
         plan.config.route,
         draws,

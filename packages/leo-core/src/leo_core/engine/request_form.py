@@ -30,8 +30,11 @@ def check_form(request: Request) -> None:
     """
     for position, message in enumerate(request.messages):
         _check_message(message, f"message {position}")
-    for name in ("tenant", "session", "model", "tool_choice", "idempotency_key"):
+    for name in ("tenant", "session", "user", "model", "tool_choice", "idempotency_key"):
         _check_text(getattr(request, name), name, optional=name != "tenant")
+    if request.user == "":
+        text = "user must not be empty; leave it out where there is none"
+        raise RequestError(text)
     if request.idempotency_key is not None and not 0 < len(request.idempotency_key) <= LONGEST_KEY:
         text = f"idempotency_key must have 1 to {LONGEST_KEY} characters"
         raise RequestError(text)

@@ -21,6 +21,7 @@ _REQUEST = frozenset(
     {
         "tenant",
         "session",
+        "user",
         "tools",
         "tool_choice",
         "response_format",

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from leo_core.engine.admission import find_able
 from leo_core.engine.effects import CallAll, CallMember, EmbedTexts, Notify, Now
+from leo_core.engine.spending import estimate_cost, reserve, spend
 from leo_core.errors import AbstainedError, BudgetExceededError, NoAnswerError, StreamInterruptedError
 from leo_core.records import Draft, Failure, Risk, Route, Usage
 from leo_core.stages.consensus.early_stop import can_stop
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from leo_core.engine.effects import Instant, Pipeline
     from leo_core.engine.knowledge import Known
     from leo_core.engine.plan import Plan
+    from leo_core.engine.spending import Payment
     from leo_core.errors import LEOError
     from leo_core.ports import Model
     from leo_core.records import Request, Verdict
@@ -64,6 +65,7 @@ class Trip:
         drafts: Drafts so far, in the order they came.
         failures: Failed calls so far.
         waited_s: Time spent waiting for members.
+        refused: Calls that were not made because a budget had no room, by the ids of the members.
     """
 
     request: Request
@@ -74,6 +76,7 @@ class Trip:
     drafts: list[Draft]
     failures: list[Failure]
     waited_s: float = 0.0
+    refused: dict[str, BudgetExceededError] = field(default_factory=dict)
 
     @property
     def spent(self) -> Usage:
@@ -108,17 +111,8 @@ def list_options(request: Request, plan: Plan) -> tuple[RouteOption, ...]:
 
 
 def _cost(members: Sequence[Model], request: Request) -> float | None:
-    costs = [_estimate(member, request) for member in members]
+    costs = [estimate_cost(member, request) for member in members]
     return None if None in costs else sum(cost for cost in costs if cost is not None)
-
-
-def _estimate(member: Model, request: Request) -> float | None:
-    """What a call may cost; ``None`` where the member cannot say, or says what is no cost."""
-    try:
-        cost = member.estimate(request).cost_usd
-    except Exception:  # noqa: BLE001 - a member may raise anything; when it is called that becomes its failure
-        return None
-    return cost if cost is not None and 0.0 <= cost < math.inf else None
 
 
 # -------------------------------------------------------------------------------------------------- routes
@@ -201,7 +195,7 @@ def fall_back(trip: Trip) -> Pipeline[Outcome]:
     """Serve what there is, or ask the members that have not been asked yet, one after the other."""
     if trip.drafts:
         return _outcome_of(trip, trip.drafts[-1])
-    failed = {failure.member for failure in trip.failures}
+    failed = {failure.member for failure in trip.failures} | set(trip.refused)
     for member in trip.plan.members:
         if member.id not in failed:
             yield from Notify("route.fell_back", {"member": member.id})
@@ -218,10 +212,11 @@ def _outcome_of(trip: Trip, draft: Draft) -> Outcome:
 
 
 def _no_answer(trip: Trip) -> LEOError:
-    errors = tuple(failure.error for failure in trip.failures)
+    errors = (*(failure.error for failure in trip.failures), *list(trip.refused.values())[-1:])
     if len(errors) == 1:
         return errors[0]
     reasons = "; ".join(f"{failure.member}: {type(failure.error).__name__}" for failure in trip.failures)
+    reasons += "".join(f"; {refused}" for refused in errors[len(trip.failures) :])
     return NoAnswerError(f"every member failed ({reasons or 'none could be asked'})", failures=errors)
 
 
@@ -234,8 +229,11 @@ def _call(trip: Trip, member: Model | None, *, live: bool = False) -> Pipeline[D
         return None
     if not (yield from _affordable(trip, (member,))):
         return None
+    payment = yield from _reserve(trip, (member,))
+    if payment is None:
+        return None
     before = yield from Now()
-    reply = yield from CallMember(member, _within_deadline(trip, before), live)
+    reply = yield from spend(payment, CallMember(member, _within_deadline(trip, before), live))
     after = yield from Now()
     trip.waited_s += after.monotonic - before.monotonic
     return (yield from _take_in(trip, reply))
@@ -246,8 +244,11 @@ def _call_all(trip: Trip, members: tuple[Model, ...]) -> Pipeline[None]:
     asked = tuple(member for member in members if member in able)
     if not asked or not (yield from _affordable(trip, asked)):
         return
+    payment = yield from _reserve(trip, asked)
+    if payment is None:
+        return
     before = yield from Now()
-    replies = yield from CallAll(asked, _within_deadline(trip, before))
+    replies = yield from spend(payment, CallAll(asked, _within_deadline(trip, before)))
     after = yield from Now()
     trip.waited_s += after.monotonic - before.monotonic
     for reply in replies:
@@ -260,7 +261,7 @@ def _call_in_turn(trip: Trip, members: tuple[Model, ...]) -> Pipeline[int]:
     Those that a vote needs in any case are asked at once.
     """
     able = find_able(trip.plan.members, trip.request)
-    costs = {member.id: _estimate(member, trip.request) for member in members}
+    costs = {member.id: estimate_cost(member, trip.request) for member in members}
     waiting = [member for member in members if member in able]
     waiting.sort(key=lambda member: (costs[member.id] is None, costs[member.id] or 0.0))  # unknown costs come last
     needed = max(2 - len(trip.drafts), 0)
@@ -311,6 +312,15 @@ def _affordable(trip: Trip, members: tuple[Model, ...]) -> Pipeline[bool]:
         return False
     message = f"calling {names} costs {cost}, more than is left of max_cost_usd={limit}"
     raise BudgetExceededError(message)
+
+
+def _reserve(trip: Trip, members: tuple[Model, ...]) -> Pipeline[Payment | None]:
+    """Reserve in the budgets what these calls may cost; ``None`` where one has no room, which the trip then knows."""
+    payment = yield from reserve(trip.request, members, trip.plan)
+    if isinstance(payment, BudgetExceededError):
+        trip.refused[", ".join(member.id for member in members)] = payment
+        return None
+    return payment
 
 
 def _within_deadline(trip: Trip, now: Instant) -> Request:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from leo_core.engine import effects as ask
 from leo_core.engine.background import Background
+from leo_core.engine.budgets import Budgets
 from leo_core.engine.calls import Relay, acall, acall_all, call, call_all
 from leo_core.engine.comparators import CanonicalComparator
 from leo_core.engine.drivers import run
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
     from leo_core.config import LEOConfig
     from leo_core.engine.knowledge import Known
-    from leo_core.ports import AnswerComparator, Clock, Embedder, Journal, Leases, Listener, ReceiptLog
+    from leo_core.ports import AnswerComparator, Clock, Embedder, Journal, Leases, Ledger, Listener, ReceiptLog
     from leo_core.records import Alias, Answer, CacheEntry, Intent, Json, Neighbour, Receipt, Request
     from leo_core.storage.sealed_store import SealedStore
 
@@ -61,6 +62,7 @@ class World:
         store: Keeps entries and observations.
         log: Keeps receipts; ``None`` when receipts are switched off.
         journal: Keeps the answers of requests with an idempotency key.
+        ledger: Keeps what is spent of budgets.
         embedder: Makes vectors.
         config: Settings.
         clock: Tells the time.
@@ -80,6 +82,7 @@ class World:
         store: SealedStore,
         log: ReceiptLog | None,
         journal: Journal,
+        ledger: Ledger,
         embedder: Embedder,
         config: LEOConfig,
         clock: Clock,
@@ -93,6 +96,7 @@ class World:
         self._clock, self._chance, self._listeners, self._checker = clock, chance, tuple(listeners), checker
         self._comparator = comparator or CanonicalComparator()
         self.guard = StoreGuard(self._store_failed, lambda: self.notify("store.recovered", {}), self._catch_up)
+        self.budgets = Budgets(ledger, clock=clock, notify=self.notify)
         self.writes = HeldWrites(self.guard, self._write_dropped)
         store.on_refused = self._entry_refused
         self.knowledge = KnowledgeBase(store, self.guard, config, embedder.fingerprint.dimension)
@@ -134,6 +138,9 @@ class World:
             ask.RemoveEntry: self._remove_entry,
             ask.CallMember: lambda effect: call(effect.model, effect.request),
             ask.CallAll: lambda effect: call_all(effect.models, effect.request),
+            ask.FindBalances: lambda effect: self.budgets.find(effect.accounts),
+            ask.Reserve: lambda effect: self.budgets.reserve(effect.accounts, effect.amount, effect.life_s),
+            ask.SettleReservation: lambda effect: self.budgets.settle(effect.reservation, effect.cost),
             ask.Show: lambda _: None,
             ask.CheckAnswer: self._check,
             ask.Compare: self._compare,
@@ -162,7 +169,7 @@ class World:
         """The reply to an effect."""
         return self._handlers[type(effect)](effect)
 
-    async def aperform(self, effect: ask.Effect[Any]) -> Any:
+    async def aperform(self, effect: ask.Effect[Any]) -> Any:  # noqa: PLR0911 - one per kind of waiting
         """The reply to an effect, without blocking the event loop."""
         match effect:
             case ask.CallMember():
@@ -171,6 +178,8 @@ class World:
                 return await acall_all(effect.models, effect.request)
             case ask.Join():
                 return await self.flights.ajoin(effect.key, wait_s=effect.wait_s)
+            case ask.Reserve():
+                return await self.budgets.areserve(effect.accounts, effect.amount, effect.life_s, self.threads)
             case ask.HandOver() if self._try_hand_over(effect):
                 return None
         if self._may_block(effect):
@@ -213,6 +222,7 @@ class World:
             self.writes.drain()
             self._write_knowledge()
             self._save_novelty()
+        self.budgets.close()
         if self.log is not None:
             self.guard.attempt("close", self.log.close, None)
         self.guard.wake()

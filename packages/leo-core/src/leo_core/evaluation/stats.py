@@ -8,16 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 from leo_core.config import LEOConfig
 from leo_core.engine.knowledge import Known, fold
+from leo_core.stages.budget.policy import spell_instant
 from leo_core.stages.cache.promise import bound_wrong_hits
 from leo_core.stages.consensus.trust import estimate
 from leo_core.stages.receipt.canonical import rfc3339
 from leo_core.stages.receipt.document import read_statement
 
 if TYPE_CHECKING:
-    from leo_core.ports import ReceiptLog, Store
-    from leo_core.records import RouteChange
+    from collections.abc import Iterable
 
-__all__ = ["collect_stats"]
+    from leo_core.ports import ReceiptLog, Store
+    from leo_core.records import Balance, RouteChange
+
+__all__ = ["collect_stats", "list_balances"]
 
 
 def collect_stats(
@@ -40,6 +43,25 @@ def collect_stats(
         "traffic": _traffic(log),
         "tenants": {name: _tenant(store, name, config or LEOConfig()) for name in names},
     }
+
+
+def list_balances(balances: Iterable[Balance], tenant: str | None = None) -> list[dict[str, Any]]:
+    """Balances of budgets as plain values; of one tenant only where it is named, and then also those of all tenants."""
+    return [
+        {
+            "budget": balance.account.budget,
+            "tenant": balance.account.tenant or None,
+            "owner": balance.account.owner or None,
+            "limit_usd": balance.limit_usd,
+            "spent_usd": balance.spent_usd,
+            "reserved_usd": balance.reserved_usd,
+            "left_usd": balance.left_usd,
+            "expired_usd": balance.expired_usd,
+            "ends_at": None if balance.account.ends_at is None else spell_instant(balance.account.ends_at),
+        }
+        for balance in balances
+        if tenant is None or balance.account.tenant in (tenant, "")
+    ]
 
 
 def _traffic(log: ReceiptLog) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from leo_core.records.answers import Answer, Event, Intent, Observation, Receipt
+from leo_core.records.budgets import Account, Balance, Booking, Reservation
 from leo_core.records.drafts import Capabilities, Chunk, Draft, Failure, ToolCallDelta, Usage
 from leo_core.records.entries import (
     Alias,
@@ -41,8 +42,11 @@ if TYPE_CHECKING:
     from leo_core.records.values import Vector as Vector
 
 __all__ = [
+    "Account",
     "Alias",
     "Answer",
+    "Balance",
+    "Booking",
     "CacheDecision",
     "CacheEntry",
     "Capabilities",
@@ -69,6 +73,7 @@ __all__ = [
     "Receipt",
     "Request",
     "RequestRisk",
+    "Reservation",
     "Risk",
     "Role",
     "Route",

@@ -109,6 +109,8 @@ class Request:
         messages: The conversation; the last user turn is the question.
         tenant: Whose request it is; part of every key.
         session: Names a conversation for the micro-memory; never part of a key.
+        user: On whose behalf the tenant asks, for budgets; never part of a key, a receipt or a log, and not sent to
+            a provider.
         tools: Tools in the neutral form ``{"name", "description", "parameters" (JSON Schema), "strict"?}``.
         tool_choice: ``None``, ``"auto"``, ``"any"``, ``"none"`` or the name of a tool.
         response_format: ``None`` or the provider-neutral form
@@ -127,6 +129,7 @@ class Request:
     messages: tuple[Message, ...]
     tenant: str = "default"
     session: str | None = None
+    user: str | None = field(default=None, repr=False)
     tools: tuple[Mapping[str, Json], ...] = ()
     tool_choice: str | None = None
     response_format: Mapping[str, Json] | None = None

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from leo_core.errors import ConfigError, StorageError, StoreLockedError
+from leo_core.errors import ConfigError, StorageError, StoreCorruptError, StoreLockedError
 from leo_core.storage.schema import check_whole, ensure_schema, ensure_wal
 from leo_core.storage.sqlite_errors import translate_error
 
@@ -246,6 +246,9 @@ class Database:
             yield
         except sqlite3.Error as error:
             raise translate_error(error, self._path) from error
+        except UnicodeDecodeError as error:  # of SQLite's own message, which quotes the damaged schema
+            message = f"store {self._path!r} is damaged (its schema is no text); restore a copy or choose another path"
+            raise StoreCorruptError(message) from error
 
     # -------------------------------------------------------------------------------------- connections
 

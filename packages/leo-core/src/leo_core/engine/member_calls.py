@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import math
 import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -220,6 +221,8 @@ async def _cancel(tasks: Iterable[asyncio.Task[Draft | Failure]]) -> None:
 def _estimate(model: Model, request: Request) -> Usage:
     """What a call may have used at most; of unknown cost where the member cannot say."""
     try:
-        return model.estimate(request)
+        usage = model.estimate(request)
+        cost = usage.cost_usd if usage.cost_usd is not None and 0.0 <= usage.cost_usd < math.inf else None
+        return replace(usage, calls=1, cost_usd=cost)
     except Exception:  # noqa: BLE001 - a member may raise anything
         return Usage(calls=1, cost_usd=None)

@@ -1,8 +1,8 @@
 """What a reply's headers say of the provider's rate limits.
 
 OpenAI and compatible servers: ``x-ratelimit-remaining-requests: 0`` with ``x-ratelimit-reset-requests: 6m0s``.
-Anthropic: ``anthropic-ratelimit-requests-remaining: 0`` with ``anthropic-ratelimit-requests-reset``, an instant of RFC
-3339.
+Anthropic: ``anthropic-ratelimit-requests-remaining: 0`` with ``anthropic-ratelimit-requests-reset``, an instant (RFC
+3339).
 """
 
 from __future__ import annotations

@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from leo_core.ports import Model
     from leo_core.records import Chunk, Request
 
-__all__ = ["GRACE_S", "Relay", "acall", "call", "late"]
+__all__ = ["Relay", "acall", "call", "grace_s", "late"]
 
-GRACE_S: Final = 0.05
-"""How much longer than allowed a member's own end is waited for: it says more than "too late"."""
+_GRACE_S: Final = 0.05
+_GRACE_SHARE: Final = 0.05
 
 
 def call(model: Model, request: Request) -> Draft | Failure:
@@ -44,6 +44,11 @@ async def acall(model: Model, request: Request) -> Draft | Failure:
         return _sound(model, await _once(model).agenerate(request), started)
     except Exception as error:  # noqa: BLE001 - as above
         return _failure(model, error, started)
+
+
+def grace_s(allowed_s: float) -> float:
+    """How much longer than allowed a member's own end is waited for: it says more than "too late"."""
+    return min(_GRACE_S, _GRACE_SHARE * allowed_s)
 
 
 def late(model: Model, request: Request, started: float) -> Failure:
@@ -128,7 +133,7 @@ class Relay:
     @property
     def _left_s(self) -> float | None:
         allowed = self._request.constraints.max_latency_s
-        return None if allowed is None else max(self._started + allowed + GRACE_S - time.perf_counter(), 0.0)
+        return None if allowed is None else max(self._started + allowed + grace_s(allowed) - time.perf_counter(), 0.0)
 
     def _late(self) -> LEOError:
         """The error of a stream that did not go on within the time allowed."""

@@ -11,10 +11,10 @@ import concurrent.futures
 import math
 import time
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from leo_core.engine.aside import start_aside
-from leo_core.engine.calls import GRACE_S, Relay, acall, call, late
+from leo_core.engine.calls import Relay, acall, call, grace_s, late
 from leo_core.errors import CallAbandonedError
 from leo_core.records import Draft, Failure, Usage
 
@@ -27,6 +27,11 @@ if TYPE_CHECKING:
     from leo_core.records import Json, Request
 
 __all__ = ["MemberCalls"]
+
+_LEAST_S: Final = 0.01
+"""With less time left no second copy is made."""
+_CANCEL_S: Final = 0.05
+"""How long a cancelled call is waited for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,11 +156,11 @@ class MemberCalls:
     def _second(self, effect: Hedge, first: _Copy) -> _Copy | Failure | None:
         """The second copy, or why it is not made; ``None`` when there is no time for it."""
         left = _left(first)
-        if left is not None and left <= GRACE_S:
+        if left is not None and left <= _LEAST_S:
             return None
         request = effect.second.request
         if left is not None:
-            request = request.with_constraints(max_latency_s=left - GRACE_S)
+            request = request.with_constraints(max_latency_s=left - grace_s(left))
         call = replace(effect.second, request=request)
         entry = self._gates.enter(call.model, call.request, hedge=True)
         if isinstance(entry, Failure):
@@ -171,7 +176,7 @@ def _copy(effect: CallMember, entry: Pass, *, hedge: bool = False) -> _Copy:
 def _left(copy: _Copy) -> float | None:
     """Seconds for which a copy is still waited for; ``None`` for ever."""
     allowed = copy.request.constraints.max_latency_s
-    return None if allowed is None else max(copy.started + allowed + GRACE_S - time.perf_counter(), 0.0)
+    return None if allowed is None else max(copy.started + allowed + grace_s(allowed) - time.perf_counter(), 0.0)
 
 
 def _make(effect: CallMember, entry: Pass) -> Draft | Failure:
@@ -215,7 +220,7 @@ async def _cancel(tasks: Iterable[asyncio.Task[Draft | Failure]]) -> None:
     for task in left:
         task.cancel()
     if left:
-        await asyncio.wait(left, timeout=GRACE_S)
+        await asyncio.wait(left, timeout=_CANCEL_S)
 
 
 def _estimate(model: Model, request: Request) -> Usage:

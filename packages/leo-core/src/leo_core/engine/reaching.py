@@ -7,7 +7,7 @@ shown yet is begun anew like any other call.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from leo_core.engine.effects import CallMember, Draw, Hedge, Notify, Now, Pause
 from leo_core.errors import OutOfTimeError
@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from leo_core.stages.resilience.config import ResilienceConfig
 
 __all__ = ["Reached", "reach"]
+
+_RESERVE_S: Final = 0.2
+_RESERVE_SHARE: Final = 0.1
+"""What is kept of the time that is left when a member is asked: this share of it, and at most so many seconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,7 +150,10 @@ def _left(request: Request, started: Instant, now: Instant) -> float | None:
 
 
 def _timed(request: Request, left_s: float | None) -> Request:
-    return request if left_s is None else request.with_constraints(max_latency_s=left_s)
+    """The request as a member gets it: with what is left of the time, less what vote and receipt may take."""
+    if left_s is None:
+        return request
+    return request.with_constraints(max_latency_s=left_s - min(_RESERVE_S, _RESERVE_SHARE * left_s))
 
 
 def _out_of_time(member: Model) -> Failure:

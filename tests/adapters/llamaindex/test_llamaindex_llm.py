@@ -129,7 +129,7 @@ def test_the_settings_of_resilience_are_reached() -> None:
     limits = {"s": RateLimit(requests_per_minute=1)}
     config = LEOConfig(resilience=ResilienceConfig(limits=limits, longest_wait_s=0.0))
     small, large = ScriptedModel("s", replies="Hi."), ScriptedModel("l", replies="Hello.")
-    with LEOLLM(small=small, large=large, config=config, route="small", use_cache=False) as llm:
+    with LEOLLM(small=small, large=large, config=config, route="small", cache=False) as llm:
         assert [llm.complete("Hello").text for _ in range(2)] == ["Hi.", "Hello."]
     named = LEOLLM(small="openai:gpt-5-mini", api_key="k", max_retries=5, config=config)
     assert named.leo.members[0].max_retries == 5
@@ -266,7 +266,8 @@ def test_prompts_are_formatted_once() -> None:
 
 async def test_errors_come_through_and_end_the_events() -> None:
     failing = scripted(fail=ProviderUnavailableError("down", provider="x", model="y"))
-    async with LEOLLM(small=failing) as llm:
+    always = LEOConfig(resilience=ResilienceConfig(breaker=False))
+    async with LEOLLM(small=failing, config=always) as llm:
         for method in METHODS:
             with pytest.raises(ProviderUnavailableError):
                 await call(llm, method)

@@ -169,15 +169,17 @@ def test_a_limit_that_is_used_up_sends_the_request_to_another_member(way):
 
 
 def test_tokens_count_as_estimated_and_then_as_used():
-    """The estimate is 10 tokens, so is the use; 25 a minute are two calls."""
-    clock, parrot = Clock(), model("parrot")
-    config = with_resilience(limits={"parrot": RateLimit(tokens_per_minute=25.0)}, longest_wait_s=0.0)
+    """The estimate is 10 tokens; the calls use 4 and 20 of 30 a minute, so that the third has to wait for 4 more."""
+    clock = Clock()
+    used = [replace(GOOD, usage=Usage(input_tokens=tokens, calls=1)) for tokens in (4, 20)]
+    parrot = model("parrot", used)
+    config = with_resilience(limits={"parrot": RateLimit(tokens_per_minute=30.0)}, longest_wait_s=0.0)
     with LEO(small=parrot, config=config, clock=clock) as leo:
         fresh(leo)
         fresh(leo)
         with pytest.raises(LimitReachedError) as caught:
             fresh(leo)
-        assert caught.value.retry_after_s == pytest.approx(12.0)
+        assert caught.value.retry_after_s == pytest.approx(8.0)
 
 
 def test_what_a_provider_asks_for_is_kept_by_the_requests_that_follow():
@@ -387,7 +389,13 @@ def test_a_second_copy_answers_for_one_that_hangs_and_both_are_counted(way, dawd
         assert (row["outcome"], row["hedge"], row["usage"]["cost_usd"]) == ("abandoned", False, "0.001000000")
         assert statement["usage"]["cost_usd"] == "0.002000000"
         assert leo.counts["member.hedged"] == 1
-    assert parrot.cancelled == (1 if way == "aask" else 0)
+
+
+async def test_on_an_event_loop_the_copy_that_lost_is_cancelled(dawdling):
+    parrot = dawdling()
+    with LEO(small=parrot, config=with_resilience(hedge_after_s=0.02)) as leo:
+        assert (await leo.aask(QUESTION, cache=False)).text == "Paris"
+        assert parrot.cancelled == 1
 
 
 @pytest.mark.parametrize("way", ["ask", "aask"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from leo_core.errors import (
@@ -126,6 +126,7 @@ CALLS = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(CALLS)
 def test_whatever_happens_an_open_circuit_lets_one_call_through_at_a_time(calls):
     """Calls take time; each starts when the gate lets it, and ends in order. Two folds of the same are equal."""

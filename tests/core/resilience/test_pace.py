@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from leo_core.errors import ConfigError
@@ -46,6 +46,7 @@ def test_without_a_limit_only_the_providers_own_word_holds_up():
     assert find_wait(rest(Pace(), 1e12, 0.0), 1.0, 0.0, None) == LONGEST_REST_S
 
 
+@settings(deadline=None)
 @given(
     st.floats(0.5, 500.0),
     st.floats(10.0, 1e5),

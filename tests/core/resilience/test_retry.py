@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from leo_core import LEOConfig
@@ -66,6 +66,7 @@ def test_no_wait_outlasts_the_budget_or_the_deadline():
     assert wait(error(RateLimitError, 4.0), left_s=4.3) == 4.25
 
 
+@settings(deadline=None)
 @given(
     st.sampled_from([ProviderUnavailableError, RateLimitError, LimitReachedError]),
     st.none() | st.floats(0.0, 100.0),

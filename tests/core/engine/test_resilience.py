@@ -68,6 +68,8 @@ def with_resilience(**settings):
 
 
 def fresh(leo, way="ask", **settings):
+    """An answer that no cache gives; nothing is loaded in the time that is allowed for it."""
+    leo.warm_up()
     return ways(leo)[way](QUESTION, cache=False, **settings)
 
 
@@ -480,8 +482,8 @@ def test_what_two_copies_would_cost_has_to_be_left(budget, hedged, dawdling):
         if hedged:
             assert fresh(leo, max_cost_usd=budget, max_latency_s=5.0).usage.cost_usd <= budget
         else:
-            with pytest.raises(ProviderTimeoutError):
-                fresh(leo, max_cost_usd=budget, max_latency_s=0.2)
+            with pytest.raises(ProviderTimeoutError, match="gave no answer"):
+                fresh(leo, max_cost_usd=budget, max_latency_s=0.5)
         assert ("member.hedged" in leo.counts) is hedged
 
 
@@ -509,8 +511,10 @@ def test_the_members_of_a_jury_are_hedged_each(way, dawdling):
 
 @pytest.mark.parametrize("way", WAYS)
 def test_a_member_that_never_answers_keeps_nobody(way, dawdling):
-    with LEO(small=dawdling(hanging=9), config=with_resilience()) as leo, pytest.raises(ProviderTimeoutError):
-        fresh(leo, way, max_latency_s=0.2)
+    parrot = dawdling(hanging=9)
+    with LEO(small=parrot) as leo, pytest.raises(ProviderTimeoutError):
+        fresh(leo, way, max_latency_s=0.3)
+    assert parrot.hanging == 8
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -527,10 +531,14 @@ def test_a_server_that_drips_keeps_nobody(kind, way):
     server, name = {OpenAIModel: (OpenAIServer, "gpt-5-mini"), AnthropicModel: (AnthropicServer, "claude-haiku-4-5")}[
         kind
     ]
-    with server(fault=Fault(loris_s=0.02)) as dripping:
+    with server() as dripping:
         member = kind(name, base_url=dripping.base_url, api_key="k")
-        with LEO(small=member) as leo, pytest.raises(ProviderTimeoutError):
-            fresh(leo, way, max_latency_s=0.5)
+        with LEO(small=member) as leo:
+            fresh(leo, way)
+            dripping.fault = Fault(loris_s=0.02)
+            with pytest.raises(ProviderTimeoutError):
+                fresh(leo, way, max_latency_s=1.0)
+    assert len(dripping.requests) == 2
 
 
 def test_when_the_time_is_over_nobody_is_asked():

@@ -37,9 +37,8 @@ from leo_core.errors import (
     TenantRequiredError,
 )
 from leo_core.providers.scripted import ScriptedModel
-from leo_langchain import ChatLEO, LangChainModel, LEOChatModel, tenant, user
 from leo_core.stages.resilience.config import RateLimit, ResilienceConfig
-from leo_langchain import ChatLEO, LangChainModel, LEOChatModel, tenant
+from leo_langchain import ChatLEO, LangChainModel, LEOChatModel, tenant, user
 from tests.adapters.langchain.langchain_servers import chat_anthropic, chat_openai, openai_url
 from tests.contracts.event_loop import never_blocked
 from tests.servers.anthropic_server import AnthropicServer

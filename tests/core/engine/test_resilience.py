@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from leo_core import LEO, LEOConfig, Route, verify_receipt
+from leo_core import LEO, Budget, LEOConfig, Route, verify_receipt
 from leo_core.engine import effects as ask
 from leo_core.engine.drivers import run
 from leo_core.engine.pipeline import answer_request
@@ -554,6 +554,34 @@ def test_several_members_fail_each_with_its_last_error():
     with LEO(small=first, large=model(fail=down(InvalidRequestError))) as leo, pytest.raises(NoAnswerError) as caught:
         fresh(leo, route=Route.SMALL)
     assert [type(error) for error in caught.value.failures] == [ProviderUnavailableError, InvalidRequestError]
+
+
+# --------------------------------------------------------------------------------------------------- budgets
+
+
+def with_budget(**settings):
+    return replace(with_resilience(backoff_s=0.0, **settings), budgets=(Budget(limit_usd=1.0),))
+
+
+def test_within_a_budget_only_a_call_that_was_free_is_asked_again():
+    """Of one that ran out of time nobody knows what it cost, and what is reserved pays for one call."""
+    for kind, asked in ((RateLimitError, 2), (ProviderTimeoutError, 1)):
+        parrot = Retried("parrot", replies="Paris", usage=USED, cost=0.25, fail=[down(kind), None])
+        with LEO(small=parrot, config=with_budget()) as leo:
+            if asked == 2:
+                assert fresh(leo).usage.cost_usd == 0.25
+            else:
+                with pytest.raises(ProviderTimeoutError):
+                    fresh(leo)
+            assert [balance.spent for balance in leo.budgets()] == [250_000_000]
+        assert parrot.calls == asked
+
+
+def test_within_a_budget_nothing_is_hedged(dawdling):
+    with LEO(small=dawdling(), config=with_budget(hedge_after_s=0.02)) as leo:
+        with pytest.raises(ProviderTimeoutError):
+            fresh(leo, max_latency_s=0.5)
+        assert "member.hedged" not in leo.counts
 
 
 # ---------------------------------------------------------------------------------------------------- at once

@@ -18,7 +18,13 @@ import pytest
 
 from leo_core import LEO, LEOConfig, Route, verify_receipt
 from leo_core.engine.requests import make_request
-from leo_core.errors import LEOError, ReceiptError, StreamInterruptedError
+from leo_core.errors import (
+    CallAbandonedError,
+    LEOError,
+    ProviderTimeoutError,
+    ReceiptError,
+    StreamInterruptedError,
+)
 from leo_core.providers.anthropic import AnthropicModel
 from leo_core.providers.openai import OpenAIModel
 from leo_core.stages.receipt.document import read_statement
@@ -48,6 +54,7 @@ FAULTS = (
     Fault(content_type="text/html", body=b"<html>maintenance</html>"),
     Fault(status=503),
 )
+MODELS = ("gpt-5-mini", "claude-haiku-4-5")
 WARM = "warm up"
 
 
@@ -193,17 +200,6 @@ def outcome():
         yield ends, faulty, [*one.completed, *two.completed], leo, (one, two)
 
 
-def charged(completed):
-    """Tokens that the servers charge for each question."""
-    totals = {}
-    for each in completed:
-        question = question_of(each.body)
-        used = tokens_of(question, each.body["model"])
-        before = totals.get(question, (0, 0))
-        totals[question] = (before[0] + used[0], before[1] + used[1])
-    return totals
-
-
 def test_three_calls_in_ten_fail_in_every_way(outcome):
     _, faulty, _, _, _ = outcome
     calls = faulty.attempts.total()
@@ -221,16 +217,41 @@ def test_every_request_ends_in_time_with_an_answer_or_a_documented_error(outcome
     assert any(isinstance(error, StreamInterruptedError) for error in ends.errors.values())
 
 
+def left_behind(errors):
+    """Models that were left at the deadline; they may go on, and charge for what nobody reads any more."""
+    found = Counter()
+    for error in errors:
+        found.update(left_behind(getattr(error, "failures", ())))
+        late = isinstance(error, ProviderTimeoutError | CallAbandonedError | StreamInterruptedError)
+        cause = error.__cause__ if isinstance(error, StreamInterruptedError) else error
+        if late and getattr(cause, "model", None):
+            found[cause.model.rpartition(":")[2]] += 1
+    return found
+
+
 def test_nothing_is_charged_twice(outcome):
     ends, _, completed, _, _ = outcome
-    totals = charged(completed)
-    for number, given in ends.answers.items():
-        stated = (given.usage.input_tokens, given.usage.output_tokens)
-        assert stated == totals[f"question {number}"], (number, given.failures)
-    for number in ends.errors:
-        assert f"question {number}" not in totals, "a request without an answer was charged for"
-    once = Counter((question_of(each.body), each.body["model"]) for each in completed)
-    assert set(once.values()) == {1}
+    calls = Counter((question_of(each.body), each.body["model"]) for each in completed)
+    for number in range(REQUESTS):
+        question, given = f"question {number}", ends.answers.get(number)
+        errors = [failure.error for failure in given.failures] if given is not None else [ends.errors[number]]
+        late = left_behind(errors)
+        sent = Counter({model: calls[question, model] for model in MODELS if calls[question, model]})
+        used = Counter(model_of(draft.member) for draft in given.drafts) if given is not None else Counter()
+        assert not used - sent, "an answer states a call that no server completed"
+        assert not sent - used - late, (number, "charged for and not stated", errors)
+        assert max(used.values(), default=0) <= 1
+        stated = [tokens_of(question, model) for model in used]
+        if given is not None:
+            assert given.usage.input_tokens == sum(each[0] for each in stated)
+            assert given.usage.output_tokens == sum(each[1] for each in stated)
+    assert sum(max(each - 1, 0) for each in calls.values()) <= sum(
+        left_behind([error]).total() for error in ends.errors.values()
+    ) + sum(left_behind([failure.error for failure in given.failures]).total() for given in ends.answers.values())
+
+
+def model_of(member):
+    return member.partition(":")[2]
 
 
 def test_the_receipts_say_the_same_and_hold_what_failed(outcome):

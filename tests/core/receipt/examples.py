@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from leo_core.errors import CallAbandonedError, CircuitOpenError, RateLimitError
 from leo_core.records import (
     Answer,
     CacheDecision,
@@ -13,6 +14,7 @@ from leo_core.records import (
     CoherenceCertificate,
     Constraints,
     Draft,
+    Failure,
     Identity,
     Message,
     Novelty,
@@ -145,10 +147,28 @@ def consensus_answer(**changes):
     fields = {
         "route": Route.CONSENSUS,
         "members": ("a", "b", "c", "d", "e"),
+        "failures": failures(),
         "verdict": verdict(),
         "draft": draft("b", ANSWER),
     }
     return small_answer(**{**fields, **changes})
+
+
+def failures():
+    """One call of each kind: failed and asked again, not asked at all, and lost against its other copy."""
+    spent = Usage(input_tokens=10, output_tokens=4, calls=1, cost_usd=0.00011)
+    return (
+        Failure(member="b", error=RateLimitError("429", provider="p", model="b"), latency_s=0.25),
+        Failure(member="f", error=CircuitOpenError("open", provider="p", model="f", retry_after_s=7.5)),
+        Failure(
+            member="c",
+            error=CallAbandonedError("late", provider="p", model="c"),
+            attempt=2,
+            hedge=True,
+            latency_s=0.75,
+            usage=spent,
+        ),
+    )
 
 
 def consensus_drafts():

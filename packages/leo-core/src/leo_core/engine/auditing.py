@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
-from leo_core.engine.effects import AuditSeed, CallAll, CheckAnswer, Draw, Learn, Notify, Now, Recall
+from leo_core.engine.effects import AuditSeed, CallMember, CheckAnswer, Draw, Learn, Notify, Now, Recall, Together
 from leo_core.engine.spending import Payment, reserve, spend
 from leo_core.engine.trials import learn_trial, settle_default
 from leo_core.records import Draft
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
     from leo_core.engine.effects import Pipeline
     from leo_core.engine.knowledge import Known
     from leo_core.engine.plan import Plan
-    from leo_core.records import Answer, Observation, Request
+    from leo_core.ports import Model
+    from leo_core.records import Answer, Failure, Observation, Request
 
 __all__ = ["Likeness", "audit", "find_chance", "judge_members"]
 
@@ -220,6 +222,10 @@ def _judge_classes(answer: Answer, *, right: bool, rivals: Mapping[int, bool]) -
     return {**silent, **others, served: right}
 
 
+def _ask(member: Model, request: Request) -> Pipeline[Draft | Failure]:
+    return (yield from CallMember(member, request))
+
+
 def _compare_with_others(request: Request, answer: Answer, plan: Plan) -> Pipeline[bool | None]:
     asked = set(answer.members)
     others = tuple(member for member in plan.members if member.id not in asked)
@@ -228,7 +234,7 @@ def _compare_with_others(request: Request, answer: Answer, plan: Plan) -> Pipeli
     payment = yield from reserve(request, others, plan)
     if not isinstance(payment, Payment):
         return None
-    replies = yield from spend(payment, CallAll(others, request))
+    replies = yield from spend(payment, iter(Together(tuple(partial(_ask, member, request) for member in others))))
     drafts = [reply for reply in replies if isinstance(reply, Draft)]
     if not drafts:
         return None

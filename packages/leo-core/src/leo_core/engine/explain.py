@@ -7,9 +7,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from leo_core.records import Answer, Promotion, Risk, Verdict
+    from leo_core.records import Answer, Failure, Promotion, Risk, Verdict
 
 __all__ = ["explain_answer", "summarise_answer"]
+
+_OUTCOMES = {"failed": "failed", "skipped": "was not asked", "abandoned": "lost against the other copy of its call"}
 
 
 def summarise_answer(answer: Answer) -> dict[str, Any]:
@@ -51,7 +53,7 @@ def explain_answer(answer: Answer) -> dict[str, Any]:
             {"member": draft.member, "model": draft.model, "latency_s": draft.latency_s, **asdict(draft.usage)}
             for draft in answer.drafts
         ],
-        "failures": [{"member": failure.member, "error": type(failure.error).__name__} for failure in answer.failures],
+        "failures": [_failure(failure) for failure in answer.failures],
         "verdict": None if verdict is None else asdict(verdict),
         "risk": asdict(answer.risk),
         "usage": asdict(answer.usage),
@@ -59,6 +61,18 @@ def explain_answer(answer: Answer) -> dict[str, Any]:
         "latency_s": answer.latency_s,
         "own_s": answer.own_s,
         "receipt": None if answer.receipt is None else answer.receipt.id,
+    }
+
+
+def _failure(failure: Failure) -> dict[str, Any]:
+    return {
+        "member": failure.member,
+        "outcome": failure.outcome,
+        "error": type(failure.error).__name__,
+        "attempt": failure.attempt,
+        "hedge": failure.hedge,
+        "latency_s": failure.latency_s,
+        **asdict(failure.usage),
     }
 
 
@@ -77,7 +91,9 @@ def _words(answer: Answer) -> list[str]:
     words.append(f"route: {answer.route.value}, because {answer.decision.why}")
     if answer.decision.promotion is not None:
         words.append(_default_in_words(answer.decision.promotion))
-    words.extend(f"{failure.member} failed: {type(failure.error).__name__}" for failure in answer.failures)
+    words.extend(
+        f"{failure.member} {_OUTCOMES[failure.outcome]}: {type(failure.error).__name__}" for failure in answer.failures
+    )
     if answer.verdict is not None:
         words.append(_verdict_in_words(answer.verdict))
     low, high = answer.risk.interval

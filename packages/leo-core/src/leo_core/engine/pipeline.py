@@ -70,7 +70,7 @@ def find_answer(request: Request, plan: Plan, started: Instant) -> Pipeline[Answ
     sight = yield from look_at(request, known, plan)
     region = sight.novelty.region
     found = yield from consult_cache(request, sight.identity, sight.embedding, region, plan)
-    turn, cached, entry = yield from take_turn(request, sight.identity, found, region, plan)
+    turn, cached, entry = yield from take_turn(request, sight.identity, found, region, plan, started)
     with turn:
         if cached.hit and entry is not None:
             answer = yield from serve_entry(entry, cached, sight, known, plan)

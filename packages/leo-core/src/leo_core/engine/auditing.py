@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -19,7 +19,7 @@ from leo_core.stages.receipt.lottery import is_due, stated_day
 from leo_core.stages.route.observations import observe_route
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from leo_core.engine.effects import Pipeline
     from leo_core.engine.knowledge import Known
@@ -27,10 +27,18 @@ if TYPE_CHECKING:
     from leo_core.ports import Model
     from leo_core.records import Answer, Failure, Observation, Request
 
-__all__ = ["audit", "find_chance", "judge_members"]
+__all__ = ["Likeness", "audit", "find_chance", "judge_members"]
 
 
-def audit(request: Request, answer: Answer, plan: Plan) -> Pipeline[None]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Likeness:
+    """By what later requests are compared with one: its embedding, and its features by name."""
+
+    vector: Sequence[float]
+    features: Mapping[str, float]
+
+
+def audit(request: Request, answer: Answer, plan: Plan, likeness: Likeness | None = None) -> Pipeline[None]:
     """Check a random share of the answers, drawn after they were committed, and learn from it.
 
     The user's checker decides where there is one, and then members are judged too, and answers from which more can be
@@ -62,7 +70,16 @@ def audit(request: Request, answer: Answer, plan: Plan) -> Pipeline[None]:
         rivals = {} if right else (yield from _check_rivals(request, answer))
         weight = min(rate / chance, MOST_WEIGHT)
         fair = 1.0 if answer.decision.trial is not None else weight
-        learned = judge_members(request, answer, right=right, rivals=rivals, weight=weight, fair=fair, at=now.epoch)
+        learned = judge_members(
+            request,
+            answer,
+            right=right,
+            rivals=rivals,
+            weight=weight,
+            fair=fair,
+            at=now.epoch,
+            likeness=likeness,
+        )
         yield from Learn(learned)
         yield from learn_trial(request, answer, plan, right=right)
     else:
@@ -126,6 +143,7 @@ def judge_members(
     weight: float = 1.0,
     fair: float | None = None,
     at: float,
+    likeness: Likeness | None = None,
 ) -> tuple[Observation, ...]:
     """What a known outcome says of the route, of every member that was asked, and of every strategy.
 
@@ -140,6 +158,7 @@ def judge_members(
         weight: Importance of the outcome, the inverse of how likely it was to be audited.
         fair: The same as an outcome of the members, where the request was drawn by lot whatever they answered.
         at: Instant.
+        likeness: By what later requests are compared with this one; ``None`` where nothing of it may be kept.
     """
     region, tenant = answer.novelty.region, request.tenant
     observations: list[Observation] = []
@@ -169,6 +188,8 @@ def judge_members(
                 weight=weight,
                 audited=True,
                 risk=answer.risk.value,
+                vector=None if likeness is None else likeness.vector,
+                features=None if likeness is None else likeness.features,
                 tenant=tenant,
                 at=at,
             )

@@ -32,6 +32,8 @@ class RiskConfig:
         unfamiliar_shrinkage: Share of the score that remains for a question without numbers, code or context, which the
             training did not hold; in [0, 1].
         unfamiliar_variance: Variance added to the log-odds of such an answer; ≥ 0.
+        keep_vectors: Whether an outcome is stored with the embedding of its request, so that P(small wrong) is learned
+            from similar requests too. An embedding tells something of its text and outlives ``leo log erase``.
     """
 
     prior_strength: float = 12.0
@@ -48,6 +50,7 @@ class RiskConfig:
     abstain_above: float = 0.8
     unfamiliar_shrinkage: float = 0.6
     unfamiliar_variance: float = 1.0
+    keep_vectors: bool = False
 
     def __post_init__(self) -> None:
         """Refuse settings outside their range.

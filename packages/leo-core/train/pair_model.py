@@ -20,14 +20,12 @@ from pathlib import Path
 
 import numpy as np
 from paraphrase import DEFAULT_PAIRS, FIT, TUNE, read_pairs, split_by_component
-from scipy.optimize import minimize
 from scipy.sparse import csr_matrix
-from scipy.special import expit
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import precision_recall_curve, roc_auc_score
 
-from leo_core.stages.cache.pair import PairModel, weigh_objection
+from leo_core.stages.cache.pair import PairModel
 from leo_core.stages.cache.pair_features import FEATURES, Traits, WordTable, compare_pair, read_traits, score_words
 from leo_core.stages.cache.pair_network import load_pair_network
 from leo_core.stages.embed.static import StaticEmbedder
@@ -74,12 +72,10 @@ MINED_WEIGHT = 0.15
 """Weight of a pair that the tutor labelled alone."""
 LEAD = 3.0
 """Weight of the cosine beside the trees: without it they trust in what holds for Quora only."""
-STRICTNESS = [0.75, 0.0, 0.4, 0.8]
+STRICTNESS = [0.4, 0.0, 0.4, 0.8]
 """How the strict comparison objects (``weigh_objection``): strength, enough, least and most overlap.
 
 Chosen on minimal pairs that the comparison had not been trained on and on the questions to calibrate."""
-MADE_UP = 0.5
-"""Share of the objections that the calibration makes up for; with all, what nobody objects to gets likelier."""
 EMPTY = WordTable(idf={}, default_idf=1.0, shared={}, missing={})
 
 
@@ -160,32 +156,18 @@ def export_trees(model: HistGradientBoostingClassifier) -> dict[str, object]:
     return {"feature": feature, "number": number, "skip": skip, "roots": roots}
 
 
-def fit_calibration(sums: np.ndarray, cosines: np.ndarray, same: np.ndarray) -> list[float]:
-    """Slope, lead and intercept of a calibrated logistic; the cosine weighs ``LEAD`` beside the sum of the trees."""
-    model = LogisticRegression(C=1e6, max_iter=1000)
-    model.fit((sums + LEAD * cosines)[:, None], same)
-    slope = float(model.coef_[0, 0])
-    return [slope, slope * LEAD, float(model.intercept_[0])]
-
-
-def fit_together(
-    sums: np.ndarray, cosines: np.ndarray, network: np.ndarray, objections: np.ndarray, same: np.ndarray
+def fit_calibration(
+    sums: np.ndarray, cosines: np.ndarray, same: np.ndarray, network: np.ndarray | None = None
 ) -> list[float]:
-    """Slope, lead, what the network's two figures weigh, and intercept, with the objections taken off as they are.
+    """Slope, lead, what the network's two figures weigh, and intercept of a calibrated logistic.
 
-    ``LEAD`` as above. The likeliest weights, by BFGS over columns of mean 0 and deviation 1.
+    The cosine weighs ``LEAD`` beside the sum of the trees; the rest is fitted.
     """
-    columns = np.column_stack([sums + LEAD * cosines, network])
-    mean, spread = columns.mean(axis=0), columns.std(axis=0)
-    scaled = np.column_stack([(columns - mean) / spread, np.ones(len(same))])
-
-    def lose(weights: np.ndarray) -> tuple[float, np.ndarray]:
-        logit = scaled @ weights - objections
-        return float((np.logaddexp(0.0, logit) - same * logit).mean()), scaled.T @ (expit(logit) - same) / len(same)
-
-    *weights, intercept = minimize(lose, np.zeros(scaled.shape[1]), jac=True, method="BFGS").x
-    slope, *others = (float(each) for each in weights / spread)
-    return [slope, slope * LEAD, *others, float(intercept - mean @ (weights / spread))]
+    columns = (sums + LEAD * cosines)[:, None]
+    model = LogisticRegression(C=1e6, max_iter=1000)
+    model.fit(columns if network is None else np.hstack([columns, network]), same)
+    slope, *others = (float(each) for each in model.coef_[0])
+    return [slope, slope * LEAD, *others, float(model.intercept_[0])]
 
 
 def expected_calibration_error(probabilities: np.ndarray, same: np.ndarray, bins: int = 15) -> float:
@@ -368,7 +350,7 @@ def fit_model(examples: Examples, table: WordTable, seed: int) -> dict[str, obje
 
 
 def calibrate(weights: dict[str, object], parts: Parts, embedder: StaticEmbedder) -> None:
-    """Fit both logistics to the part for it: trees and cosine, and these with the network."""
+    """Fit both logistics to the part for it: trees and cosine, and these with the network (objections left out)."""
     weights |= {"calibration": [1.0, 0.0, 0.0], "calibration_with_network": [0.0] * 5, "strictness": STRICTNESS}
     model = PairModel(weights, embed=embedder.embed, network=load_pair_network(embedder.read_pieces))
     a, b, same = parts.take(FIT, TUNE)
@@ -378,17 +360,7 @@ def calibrate(weights: dict[str, object], parts: Parts, embedder: StaticEmbedder
     found = [model.ask_network(*pair) for pair in zip(a, b, strict=True)]
     read = np.array([each is not None for each in found])
     network = np.array([each for each in found if each is not None])
-    overlaps = [model.share_words(*pair) for pair in zip(a, b, strict=True)]
-    objections = np.array(
-        [
-            weigh_objection(each[2], overlap, *STRICTNESS)
-            for each, overlap in zip(found, overlaps, strict=True)
-            if each is not None
-        ]
-    )
-    weights["calibration_with_network"] = fit_together(
-        sums[read], cosines[read], network[:, :2], MADE_UP * objections, same[read]
-    )
+    weights["calibration_with_network"] = fit_calibration(sums[read], cosines[read], same[read], network[:, :2])
 
 
 def compare_vectors(embedder: StaticEmbedder, a: list[str], b: list[str]) -> np.ndarray:

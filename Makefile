@@ -8,7 +8,7 @@ export UV_PROJECT_ENVIRONMENT := .venv
 export NO_MKDOCS_2_WARNING := 1
 RUN := .venv/bin/python -m
 
-.PHONY: help demo test check bench bench-core bench-cache bench-consensus bench-risk soak docs clean setup-demo setup-test setup-check
+.PHONY: help demo test check bench bench-core bench-cache bench-consensus bench-risk bench-route soak docs clean setup-demo setup-test setup-check
 .DEFAULT_GOAL := help
 
 help:
@@ -20,6 +20,7 @@ help:
 	@echo "make bench-cache  the semantic cache on streams of requests beside thresholds and vCache; takes an hour or more"
 	@echo "make bench-consensus  committees with adversaries; refreshes their figures in the docs; takes half an hour"
 	@echo "make bench-risk  risks of committees' verdicts; refreshes their figures in the docs"
+	@echo "make bench-route  routers before the call and cascades; refreshes their figures in the docs; takes half an hour"
 	@echo "make soak    two processes write 50,000 entries under random kill -9, tenants use one cache 100,000 times;"
 	@echo "             prints what was found"
 	@echo "make docs    build the documentation into site/"
@@ -71,6 +72,10 @@ bench-core: $(UV)
 bench-cache: $(UV)
 	$(UV) sync --quiet --frozen --python $(PYTHON) --all-packages --no-default-groups --group train --group peers --inexact
 	.venv/bin/python tools/refresh_cache_figures.py $(DATA)
+
+bench-route: $(UV)
+	$(UV) sync --quiet --frozen --python $(PYTHON) --all-packages --no-default-groups --group train --group peers --inexact
+	.venv/bin/python tools/refresh_route_figures.py $(DATA)
 
 soak: setup-test
 	$(RUN) tests.soak.two_writers 50000 0

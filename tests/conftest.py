@@ -22,6 +22,7 @@ LONG = (
     "core/engine/test_idempotency.py",
     "core/engine/test_budgets.py",
     "core/engine/test_chroma_outage.py",
+    "core/engine/test_fault_injection.py",
     "adapters/langchain/test_langchain_single_flight.py",
     "core/evaluation/test_cache_bench.py",
     "core/cache/test_cache_minimal_pairs_traffic.py",

@@ -1,7 +1,7 @@
 """Run the benchmarks of the numeric core and put what they print into ``docs/benchmarks.md``.
 
 Usage: ``python tools/refresh_core_figures.py [FOLDER] [NAME…]``; the folder is that of the data sets, the names choose
-among ``core``, ``embed``, ``coherence gsm``, ``coherence crux``, ``novelty`` and ``store``.
+among ``core``, ``embed``, ``coherence gsm``, ``coherence crux``, ``novelty``, ``store`` and ``promotion``.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ COMMANDS = {
     "coherence crux": ("coherence", "--data", "replay/crux.jsonl.gz"),
     "novelty": ("novelty", "--stream", "streams/banking77.jsonl.gz"),
     "store": ("store", "--pairs", PAIRS, "--entries", "100000"),
+    "promotion": ("promotion",),
 }
 
 

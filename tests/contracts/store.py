@@ -694,7 +694,7 @@ class StoreContract:
     def test_observations_keep_their_order(self, store: Store) -> None:
         made = [
             Observation(
-                kind=("cache", "trust", "route", "served", "feedback", "audit")[number % 6],
+                kind=("cache", "trust", "route", "served", "feedback", "audit", "promotion")[number % 7],
                 tenant=("acme", "other")[number % 3 == 0],
                 body={"number": number, "list": [number / 2, None]},
                 at=NOW - number,

@@ -7,14 +7,14 @@ import socket
 import struct
 import sys
 import threading
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 
 from tests.servers.brain import Brain, Reply, answer_by_default
 
-__all__ = ["Event", "Fault", "LoopbackServer", "Recorded", "WireError"]
+__all__ = ["Completed", "Event", "Fault", "LoopbackServer", "Recorded", "WireError"]
 
 _SECRET_HEADERS = ("authorization", "x-api-key", "api-key")
 
@@ -27,7 +27,8 @@ class Fault:
         delay_s: Wait before anything is sent (a timeout when it is longer than the client waits).
         status: Answer with the provider's error body and this status.
         retry_after: Value of the ``Retry-After`` header of an error.
-        reset_after: Reset the connection after this many bytes of the body; 0 resets before the first header.
+        reset_after: Reset the connection after this many bytes of a body that has more; 0 resets before the first
+            header.
         malformed: The body (in a stream, the third event) is broken JSON.
         empty: Status 200 and no body; in a stream, no event at all.
         no_choices: A well-formed reply without choices (OpenAI) or without content (Anthropic).
@@ -37,6 +38,8 @@ class Fault:
         content_type: Wrong content type of the reply.
         body: Body sent as it is, with the content type.
         drip_s: Wait before every event of a stream.
+        loris_s: Send the body byte by byte with this wait before each, over and over, and never its end.
+        headers: Further headers of the reply.
         times: Number of requests that fail; ``None`` for all.
     """
 
@@ -53,7 +56,15 @@ class Fault:
     content_type: str | None = None
     body: bytes | None = None
     drip_s: float = 0.0
+    loris_s: float = 0.0
+    headers: Mapping[str, str] = field(default_factory=dict)
     times: int | None = None
+
+    @property
+    def spoils(self) -> bool:
+        """Whether a reply that is sent with it is not the whole one."""
+        ends = (self.body, self.cut_after_events, self.stop_after_events, self.error_after_events)
+        return self.malformed or self.empty or any(end is not None for end in ends)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +75,14 @@ class Recorded:
     path: str
     headers: Mapping[str, str]
     body: Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Completed:
+    """A reply that was sent to its end: what was asked, and what was answered."""
+
+    body: Any
+    reply: Reply
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +116,7 @@ class LoopbackServer:
 
     Args:
         brain: Decides the reply.
-        fault: How replies fail; may be replaced while the server runs.
+        fault: How replies fail; may be replaced while the server runs. A function decides by the request's body.
         api_key: When given, other keys are answered with 401.
         keep_alive: Whether connections stay open for the next request. Off by default, because clients that share
             connections between event loops (langchain-openai's) fail on it in tests that have a loop each.
@@ -107,7 +126,7 @@ class LoopbackServer:
         self,
         brain: Brain = answer_by_default,
         *,
-        fault: Fault | None = None,
+        fault: Fault | Callable[[Any], Fault] | None = None,
         api_key: str | None = None,
         keep_alive: bool = False,
     ) -> None:
@@ -115,6 +134,8 @@ class LoopbackServer:
         self.api_key = api_key
         self.keep_alive = keep_alive
         self.requests: list[Recorded] = []
+        self.completed: list[Completed] = []
+        self._thought = threading.local()
         self.asked = threading.Event()
         self.disconnected = threading.Event()
         self.stopping = threading.Event()
@@ -163,19 +184,21 @@ class LoopbackServer:
     # ----------------------------------------------------------------------------------- faults
 
     @property
-    def fault(self) -> Fault | None:
+    def fault(self) -> Fault | Callable[[Any], Fault] | None:
         """The fault of the replies to come."""
         return self._fault
 
     @fault.setter
-    def fault(self, fault: Fault | None) -> None:
+    def fault(self, fault: Fault | Callable[[Any], Fault] | None) -> None:
         with self._lock:
             self._fault, self._failed = fault, 0
 
-    def take_fault(self) -> Fault:
+    def take_fault(self, body: Any) -> Fault:
         """The fault of one request."""
         with self._lock:
             fault = self._fault
+            if callable(fault):
+                return fault(body)
             if fault is None or (fault.times is not None and self._failed >= fault.times):
                 return Fault()
             self._failed += 1
@@ -184,7 +207,12 @@ class LoopbackServer:
     def think(self, asked: Any) -> Reply:
         """Ask the brain."""
         reply = self.brain(asked)
-        return Reply(text=reply) if isinstance(reply, str) else reply
+        self._thought.reply = Reply(text=reply) if isinstance(reply, str) else reply
+        return self._thought.reply
+
+    def complete(self, body: Any) -> None:
+        """Note that the reply that this thread thought of was sent to its end."""
+        self.completed.append(Completed(body=body, reply=self._thought.reply))
 
     # ------------------------------------------------------------------- what a protocol decides
 
@@ -237,14 +265,18 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer("POST", self.rfile.read(int(self.headers.get("content-length", 0))))
 
     def _answer(self, method: str, raw: bytes) -> None:
-        fault = self.owner.take_fault()
+        body = json.loads(raw) if raw else None
+        fault = self.owner.take_fault(body)
         try:
-            body = json.loads(raw) if raw else None
             self._record(method, body)
-            self.owner.stopping.wait(fault.delay_s)
+            if fault.delay_s:
+                self.owner.stopping.wait(fault.delay_s)
+                self._drip(0.001)
             self._fail_early(fault)
             reply = self.owner.get(self.path) if method == "GET" else self.owner.post(self.path, body, fault)
             self._send(reply, fault)
+            if method == "POST" and not fault.spoils:
+                self.owner.complete(body)
         except WireError as error:
             self._send_json(error.status, self.owner.error_body(error.status, str(error)), fault)
         except _Reset:
@@ -275,12 +307,25 @@ class _Handler(BaseHTTPRequestHandler):
             raise WireError(f"Scripted failure {fault.status}.", status=fault.status)
 
     def _send(self, reply: Mapping[str, Any] | Iterable[Event], fault: Fault) -> None:
-        if fault.body is not None:
+        if fault.loris_s:
+            self._send_for_ever(fault.loris_s)
+        elif fault.body is not None:
             self._send_bytes(200, fault.body, fault.content_type or "application/json", fault)
         elif isinstance(reply, Mapping):
             self._send_json(200, reply, fault)
         else:
             self._send_events(iter(reply), fault)
+
+    def _send_for_ever(self, pause_s: float) -> None:
+        """Spaces, one at a time, until the client hangs up or the server stops."""
+        self.send_response(200)
+        self.send_header("content-type", "application/json")
+        self.send_header("transfer-encoding", "chunked")
+        self.end_headers()
+        while not self.owner.stopping.is_set():
+            self._drip(pause_s)
+            self._send_chunk(b" ")
+        raise _Reset
 
     def _send_json(self, status: int, body: Mapping[str, Any], fault: Fault) -> None:
         raw = json.dumps(body, ensure_ascii=False).encode()
@@ -297,8 +342,10 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("x-request-id", "req_loopback")
         if status != 200 and fault.retry_after is not None:
             self.send_header("retry-after", fault.retry_after)
+        for name, value in fault.headers.items():
+            self.send_header(name, value)
         self.end_headers()
-        if fault.reset_after is not None and status == 200:
+        if fault.reset_after is not None and status == 200 and fault.reset_after < len(raw):
             self.wfile.write(raw[: fault.reset_after])
             self.wfile.flush()
             raise _Reset
@@ -308,6 +355,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(200)
         self.send_header("content-type", fault.content_type or "text/event-stream; charset=utf-8")
         self.send_header("transfer-encoding", "chunked")
+        for name, value in fault.headers.items():
+            self.send_header(name, value)
         self.end_headers()
         sent = 0
         for number, event in enumerate(events if not fault.empty else iter(())):

@@ -28,6 +28,8 @@ from leo_core.stages.risk.grounding import grounding_features
 HERE = Path(__file__).parent
 TARGET = HERE.parent / "src/leo_core/stages/risk/models/answer.json"
 BASE = 0.72
+STRENGTH = 0.03
+"""Inverse of the ridge of the head "reasoning"; chosen by cross-validation inside the training fifth."""
 HALUEVAL_WEIGHT = 0.1
 HAND_SET = {"token_surprise": 1.0, "worst_token": 0.5, "cut_off": 1.5, "refusal": 1.5, "format_missed": 0.7}
 """Log-odds per unit where the recordings hold no example (log-probabilities) or too few (cut-offs, refusals)."""
@@ -131,9 +133,9 @@ def train_reasoning(rows: list[dict]) -> tuple[list[str], np.ndarray, tuple, flo
     y = np.array([row["wrong"] for row in kept])
     groups = np.unique([row["question"] for row in kept], return_inverse=True)[1]
     learned = [index for index, name in enumerate(names) if name not in HAND_SET]
-    fitted = expand(fit_linear(x[:, learned], y, groups, strength=0.3), learned, len(names))
+    fitted = expand(fit_linear(x[:, learned], y, groups, strength=STRENGTH), learned, len(names))
     models = np.array([row["model"] for row in kept])
-    spread = between_models(x[:, learned], y, groups, models, strength=0.3)
+    spread = between_models(x[:, learned], y, groups, models, strength=STRENGTH)
     return names, x, with_hand_set(names, fitted), spread
 
 

@@ -72,6 +72,10 @@ MINED_WEIGHT = 0.15
 """Weight of a pair that the tutor labelled alone."""
 LEAD = 3.0
 """Weight of the cosine beside the trees: without it they trust in what holds for Quora only."""
+STRICTNESS = [0.4, 0.0, 0.4, 0.8]
+"""How the strict comparison objects (``weigh_objection``): strength, enough, least and most overlap.
+
+Chosen on minimal pairs that the comparison had not been trained on and on the questions to calibrate."""
 EMPTY = WordTable(idf={}, default_idf=1.0, shared={}, missing={})
 
 
@@ -346,8 +350,8 @@ def fit_model(examples: Examples, table: WordTable, seed: int) -> dict[str, obje
 
 
 def calibrate(weights: dict[str, object], parts: Parts, embedder: StaticEmbedder) -> None:
-    """Fit both logistics to the part for it: trees and cosine, and these with the network."""
-    weights |= {"calibration": [1.0, 0.0, 0.0], "calibration_with_network": [0.0] * 5}
+    """Fit both logistics to the part for it: trees and cosine, and these with the network (objections left out)."""
+    weights |= {"calibration": [1.0, 0.0, 0.0], "calibration_with_network": [0.0] * 5, "strictness": STRICTNESS}
     model = PairModel(weights, embed=embedder.embed, network=load_pair_network(embedder.read_pieces))
     a, b, same = parts.take(FIT, TUNE)
     rows = model.compare_texts(compare_vectors(embedder, a, b), a, b)
@@ -356,7 +360,7 @@ def calibrate(weights: dict[str, object], parts: Parts, embedder: StaticEmbedder
     found = [model.ask_network(*pair) for pair in zip(a, b, strict=True)]
     read = np.array([each is not None for each in found])
     network = np.array([each for each in found if each is not None])
-    weights["calibration_with_network"] = fit_calibration(sums[read], cosines[read], same[read], network)
+    weights["calibration_with_network"] = fit_calibration(sums[read], cosines[read], same[read], network[:, :2])
 
 
 def compare_vectors(embedder: StaticEmbedder, a: list[str], b: list[str]) -> np.ndarray:

@@ -17,6 +17,7 @@ from leo_core.evaluation.consensus_bench import follow_committee
 from leo_core.stages.consensus.config import ConsensusConfig
 from leo_core.stages.risk.answer_features import reasoning_features
 from leo_core.stages.risk.votes import vote_features
+from leo_core.stages.risk.working import working_features
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,6 +33,8 @@ AUDIT = 0.05
 SEED = 77
 STRENGTH = 0.01
 """Inverse of the ridge: the training fifth holds 465 questions."""
+WORKING = frozenset(working_features("", "", "", ()))
+"""What votes make superfluous: with these, the head did worse on held-out verdicts."""
 
 
 def gather(recording: Recording, number: int) -> dict[str, np.ndarray]:
@@ -47,7 +50,8 @@ def gather(recording: Recording, number: int) -> dict[str, np.ndarray]:
                 verdict = decision.verdict
                 key = (row, int(committee.columns[verdict.medoid]))
                 if key not in own:
-                    own[key] = reasoning_features(recording.questions[row], recording.texts[row][key[1]])
+                    found = reasoning_features(recording.questions[row], recording.texts[row][key[1]])
+                    own[key] = {name: value for name, value in found.items() if name not in WORKING}
                 rows.append((vote_features(verdict, verdict.votes[verdict.medoid].member) or {}) | own[key])
                 wrong.append(not decision.right)
                 questions.append(row)

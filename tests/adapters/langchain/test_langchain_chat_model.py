@@ -37,6 +37,7 @@ from leo_core.errors import (
     TenantRequiredError,
 )
 from leo_core.providers.scripted import ScriptedModel
+from leo_core.stages.resilience.config import RateLimit, ResilienceConfig
 from leo_langchain import ChatLEO, LangChainModel, LEOChatModel, tenant, user
 from tests.adapters.langchain.langchain_servers import chat_anthropic, chat_openai, openai_url
 from tests.contracts.event_loop import never_blocked
@@ -421,6 +422,19 @@ class TestAnswers:
         model.invoke("Hello", cache="renew")
         assert len(openai.requests) == 2
         assert all("sources" not in str(request.body) for request in openai.requests)
+
+    def test_the_settings_of_resilience_are_reached(self) -> None:
+        """As a config, as plain values, and the number of retries as LangChain's own argument."""
+        limits = {"s": RateLimit(requests_per_minute=1)}
+        small, large = ScriptedModel("s", replies="Hi."), ScriptedModel("l", replies="Hello.")
+        config = LEOConfig(resilience=ResilienceConfig(limits=limits, longest_wait_s=0.0))
+        with LEOChatModel(small=small, large=large, config=config, route="small", use_cache=False) as model:
+            assert [model.invoke("Hello").text for _ in range(2)] == ["Hi.", "Hello."]
+        given = {"resilience": {"hedge_after_s": "p95", "limits": {"s": {"requests_per_minute": 1}}}}
+        with LEOChatModel(small=small, config=given) as model:
+            assert model.leo.config.resilience == ResilienceConfig(hedge_after_s="p95", limits=limits)
+        with LEOChatModel(small="openai:gpt-5-mini", api_key="k", max_retries=5) as model:
+            assert model.leo.members[0].max_retries == 5
 
     def test_a_multi_tenant_policy_refuses_a_request_without_one(self) -> None:
         with LEOChatModel(small=fake(), config=LEOConfig(require_tenant=True)) as model:

@@ -400,13 +400,13 @@ def test_errors(error: Exception, kind: type[ProviderError]) -> None:
     assert "secret prompt" not in str(translated)
 
 
-def test_a_retry_after_that_is_no_number_is_ignored() -> None:
-    date = "Wed, 21 Oct 2026 07:28:00 GMT"
-    error = WithCodeError(429)
-    error.response = SimpleNamespace(status_code=429, headers={"retry-after": date})
-    translated = translate_error(error, provider="p", model="m")
-    assert isinstance(translated, RateLimitError)
-    assert translated.retry_after_s is None
+def test_a_retry_after_may_be_a_date_and_nonsense_is_ignored() -> None:
+    for text, seconds in (("Wed, 21 Oct 2015 07:28:00 GMT", 0.0), ("1.5", 1.5), ("soon", None)):
+        error = WithCodeError(429)
+        error.response = SimpleNamespace(status_code=429, headers={"retry-after": text})
+        translated = translate_error(error, provider="p", model="m")
+        assert isinstance(translated, RateLimitError)
+        assert translated.retry_after_s == seconds
 
 
 def test_profiles_that_say_different_things() -> None:

@@ -128,6 +128,13 @@ class TestFailures(FailureContract):
         if fault.status is not None:
             assert error.response.status_code == fault.status
 
+    def test_a_date_after_which_to_retry_is_kept(self, openai: OpenAIServer) -> None:
+        openai.fault = Fault(status=429, retry_after="Fri, 01 Jan 2100 00:00:00 GMT")
+        with pytest.raises(RateLimitError) as caught:
+            LangChainModel(chat_openai(openai.base_url)).generate(ask("Hello"))
+        assert caught.value.retry_after_s is not None
+        assert caught.value.retry_after_s > 86_400
+
     def test_retry_after_is_kept(self, openai: OpenAIServer) -> None:
         openai.fault = Fault(status=429, retry_after="7")
         with pytest.raises(RateLimitError) as caught:

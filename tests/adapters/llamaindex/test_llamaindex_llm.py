@@ -22,6 +22,7 @@ from leo_core import Budget, LEOConfig, verify_receipt
 from leo_core.errors import BudgetExceededError, ConfigError, NoAnswerError, ProviderUnavailableError, RequestError
 from leo_core.providers.scripted import ScriptedModel
 from leo_core.records import Capabilities, Message, Request, Route, ToolCall, Usage
+from leo_core.stages.resilience.config import RateLimit, ResilienceConfig
 from leo_llamaindex import LEOLLM, LEONodePostprocessor, LlamaIndexModel
 from tests.adapters.llamaindex.llamaindex_servers import GROUND, SECRET
 from tests.contracts.event_loop import never_blocked
@@ -121,6 +122,19 @@ def test_the_engine_seed_makes_draws_repeatable() -> None:
         twins[0].engine_seed = 8
     for llm in twins:
         llm.close()
+
+
+def test_the_settings_of_resilience_are_reached() -> None:
+    """As a config, through its dict, and the number of retries as an argument."""
+    limits = {"s": RateLimit(requests_per_minute=1)}
+    config = LEOConfig(resilience=ResilienceConfig(limits=limits, longest_wait_s=0.0))
+    small, large = ScriptedModel("s", replies="Hi."), ScriptedModel("l", replies="Hello.")
+    with LEOLLM(small=small, large=large, config=config, route="small", cache=False) as llm:
+        assert [llm.complete("Hello").text for _ in range(2)] == ["Hi.", "Hello."]
+    named = LEOLLM(small="openai:gpt-5-mini", api_key="k", max_retries=5, config=config)
+    assert named.leo.members[0].max_retries == 5
+    assert LEOLLM.from_dict(json.loads(named.to_json())).config == config
+    named.close()
 
 
 def test_settings_survive_dicts_and_pickles(tmp_path: Path) -> None:
@@ -252,7 +266,8 @@ def test_prompts_are_formatted_once() -> None:
 
 async def test_errors_come_through_and_end_the_events() -> None:
     failing = scripted(fail=ProviderUnavailableError("down", provider="x", model="y"))
-    async with LEOLLM(small=failing) as llm:
+    always = LEOConfig(resilience=ResilienceConfig(breaker=False))
+    async with LEOLLM(small=failing, config=always) as llm:
         for method in METHODS:
             with pytest.raises(ProviderUnavailableError):
                 await call(llm, method)

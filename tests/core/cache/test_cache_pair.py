@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import leo_core
 from leo_core.errors import ConfigError
-from leo_core.stages.cache.pair import PairModel, load_pair_model
+from leo_core.stages.cache.pair import PairModel, load_pair_model, weigh_objection
 from leo_core.stages.cache.pair_features import (
     FEATURES,
     WordTable,
@@ -113,15 +113,52 @@ def test_readings_are_kept_up_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> Non
     assert len(watched.read_texts) > len(texts)
 
 
-def test_together_it_is_the_logistic_of_trees_cosine_and_network(model: PairModel) -> None:
-    a, b = "How do I lose weight fast?", "How can I lose weight quickly?"
+def test_together_it_is_the_logistic_of_trees_cosine_and_network_less_the_objection(model: PairModel) -> None:
+    a, b = "How do I lose weight fast?", "How can I lose weight fast?"
     rows = model.compare_texts([0.7], [a], [b])
-    odds, likeness = model.ask_network(a, b) or (np.nan, np.nan)
+    odds, likeness, strict = model.ask_network(a, b) or (np.nan, np.nan, np.nan)
     slope, lead, network, whole, intercept = weights()["calibration_with_network"]
     logit = slope * model.sum_trees(rows)[0] + lead * 0.7 + network * odds + whole * likeness + intercept
+    strength, enough, least, most = weights()["strictness"]
+    assert model.share_words(a, b) == pytest.approx(5 / 7)
+    logit -= strength * (5 / 7 - least) / (most - least) * np.logaddexp(0.0, enough - strict)
+    assert strength > 0.0
     assert model.probability_at([0.7], [a], [b])[0] == pytest.approx(1.0 / (1.0 + np.exp(-logit)), rel=1e-9)
     assert network > 0.0
     assert slope > 0.0
+
+
+@given(st.floats(-20.0, 20.0), st.floats(0.0, 20.0), st.floats(0.0, 1.0), st.floats(0.0, 1.0))
+def test_an_objection_falls_with_the_strict_odds_and_rises_with_the_words_in_common(
+    strict: float, more: float, one: float, two: float
+) -> None:
+    low, high = sorted((one, two))
+    rest = (1.25, 0.0, 0.5, 0.8)
+    assert 0.0 <= weigh_objection(strict + more, high, *rest) <= weigh_objection(strict, high, *rest)
+    assert weigh_objection(strict, low, *rest) <= weigh_objection(strict, high, *rest)
+    assert weigh_objection(strict, 0.5, *rest) == 0.0
+    assert weigh_objection(strict, 0.8, *rest) == pytest.approx(1.25 * np.logaddexp(0.0, -strict))
+    assert weigh_objection(strict, 0.65, *rest) == pytest.approx(0.5 * weigh_objection(strict, 1.0, *rest))
+
+
+def test_words_in_common_are_counted_as_stems(model: PairModel) -> None:
+    assert model.share_words("cats eat fish", "a cat eats fish") == pytest.approx(3 / 4)
+    assert model.share_words("?", "!") == 0.0
+
+
+def test_one_word_that_changes_the_answer_lowers_the_probability_though_the_usual_comparison_is_for_it(
+    model: PairModel,
+) -> None:
+    """What the strict comparison is there for: without it, the first pair is the likelier one."""
+    a = "How do I remove a red wine stain from a wool carpet?"
+    other, same = (
+        "How do I remove a red wine stain from a wool jacket?",
+        "How can I get a red wine stain out of my wool carpet?",
+    )
+    (_, _, strict_other), (_, _, strict_same) = model.ask_network(a, other) or (), model.ask_network(a, same) or ()
+    assert strict_other < strict_same
+    low, high = model.probability([a, a], [other, same])
+    assert low < 0.5 < high
 
 
 def test_texts_that_are_too_long_for_the_network_are_left_to_the_trees(model: PairModel) -> None:

@@ -100,7 +100,16 @@ def _gather(mine: list[Any], others: list[Any], at: dict[str, Any]) -> tuple[Any
     return np.average(found, axis=0, weights=weights), np.max(found, axis=0)
 
 
-def _compare(a: str, b: str, at: dict[str, Any]) -> tuple[float, float]:
+def _compare(a: str, b: str, at: dict[str, Any]) -> tuple[float, float, float]:
+    """The usual comparison, and the strict one, which has parameters of its own over the same encoder."""
+    odds, cosine = _compare_by(a, b, at)
+    own = {name.removeprefix("strict."): each for name, each in at.items() if name.startswith("strict.")}
+    assert own
+    strict, _ = _compare_by(a, b, at | own)
+    return odds, cosine, strict
+
+
+def _compare_by(a: str, b: str, at: dict[str, Any]) -> tuple[float, float]:
     (one, whole_one), (two, whole_two) = _read(a, at), _read(b, at)
     (mean_one, most_one), (mean_two, most_two) = _gather(one, two, at), _gather(two, one, at)
     cosine = float(whole_one @ whole_two)
@@ -128,6 +137,10 @@ def test_a_reading_has_the_shapes_that_it_states(network: PairNetwork) -> None:
     assert reading.weights.shape == (count,)
     assert reading.weights.sum() == pytest.approx(1.0, abs=1e-5)
     assert (reading.weights > 0.0).all()
+    assert reading.strict_pieces.shape == (count, 48)
+    assert reading.strict_weights.shape == (count,)
+    assert reading.strict_weights.sum() == pytest.approx(1.0, abs=1e-5)
+    assert (reading.strict_weights > 0.0).all()
     assert np.linalg.norm(reading.whole) == pytest.approx(1.0, abs=1e-5)
 
 
@@ -159,6 +172,7 @@ def test_whatever_can_be_read_is_read_alike_alone_and_together_and_compared_fini
         assert (one is not None) == (two is not None) == (0 < len(load_static().cut_pieces(text)) <= MOST_PIECES)
         if one is not None and two is not None:
             np.testing.assert_allclose(one.pieces, two.pieces, rtol=1e-3, atol=1e-3)
+            np.testing.assert_allclose(one.strict_pieces, two.strict_pieces, rtol=1e-3, atol=1e-3)
             np.testing.assert_allclose(one.whole, two.whole, rtol=1e-3, atol=1e-3)
     read = [reading for reading in together if reading is not None]
     for one in read:

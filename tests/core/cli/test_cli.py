@@ -4,6 +4,7 @@ import json
 import sqlite3
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,8 @@ from leo_core._version import __version__
 from leo_core.cli.app import app
 from leo_core.evaluation.stats import list_balances
 from leo_core.providers.scripted import ScriptedModel
+from leo_core.records import Route, RouteChange
+from leo_core.stages.route.observations import observe_change
 
 PROMPT = "Context: The ferry leaves at 9:40.\n\nQuestion: When does the ferry leave?"
 
@@ -280,3 +283,85 @@ def test_cache_refuses_wrong_use(store, tmp_path):
     assert as_json("cache", "check", store, "--seal-key", tmp_path / "none")[1] == 2
     assert as_json("cache", "warm", tmp_path / "new.db", log)[0]["message"].startswith("line 1")
     assert not (tmp_path / "none.db").exists()
+
+
+@pytest.fixture
+def judged(tmp_path):
+    """A store in which right and wrong answers were audited, each question in the one region there is."""
+    path = tmp_path / "judged.db"
+    config = LEOConfig(audit_rate=1.0)
+    config = replace(config, novelty=replace(config.novelty, centres=1))
+    member = ScriptedModel("m", replies=lambda request: f"It is {len(request.question)}.", cost=0.01)
+    with LEO(member, store=path, config=config, checker=lambda request, _: "right" in request.question) as engine:
+        for number in range(25):
+            engine.ask(f"What is wrong with the number {number}?")
+        engine.ask("What is right?")
+        engine.ask("Is it right to write to anna@example.org?")
+    return path
+
+
+def test_gaps_shows_where_all_members_fail(judged):
+    facts, code = as_json("gaps", judged)
+    ((tenant, (gap,)),) = facts["tenants"].items()
+    assert (code, tenant, gap["region"], gap["best"]) == (0, "default", 0, "m")
+    assert len(gap["examples"]) == 3
+    shown = leo("gaps", judged)
+    assert (shown.exit_code, "What is wrong" in shown.stdout) == (0, True)
+    assert "no gaps" in leo("gaps", judged, "--below", "0.01").stdout
+    judged.with_name("judged.db.seal").unlink()
+    sealed, _ = as_json("gaps", judged)
+    assert sealed["tenants"]["default"][0]["examples"] == []
+
+
+def test_export_writes_verified_pairs_and_says_what_it_left_out(judged, tmp_path):
+    file = tmp_path / "pairs.jsonl"
+    facts, code = as_json("export", judged, file)
+    assert (code, facts["pairs"]) == (0, 1)
+    assert facts["dropped"] == {"found wrong": 25, "personal data": 1}
+    (row,) = map(json.loads, file.read_text().splitlines())
+    assert [turn["content"] for turn in row["messages"]] == ["What is right?", "It is 14."]
+    (source,) = map(json.loads, Path(facts["files"][1]).read_text().splitlines())
+    listed, _ = as_json("log", "list", judged, "--count", 50)
+    assert source["receipt"] in json.dumps(listed)
+    result = leo("export", judged, file, "--format", "hf", "--personal", "redact")
+    assert result.exit_code == 0
+    assert "2 pairs" in result.stdout
+    assert "left out: 25 (found wrong)" in result.stdout
+    rows = [json.loads(line) for line in file.read_text().splitlines()]
+    assert rows[1]["messages"][0]["content"] == "Is it right to write to [EMAIL]?"
+    assert rows[1]["receipt"].startswith("leo:rcpt:")
+
+
+def test_export_needs_the_seal_key_and_a_place_to_write(judged, tmp_path):
+    facts, code = as_json("export", judged, tmp_path / "nowhere" / "pairs.jsonl")
+    assert (facts["error"], code) == ("ConfigError", 2)
+    judged.with_name("judged.db.seal").unlink()
+    facts, code = as_json("export", judged, tmp_path / "pairs.jsonl")
+    assert (facts["error"], code) == ("ConfigError", 2)
+    assert not (tmp_path / "pairs.jsonl").exists()
+    assert as_json("export", "nowhere.db", tmp_path / "pairs.jsonl")[1] == 2
+
+
+def test_stats_lists_defaults_and_their_changes(tmp_path):
+    path = tmp_path / "defaults.db"
+    with LEO(small=ScriptedModel("parrot", replies="29"), store=path) as engine:
+        engine.ask("How many days?")
+        change = RouteChange(
+            change="promoted",
+            region=0,
+            route=Route.SMALL,
+            default=Route.SMALL,
+            why="test",
+            wealth=91.5,
+            alpha=0.0125,
+            at=1.8e9,
+        )
+        engine.store.observe([observe_change(change, incumbent="", tenant="default")])
+    facts, code = as_json("stats", path)
+    assert code == 0
+    assert facts["tenants"]["default"]["defaults"] == {"region 0": "small"}
+    (listed,) = facts["tenants"]["default"]["route_changes"]
+    assert (listed["change"], listed["route"], listed["wealth"]) == ("promoted", "small", 91.5)
+    shown = leo("stats", path).stdout
+    assert "small promoted" in shown
+    assert "default: small" in shown

@@ -36,6 +36,7 @@ from leo_core.providers.openai import OpenAIModel
 from leo_core.providers.scripted import ScriptedModel
 from leo_core.records import Capabilities, Constraints, Draft, ToolCall, Usage
 from leo_core.stages.receipt.config import ReceiptConfig
+from leo_core.stages.resilience.config import ResilienceConfig
 from leo_core.storage.database import Database
 from leo_core.storage.receipt_log import SqliteReceiptLog
 from leo_core.storage.sqlite import SqliteStore
@@ -395,7 +396,8 @@ def test_several_failed_providers_are_all_named():
     with OpenAIServer(fault=Fault(status=500)) as one, AnthropicServer(fault=Fault(status=429)) as two:
         small = OpenAIModel("gpt-5-mini", base_url=one.base_url, api_key="k", max_retries=0)
         large = AnthropicModel("claude-haiku-4-5", base_url=two.base_url, api_key="k", max_retries=0)
-        with LEO(small=small, large=large, jury=[small, large]) as leo:
+        always = LEOConfig(resilience=ResilienceConfig(breaker=False))
+        with LEO(small=small, large=large, jury=[small, large], config=always) as leo:
             for ask in ways(leo).values():
                 for route in (Route.SMALL, Route.CASCADE, Route.CONSENSUS):
                     with pytest.raises(NoAnswerError) as caught:
@@ -554,6 +556,7 @@ from leo_core import LEO, LEOConfig
 from leo_core.errors import StoreFullError
 from leo_core.providers.scripted import ScriptedModel
 from leo_core.stages.receipt.config import ReceiptConfig
+from leo_core.stages.resilience.config import ResilienceConfig
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 config = LEOConfig(receipts=ReceiptConfig(required=True))
 leo = LEO(small=ScriptedModel("m", replies="29"), store=sys.argv[1], config=config)

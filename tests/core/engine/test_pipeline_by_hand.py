@@ -111,8 +111,11 @@ class Hand:
     def CallMember(self, effect):
         return effect.model.generate(effect.request)
 
-    def CallAll(self, effect):
-        return tuple(model.generate(effect.request) for model in effect.models)
+    def Hedge(self, effect):
+        return (self.CallMember(effect.first),)
+
+    def Together(self, effect):
+        return tuple(drive(job(), self) for job in effect.jobs)
 
     def Certify(self, effect):
         return Receipt(id="leo:rcpt:1", document={"statement": dict(effect.statement)})
@@ -186,7 +189,7 @@ def entry_of(message="Paris"):
 def test_an_exact_hit_calls_no_member_and_points_to_its_source():
     hand = Hand(FindExact=entry_of())
     answer = drive(answer_request(ask_for(), make_plan()), hand)
-    assert not {"CallMember", "CallAll", "FindNear"} & set(hand.order)
+    assert not {"CallMember", "Together", "FindNear"} & set(hand.order)
     assert answer.route is Route.CACHE
     assert (answer.usage, answer.saved.cost_usd) == (Usage(), 0.001)
     certified = next(effect for effect in hand.asked if isinstance(effect, ask.Certify))

@@ -16,6 +16,7 @@ from leo_core.errors import (
 )
 from leo_core.providers.scripted import ScriptedModel
 from leo_core.records import Draft, Usage
+from leo_core.stages.resilience.config import ResilienceConfig
 from leo_core.storage.in_memory import InMemoryStore
 
 QUESTION = "How many days does February have in 2028?"
@@ -276,7 +277,7 @@ def test_a_store_of_a_kind_that_does_not_exist_is_refused():
 
 def test_explain_puts_verdicts_novelty_and_failures_into_words():
     jury = [model("a"), model("b"), down("c"), model("liar", "The answer is 30.")]
-    with LEO(jury=jury) as leo:
+    with LEO(jury=jury, config=LEOConfig(resilience=ResilienceConfig(breaker=False))) as leo:
         for number in range(60):
             answer = leo.ask(f"{QUESTION} {number}", cache=False)
         told = leo.explain(answer)

@@ -15,6 +15,7 @@ from leo_core.providers.replay import ReplayModel
 from leo_core.providers.sampled import SampledModel, samples_of
 from leo_core.providers.scripted import ScriptedModel
 from tests.contracts.model import SECRET, ModelContract
+from tests.contracts.retriable import RetriableContract
 from tests.servers.anthropic_server import AnthropicServer
 from tests.servers.openai_server import OpenAIServer
 
@@ -25,7 +26,7 @@ def keep_alive(request: pytest.FixtureRequest) -> bool:
     return bool(request.param)
 
 
-class TestOpenAI(ModelContract):
+class TestOpenAI(RetriableContract, ModelContract):
     """Over the wire."""
 
     @pytest.fixture
@@ -38,7 +39,7 @@ class TestOpenAI(ModelContract):
             yield model
 
 
-class TestAnthropic(ModelContract):
+class TestAnthropic(RetriableContract, ModelContract):
     """Over the wire."""
 
     @pytest.fixture
@@ -73,7 +74,7 @@ class TestScripted(ModelContract):
         return ScriptedModel("small", {self.question: "The capital is Paris."}, cost=None)
 
 
-class TestSampled(ModelContract):
+class TestSampled(RetriableContract, ModelContract):
     """One sample of a model over the wire."""
 
     @pytest.fixture

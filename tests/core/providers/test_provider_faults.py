@@ -156,6 +156,13 @@ class TestFaults(FailureContract):
         assert make(max_retries=2).generate(ask("?")).text
         assert len(server.requests) == 3
 
+    def test_no_retries_once(self, make: MakeModel, server: LoopbackServer) -> None:
+        """The model that makes each call once leaves retries to whoever calls it."""
+        server.fault = Fault(status=500, retry_after="0.01")
+        with pytest.raises(ProviderUnavailableError):
+            make(max_retries=2).once().generate(ask("?"))
+        assert len(server.requests) == 1
+
     def test_no_server(self, make: MakeModel, server: LoopbackServer) -> None:
         """Connection refused."""
         model = make()

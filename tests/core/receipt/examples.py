@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from leo_core.errors import CallAbandonedError, CircuitOpenError, RateLimitError
 from leo_core.records import (
     Answer,
     CacheDecision,
@@ -13,15 +14,18 @@ from leo_core.records import (
     CoherenceCertificate,
     Constraints,
     Draft,
+    Failure,
     Identity,
     Message,
     Novelty,
+    Promotion,
     Request,
     RequestRisk,
     Risk,
     Route,
     RouteDecision,
     ToolCall,
+    Trial,
     TrustEstimate,
     Usage,
     Verdict,
@@ -43,6 +47,7 @@ ENTROPY = bytes(range(100, 132))
 NOW = 1_790_000_000.25
 QUESTION = "What is the boiling point of cobalt oleander tea?"
 ANSWER = "It boils at 97.5 degrees on the Zugspitze."
+PROMOTION = Promotion(route=Route.SMALL, since=NOW - 86_400.0, wealth=93.25, alpha=0.0125)
 IDENTITY = Identity(exact_key="e" * 64, scope_key="5" * 64, text=QUESTION, semantic=True)
 
 
@@ -76,6 +81,15 @@ def small_answer(**changes):
             expected_cost_usd={Route.SMALL: 0.0003, Route.LARGE: None},
             expected_error={Route.SMALL: 0.05, Route.LARGE: 0.01},
             objective={Route.SMALL: 0.1, Route.LARGE: float("inf")},
+            promotion=PROMOTION,
+            trial=Trial(
+                challenger="large",
+                incumbent="small",
+                challenger_route=Route.LARGE,
+                incumbent_route=Route.SMALL,
+                paired=False,
+                chance=0.5,
+            ),
         ),
         "latency_s": 1.5,
         "waited_s": 1.498,
@@ -133,10 +147,28 @@ def consensus_answer(**changes):
     fields = {
         "route": Route.CONSENSUS,
         "members": ("a", "b", "c", "d", "e"),
+        "failures": failures(),
         "verdict": verdict(),
         "draft": draft("b", ANSWER),
     }
     return small_answer(**{**fields, **changes})
+
+
+def failures():
+    """One call of each kind: failed and asked again, not asked at all, and lost against its other copy."""
+    spent = Usage(input_tokens=10, output_tokens=4, calls=1, cost_usd=0.00011)
+    return (
+        Failure(member="b", error=RateLimitError("429", provider="p", model="b"), latency_s=0.25),
+        Failure(member="f", error=CircuitOpenError("open", provider="p", model="f", retry_after_s=7.5)),
+        Failure(
+            member="c",
+            error=CallAbandonedError("late", provider="p", model="c"),
+            attempt=2,
+            hedge=True,
+            latency_s=0.75,
+            usage=spent,
+        ),
+    )
 
 
 def consensus_drafts():

@@ -94,6 +94,9 @@ def tampered():
     yield "float-in-statement", rewritten_bytes(good), "canonical"
     yield "version-unknown", rewritten(lambda s: s.update(version=2)), "statement"
     yield "field-missing", rewritten(lambda s: s.pop("audit")), "statement"
+    yield "outcome-unknown", rewritten(lambda s: s["failures"][0].update(outcome="lost")), "statement"
+    yield "failure-with-words", rewritten(lambda s: s["failures"][0].update(error="no such key: sk-1")), "statement"
+    yield "loser-not-counted", rewritten(lambda s: s["usage"].update(cost_usd="0.000100000")), "statement"
     yield "cost-over-limit", certify(build_consensus(request(max_cost_usd=0.0001))[0])[0], "lcs.cost"
     yield "risk-over-limit", certify(build_consensus(request(max_error=0.01))[0])[0], "lcs.risk"
     yield "latency-over-limit", certify(build_consensus(request(max_latency_s=1.0))[0])[0], "lcs.latency"
@@ -103,6 +106,8 @@ def tampered():
     yield "loser-served", resigned(medoid=3), "lcs.served"
     yield "confidence-too-low", resigned(required=0.99), "lcs.required"
     yield "margin-overstated", resigned(certified_margin=2), "lcs.margin"
+    unearned = {"wealth": "79.999999999"}
+    yield "promotion-unearned", rewritten(lambda s: s["route"]["promotion"].update(unearned)), "lcs.promotion"
     yield "sigma-overstated", rewritten(lambda s: s.update(sigma="0.999000000")), "lcs.sigma"
     yield "inclusion-node-flipped", edited(good, "log", "inclusion", 0, value=flip), "inclusion"
     yield "index-moved", edited(good, "log", "index", value=1), "inclusion"

@@ -93,6 +93,7 @@ def test_consensus_states_members_votes_and_the_winners_posterior_as_sigma():
     assert statement["sigma"] == statement["verdict"]["confidence"] == "0.952574127"
     assert statement["coherence"]["iterations"] == 20
     assert names(statement) == [
+        "promotion",
         "trust",
         "posterior",
         "confidence",
@@ -122,7 +123,7 @@ def test_unknown_figures_are_stated_as_unknown():
     assert statement["novelty"]["value"] is None
     assert statement["route"]["request_risk"] is None
     assert statement["source_receipt"] is None
-    assert names(statement) == ["sigma"]
+    assert names(statement) == ["promotion", "sigma"]
     check_statement(completed(statement))
 
 
@@ -226,7 +227,7 @@ def test_promises_that_are_just_kept_are_kept():
     limits = {"max_cost_usd": 0.00031, "max_latency_s": 1.5, "max_error": 0.04}
     statement = completed(build(small_answer(), request(**limits))[0])
     check_constraints(statement)
-    assert names(statement) == ["cost", "latency", "risk", "trust", "sigma"]
+    assert names(statement) == ["cost", "latency", "risk", "promotion", "trust", "sigma"]
     exact = hit_answer(cache=CacheDecision(action="serve", kind="exact", trust=0.9))
     check_constraints(completed(build(exact)[0]))
 

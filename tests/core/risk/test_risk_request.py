@@ -19,7 +19,7 @@ from leo_core.stages.risk.forest import read_forest
 from leo_core.stages.risk.linear import logit, read_linear, sigmoid
 from leo_core.stages.risk.request import score_request
 from leo_core.stages.risk.request_features import request_features, vocabulary_score
-from leo_core.stages.risk.state import Correction, RegionRecord, RiskState, update_risk
+from leo_core.stages.risk.state import RegionRecord, RiskState, update_risk
 from leo_core.stages.risk.tokens import hash_bucket, numbers, sentences, words
 from leo_core.stages.risk.topics import fold_word, topic_features, topic_names
 from leo_core.stages.route.config import RouteConfig
@@ -152,32 +152,41 @@ def test_a_record_that_confirms_its_predictions_changes_nothing() -> None:
     assert score(state=confirmed).small_wrong == pytest.approx(score().small_wrong)
 
 
-def test_outcomes_with_vectors_teach_along_the_embedding() -> None:
+def test_outcomes_with_vectors_teach_about_similar_requests() -> None:
     here, there = np.eye(4, dtype=np.float32)[:2]
-    state = RiskState.fresh()
+    state, features = RiskState.fresh(), dict(score().features)
     for _ in range(40):
-        state = update_risk(state, outcome(right=False, region=5, vector=here.tolist(), predicted=0.3), CONFIG)
-        state = update_risk(state, outcome(right=True, region=6, vector=there.tolist(), predicted=0.3), CONFIG)
+        known = {"predicted": 0.3, "features": features}
+        state = update_risk(state, outcome(right=False, region=5, vector=here.tolist(), **known), CONFIG)
+        state = update_risk(state, outcome(right=True, region=6, vector=there.tolist(), **known), CONFIG)
     wrong, right = score(state=state, vector=here), score(state=state, vector=there)
-    assert wrong.small_wrong > score().small_wrong > right.small_wrong
-    assert wrong.features["vector_shift"] > 1.0
+    assert wrong.small_wrong > right.small_wrong + 0.3
+    assert wrong.features["vector_shift"] > 0.5
     assert score(state=state, vector=np.ones(3, dtype=np.float32)).features["vector_shift"] == 0.0
     assert score(state=state, vector=here, novelty=Novelty(value=None, region=1)).features["vector_shift"] == 0.0
+    before, after = score().small_wrong_interval, wrong.small_wrong_interval
+    assert logit(after[1]) - logit(after[0]) < logit(before[1]) - logit(before[0])
 
 
-def test_a_vector_of_another_dimension_starts_a_new_correction() -> None:
-    state = update_risk(RiskState.fresh(), outcome(right=False, vector=[1.0, 0.0]), CONFIG)
-    state = update_risk(state, outcome(right=False, vector=[1.0, 0.0, 0.0]), CONFIG)
-    assert state.correction is not None
-    assert state.correction.mean.shape == (3,)
+def test_the_gain_is_learned_where_both_models_are_judged() -> None:
+    here, there = np.eye(4, dtype=np.float32)[:2]
+    state, features = RiskState.fresh(), dict(score().features)
+    for _ in range(40):
+        for vector, small, large in ((here, False, True), (there, True, False)):
+            body = {"small_right": small, "large_right": large, "vector": vector.tolist(), "features": features}
+            state = update_risk(state, outcome(None, **(body | {"route": "consensus"})), CONFIG)
+    gains, losses = score(state=state, vector=here), score(state=state, vector=there)
+    assert gains.features["gain"] > 0.3 > -0.3 > losses.features["gain"]
+    assert gains.features["large_wrong"] < gains.small_wrong
+    assert losses.features["large_wrong"] > losses.small_wrong
+    assert gains.features["lead"] < score().features["lead"] < losses.features["lead"]
 
 
-def test_learning_shrinks_the_variance_and_keeps_it_positive() -> None:
-    correction = Correction.fresh(3)
-    for _ in range(100):
-        correction = correction.learn(np.array([0.6, 0.8, 0.0], dtype=np.float32), 0.5, wrong=True, weight=2.0)
-    assert np.all(correction.variance > 0.0)
-    assert correction.variance[0] < correction.variance[2] == Correction.fresh(1).variance[0]
+def test_an_answer_of_the_large_model_alone_does_not_count_for_the_small_one() -> None:
+    body = {"route": "large", "vector": [1.0, 0.0], "features": {}}
+    state = update_risk(RiskState.fresh(), outcome(right=False, **body), CONFIG)
+    assert not state.regions
+    assert state.experience.count == 1
 
 
 @pytest.mark.parametrize(

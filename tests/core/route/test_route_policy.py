@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -62,7 +63,7 @@ def test_every_route_is_reachable(expected: Route, about: RequestRisk, config: R
 
 
 def test_large_is_reachable_at_the_default_settings_where_it_gains_much() -> None:
-    hard = risk(0.8, large_wrong=0.2, prior=0.8)
+    hard = risk(0.8, lead=math.log(0.25 / 4.0))
     assert choose(about=hard).route is Route.LARGE
 
 

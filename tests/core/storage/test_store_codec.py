@@ -76,7 +76,7 @@ entries = st.builds(
 )
 observations = st.builds(
     Observation,
-    kind=st.sampled_from(["cache", "trust", "route", "served", "feedback", "audit"]),
+    kind=st.sampled_from(["cache", "trust", "route", "served", "feedback", "audit", "promotion"]),
     tenant=texts,
     body=mappings,
     at=numbers,

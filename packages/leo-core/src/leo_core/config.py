@@ -16,6 +16,7 @@ from leo_core.stages.embed.config import EmbedConfig
 from leo_core.stages.memory.config import MemoryConfig
 from leo_core.stages.novelty.config import NoveltyConfig
 from leo_core.stages.receipt.config import ReceiptConfig
+from leo_core.stages.resilience.config import ResilienceConfig
 from leo_core.stages.risk.config import RiskConfig
 from leo_core.stages.route.config import RouteConfig
 
@@ -38,6 +39,7 @@ class LEOConfig:
         route: What is weighed when a route is chosen.
         consensus: How a committee decides, and trust.
         receipts: Whether and how receipts are signed.
+        resilience: When a member is asked again, left alone, or asked twice at once.
         budgets: What may be spent per tenant, user, session, or in all; each with a name of its own.
         reservation_ttl_s: Seconds after which a reservation that nobody settled counts as spent, at least 60; longer
             than any call takes. A request whose ``max_latency_s`` is longer than half of it gets twice that.
@@ -57,6 +59,7 @@ class LEOConfig:
     route: RouteConfig = field(default_factory=RouteConfig)
     consensus: ConsensusConfig = field(default_factory=ConsensusConfig)
     receipts: ReceiptConfig = field(default_factory=ReceiptConfig)
+    resilience: ResilienceConfig = field(default_factory=ResilienceConfig)
     budgets: tuple[Budget, ...] = ()
     reservation_ttl_s: float = 3600.0
     audit_rate: float = 0.0

@@ -14,7 +14,12 @@
     │   ├── RateLimitError           429
     │   ├── AuthenticationError      401, 403
     │   ├── InvalidRequestError      400, 404, 413, 422: retrying will not help
-    │   └── MalformedReplyError      the reply is not what the protocol promises (bad JSON, empty stream, …)
+    │   ├── MalformedReplyError      the reply is not what the protocol promises (bad JSON, empty stream, …)
+    │   ├── MemberSkippedError       LEO did not ask the member; ``.retry_after_s`` says when it may be asked
+    │   │   ├── CircuitOpenError         too many of its last calls failed
+    │   │   ├── LimitReachedError        its rate limit leaves no call now
+    │   │   └── OutOfTimeError           the request's time was over before; also a ``ProviderTimeoutError``
+    │   └── CallAbandonedError       of two copies of a hedged call, the other one answered first
     ├── StreamInterruptedError   a stream died after its first token; ``.partial`` holds what was shown
     ├── NoAnswerError            every permitted route failed; ``.failures`` lists why, in the order tried
     │   └── AbstainedError       the members disagree too much for the confidence that was asked for
@@ -41,16 +46,21 @@ __all__ = [
     "AbstainedError",
     "AuthenticationError",
     "BudgetExceededError",
+    "CallAbandonedError",
     "CapabilityError",
+    "CircuitOpenError",
     "ConfigError",
     "EntryCorruptError",
     "InProgressError",
     "InvalidRequestError",
     "LEOError",
+    "LimitReachedError",
     "MalformedReplyError",
+    "MemberSkippedError",
     "MissingExtraError",
     "NoAnswerError",
     "NotAReceiptError",
+    "OutOfTimeError",
     "ProviderError",
     "ProviderTimeoutError",
     "ProviderUnavailableError",
@@ -151,6 +161,28 @@ class MalformedReplyError(ProviderError):
     """The reply is not what the provider's protocol promises."""
 
     retryable = True
+
+
+class MemberSkippedError(ProviderError):
+    """LEO did not ask the member, so that nothing was spent; ``retry_after_s`` says when it may be asked."""
+
+    retryable = True
+
+
+class CircuitOpenError(MemberSkippedError):
+    """Too many of the member's last calls failed; it is left alone for a while."""
+
+
+class LimitReachedError(MemberSkippedError):
+    """The member's rate limit, as it was set or as its provider last said, leaves no call now."""
+
+
+class OutOfTimeError(MemberSkippedError, ProviderTimeoutError):
+    """The request's time was over before the member was asked."""
+
+
+class CallAbandonedError(ProviderError):
+    """Of two copies of a hedged call, the other one answered first; this one was cancelled or left to itself."""
 
 
 class StreamInterruptedError(LEOError):

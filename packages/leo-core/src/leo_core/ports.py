@@ -47,6 +47,7 @@ __all__ = [
     "Listener",
     "Model",
     "ReceiptLog",
+    "Retriable",
     "Store",
     "Witness",
 ]
@@ -106,6 +107,20 @@ class Model(Protocol):
 
     def close(self) -> None:
         """Release connections that this object opened itself."""
+        ...
+
+
+@runtime_checkable
+class Retriable(Protocol):
+    """What a model may have besides: it says how often its calls may be retried, and leaves the retries to LEO."""
+
+    @property
+    def max_retries(self) -> int:
+        """How often a call that failed for a passing reason may be made again, at least 0."""
+        ...
+
+    def once(self) -> Model:
+        """The same model, making each call once."""
         ...
 
 

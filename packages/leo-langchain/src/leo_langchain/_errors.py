@@ -6,6 +6,8 @@ status, or a name that says what happened.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from leo_core.errors import (
     AuthenticationError,
     InvalidRequestError,
@@ -15,6 +17,7 @@ from leo_core.errors import (
     ProviderUnavailableError,
     RateLimitError,
 )
+from leo_core.providers.sdk_errors import read_retry_after
 
 __all__ = ["translate_error"]
 
@@ -95,7 +98,4 @@ def _status_in_words(error: Exception) -> str:
 
 def _retry_after(error: Exception) -> float | None:
     headers = getattr(getattr(error, "response", None), "headers", None)
-    try:
-        return float(headers["retry-after"]) if headers and "retry-after" in headers else None
-    except (TypeError, ValueError):
-        return None
+    return read_retry_after(headers) if isinstance(headers, Mapping) else None

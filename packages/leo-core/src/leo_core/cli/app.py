@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from leo_core._version import __version__
-from leo_core.cli import ask, bench, cache, keys, log, stats, verify
+from leo_core.cli import ask, bench, cache, export, gaps, keys, log, stats, verify
 
 __all__ = ["app"]
 
@@ -38,6 +38,8 @@ def root(
 app.command(name="ask")(ask.ask)
 app.command(name="verify")(verify.verify)
 app.command(name="stats")(stats.stats)
+app.command(name="gaps")(gaps.gaps)
+app.command(name="export")(export.export)
 app.add_typer(cache.app, name="cache")
 app.add_typer(log.app, name="log")
 app.add_typer(keys.app, name="keys")

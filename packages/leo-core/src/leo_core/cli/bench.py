@@ -9,7 +9,15 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from leo_core.cli import bench_cache, bench_consensus, bench_core, bench_receipts, bench_risk
+from leo_core.cli import (
+    bench_cache,
+    bench_consensus,
+    bench_core,
+    bench_promotion,
+    bench_receipts,
+    bench_risk,
+    bench_route,
+)
 from leo_core.cli.output import AsJson, err, out, print_json, report_errors
 
 __all__ = ["app"]
@@ -25,8 +33,11 @@ for _command in (
     bench_core.novelty,
     bench_core.store,
     bench_consensus.consensus,
+    bench_promotion.promotion,
     bench_receipts.receipts,
     bench_risk.risk,
+    bench_route.route,
+    bench_route.agreement,
 ):
     app.command()(_command)
 

@@ -48,9 +48,22 @@ def _table(name: str, facts: dict[str, Any]) -> Table:
         if isinstance(value, dict):
             for key, item in value.items():
                 table.add_row(f"{figure}: {key}", _show(item))
+        elif isinstance(value, list):
+            for change in value:
+                table.add_row(figure, _describe(change))
         else:
             table.add_row(figure, _show(value))
     return table
+
+
+def _describe(change: dict[str, Any]) -> str:
+    """A promotion or demotion in words."""
+    test = "" if change["wealth"] is None else f", wealth {change['wealth']:.4g}"
+    after = change["default"] or "the router"
+    return (
+        f"{change['at']}: {change['route']} {change['change']} in region {change['region']} ({change['why']}{test}); "
+        f"default: {after}"
+    )
 
 
 def _budgets(rows: list[dict[str, Any]]) -> Table:

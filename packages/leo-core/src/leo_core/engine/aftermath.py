@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from leo_core.engine.auditing import audit
+from leo_core.engine.auditing import Likeness, audit
 from leo_core.engine.effects import (
     AddAlias,
     Compare,
@@ -21,16 +21,20 @@ from leo_core.engine.effects import (
 from leo_core.engine.entries import make_entry, weigh_entry
 from leo_core.stages.cache.observations import observe_explored
 from leo_core.stages.risk.answer import measure_form
+from leo_core.stages.risk.likeness import feature_names
 from leo_core.stages.route.observations import observe_route
 
 if TYPE_CHECKING:
     from leo_core.engine.effects import Pipeline
     from leo_core.engine.plan import Plan
+    from leo_core.ports import Model
     from leo_core.records import Answer, CacheDecision, CacheEntry, Embedding, Identity, Request, Vector
 
 __all__ = ["keep", "settle"]
 
 COMPLETE = frozenset({"stop", "tool_calls"})
+_DECIMALS = 4
+"""Of the coordinates that an observation keeps."""
 
 
 def settle(
@@ -60,9 +64,10 @@ def _aftermath(
         yield from CountHit(request.tenant, answer.entry.id)
     elif entry is not None:
         yield from keep(entry, decision=answer.cache, candidate=candidate, identity=identity, embedding=embedding)
+    likeness = describe_likeness(answer, embedding if identity.semantic else None, plan)
     if answer.draft is not None:
-        yield from learn_outcome(request, answer, plan)
-    yield from audit(request, answer, plan)
+        yield from learn_outcome(request, answer, plan, likeness)
+    yield from audit(request, answer, plan, likeness)
 
 
 # ------------------------------------------------------------------------------------------------- keeping
@@ -151,23 +156,41 @@ def renew_entry(stale: CacheEntry, fresh: CacheEntry, vector: Vector | None) -> 
 # ------------------------------------------------------------------------------------------------ learning
 
 
-def learn_outcome(request: Request, answer: Answer, plan: Plan) -> Pipeline[None]:
+def describe_likeness(answer: Answer, embedding: Embedding | None, plan: Plan) -> Likeness | None:
+    """By what later requests are compared with this one; ``None`` where nothing of it may be kept."""
+    if not plan.config.risk.keep_vectors or embedding is None or answer.request_risk is None:
+        return None
+    if answer.cache.action == "off":
+        return None
+    known = answer.request_risk.features
+    return Likeness(
+        vector=[round(each, _DECIMALS) for each in embedding.vector.tolist()],
+        features={name: round(known.get(name, 0.0), _DECIMALS) for name in feature_names()},
+    )
+
+
+def learn_outcome(request: Request, answer: Answer, plan: Plan, likeness: Likeness | None = None) -> Pipeline[None]:
     """Count the route's cost and latency, and what a verdict says of the members that answered alone before."""
     now = yield from Now()
     before = yield from Recall(request.tenant)
+    small, large = _won(answer, plan.small), _won(answer, plan.large)
+    known = likeness if small is not None or large is not None else None
     yield from Learn(
         (
             observe_route(
                 route=answer.route,
                 region=answer.novelty.region,
                 right=None,
-                small_right=_small_right(answer, plan),
+                small_right=small,
+                large_right=None if known is None else large,
                 predicted=None if answer.request_risk is None else answer.request_risk.features.get("prior"),
                 weight=1.0 if answer.verdict is None else answer.verdict.confidence,
                 cost_usd=answer.usage.cost_usd,
                 latency_s=answer.latency_s,
                 form=measure_form(answer.risk),
                 classes=None if answer.verdict is None else answer.verdict.answer_classes(),
+                vector=None if known is None else known.vector,
+                features=None if known is None else known.features,
                 tenant=request.tenant,
                 at=now.epoch,
             ),
@@ -180,10 +203,10 @@ def learn_outcome(request: Request, answer: Answer, plan: Plan) -> Pipeline[None
         yield from Notify("trust.alarm", {"alarms": after.trust.watch.alarms})
 
 
-def _small_right(answer: Answer, plan: Plan) -> bool | None:
-    """Whether the small member's own answer won the vote; ``None`` when there was no vote on it, or no winner."""
+def _won(answer: Answer, member: Model | None) -> bool | None:
+    """Whether the member's own answer won the vote; ``None`` when there was no vote on it, or no winner."""
     verdict = answer.verdict
-    if verdict is None or verdict.abstained or plan.small is None:
+    if verdict is None or verdict.abstained or member is None:
         return None
     votes = {vote.member: vote.answer_class for vote in verdict.votes}
-    return None if plan.small.id not in votes else votes[plan.small.id] == verdict.winner
+    return None if member.id not in votes else votes[member.id] == verdict.winner

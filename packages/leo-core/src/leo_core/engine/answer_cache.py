@@ -267,8 +267,9 @@ class AnswerCache:
 
     def _lookup(self, request: Request) -> Pipeline[tuple[CacheDecision, CacheEntry | None]]:
         give_up_lookups()  # whoever asks again has no answer to bring, and waits without keeping others waiting
+        started = yield from Now()
         identity, found = yield from self._consult(request, claims=self._claim_renewal)
-        turn, decision, entry = yield from take_turn(request, identity, found, -1, self._plan)
+        turn, decision, entry = yield from take_turn(request, identity, found, -1, self._plan, started)
         if decision.hit and entry is not None:
             yield from Notify("cache.hit", {"kind": decision.kind, "entry_id": entry.id})
             yield from HandOver(lambda: _count_hit(entry))

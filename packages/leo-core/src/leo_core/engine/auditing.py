@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
-from leo_core.engine.effects import AuditSeed, CallAll, CheckAnswer, Draw, Learn, Notify, Now, Recall
+from leo_core.engine.effects import AuditSeed, CallMember, CheckAnswer, Draw, Learn, Notify, Now, Recall, Together
 from leo_core.engine.spending import Payment, reserve, spend
+from leo_core.engine.trials import learn_trial, settle_default
 from leo_core.records import Draft
 from leo_core.stages.consensus.audit import find_audit_chance
 from leo_core.stages.consensus.equivalence import same_answer
@@ -17,17 +19,26 @@ from leo_core.stages.receipt.lottery import is_due, stated_day
 from leo_core.stages.route.observations import observe_route
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from leo_core.engine.effects import Pipeline
     from leo_core.engine.knowledge import Known
     from leo_core.engine.plan import Plan
-    from leo_core.records import Answer, Observation, Request
+    from leo_core.ports import Model
+    from leo_core.records import Answer, Failure, Observation, Request
 
-__all__ = ["audit", "find_chance", "judge_members"]
+__all__ = ["Likeness", "audit", "find_chance", "judge_members"]
 
 
-def audit(request: Request, answer: Answer, plan: Plan) -> Pipeline[None]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Likeness:
+    """By what later requests are compared with one: its embedding, and its features by name."""
+
+    vector: Sequence[float]
+    features: Mapping[str, float]
+
+
+def audit(request: Request, answer: Answer, plan: Plan, likeness: Likeness | None = None) -> Pipeline[None]:
     """Check a random share of the answers, drawn after they were committed, and learn from it.
 
     The user's checker decides where there is one, and then members are judged too, and answers from which more can be
@@ -58,7 +69,19 @@ def audit(request: Request, answer: Answer, plan: Plan) -> Pipeline[None]:
     if plan.audits:
         rivals = {} if right else (yield from _check_rivals(request, answer))
         weight = min(rate / chance, MOST_WEIGHT)
-        yield from Learn(judge_members(request, answer, right=right, rivals=rivals, weight=weight, at=now.epoch))
+        fair = 1.0 if answer.decision.trial is not None else weight
+        learned = judge_members(
+            request,
+            answer,
+            right=right,
+            rivals=rivals,
+            weight=weight,
+            fair=fair,
+            at=now.epoch,
+            likeness=likeness,
+        )
+        yield from Learn(learned)
+        yield from learn_trial(request, answer, plan, right=right)
     else:
         route = observe_route(
             route=answer.route,
@@ -68,12 +91,18 @@ def audit(request: Request, answer: Answer, plan: Plan) -> Pipeline[None]:
             at=now.epoch,
         )
         yield from Learn((route,))
+    yield from settle_default(request.tenant, answer.novelty.region, plan)
 
 
 def find_chance(answer: Answer, known: Known, plan: Plan) -> float:
-    """With which chance an answer is audited, in [0, 1]; it depends on the answer, past votes and past audits only."""
+    """With which chance an answer is audited, in [0, 1]; it depends on the answer, past votes and past audits only.
+
+    Trials are always audited: what is learned from them must not depend on the answer.
+    """
     if not plan.audits or answer.draft is None:
         return plan.config.audit_rate
+    if answer.decision.trial is not None:
+        return 1.0
     policy = plan.config.consensus
     evidence = [count_audits(known.trust, member) for member in answer.members]
     alarm = 0 if answer.verdict is None else known.trust.watch.ahead
@@ -106,7 +135,15 @@ def _check_rivals(request: Request, answer: Answer) -> Pipeline[dict[int, bool]]
 
 
 def judge_members(
-    request: Request, answer: Answer, *, right: bool, rivals: Mapping[int, bool], weight: float = 1.0, at: float
+    request: Request,
+    answer: Answer,
+    *,
+    right: bool,
+    rivals: Mapping[int, bool],
+    weight: float = 1.0,
+    fair: float | None = None,
+    at: float,
+    likeness: Likeness | None = None,
 ) -> tuple[Observation, ...]:
     """What a known outcome says of the route, of every member that was asked, and of every strategy.
 
@@ -119,14 +156,22 @@ def judge_members(
         right: Whether it was right.
         rivals: Outcomes of the committee's other answers, by class.
         weight: Importance of the outcome, the inverse of how likely it was to be audited.
+        fair: The same as an outcome of the members, where the request was drawn by lot whatever they answered.
         at: Instant.
+        likeness: By what later requests are compared with this one; ``None`` where nothing of it may be kept.
     """
     region, tenant = answer.novelty.region, request.tenant
     observations: list[Observation] = []
     for member, outcome in _find_outcomes(request, answer, right=right, rivals=rivals).items():
         observations.append(
             observe_audit(
-                member=member, region=region, agreement=float(outcome), valid=True, weight=weight, tenant=tenant, at=at
+                member=member,
+                region=region,
+                agreement=float(outcome),
+                valid=True,
+                weight=weight if fair is None else fair,
+                tenant=tenant,
+                at=at,
             )
         )
     verdict = answer.verdict
@@ -143,6 +188,8 @@ def judge_members(
                 weight=weight,
                 audited=True,
                 risk=answer.risk.value,
+                vector=None if likeness is None else likeness.vector,
+                features=None if likeness is None else likeness.features,
                 tenant=tenant,
                 at=at,
             )
@@ -175,6 +222,10 @@ def _judge_classes(answer: Answer, *, right: bool, rivals: Mapping[int, bool]) -
     return {**silent, **others, served: right}
 
 
+def _ask(member: Model, request: Request) -> Pipeline[Draft | Failure]:
+    return (yield from CallMember(member, request))
+
+
 def _compare_with_others(request: Request, answer: Answer, plan: Plan) -> Pipeline[bool | None]:
     asked = set(answer.members)
     others = tuple(member for member in plan.members if member.id not in asked)
@@ -183,7 +234,7 @@ def _compare_with_others(request: Request, answer: Answer, plan: Plan) -> Pipeli
     payment = yield from reserve(request, others, plan)
     if not isinstance(payment, Payment):
         return None
-    replies = yield from spend(payment, CallAll(others, request))
+    replies = yield from spend(payment, iter(Together(tuple(partial(_ask, member, request) for member in others))))
     drafts = [reply for reply in replies if isinstance(reply, Draft)]
     if not drafts:
         return None

@@ -1,36 +1,38 @@
-"""Calling members: one, several at once, or one live. What goes wrong becomes a ``Failure``, never an exception."""
+"""Calling a member once, whole or live. What goes wrong becomes a ``Failure``, never an exception."""
 
 from __future__ import annotations
 
 import asyncio
 import math
 import time
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
-from contextvars import copy_context
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from leo_core.engine.aside import Pump
 from leo_core.engine.request_form import check_json
-from leo_core.errors import LEOError, MalformedReplyError, ProviderError, RequestError
+from leo_core.errors import LEOError, MalformedReplyError, ProviderError, ProviderTimeoutError, RequestError
+from leo_core.ports import Retriable
 from leo_core.records import Draft, Failure
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
 
+    from leo_core.engine.gates import Pass
     from leo_core.ports import Model
     from leo_core.records import Chunk, Request
 
-__all__ = ["Relay", "acall", "acall_all", "call", "call_all"]
+__all__ = ["Relay", "acall", "call", "grace_s", "late"]
 
-MOST_AT_ONCE = 16
+_GRACE_S: Final = 0.05
+_GRACE_SHARE: Final = 0.05
 
 
 def call(model: Model, request: Request) -> Draft | Failure:
     """Ask one member."""
     started = time.perf_counter()
     try:
-        return _sound(model, model.generate(request), started)
+        return _sound(model, _once(model).generate(request), started)
     except Exception as error:  # noqa: BLE001 - a member may raise anything; the pipeline decides what it means
         return _failure(model, error, started)
 
@@ -39,59 +41,107 @@ async def acall(model: Model, request: Request) -> Draft | Failure:
     """Ask one member on the event loop."""
     started = time.perf_counter()
     try:
-        return _sound(model, await model.agenerate(request), started)
+        return _sound(model, await _once(model).agenerate(request), started)
     except Exception as error:  # noqa: BLE001 - as above
         return _failure(model, error, started)
 
 
-def call_all(models: tuple[Model, ...], request: Request) -> tuple[Draft | Failure, ...]:
-    """Ask several members at once, each in a thread of its own, with the caller's context variables."""
-    if len(models) == 1:
-        return (call(models[0], request),)
-    with ThreadPoolExecutor(min(len(models), MOST_AT_ONCE), thread_name_prefix="leo-member") as pool:
-        calls = [pool.submit(copy_context().run, call, model, request) for model in models]
-        return tuple(each.result() for each in calls)
+def grace_s(allowed_s: float) -> float:
+    """How much longer than allowed a member's own end is waited for: it says more than "too late"."""
+    return min(_GRACE_S, _GRACE_SHARE * allowed_s)
 
 
-async def acall_all(models: tuple[Model, ...], request: Request) -> tuple[Draft | Failure, ...]:
-    """Ask several members at once on the event loop."""
-    return tuple(await asyncio.gather(*(acall(model, request) for model in models)))
+def late(model: Model, request: Request, started: float) -> Failure:
+    """The failure of a call that did not end within the time allowed."""
+    provider, allowed = model.id.partition(":")[0], request.constraints.max_latency_s or 0.0
+    message = f"{model.id} gave no answer within the {allowed:.3g} s allowed"
+    return _failure(model, ProviderTimeoutError(message, provider=provider, model=model.id), started)
 
 
 class Relay:
     """A member's stream on its way to the caller.
+
+    Args:
+        model: The member.
+        request: What it is asked, with the time allowed.
+        entry: Leave to ask it, or why it is not asked; ``None`` for a call that no gate counts.
 
     Attributes:
         reply: What the pipeline is sent when the stream has ended: the complete draft, or a failure.
         shown: Whether anything was passed on.
     """
 
-    def __init__(self, model: Model, request: Request) -> None:
-        self._model, self._request = model, request
+    def __init__(self, model: Model, request: Request, entry: Pass | Failure | None = None) -> None:
+        self._model, self._request, self._entry = model, request, entry
         self._started = time.perf_counter()
         self._text: list[str] = []
+        self._ended = False
         self.shown = False
-        self.reply: Draft | Failure = _failure(model, _unfinished(model), self._started)
+        self.reply: Draft | Failure = (
+            entry if isinstance(entry, Failure) else _failure(model, _unfinished(model), self._started)
+        )
 
     def chunks(self) -> Generator[Chunk, None, None]:
         """The member's chunks, without the closing draft."""
+        if isinstance(self._entry, Failure):
+            return
         try:
-            with _closing(self._model.stream(self._request)) as chunks:
+            with _closing(self._open()) as chunks:
                 for chunk in chunks:
                     if self._take(chunk):
                         yield replace(chunk, draft=None)
+            self._ended = True
         except Exception as error:  # noqa: BLE001 - as in call
             self._fail(error)
+        finally:
+            self._settle()
 
     async def achunks(self) -> AsyncGenerator[Chunk, None]:
         """The same on the event loop."""
+        if isinstance(self._entry, Failure):
+            return
         try:
-            async with _aclosing(self._model.astream(self._request)) as chunks:
-                async for chunk in chunks:
+            async with _aclosing(_once(self._model).astream(self._request)) as chunks:
+                while (chunk := await self._anext(chunks)) is not None:
                     if self._take(chunk):
                         yield replace(chunk, draft=None)
+            self._ended = True
         except Exception as error:  # noqa: BLE001 - as in call
             self._fail(error)
+        finally:
+            self._settle()
+
+    def _open(self) -> Iterator[Chunk]:
+        """The member's own chunks; where time is limited, read by another thread."""
+        left = self._left_s
+        model, request = _once(self._model), self._request
+        return model.stream(request) if left is None else Pump(lambda: model.stream(request), left, self._late)
+
+    async def _anext(self, chunks: AsyncIterator[Chunk]) -> Chunk | None:
+        left = self._left_s
+        if left is None:
+            return await anext(chunks, None)
+        limit = asyncio.timeout(left)
+        try:
+            async with limit:
+                return await anext(chunks, None)
+        except TimeoutError as error:
+            if limit.expired():
+                raise self._late() from error
+            raise
+
+    @property
+    def _left_s(self) -> float | None:
+        allowed = self._request.constraints.max_latency_s
+        return None if allowed is None else max(self._started + allowed + grace_s(allowed) - time.perf_counter(), 0.0)
+
+    def _late(self) -> LEOError:
+        """The error of a stream that did not go on within the time allowed."""
+        return late(self._model, self._request, self._started).error
+
+    def _settle(self) -> None:
+        if self._entry is not None and not isinstance(self._entry, Failure):
+            self._entry.settle(self.reply if self._ended else None)
 
     def _take(self, chunk: Chunk) -> bool:
         """Take note of a chunk; tell whether there is something in it to pass on."""
@@ -106,6 +156,7 @@ class Relay:
         return visible
 
     def _fail(self, error: Exception) -> None:
+        self._ended = True
         shown = "".join(self._text)
         self.reply = _failure(self._model, error, self._started, shown=shown or (" " if self.shown else ""))
 
@@ -130,6 +181,11 @@ async def _aclosing(chunks: AsyncIterator[Chunk]) -> AsyncIterator[AsyncIterator
         close = getattr(chunks, "aclose", None)
         if close is not None:
             await close()
+
+
+def _once(model: Model) -> Model:
+    """The member, making each call once: a member that retries by itself leaves that to the pipeline."""
+    return model.once() if isinstance(model, Retriable) else model
 
 
 def _unfinished(model: Model) -> MalformedReplyError:

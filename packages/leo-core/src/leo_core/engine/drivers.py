@@ -11,7 +11,7 @@ import re
 from contextlib import aclosing, closing
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from leo_core.engine.effects import CallMember, Show
+from leo_core.engine.effects import CallMember, Hedge, Show
 from leo_core.records import Chunk, ToolCallDelta
 
 if TYPE_CHECKING:
@@ -78,12 +78,13 @@ def stream(pipeline: Pipeline[Answer], world: World) -> Iterator[Chunk]:
     shown = False
     with closing(_Steps(pipeline)) as steps:
         while (effect := steps.effect) is not None:
-            if isinstance(effect, CallMember) and effect.live:
-                relay = world.open_relay(effect)
+            live = _live_call(effect)
+            if live is not None:
+                relay = world.open_relay(live)
                 with closing(relay.chunks()) as chunks:
                     yield from chunks
                 shown = shown or relay.shown
-                steps.reply(relay.reply)
+                steps.reply((relay.reply,) if isinstance(effect, Hedge) else relay.reply)
             elif isinstance(effect, Show):
                 if not shown:
                     yield from chunk_message(effect.message)
@@ -99,13 +100,14 @@ async def astream(pipeline: Pipeline[Answer], world: World) -> AsyncIterator[Chu
     shown = False
     with closing(_Steps(pipeline)) as steps:
         while (effect := steps.effect) is not None:
-            if isinstance(effect, CallMember) and effect.live:
-                relay = world.open_relay(effect)
+            live = _live_call(effect)
+            if live is not None:
+                relay = world.open_relay(live)
                 async with aclosing(relay.achunks()) as chunks:
                     async for chunk in chunks:
                         yield chunk
                 shown = shown or relay.shown
-                steps.reply(relay.reply)
+                steps.reply((relay.reply,) if isinstance(effect, Hedge) else relay.reply)
             elif isinstance(effect, Show):
                 if not shown:
                     for chunk in chunk_message(effect.message):
@@ -138,6 +140,12 @@ def chunk_message(message: Message) -> Iterator[Chunk]:
                 for index, call in enumerate(message.tool_calls)
             )
         )
+
+
+def _live_call(effect: Effect[Any]) -> CallMember | None:
+    """The call of a member whose tokens are shown as they come. It is not hedged: two streams cannot both be shown."""
+    call = effect.first if isinstance(effect, Hedge) else effect
+    return call if isinstance(call, CallMember) and call.live else None
 
 
 def _step(steps: _Steps, effect: Effect[Any], world: World) -> None:

@@ -25,7 +25,6 @@ __all__ = [
     "AddAlias",
     "AuditSeed",
     "BeginIntent",
-    "CallAll",
     "CallMember",
     "Certify",
     "CheckAnswer",
@@ -44,6 +43,7 @@ __all__ = [
     "FindNear",
     "FindReceipt",
     "HandOver",
+    "Hedge",
     "Instant",
     "Join",
     "KeepResult",
@@ -51,6 +51,7 @@ __all__ = [
     "LearnNovelty",
     "Notify",
     "Now",
+    "Pause",
     "Pipeline",
     "Recall",
     "Remember",
@@ -60,6 +61,7 @@ __all__ = [
     "SettleIntent",
     "SettleReservation",
     "Show",
+    "Together",
     "WriteEntry",
 ]
 
@@ -272,11 +274,31 @@ class CallMember(Effect[Draft | Failure]):
 
 
 @dataclass(frozen=True, slots=True)
-class CallAll(Effect[tuple[Draft | Failure, ...]]):
-    """Ask several members at once; replies in the order of the members."""
+class Hedge(Effect[tuple[Draft | Failure, ...]]):
+    """Make a call, and a second one when the first has brought nothing after ``after_s``; the first draft wins.
 
-    models: tuple[Model, ...]
-    request: Request
+    The reply that counts comes first, then what became of the other call, where it was begun or refused. A streaming
+    driver that shows the first call's tokens as they come makes no second one.
+    """
+
+    first: CallMember
+    second: CallMember
+    after_s: float | None
+    """``None``: the time in which 95 of 100 of the member's last answers came; while it is unknown, never."""
+
+
+@dataclass(frozen=True, slots=True)
+class Together(Effect[tuple[T, ...]], Generic[T]):
+    """Run several pipelines at once; their results in the order of the jobs."""
+
+    jobs: tuple[Callable[[], Pipeline[T]], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Pause(Effect[None]):
+    """Wait so many seconds."""
+
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)

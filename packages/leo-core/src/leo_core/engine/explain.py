@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from leo_core.records import Answer, Risk, Verdict
+    from leo_core.records import Answer, Failure, Promotion, Risk, Verdict
 
 __all__ = ["explain_answer", "summarise_answer"]
+
+_OUTCOMES = {"failed": "failed", "skipped": "was not asked", "abandoned": "lost against the other copy of its call"}
 
 
 def summarise_answer(answer: Answer) -> dict[str, Any]:
@@ -50,7 +53,7 @@ def explain_answer(answer: Answer) -> dict[str, Any]:
             {"member": draft.member, "model": draft.model, "latency_s": draft.latency_s, **asdict(draft.usage)}
             for draft in answer.drafts
         ],
-        "failures": [{"member": failure.member, "error": type(failure.error).__name__} for failure in answer.failures],
+        "failures": [_failure(failure) for failure in answer.failures],
         "verdict": None if verdict is None else asdict(verdict),
         "risk": asdict(answer.risk),
         "usage": asdict(answer.usage),
@@ -58,6 +61,18 @@ def explain_answer(answer: Answer) -> dict[str, Any]:
         "latency_s": answer.latency_s,
         "own_s": answer.own_s,
         "receipt": None if answer.receipt is None else answer.receipt.id,
+    }
+
+
+def _failure(failure: Failure) -> dict[str, Any]:
+    return {
+        "member": failure.member,
+        "outcome": failure.outcome,
+        "error": type(failure.error).__name__,
+        "attempt": failure.attempt,
+        "hedge": failure.hedge,
+        "latency_s": failure.latency_s,
+        **asdict(failure.usage),
     }
 
 
@@ -74,7 +89,11 @@ def _words(answer: Answer) -> list[str]:
     else:
         words.append(f"novelty: {answer.novelty.value:.3f} against {answer.novelty.samples} past requests")
     words.append(f"route: {answer.route.value}, because {answer.decision.why}")
-    words.extend(f"{failure.member} failed: {type(failure.error).__name__}" for failure in answer.failures)
+    if answer.decision.promotion is not None:
+        words.append(_default_in_words(answer.decision.promotion))
+    words.extend(
+        f"{failure.member} {_OUTCOMES[failure.outcome]}: {type(failure.error).__name__}" for failure in answer.failures
+    )
     if answer.verdict is not None:
         words.append(_verdict_in_words(answer.verdict))
     low, high = answer.risk.interval
@@ -84,6 +103,14 @@ def _words(answer: Answer) -> list[str]:
     cost = answer.usage.cost_usd
     words.append("cost: unknown price" if cost is None else f"cost: ${cost:.6f} in {answer.usage.calls} calls")
     return words
+
+
+def _default_in_words(promotion: Promotion) -> str:
+    since = datetime.fromtimestamp(promotion.since, tz=UTC).isoformat(timespec="seconds")
+    return (
+        f"default: {promotion.route.value} since {since}, by a test at level {promotion.alpha:g} "
+        f"(wealth {promotion.wealth:.4g}, {1.0 / promotion.alpha:.4g} were asked for)"
+    )
 
 
 def _accepted(risk: Risk) -> str:

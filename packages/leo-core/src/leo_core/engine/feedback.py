@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from leo_core.engine.effects import FindExact, Learn, Notify, Now, RemoveEntry
+from leo_core.engine.trials import settle_default
 from leo_core.records import CacheDecision
 from leo_core.stages.cache.identity import identify
 from leo_core.stages.cache.observations import observe_feedback as cache_feedback
@@ -33,6 +34,7 @@ def take_feedback(request: Request, answer: Answer, plan: Plan, *, wrong: bool) 
         for wrong_id in {entry_id} | ({leads_to.id} if leads_to is not None else set()):
             yield from RemoveEntry(request.tenant, wrong_id)
     yield from Learn(_observations(request, answer, wrong=wrong, at=now.epoch))
+    yield from settle_default(request.tenant, answer.novelty.region, plan)
     yield from Notify("feedback.given", {"wrong": wrong, "answer_id": answer.id})
 
 
@@ -43,7 +45,9 @@ def take_entry_feedback(entry: CacheEntry, *, wrong: bool) -> Pipeline[None]:
         yield from RemoveEntry(entry.tenant, entry.id)
     yield from Learn(
         (
-            members_feedback(members=entry.members, region=-1, wrong=wrong, tenant=entry.tenant, at=now.epoch),
+            members_feedback(
+                members=entry.members, region=-1, wrong=wrong, tenant=entry.tenant, at=now.epoch, answer_id=entry.id
+            ),
             cache_feedback(
                 CacheDecision(action="serve", entry_id=entry.id), wrong=wrong, tenant=entry.tenant, at=now.epoch
             ),
@@ -63,6 +67,6 @@ def _observations(request: Request, answer: Answer, *, wrong: bool, at: float) -
         draft.member for draft in answer.drafts if same_answer(draft.message, answer.message, request.question)
     ]
     return (
-        members_feedback(members=supporters, region=region, wrong=wrong, tenant=tenant, at=at),
+        members_feedback(members=supporters, region=region, wrong=wrong, tenant=tenant, at=at, answer_id=answer.id),
         observe_route(route=answer.route, region=region, right=not wrong, tenant=tenant, at=at),
     )

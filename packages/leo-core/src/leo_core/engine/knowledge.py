@@ -15,6 +15,7 @@ from leo_core.stages.consensus.trust import TrustState, update_trust
 from leo_core.stages.memory.policy import MemoryState
 from leo_core.stages.novelty.state import NoveltyState
 from leo_core.stages.risk.state import RiskState, update_risk
+from leo_core.stages.route.standing import PromotionState, update_promotions
 from leo_core.stages.route.state import RouteState, update_routes
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class Known:
         audits: How many answers were audited.
         risk: Record of the small model.
         routes: Record of the routes.
+        promotions: Default routes of the regions.
         memory: Micro-memory of the session asked for.
     """
 
@@ -46,6 +48,7 @@ class Known:
     audits: AuditState
     risk: RiskState
     routes: RouteState
+    promotions: PromotionState
     memory: MemoryState
 
     @classmethod
@@ -59,6 +62,7 @@ class Known:
             audits=AuditState.fresh(),
             risk=RiskState.fresh(),
             routes=RouteState.fresh(),
+            promotions=PromotionState.fresh(),
             memory=MemoryState.empty(dimension),
         )
 
@@ -81,10 +85,19 @@ def fold(known: Known, observation: Observation, config: LEOConfig) -> Known:
                 audits=update_audits(known.audits, observation),
                 risk=update_risk(known.risk, observation, config.risk),
                 routes=update_routes(known.routes, observation, config.route),
+                promotions=update_promotions(known.promotions, observation, config.route),
+            )
+        case "promotion":
+            return replace(
+                known,
+                routes=update_routes(known.routes, observation, config.route),
+                promotions=update_promotions(known.promotions, observation, config.route),
             )
         case "feedback":
-            if "entry" in observation.body:
-                return replace(known, promise=update_promise(known.promise, observation, config.cache))
-            return replace(known, trust=update_trust(known.trust, observation, config.consensus))
+            return (
+                replace(known, promise=update_promise(known.promise, observation, config.cache))
+                if "entry" in observation.body
+                else replace(known, trust=update_trust(known.trust, observation, config.consensus))
+            )
         case "audit":
             return known

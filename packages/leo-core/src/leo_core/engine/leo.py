@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import OrderedDict
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
 from leo_core.config import LEOConfig
@@ -22,8 +23,10 @@ from leo_core.engine.assembly import (
 from leo_core.engine.comparators import pick_comparator
 from leo_core.engine.explain import explain_answer
 from leo_core.engine.feedback import take_entry_feedback, take_feedback
+from leo_core.engine.gaps import find_examples, find_gaps
 from leo_core.engine.pipeline import answer_request
 from leo_core.engine.requests import make_request
+from leo_core.engine.trials import demote_default
 from leo_core.errors import ConfigError, RequestError
 from leo_core.records import Answer
 from leo_core.stages.budget.policy import find_accounts
@@ -35,7 +38,7 @@ if TYPE_CHECKING:
 
     from leo_core.engine.requests import Prompt
     from leo_core.ports import AnswerComparator, Clock, Embedder, Listener, Model, ReceiptLog, Store
-    from leo_core.records import Balance, Chunk, Message, Request
+    from leo_core.records import Balance, Chunk, Gap, Message, Request, RouteChange
     from leo_core.stages.receipt.keys import SigningKey
 
 __all__ = ["LEO"]
@@ -221,6 +224,53 @@ class LEO:
             drivers.run(take_entry_feedback(entry, wrong=wrong), self._world)
         else:
             drivers.run(take_feedback(request, known, self._plan, wrong=wrong), self._world)
+
+    def demote(self, region: int, *, tenant: str = "default", why: str = "by hand") -> RouteChange:
+        """Take a region's default route from its place: the router chooses there again, as before its promotion.
+
+        Args:
+            region: Which; an answer's ``novelty.region``.
+            tenant: Whose.
+            why: A reason for the log of observations; not a prompt or a secret.
+
+        Raises:
+            RequestError: The region has no default.
+        """
+        self._check_open()
+        self.flush()
+        change = drivers.run(demote_default(tenant, region, why), self._world)
+        if change is None:
+            message = f"region {region} of the tenant {tenant!r} has no default route"
+            raise RequestError(message)
+        return change
+
+    def route_changes(self, tenant: str = "default") -> tuple[RouteChange, ...]:
+        """Every promotion and demotion of a default route so far, oldest first."""
+        self._check_open()
+        self.flush()
+        return self._world.knowledge.recall(tenant).promotions.changes
+
+    def gaps(
+        self, tenant: str = "default", *, below: float = 0.5, least: int = 20, examples: int = 3
+    ) -> tuple[Gap, ...]:
+        """The regions of the traffic in which every member fails, the dearest first.
+
+        Args:
+            tenant: Whose.
+            below: Share of right answers, in (0, 1), below which a member fails; the upper end of its 95 % credible
+                interval has to lie under it.
+            least: Audits or feedback that have to be known of each member.
+            examples: Most questions that are shown of a region, of those that the store still holds.
+        """
+        self._check_open()
+        self.flush()
+        store = self._world.store
+        observed = (each for _, each in store.observations(tenant=tenant))
+        found = find_gaps(observed, members=[member.id for member in self.members], below=below, least=least)
+        centres = self._world.knowledge.recall(tenant).novelty.centres
+        return tuple(
+            replace(gap, examples=find_examples(store.entries(tenant), centres, gap.region, examples)) for gap in found
+        )
 
     def warm_up(self) -> None:
         """Load and compile what the first request would otherwise wait for; idempotent.

@@ -32,6 +32,7 @@ from leo_core.engine.lookup import consult_cache
 from leo_core.engine.routes import Trip, list_options, take_route
 from leo_core.engine.sharing import take_turn
 from leo_core.engine.spending import find_room
+from leo_core.engine.trials import draw_terms, find_default
 from leo_core.errors import ReceiptError
 from leo_core.records import Answer, Novelty, Risk, Route, RouteDecision, Usage
 from leo_core.stages.cache.identity import identify
@@ -69,10 +70,10 @@ def find_answer(request: Request, plan: Plan, started: Instant) -> Pipeline[Answ
     sight = yield from look_at(request, known, plan)
     region = sight.novelty.region
     found = yield from consult_cache(request, sight.identity, sight.embedding, region, plan)
-    turn, cached, entry = yield from take_turn(request, sight.identity, found, region, plan)
+    turn, cached, entry = yield from take_turn(request, sight.identity, found, region, plan, started)
     with turn:
         if cached.hit and entry is not None:
-            answer = yield from serve_entry(entry, cached, sight)
+            answer = yield from serve_entry(entry, cached, sight, known, plan)
         else:
             answer = yield from ask_members(request, cached, sight, known, plan, started)
         answer = replace(answer, waited_s=answer.waited_s + turn.waited_s)
@@ -116,7 +117,7 @@ def look_at(request: Request, known: Known, plan: Plan) -> Pipeline[Sight]:
     return Sight(identity=identity, embedding=embedded[0], blended=blended, novelty=novelty)
 
 
-def serve_entry(entry: CacheEntry, cached: CacheDecision, sight: Sight) -> Pipeline[Answer]:
+def serve_entry(entry: CacheEntry, cached: CacheDecision, sight: Sight, known: Known, plan: Plan) -> Pipeline[Answer]:
     """Answer from the cache."""
     yield from Show(entry.message)
     yield from Notify("cache.hit", {"kind": cached.kind, "entry_id": entry.id})
@@ -132,7 +133,9 @@ def serve_entry(entry: CacheEntry, cached: CacheDecision, sight: Sight) -> Pipel
         risk=Risk(value=bound, interval=(0.0, max(bound, 1.0 - (cached.trust or 0.0)))),
         novelty=sight.novelty,
         cache=cached,
-        decision=RouteDecision(route=Route.CACHE, why=cached.why),
+        decision=RouteDecision(
+            route=Route.CACHE, why=cached.why, promotion=find_default(known, sight.novelty.region, plan)
+        ),
         entry=entry,
     )
 
@@ -162,7 +165,17 @@ def ask_members(
     )
     options, constraints = yield from find_room(request, list_options(request, plan), plan)
     draws = yield from Draw(len(options))
-    decision = choose_route(options, risk, sight.novelty, constraints, known.routes, plan.config.route, draws)
+    decision = choose_route(
+        options,
+        risk,
+        sight.novelty,
+        constraints,
+        known.routes,
+        plan.config.route,
+        draws,
+        promotion=find_default(known, region, plan),
+        trials=(yield from draw_terms(plan)),
+    )
     yield from Notify("route.chosen", {"route": decision.route.value, "why": decision.why})
     trip = Trip(request=request, region=region, known=known, plan=plan, started=started, drafts=[], failures=[])
     outcome = yield from take_route(decision.route, trip)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from leo_core.engine.admission import find_able
-from leo_core.engine.effects import CallAll, CallMember, EmbedTexts, Notify, Now
-from leo_core.engine.spending import estimate_cost, reserve, spend
-from leo_core.errors import AbstainedError, BudgetExceededError, NoAnswerError, StreamInterruptedError
-from leo_core.records import Draft, Failure, Risk, Route, Usage
+from leo_core.engine.asking import Trip, ask_all, ask_one, cost_of_calls
+from leo_core.engine.effects import EmbedTexts, Notify
+from leo_core.engine.spending import estimate_cost
+from leo_core.errors import AbstainedError, NoAnswerError
+from leo_core.records import Risk, Route
 from leo_core.stages.consensus.early_stop import can_stop
 from leo_core.stages.consensus.equivalence import same_answer, spell_answer
 from leo_core.stages.consensus.trust import estimate, is_known
@@ -20,17 +21,13 @@ from leo_core.stages.risk.answer import score_answer
 from leo_core.stages.route.policy import RouteOption
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import numpy.typing as npt
 
-    from leo_core.engine.effects import Instant, Pipeline
-    from leo_core.engine.knowledge import Known
+    from leo_core.engine.effects import Pipeline
     from leo_core.engine.plan import Plan
-    from leo_core.engine.spending import Payment
     from leo_core.errors import LEOError
     from leo_core.ports import Model
-    from leo_core.records import Request, Verdict
+    from leo_core.records import Draft, Request, Verdict
 
 __all__ = ["Outcome", "Trip", "list_options", "take_route"]
 
@@ -52,42 +49,6 @@ class Outcome:
     verdict: Verdict | None = None
 
 
-@dataclass(slots=True, kw_only=True)
-class Trip:
-    """The state of one request under way: what was asked, what came back, what it cost so far.
-
-    Attributes:
-        request: The request.
-        region: Region of its traffic.
-        known: What was known when it came in.
-        plan: Members and policies.
-        started: When it came in.
-        drafts: Drafts so far, in the order they came.
-        failures: Failed calls so far.
-        waited_s: Time spent waiting for members.
-        refused: Calls that were not made because a budget had no room, by the ids of the members.
-    """
-
-    request: Request
-    region: int
-    known: Known
-    plan: Plan
-    started: Instant
-    drafts: list[Draft]
-    failures: list[Failure]
-    waited_s: float = 0.0
-    refused: dict[str, BudgetExceededError] = field(default_factory=dict)
-
-    @property
-    def spent(self) -> Usage:
-        """Usage of all drafts so far."""
-        return sum((draft.usage for draft in self.drafts), Usage())
-
-    def draft_of(self, member: Model | None) -> Draft | None:
-        """The draft that a member made on this trip."""
-        return next((draft for draft in self.drafts if member is not None and draft.member == member.id), None)
-
-
 # ------------------------------------------------------------------------------------------------- options
 
 
@@ -99,20 +60,15 @@ def list_options(request: Request, plan: Plan) -> tuple[RouteOption, ...]:
     jury = tuple(member for member in plan.jury if member.id in able)
     options = []
     if small is not None:
-        options.append(RouteOption(route=Route.SMALL, cost_usd=_cost((small,), request), latency_s=None))
+        options.append(RouteOption(route=Route.SMALL, cost_usd=cost_of_calls((small,), request), latency_s=None))
     if small is not None and (large is not None or len(jury) > 1):
         upper = (small, large) if large is not None else (small, *jury)
-        options.append(RouteOption(route=Route.CASCADE, cost_usd=_cost(upper, request), latency_s=None))
+        options.append(RouteOption(route=Route.CASCADE, cost_usd=cost_of_calls(upper, request), latency_s=None))
     if large is not None:
-        options.append(RouteOption(route=Route.LARGE, cost_usd=_cost((large,), request), latency_s=None))
+        options.append(RouteOption(route=Route.LARGE, cost_usd=cost_of_calls((large,), request), latency_s=None))
     if len(jury) > 1 or (jury and small is None and large is None):
-        options.append(RouteOption(route=Route.CONSENSUS, cost_usd=_cost(jury, request), latency_s=None))
+        options.append(RouteOption(route=Route.CONSENSUS, cost_usd=cost_of_calls(jury, request), latency_s=None))
     return tuple(options)
-
-
-def _cost(members: Sequence[Model], request: Request) -> float | None:
-    costs = [estimate_cost(member, request) for member in members]
-    return None if None in costs else sum(cost for cost in costs if cost is not None)
 
 
 # -------------------------------------------------------------------------------------------------- routes
@@ -140,15 +96,17 @@ def take_route(route: Route, trip: Trip) -> Pipeline[Outcome]:
 
 def take_single(trip: Trip, member: Model | None, route: Route) -> Pipeline[Outcome]:
     """One member answers; its tokens may be shown as they come."""
-    draft = yield from _call(trip, member, live=True)
+    draft = yield from ask_one(trip, member, live=True, alone=True)
     if draft is None:
         return (yield from fall_back(trip))
+    if member is not None and draft.member != member.id:  # the second copy of a hedged call went to another one
+        return _outcome_of(trip, draft)
     return Outcome(route=route, served=draft, risk=_risk(trip, draft))
 
 
 def take_cascade(trip: Trip) -> Pipeline[Outcome]:
     """The small member first; the large one if its answer looks wrong; the jury if those two disagree."""
-    small = yield from _call(trip, trip.plan.small)
+    small = yield from ask_one(trip, trip.plan.small)
     if small is not None:
         risk = _risk(trip, small)
         if risk.action == "accept":
@@ -160,7 +118,7 @@ def take_cascade(trip: Trip) -> Pipeline[Outcome]:
 def _climb(trip: Trip, small: Draft | None) -> Pipeline[Outcome]:
     large = None
     if trip.plan.large is not None:
-        large = yield from _call(trip, trip.plan.large, live=len(trip.plan.jury) < 2)  # noqa: PLR2004 - a vote needs two
+        large = yield from ask_one(trip, trip.plan.large, live=len(trip.plan.jury) < 2)  # noqa: PLR2004 - a vote needs two
     if large is not None:
         agreed = small is not None and same_answer(small.message, large.message, trip.request.question)
         if agreed or len(trip.plan.jury) < 2:  # noqa: PLR2004 - a vote needs two
@@ -178,9 +136,9 @@ def take_consensus(trip: Trip) -> Pipeline[Outcome]:
     jury = tuple(member for member in trip.plan.jury if trip.draft_of(member) is None)
     spared = 0
     if trip.plan.config.consensus.early_stop is None:
-        yield from _call_all(trip, jury)
+        yield from ask_all(trip, jury)
     else:
-        spared = yield from _call_in_turn(trip, jury)
+        spared = yield from _ask_in_turn(trip, jury)
     if len(trip.drafts) < 2:  # noqa: PLR2004 - a vote needs two
         return (yield from fall_back(trip))
     verdict = replace((yield from _vote(trip)), spared=spared)
@@ -199,7 +157,7 @@ def fall_back(trip: Trip) -> Pipeline[Outcome]:
     for member in trip.plan.members:
         if member.id not in failed:
             yield from Notify("route.fell_back", {"member": member.id})
-            draft = yield from _call(trip, member, live=True)
+            draft = yield from ask_one(trip, member, live=True, alone=True)
             if draft is not None:
                 return _outcome_of(trip, draft)
     raise _no_answer(trip)
@@ -212,50 +170,20 @@ def _outcome_of(trip: Trip, draft: Draft) -> Outcome:
 
 
 def _no_answer(trip: Trip) -> LEOError:
-    errors = (*(failure.error for failure in trip.failures), *list(trip.refused.values())[-1:])
+    """The last error of each member, in the order in which they were first asked, then the last refusal of a budget."""
+    last = {failure.member: failure.error for failure in trip.failures}
+    errors = (*last.values(), *list(trip.refused.values())[-1:])
     if len(errors) == 1:
         return errors[0]
-    reasons = "; ".join(f"{failure.member}: {type(failure.error).__name__}" for failure in trip.failures)
-    reasons += "".join(f"; {refused}" for refused in errors[len(trip.failures) :])
+    reasons = "; ".join(f"{member}: {type(error).__name__}" for member, error in last.items())
+    reasons += "".join(f"; {refused}" for refused in errors[len(last) :])
     return NoAnswerError(f"every member failed ({reasons or 'none could be asked'})", failures=errors)
 
 
-# ------------------------------------------------------------------------------------------- asking members
+# ------------------------------------------------------------------------------------------- asking in turn
 
 
-def _call(trip: Trip, member: Model | None, *, live: bool = False) -> Pipeline[Draft | None]:
-    """Ask one member within budget and deadline; a failure is noted and gives ``None``."""
-    if member is None or member not in find_able(trip.plan.members, trip.request):
-        return None
-    if not (yield from _affordable(trip, (member,))):
-        return None
-    payment = yield from _reserve(trip, (member,))
-    if payment is None:
-        return None
-    before = yield from Now()
-    reply = yield from spend(payment, CallMember(member, _within_deadline(trip, before), live))
-    after = yield from Now()
-    trip.waited_s += after.monotonic - before.monotonic
-    return (yield from _take_in(trip, reply))
-
-
-def _call_all(trip: Trip, members: tuple[Model, ...]) -> Pipeline[None]:
-    able = find_able(trip.plan.members, trip.request)
-    asked = tuple(member for member in members if member in able)
-    if not asked or not (yield from _affordable(trip, asked)):
-        return
-    payment = yield from _reserve(trip, asked)
-    if payment is None:
-        return
-    before = yield from Now()
-    replies = yield from spend(payment, CallAll(asked, _within_deadline(trip, before)))
-    after = yield from Now()
-    trip.waited_s += after.monotonic - before.monotonic
-    for reply in replies:
-        yield from _take_in(trip, reply)
-
-
-def _call_in_turn(trip: Trip, members: tuple[Model, ...]) -> Pipeline[int]:
+def _ask_in_turn(trip: Trip, members: tuple[Model, ...]) -> Pipeline[int]:
     """Ask members one after the other, the cheapest first, until the outcome can hardly change; how many were spared.
 
     Those that a vote needs in any case are asked at once.
@@ -267,7 +195,7 @@ def _call_in_turn(trip: Trip, members: tuple[Model, ...]) -> Pipeline[int]:
     needed = max(2 - len(trip.drafts), 0)
     while waiting:
         first, waiting = waiting[: max(needed, 1)], waiting[max(needed, 1) :]
-        yield from _call_all(trip, tuple(first))
+        yield from ask_all(trip, tuple(first))
         needed = max(2 - len(trip.drafts), 0)
         names = [member.id for member in waiting]
         if not needed and can_stop(
@@ -283,52 +211,6 @@ def _call_in_turn(trip: Trip, members: tuple[Model, ...]) -> Pipeline[int]:
     if waiting:
         yield from Notify("consensus.stopped_early", {"asked": len(trip.drafts), "spared": len(waiting)})
     return len(waiting)
-
-
-def _take_in(trip: Trip, reply: Draft | Failure) -> Pipeline[Draft | None]:
-    if isinstance(reply, Draft):
-        trip.drafts.append(reply)
-        return reply
-    trip.failures.append(reply)
-    yield from Notify("member.failed", {"member": reply.member, "error": type(reply.error).__name__})
-    if reply.shown:
-        message = f"the stream of {reply.member} died after its first token ({type(reply.error).__name__})"
-        raise StreamInterruptedError(message, partial=reply.shown) from reply.error
-    return None
-
-
-def _affordable(trip: Trip, members: tuple[Model, ...]) -> Pipeline[bool]:
-    """Whether these calls fit into what is left of ``max_cost_usd``; raises when nothing has been answered yet."""
-    limit = trip.request.constraints.max_cost_usd
-    if limit is None:
-        return True
-    spent, next_cost = trip.spent.cost_usd, _cost(members, trip.request)
-    if spent is not None and next_cost is not None and spent + next_cost <= limit:
-        return True
-    names = ", ".join(member.id for member in members)
-    cost = "an unknown price (give prices=)" if next_cost is None else f"up to ${next_cost:.6f}"
-    yield from Notify("budget.exceeded", {"members": names, "max_cost_usd": limit})
-    if trip.drafts:
-        return False
-    message = f"calling {names} costs {cost}, more than is left of max_cost_usd={limit}"
-    raise BudgetExceededError(message)
-
-
-def _reserve(trip: Trip, members: tuple[Model, ...]) -> Pipeline[Payment | None]:
-    """Reserve in the budgets what these calls may cost; ``None`` where one has no room, which the trip then knows."""
-    payment = yield from reserve(trip.request, members, trip.plan)
-    if isinstance(payment, BudgetExceededError):
-        trip.refused[", ".join(member.id for member in members)] = payment
-        return None
-    return payment
-
-
-def _within_deadline(trip: Trip, now: Instant) -> Request:
-    limit = trip.request.constraints.max_latency_s
-    if limit is None:
-        return trip.request
-    left = limit - (now.monotonic - trip.started.monotonic)
-    return trip.request.with_constraints(max_latency_s=max(left, 0.001))
 
 
 # ------------------------------------------------------------------------------------------ judging drafts

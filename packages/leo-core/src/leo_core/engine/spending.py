@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from leo_core.engine.effects import FindBalances, Notify, Now, Reserve, SettleReservation
+from leo_core.engine.reaching import Reached
 from leo_core.errors import BudgetExceededError
 from leo_core.stages.budget.policy import describe_shortage, find_accounts, find_charge, find_tightest, to_nano
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from leo_core.engine.budgets import Hold
-    from leo_core.engine.effects import Effect, Pipeline
+    from leo_core.engine.effects import Pipeline
     from leo_core.engine.plan import Plan
     from leo_core.ports import Model
     from leo_core.records import Account, Balance, Constraints, Draft, Failure, Request
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Payment", "estimate_cost", "find_room", "reserve", "spend"]
 
-R = TypeVar("R", bound="Draft | Failure | tuple[Draft | Failure, ...]")
+R = TypeVar("R", bound="Reached | tuple[Reached, ...] | tuple[Draft | Failure, ...]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,7 @@ def reserve(request: Request, members: Sequence[Model], plan: Plan) -> Pipeline[
     return Payment(hold, estimates)
 
 
-def spend(payment: Payment, calls: Effect[R]) -> Pipeline[R]:
+def spend(payment: Payment, calls: Pipeline[R]) -> Pipeline[R]:
     """Make calls, and settle what was reserved for them with what they cost.
 
     Where nobody learns what they cost, because the caller went away, they count in full.
@@ -96,9 +97,17 @@ def spend(payment: Payment, calls: Effect[R]) -> Pipeline[R]:
     with payment.hold:
         reply = yield from calls
         replies = reply if isinstance(reply, tuple) else (reply,)
-        cost = sum(map(find_charge, replies, payment.estimates))
+        cost = sum(map(_find_charge, replies, payment.estimates))
         yield from SettleReservation(payment.hold.reservation, cost)
     return reply
+
+
+def _find_charge(reply: Reached | Draft | Failure, estimate: int) -> int:
+    """What asking a member is charged, all its attempts together."""
+    if not isinstance(reply, Reached):
+        return find_charge(reply, estimate)
+    made = (*reply.failures, *(() if reply.draft is None else (reply.draft,)))
+    return sum(find_charge(each, estimate) for each in made)
 
 
 def _find_accounts(request: Request, plan: Plan) -> Pipeline[tuple[Account, ...]]:

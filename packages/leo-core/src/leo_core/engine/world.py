@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import secrets
 import threading
 import time
 from collections import Counter
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from leo_core.engine import effects as ask
 from leo_core.engine.background import Background
 from leo_core.engine.budgets import Budgets
-from leo_core.engine.calls import Relay, acall, acall_all, call, call_all
 from leo_core.engine.comparators import CanonicalComparator
-from leo_core.engine.drivers import run
+from leo_core.engine.drivers import arun, run
 from leo_core.engine.flights import Flights
+from leo_core.engine.gates import Gates
 from leo_core.engine.held_writes import HeldWrites
 from leo_core.engine.idempotency import recover
 from leo_core.engine.knowledge_base import KnowledgeBase
+from leo_core.engine.member_calls import MemberCalls
 from leo_core.engine.renewals import Renewals
 from leo_core.engine.store_guard import StoreGuard
-from leo_core.engine.threads import Threads
+from leo_core.engine.threads import Threads, run_together
 from leo_core.errors import ConfigError, ReceiptError, StorageError
 from leo_core.records import Embedding, Event
 
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from leo_core.config import LEOConfig
+    from leo_core.engine.calls import Relay
     from leo_core.engine.knowledge import Known
     from leo_core.ports import AnswerComparator, Clock, Embedder, Journal, Leases, Ledger, Listener, ReceiptLog
     from leo_core.records import Alias, Answer, CacheEntry, Intent, Json, Neighbour, Receipt, Request
@@ -111,6 +115,7 @@ class World:
             threads=self.threads,
         )
         self.counts: Counter[str] = Counter()
+        self.members = MemberCalls(Gates(config.resilience, clock, self.notify), self.notify)
         self._seed: tuple[str, bytes] = ("", b"")
         self._pending: dict[tuple[str, str], CacheEntry] = {}
         self._revoked: set[str] = set()
@@ -136,8 +141,10 @@ class World:
             ask.FindAliases: self._find_aliases,
             ask.CountHit: self._count_hit,
             ask.RemoveEntry: self._remove_entry,
-            ask.CallMember: lambda effect: call(effect.model, effect.request),
-            ask.CallAll: lambda effect: call_all(effect.models, effect.request),
+            ask.CallMember: self.members.call,
+            ask.Hedge: self.members.hedge,
+            ask.Together: lambda effect: run_together([partial(self._run_job, job) for job in effect.jobs]),
+            ask.Pause: lambda effect: time.sleep(effect.seconds),
             ask.FindBalances: lambda effect: self.budgets.find(effect.accounts),
             ask.Reserve: lambda effect: self.budgets.reserve(effect.accounts, effect.amount, effect.life_s),
             ask.SettleReservation: lambda effect: self.budgets.settle(effect.reservation, effect.cost),
@@ -169,26 +176,35 @@ class World:
         """The reply to an effect."""
         return self._handlers[type(effect)](effect)
 
-    async def aperform(self, effect: ask.Effect[Any]) -> Any:  # noqa: PLR0911 - one per kind of waiting
+    async def aperform(self, effect: ask.Effect[Any]) -> Any:
         """The reply to an effect, without blocking the event loop."""
         match effect:
             case ask.CallMember():
-                return await acall(effect.model, effect.request)
-            case ask.CallAll():
-                return await acall_all(effect.models, effect.request)
+                reply: Any = await self.members.acall(effect)
+            case ask.Hedge():
+                reply = await self.members.ahedge(effect)
+            case ask.Together():
+                reply = tuple(await asyncio.gather(*(arun(job(), self) for job in effect.jobs)))
+            case ask.Pause():
+                reply = await asyncio.sleep(effect.seconds, result=None)
             case ask.Join():
-                return await self.flights.ajoin(effect.key, wait_s=effect.wait_s)
+                reply = await self.flights.ajoin(effect.key, wait_s=effect.wait_s)
             case ask.Reserve():
-                return await self.budgets.areserve(effect.accounts, effect.amount, effect.life_s, self.threads)
+                reply = await self.budgets.areserve(effect.accounts, effect.amount, effect.life_s, self.threads)
             case ask.HandOver() if self._try_hand_over(effect):
-                return None
-        if self._may_block(effect):
-            return await self.threads.run(self.perform, effect)
-        return self.perform(effect)
+                reply = None
+            case _ if self._may_block(effect):
+                reply = await self.threads.run(self.perform, effect)
+            case _:
+                reply = self.perform(effect)
+        return reply
+
+    def _run_job(self, job: Callable[[], ask.Pipeline[Any]]) -> Any:
+        return run(job(), self)
 
     def open_relay(self, effect: ask.CallMember) -> Relay:
         """A live call whose chunks go to the caller."""
-        return Relay(effect.model, effect.request)
+        return self.members.relay(effect)
 
     def notify(self, name: str, facts: Mapping[str, Json]) -> None:
         """Count an event and tell the listeners; an error in one of them is logged and goes no further."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from leo_core.config import LEOConfig
@@ -10,13 +11,14 @@ from leo_core.engine.knowledge import Known, fold
 from leo_core.stages.budget.policy import spell_instant
 from leo_core.stages.cache.promise import bound_wrong_hits
 from leo_core.stages.consensus.trust import estimate
+from leo_core.stages.receipt.canonical import rfc3339
 from leo_core.stages.receipt.document import read_statement
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from leo_core.ports import ReceiptLog, Store
-    from leo_core.records import Balance
+    from leo_core.records import Balance, RouteChange
 
 __all__ = ["collect_stats", "list_balances"]
 
@@ -103,5 +105,15 @@ def _tenant(store: Store, tenant: str, config: LEOConfig) -> dict[str, Any]:
         "explored": {"same": kinds["explored_same"], "different": kinds["explored_different"]},
         "wrong_hits_bound": bound_wrong_hits(promise, config.cache) / promise.requests if promise.requests else None,
         "max_wrong_hits": config.cache.max_wrong_hits,
+        "defaults": {
+            f"region {region}": str(standing.default.route)
+            for region, standing in sorted(known.promotions.standings.items())
+            if standing.default is not None
+        },
+        "route_changes": [_write_change(change) for change in known.promotions.changes],
         "trust": {member: estimate(known.trust, member, -1, config.consensus).mean for member in sorted(members)},
     }
+
+
+def _write_change(change: RouteChange) -> dict[str, Any]:
+    return asdict(change) | {"at": rfc3339(change.at)}

@@ -26,7 +26,8 @@ class AnthropicModel(RemoteModel):
 
     Nothing is opened before the first call. Clients are shared between threads and kept per event loop; a model may be
     shared freely. A request's ``max_latency_s`` bounds the whole call, and then the SDK does not retry; otherwise
-    ``timeout_s`` bounds each attempt's wait for data. (A whole sync call checks its bound between reads.)
+    ``timeout_s`` bounds each attempt's wait for data. (A whole sync call checks its bound between reads; asked through
+    LEO it ends in time.)
     A request's ``seed`` has no form here and is not sent.
 
     Args:
@@ -34,7 +35,8 @@ class AnthropicModel(RemoteModel):
         api_key: Key; without one the SDK reads its own environment (``ANTHROPIC_API_KEY`` …).
         base_url: Address of a compatible server.
         timeout_s: Longest wait, in seconds.
-        max_retries: Retries that the SDK makes by itself on 408, 409, 429, 5xx and lost connections.
+        max_retries: Retries on 408, 409, 429, 5xx and lost connections. Asked through LEO they are LEO's own, within
+            the deadline (``ResilienceConfig``); a model that is used by itself leaves them to the SDK.
         max_tokens: Limit of output tokens where the request sets none; the protocol demands one.
         structured_output: How a JSON schema is asked for: ``"native"``, or ``"tool"`` (a forced tool, whose arguments
             become the text) for models that are too old for it.
@@ -110,8 +112,8 @@ class AnthropicModel(RemoteModel):
         wanted = call.request.response_format or {}
         return self._structured_output == "tool" and wanted.get("type") == "json_schema"
 
-    def _create(self, client: Any) -> Any:
-        return client.messages.create
+    def _resource(self, client: Any) -> Any:
+        return client.messages
 
     def _open_client(self) -> Any:
         return self._open("Anthropic", self._client_options.get("http_client"))
@@ -121,7 +123,7 @@ class AnthropicModel(RemoteModel):
 
     def _open(self, kind: str, http_client: Any) -> Any:
         options = {name: value for name, value in self._client_options.items() if not name.startswith("http_")}
-        options |= {"api_key": self._api_key, "base_url": self._base_url, "max_retries": self._max_retries}
+        options |= {"api_key": self._api_key, "base_url": self._base_url, "max_retries": 0}
         import anthropic  # noqa: PLC0415 - the SDK is loaded when it is used
 
         message = "Anthropic needs a key: pass api_key=…, or set the environment variable ANTHROPIC_API_KEY"

@@ -25,14 +25,16 @@ class OpenAIModel(RemoteModel):
 
     Nothing is opened before the first call. Clients are shared between threads and kept per event loop; a model may be
     shared freely. A request's ``max_latency_s`` bounds the whole call, and then the SDK does not retry; otherwise
-    ``timeout_s`` bounds each attempt's wait for data. (A whole sync call checks its bound between reads.)
+    ``timeout_s`` bounds each attempt's wait for data. (A whole sync call checks its bound between reads; asked through
+    LEO it ends in time.)
 
     Args:
         model: Name of the model, such as ``"gpt-5-mini"``.
         api_key: Key; without one the SDK reads its own environment variable (``OPENAI_API_KEY``).
         base_url: Address of a compatible server, such as ``"http://127.0.0.1:8000/v1"``.
         timeout_s: Longest wait, in seconds.
-        max_retries: Retries that the SDK makes by itself on 408, 409, 429, 5xx and lost connections.
+        max_retries: Retries on 408, 409, 429, 5xx and lost connections. Asked through LEO they are LEO's own, within
+            the deadline (``ResilienceConfig``); a model that is used by itself leaves them to the SDK.
         capabilities: What the model can do; by default everything, save audio for a model of OpenAI whose name does
             not say so.
         prices: A price table, or prices by model name that go on top of the shipped ones.
@@ -94,8 +96,8 @@ class OpenAIModel(RemoteModel):
     def _fold(self, call: Call) -> OpenAIStream:
         return OpenAIStream(provider=self.provider, model=call.model)
 
-    def _create(self, client: Any) -> Any:
-        return client.chat.completions.create
+    def _resource(self, client: Any) -> Any:
+        return client.chat.completions
 
     def _open_client(self) -> Any:
         return self._open("OpenAI", self._client_options.get("http_client"))
@@ -105,7 +107,7 @@ class OpenAIModel(RemoteModel):
 
     def _open(self, kind: str, http_client: Any) -> Any:
         options = {name: value for name, value in self._client_options.items() if not name.startswith("http_")}
-        options |= {"api_key": self._api_key, "base_url": self._base_url, "max_retries": self._max_retries}
+        options |= {"api_key": self._api_key, "base_url": self._base_url, "max_retries": 0}
         import openai  # noqa: PLC0415 - the SDK is loaded when it is used
 
         try:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import importlib.util
+import inspect
 import time
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -20,6 +21,7 @@ from urllib.parse import urlsplit
 from leo_core.errors import ConfigError, MalformedReplyError, MissingExtraError, ProviderTimeoutError
 from leo_core.providers.connections import Connections
 from leo_core.providers.names import family_of
+from leo_core.providers.rate_headers import read_rest
 from leo_core.providers.sdk_errors import sdk_errors
 from leo_core.providers.tokens import estimate_input_tokens, estimate_text_tokens
 from leo_core.records import Capabilities, Chunk, Draft, Json, Message, Request, Usage
@@ -118,8 +120,8 @@ class RemoteModel(ABC):
         """Begin to fold a streamed reply."""
 
     @abstractmethod
-    def _create(self, client: Any) -> Any:
-        """The SDK's ``create``."""
+    def _resource(self, client: Any) -> Any:
+        """The SDK's resource whose ``create`` is called."""
 
     def _stream_options(self) -> Mapping[str, Any]:
         """What the body of a streamed call says besides."""
@@ -164,6 +166,19 @@ class RemoteModel(ABC):
         """What can change an answer; no secret."""
         return {"provider": self.provider, "model": self._model, "base_url": _public_url(self._base_url)}
 
+    @property
+    def max_retries(self) -> int:
+        """How often a call that failed for a passing reason may be made again."""
+        return self._max_retries
+
+    def once(self) -> Self:
+        """The same model with the same connections, making each call once: whoever calls it decides about retries."""
+        if self._max_retries == 0:
+            return self
+        single = object.__new__(type(self))
+        single.__dict__.update(self.__dict__, _max_retries=0)
+        return single
+
     def __repr__(self) -> str:
         """What matters, and no secret."""
         where = f", base_url={_public_url(self._base_url)!r}" if self._base_url else ""
@@ -186,8 +201,9 @@ class RemoteModel(ABC):
         """Answer the request."""
         call = self._prepare(request)
         with sdk_errors(self.provider, call.model):
-            reply = self._create(self._client_for(self._connections.client(), call))(**call.arguments)
-            return self._draft(self._read(_body_of(reply, self.provider, call.model), call), call)
+            resource = self._resource(self._client_for(self._connections.client(), call))
+            raw = resource.with_raw_response.create(**call.arguments)
+            return self._whole(raw.parse(), raw.headers, call)
 
     async def agenerate(self, request: Request) -> Draft:
         """Answer the request, without blocking the loop."""
@@ -195,20 +211,24 @@ class RemoteModel(ABC):
         with sdk_errors(self.provider, call.model):
             client = await self._connections.async_client()
             async with call.limit():
-                reply = await self._create(self._client_for(client, call))(**call.arguments)
-            return self._draft(self._read(_body_of(reply, self.provider, call.model), call), call)
+                resource = self._resource(self._client_for(client, call))
+                raw = await resource.with_raw_response.create(**call.arguments)
+                reply = raw.parse()
+                reply = await reply if inspect.isawaitable(reply) else reply
+            return self._whole(reply, raw.headers, call)
 
     def stream(self, request: Request) -> Iterator[Chunk]:
         """Answer in pieces; the last chunk carries the draft. Closing the generator closes the connection."""
         call, fold = self._prepare_stream(request)
         with sdk_errors(self.provider, call.model):
-            events = self._create(self._client_for(self._connections.client(), call))(**call.arguments)
+            resource = self._resource(self._client_for(self._connections.client(), call))
+            events = resource.create(**call.arguments)
         try:
             while (event := self._next(events, call)) is not _END:
                 chunk = self._push(fold, event, call)
                 if chunk is not None:
                     yield chunk
-            yield self._last(fold, call)
+            yield self._last(fold, _headers_of(events), call)
         finally:
             events.close()
 
@@ -218,13 +238,13 @@ class RemoteModel(ABC):
         with sdk_errors(self.provider, call.model):
             client = await self._connections.async_client()
             async with call.limit():
-                events = await self._create(self._client_for(client, call))(**call.arguments)
+                events = await self._resource(self._client_for(client, call)).create(**call.arguments)
         try:
             while (event := await self._anext(events, call)) is not _END:
                 chunk = self._push(fold, event, call)
                 if chunk is not None:
                     yield chunk
-            yield self._last(fold, call)
+            yield self._last(fold, _headers_of(events), call)
         finally:
             await events.close()
 
@@ -285,10 +305,10 @@ class RemoteModel(ABC):
         call = self._prepare(request, stream=True)
         return call, self._fold(call)
 
-    @staticmethod
-    def _client_for(client: Any, call: Call) -> Any:
+    def _client_for(self, client: Any, call: Call) -> Any:
         """With a deadline the SDK does not retry by itself: its waiting could outlast the time that is left."""
-        return client if call.deadline is None else client.with_options(max_retries=0)
+        retries = 0 if call.deadline is not None else self._max_retries
+        return client if retries == 0 else client.with_options(max_retries=retries)
 
     def _next(self, events: Any, call: Call) -> Any:
         self._check_deadline(call)
@@ -310,11 +330,14 @@ class RemoteModel(ABC):
         with sdk_errors(self.provider, call.model):
             return fold.push(_body_of(event, self.provider, call.model))
 
-    def _last(self, fold: StreamFold, call: Call) -> Chunk:
+    def _last(self, fold: StreamFold, headers: Mapping[str, str], call: Call) -> Chunk:
         with sdk_errors(self.provider, call.model):
-            return Chunk(draft=self._draft(fold.finish(), call))
+            return Chunk(draft=self._draft(fold.finish(), headers, call))
 
-    def _draft(self, reply: Reply, call: Call) -> Draft:
+    def _whole(self, reply: Any, headers: Mapping[str, str], call: Call) -> Draft:
+        return self._draft(self._read(_body_of(reply, self.provider, call.model), call), headers, call)
+
+    def _draft(self, reply: Reply, headers: Mapping[str, str], call: Call) -> Draft:
         usage = reply.usage or _estimated_usage(call.request, reply)
         cost = self._cost(usage, reply, call)
         estimated = {} if reply.usage else {"usage_estimated": True}
@@ -327,6 +350,7 @@ class RemoteModel(ABC):
             latency_s=time.perf_counter() - call.started,
             logprobs=reply.logprobs,
             metadata={"model_name": reply.model, "model_provider": self.provider, **reply.metadata, **estimated},
+            rest_s=read_rest(headers),
         )
 
     def _cost(self, usage: Usage, reply: Reply, call: Call) -> float | None:
@@ -336,6 +360,12 @@ class RemoteModel(ABC):
             for name in (reply.model, call.model)
         )
         return next((cost for cost in costs if cost is not None), None)
+
+
+def _headers_of(events: Any) -> Mapping[str, str]:
+    """The headers of a stream's response."""
+    headers: Mapping[str, str] = getattr(getattr(events, "response", None), "headers", None) or {}
+    return headers
 
 
 def _body_of(reply: Any, provider: str, model: str) -> Mapping[str, Json]:

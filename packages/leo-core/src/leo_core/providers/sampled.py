@@ -80,6 +80,16 @@ class SampledModel:
         """That of the model, with temperature and number of the sample."""
         return {**self._model.fingerprint, "sample": self._number, "sample_temperature": self._temperature}
 
+    @property
+    def max_retries(self) -> int:
+        """How often a call of the model may be made again."""
+        return int(getattr(self._model, "max_retries", 0))
+
+    def once(self) -> SampledModel:
+        """The same sample of a model that makes each call once."""
+        single = getattr(self._model, "once", None)
+        return SampledModel(single(), self._number, self._temperature) if callable(single) else self
+
     def estimate(self, request: Request) -> Usage:
         """Upper estimate of the usage of this request, as of the model."""
         return self._model.estimate(self._ask(request))

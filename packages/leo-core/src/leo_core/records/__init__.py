@@ -23,6 +23,7 @@ from leo_core.records.entries import (
     Neighbour,
     Novelty,
 )
+from leo_core.records.evolution import Gap, Promotion, RouteChange, Trial
 from leo_core.records.requests import Constraints, Identity, Message, Request, Route, Sampling, ToolCall
 from leo_core.records.values import Json, Role
 from leo_core.records.verdicts import (
@@ -59,6 +60,7 @@ __all__ = [
     "Embedding",
     "Event",
     "Failure",
+    "Gap",
     "Identity",
     "Intent",
     "Json",
@@ -67,6 +69,7 @@ __all__ = [
     "Neighbour",
     "Novelty",
     "Observation",
+    "Promotion",
     "Receipt",
     "Request",
     "RequestRisk",
@@ -74,10 +77,12 @@ __all__ = [
     "Risk",
     "Role",
     "Route",
+    "RouteChange",
     "RouteDecision",
     "Sampling",
     "ToolCall",
     "ToolCallDelta",
+    "Trial",
     "TrustEstimate",
     "Usage",
     "Verdict",

@@ -126,13 +126,14 @@ class Observation:
     Attributes:
         kind: ``"cache"``: an explored candidate was compared; ``"trust"``: a member was audited;
             ``"route"``: a route's outcome became known; ``"served"``: a hit was served;
-            ``"feedback"``: the caller spoke; ``"audit"``: what the audit of an answer found.
+            ``"feedback"``: the caller spoke; ``"audit"``: what the audit of an answer found;
+            ``"promotion"``: a trial of a route, or a change of a region's default.
         tenant: Whose.
         body: The facts (JSON), named by the stage that folds them.
         at: Instant.
     """
 
-    kind: Literal["cache", "trust", "route", "served", "feedback", "audit"]
+    kind: Literal["cache", "trust", "route", "served", "feedback", "audit", "promotion"]
     tenant: str
     body: Mapping[str, Json]
     at: float

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
+
+from leo_core.errors import CallAbandonedError, MemberSkippedError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -74,6 +76,8 @@ class Draft:
         latency_s: Wall time of the call.
         logprobs: Log-probability per output token, where the provider gives them.
         metadata: The provider's further facts about the reply (JSON).
+        rest_s: Seconds for which the provider says, with this reply, that it takes no further call; ``None`` where it
+            says nothing of the kind.
         native: The framework's own reply, for adapters that pass it on unchanged.
     """
 
@@ -85,6 +89,7 @@ class Draft:
     latency_s: float = 0.0
     logprobs: tuple[float, ...] | None = None
     metadata: Mapping[str, Json] = field(default_factory=dict)
+    rest_s: float | None = field(default=None, compare=False)
     native: Any = field(default=None, compare=False, repr=False)
 
     @property
@@ -102,12 +107,26 @@ class Failure:
         error: What went wrong.
         shown: Text that had been streamed to the caller before it went wrong.
         latency_s: Wall time until it went wrong.
+        attempt: Which attempt at asking the member it was, from 1 on.
+        hedge: Whether it was the second copy of a hedged call.
+        usage: What is counted for it: of a copy that was abandoned, what it spent where that is known, otherwise the
+            upper estimate of it; nothing of a call that failed or was not made.
     """
 
     member: str
     error: LEOError
     shown: str = ""
     latency_s: float = 0.0
+    attempt: int = 1
+    hedge: bool = False
+    usage: Usage = Usage()
+
+    @property
+    def outcome(self) -> Literal["failed", "skipped", "abandoned"]:
+        """Whether the call failed, was not made at all, or lost against the other copy of a hedged call."""
+        if isinstance(self.error, MemberSkippedError):
+            return "skipped"
+        return "abandoned" if isinstance(self.error, CallAbandonedError) else "failed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from leo_core.records.evolution import Promotion, Trial
     from leo_core.records.requests import Route
 
 __all__ = [
@@ -79,6 +80,8 @@ class RouteDecision:
         expected_error: Expected P(wrong) per candidate route.
         objective: Value that was minimised, per candidate route.
         explored: Whether a worse-looking route was drawn to learn (Thompson sampling).
+        promotion: The default in force in the region, whether or not it was taken; ``None`` where there is none.
+        trial: The trial that the request is; ``None`` where it is none.
     """
 
     route: Route
@@ -87,6 +90,8 @@ class RouteDecision:
     expected_error: Mapping[str, float] = field(default_factory=dict)
     objective: Mapping[str, float] = field(default_factory=dict)
     explored: bool = False
+    promotion: Promotion | None = None
+    trial: Trial | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -51,7 +51,7 @@ __all__ = [
 _Value = TypeVar("_Value")
 
 _ROLES: frozenset[str] = frozenset(get_args(Role))
-_KINDS: frozenset[str] = frozenset({"cache", "trust", "route", "served", "feedback", "audit"})
+_KINDS: frozenset[str] = frozenset({"cache", "trust", "route", "served", "feedback", "audit", "promotion"})
 _MALFORMED = (KeyError, TypeError, ValueError, RecursionError)
 _ROUTES = {route.value: route for route in Route}
 _ENTRY_TEXTS = ("id", "tenant", "exact_key", "scope_key", "text", "model", "receipt_id")

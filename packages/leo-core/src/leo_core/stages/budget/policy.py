@@ -12,6 +12,7 @@ from leo_core.errors import (
     AuthenticationError,
     ConfigError,
     InvalidRequestError,
+    MemberSkippedError,
     ProviderUnavailableError,
     RateLimitError,
     RequestError,
@@ -39,7 +40,7 @@ _MOST_NANO = 10**18
 _HOUR_S = 3600.0
 _DAY_S = 24 * _HOUR_S
 _BAD_STATUS = 400
-_FREE = (RateLimitError, AuthenticationError, InvalidRequestError, ConfigError, RequestError)
+_FREE = (MemberSkippedError, RateLimitError, AuthenticationError, InvalidRequestError, ConfigError, RequestError)
 _NEVER_SENT = frozenset({"ConnectError", "ConnectTimeout", "ConnectionRefusedError", "PoolTimeout", "gaierror"})
 
 

@@ -3,7 +3,8 @@
 The trees are trained by ``packages/leo-core/train/pair_model.py``; their evaluation is a walk through all of them at
 once and the calibrated logistic of their sum and the cosine (Friedman 2001, *Greedy function approximation*; Platt
 1999). Most pairs that are looked at are plainly different, and the trees say so. Of the others, the network of
-``pair_network`` reads both texts, and a second logistic weighs trees, cosine and network.
+``pair_network`` reads both texts, and a second logistic weighs trees, cosine and network. What the network's strict
+comparison holds against a pair that has most of its words in common is taken off.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
     Floats = npt.NDArray[np.float64]
 
-__all__ = ["PairModel", "load_pair_model"]
+__all__ = ["PairModel", "load_pair_model", "weigh_objection"]
 
 _FILE = "pair_model.json"
 _CLIP = 30.0
@@ -86,6 +87,7 @@ class PairModel:
         self._slope, self._lead, self._intercept = (float(each) for each in weights["calibration"])
         self._network = network
         self._together = tuple(float(each) for each in weights["calibration_with_network"])
+        self._strictness = tuple(float(each) for each in weights["strictness"])
         self._readings: dict[str, Reading | None] = {}
 
     def probability(self, a: Sequence[str], b: Sequence[str]) -> Floats:
@@ -115,7 +117,10 @@ class PairModel:
         for at in np.flatnonzero(probabilities >= _LEFT_OPEN).tolist():
             found = self.ask_network(a[at], b[at])
             if found is not None:
-                probabilities[at] = self._calibrate_together(float(sums[at]), float(rows[at, _COSINE]), *found)
+                odds, likeness, strict = found
+                logit = self._weigh_together(float(sums[at]), float(rows[at, _COSINE]), odds, likeness)
+                logit -= weigh_objection(strict, self.share_words(a[at], b[at]), *self._strictness)
+                probabilities[at] = 1.0 / (1.0 + math.exp(-min(max(logit, -_CLIP), _CLIP)))
         return probabilities
 
     def leaves_open(self, cosine: float, a: str, b: str) -> bool:
@@ -137,8 +142,16 @@ class PairModel:
         ]
         return np.array(rows, dtype=np.float64)
 
-    def ask_network(self, a: str, b: str) -> tuple[float, float] | None:
-        """The network's log-odds and its cosine of two texts; ``None`` without one, or where it cannot read them."""
+    def share_words(self, a: str, b: str) -> float:
+        """Share of the words of two texts, as stems, that both have, in [0, 1]; 0 without a word."""
+        one, two = self._read(a).bag, self._read(b).bag
+        return len(one & two) / (len(one | two) or 1)
+
+    def ask_network(self, a: str, b: str) -> tuple[float, float, float] | None:
+        """The network's log-odds, its cosine and its strict log-odds of two texts.
+
+        ``None`` without a network, or where it cannot read them.
+        """
         if self._network is None:
             return None
         kept = self._readings
@@ -183,10 +196,25 @@ class PairModel:
         probabilities: Floats = 1.0 / (1.0 + np.exp(-logit))
         return probabilities
 
-    def _calibrate_together(self, total: float, cosine: float, odds: float, likeness: float) -> float:
+    def _weigh_together(self, total: float, cosine: float, odds: float, likeness: float) -> float:
         slope, lead, network, whole, intercept = self._together
-        logit = slope * total + lead * cosine + network * odds + whole * likeness + intercept
-        return 1.0 / (1.0 + math.exp(-min(max(logit, -_CLIP), _CLIP)))
+        return slope * total + lead * cosine + network * odds + whole * likeness + intercept
+
+
+def weigh_objection(strict: float, overlap: float, strength: float, enough: float, least: float, most: float) -> float:
+    """What the strict comparison takes off the log-odds of a pair, at least 0.
+
+    Args:
+        strict: Its log-odds that the answer is the same.
+        overlap: Share of the words that the texts have in common, in [0, 1].
+        strength: How much each unit of log-odds below ``enough`` takes off, at least 0.
+        enough: Log-odds well above which nothing is taken off; the way there is smooth, log(1 + e^x).
+        least: Overlap up to which nothing is taken off.
+        most: Overlap from which all of it is; between the two its share rises evenly.
+    """
+    doubt = enough - strict
+    share = min(max((overlap - least) / (most - least), 0.0), 1.0)
+    return strength * share * (max(doubt, 0.0) + math.log1p(math.exp(-abs(doubt))))
 
 
 class Words(Protocol):

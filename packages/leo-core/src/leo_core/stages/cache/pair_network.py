@@ -3,8 +3,10 @@
 A table of words does not know that "light" in "traffic light" is not that in "light meal". So each text is read once by
 an encoder of a few layers of self-attention over the rows of the shipped table (Vaswani et al. 2017, with the norm
 ahead of each part), and two readings are compared by decomposable attention (Parikh et al. 2016): every piece against
-its likely partners on the other side, in both directions, the comparisons weighed, added up and judged. The weights are
-made by ``packages/leo-core/train/pair_network.py``.
+its likely partners on the other side, in both directions, the comparisons weighed, added up and judged. This is done
+twice over the same states: once as people label questions that are alike, and once strictly, as questions differ that
+have all words but one in common. The weights are made by ``packages/leo-core/train/pair_network.py`` and
+``strict_comparison.py``.
 """
 
 from __future__ import annotations
@@ -48,11 +50,15 @@ class Reading:
     Attributes:
         pieces: A row for each piece in its context, float32 (n, h).
         weights: How much each piece counts, float32 (n,), positive, of sum 1.
+        strict_pieces: The same for the strict comparison, float32 (n, h).
+        strict_weights: How much each of these counts, float32 (n,), positive, of sum 1.
         whole: The text as one unit row, float32 (s,).
     """
 
     pieces: Array
     weights: Array
+    strict_pieces: Array
+    strict_weights: Array
     whole: Array
 
 
@@ -70,6 +76,7 @@ class PairNetwork:
         self._at: dict[str, Array] = {name: np.asarray(each, dtype=np.float32) for name, each in arrays.items()}
         self._input = self._at["input"].reshape(-1, _WIDTH, _WIDTH)
         self._layers = [_Layer(self._at, f"layer{layer}.") for layer in range(int(arrays["layers"]))]
+        self._usual, self._strict = _Comparison(self._at, ""), _Comparison(self._at, "strict.")
         width = len(self._at["gain"])
         self._average = np.full(width, 1.0 / width, dtype=np.float32)
 
@@ -108,37 +115,29 @@ class PairNetwork:
         """The readings of the last layer's states."""
         at = self._at
         hidden = self._normalise(hidden) * at["gain"] + at["shift"]
-        pieces: Array = hidden @ at["piece"] + at["piece_bias"]
-        square = np.einsum("ij,ij->i", pieces, pieces) * np.float32(1.0 / pieces.shape[1])
-        pieces = pieces / np.sqrt(square + _LEAST_SQUARE)[:, None]
+        pieces, weights = self._usual.view(hidden)
+        strict_pieces, strict_weights = self._strict.view(hidden)
         shares: Array = _soften(hidden @ at["share"] + at["share_bias"])
-        weights = _soften(pieces @ at["weight"] + at["weight_bias"])
         for part in parts:
             whole: Array = np.dot(shares[part] @ hidden[part], at["whole"])
             size = np.sqrt(whole @ whole + _TINY, dtype=np.float32)
-            yield Reading(pieces=pieces[part], weights=weights[part] / weights[part].sum(), whole=whole / size)
+            yield Reading(
+                pieces=pieces[part],
+                weights=weights[part] / weights[part].sum(),
+                strict_pieces=strict_pieces[part],
+                strict_weights=strict_weights[part] / strict_weights[part].sum(),
+                whole=whole / size,
+            )
 
-    def compare(self, a: Reading, b: Reading) -> tuple[float, float]:
-        """Log-odds that two texts have the same answer, not calibrated, and the cosine of the texts as wholes.
+    def compare(self, a: Reading, b: Reading) -> tuple[float, float, float]:
+        """Log-odds that two texts have the same answer, the cosine of the texts as wholes, and the strict log-odds.
 
-        Symmetric in ``a`` and ``b`` but for rounding.
+        Neither log-odds are calibrated. Symmetric in ``a`` and ``b`` but for rounding.
         """
-        at = self._at
-        score = (a.pieces @ b.pieces.T) * at["sharpness"]
         cosine = float(a.whole @ b.whole)
-        mean_one, most_one = self._gather(a, _share(score) @ b.pieces)
-        mean_two, most_two = self._gather(b, _share(score.T) @ a.pieces)
-        found = np.concatenate(
-            [
-                mean_one + mean_two,
-                np.abs(mean_one - mean_two),
-                np.maximum(most_one, most_two),
-                np.minimum(most_one, most_two),
-                np.array([_COSINE_SCALE * cosine], dtype=np.float32),
-            ]
-        )
-        deep = np.maximum(found @ at["judge"] + at["judge_bias"], 0.0)
-        return float(deep @ at["last"] + at["last_bias"]), cosine
+        odds = self._usual.judge(a.pieces, a.weights, b.pieces, b.weights, cosine)
+        strict = self._strict.judge(a.strict_pieces, a.strict_weights, b.strict_pieces, b.strict_weights, cosine)
+        return odds, cosine, strict
 
     def _attend(self, hidden: Array, layer: _Layer, parts: list[slice]) -> Array:
         """One layer: self-attention, then two linear maps with a ReLU between them, each added to its input."""
@@ -165,14 +164,49 @@ class PairNetwork:
         rows /= spread[..., None]
         return rows
 
-    def _gather(self, reading: Reading, partners: Array) -> tuple[Array, Array]:
+
+class _Comparison:
+    """Decomposable attention between what it takes of the states of two texts."""
+
+    def __init__(self, arrays: Mapping[str, Array], name: str) -> None:
+        self._piece, self._piece_bias = arrays[f"{name}piece"], arrays[f"{name}piece_bias"]
+        self._weight, self._weight_bias = arrays[f"{name}weight"], arrays[f"{name}weight_bias"]
+        self._sharpness = arrays[f"{name}sharpness"]
+        self._compare, self._compare_bias = arrays[f"{name}compare"], arrays[f"{name}compare_bias"]
+        self._judge, self._judge_bias = arrays[f"{name}judge"], arrays[f"{name}judge_bias"]
+        self._last, self._last_bias = arrays[f"{name}last"], arrays[f"{name}last_bias"]
+
+    def view(self, hidden: Array) -> tuple[Array, Array]:
+        """A row for each state, of mean square 1, and how much it counts."""
+        pieces: Array = hidden @ self._piece + self._piece_bias
+        square = np.einsum("ij,ij->i", pieces, pieces) * np.float32(1.0 / pieces.shape[1])
+        pieces = pieces / np.sqrt(square + _LEAST_SQUARE)[:, None]
+        return pieces, _soften(pieces @ self._weight + self._weight_bias)
+
+    def judge(self, a: Array, weights_a: Array, b: Array, weights_b: Array, cosine: float) -> float:
+        """Log-odds of the rows of two texts, their weights, and the cosine of the wholes."""
+        score = (a @ b.T) * self._sharpness
+        mean_one, most_one = self._gather(a, weights_a, _share(score) @ b)
+        mean_two, most_two = self._gather(b, weights_b, _share(score.T) @ a)
+        found = np.concatenate(
+            [
+                mean_one + mean_two,
+                np.abs(mean_one - mean_two),
+                np.maximum(most_one, most_two),
+                np.minimum(most_one, most_two),
+                np.array([_COSINE_SCALE * cosine], dtype=np.float32),
+            ]
+        )
+        deep = np.maximum(found @ self._judge + self._judge_bias, 0.0)
+        return float(deep @ self._last + self._last_bias)
+
+    def _gather(self, mine: Array, weights: Array, partners: Array) -> tuple[Array, Array]:
         """Comparisons of all pieces with their partners: weighed mean and largest."""
-        mine = reading.pieces
         both = np.concatenate([mine, partners, np.abs(mine - partners), mine * partners], axis=1)
-        found = both @ self._at["compare"]
-        found += self._at["compare_bias"]
+        found = both @ self._compare
+        found += self._compare_bias
         np.maximum(found, 0.0, out=found)
-        return reading.weights @ found, found.max(axis=0)
+        return weights @ found, found.max(axis=0)
 
 
 class _Layer:

@@ -12,6 +12,8 @@ from leo_core.stages.consensus.trust import MOST_WEIGHT
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from leo_core.records import Json
+
 __all__ = ["observe_audit", "observe_feedback", "observe_outcome", "observe_strategies"]
 
 
@@ -48,7 +50,9 @@ def observe_strategies(outcomes: Mapping[str, bool], *, tenant: str, at: float) 
     return Observation(kind="trust", tenant=tenant, body={"strategies": dict(outcomes)}, at=at)
 
 
-def observe_feedback(*, members: Sequence[str], region: int, wrong: bool, tenant: str, at: float) -> Observation:
+def observe_feedback(
+    *, members: Sequence[str], region: int, wrong: bool, tenant: str, at: float, answer_id: str = ""
+) -> Observation:
     """The caller says whether an answer was wrong; it is held for or against the members whose answer it was.
 
     Args:
@@ -57,8 +61,11 @@ def observe_feedback(*, members: Sequence[str], region: int, wrong: bool, tenant
         wrong: What the caller says.
         tenant: Whose.
         at: Instant.
+        answer_id: Which answer, where it is known.
     """
-    body = {"members": list(members), "region": region, "wrong": wrong}
+    body: dict[str, Json] = {"members": list(members), "region": region, "wrong": wrong}
+    if answer_id:
+        body["answer_id"] = answer_id
     return Observation(kind="feedback", tenant=tenant, body=body, at=at)
 
 

@@ -91,10 +91,14 @@ def check_constraints(statement: Mapping[str, Json]) -> None:
 
 
 def derive_constraints(statement: Mapping[str, Json]) -> tuple[Constraint, ...]:
-    """The constraints of a statement, in their order: the caller's, the cache's, trust, verdict, coherence, sigma."""
+    """The constraints of a statement, in their order.
+
+    The caller's, the cache's, the default route's, trust, verdict, coherence, sigma.
+    """
     return (
         *_asked(statement),
         *_cached(statement),
+        *_promoted(statement["route"]["promotion"]),
         *_trusted(statement),
         *(_decided(statement["verdict"]) if statement["verdict"] is not None else ()),
         *_agreed(statement),
@@ -166,6 +170,14 @@ def _cached(statement: Mapping[str, Json]) -> Iterator[Constraint]:
     cache = statement["cache"]
     if cache["action"] == "serve" and cache["kind"] == "semantic":
         yield Constraint("cache_error", cache["error_bound"], "<=", cache["allowance"])
+
+
+def _promoted(promotion: Mapping[str, Json] | None) -> Iterator[Constraint]:
+    """The test that made a route the default had reached 1 / alpha (Ville's inequality)."""
+    if promotion is not None:
+        yield Constraint(
+            "promotion", promotion["wealth"], ">=", fixed(_CONTEXT.divide(Decimal(1), Decimal(promotion["alpha"])))
+        )
 
 
 def _trusted(statement: Mapping[str, Json]) -> Iterator[Constraint]:

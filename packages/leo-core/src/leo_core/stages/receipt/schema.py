@@ -10,6 +10,7 @@ import datetime as dt
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from leo_core.errors import ReceiptError
@@ -23,6 +24,7 @@ __all__ = [
     "LOG_FIELDS",
     "STATEMENT_VERSION",
     "check_coherence",
+    "check_failures",
     "check_statement",
     "check_verdict",
     "statement_schema",
@@ -48,9 +50,14 @@ ALGORITHMS: Mapping[str, str] = {
 
 _FIGURE = re.compile(r"-?(?:0|[1-9][0-9]{0,14})\.[0-9]{9}")
 _PROBABILITY = re.compile(r"0\.[0-9]{9}|1\.0{9}")
+_CLASS = re.compile(r"[A-Z][A-Za-z0-9]{0,99}Error")
 _HASH = re.compile(r"[0-9a-f]{64}")
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z")
 _MOST = 2**53 - 1
+_COUNTS = ("input_tokens", "output_tokens", "cached_input_tokens", "reasoning_tokens", "calls")
+_NOTHING = "0.000000000"
+_ROUNDING = Decimal("0.000000001")
+"""By how much the rounding of one cost can shift a sum."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,10 +176,13 @@ _probability = Form(_check_probability, {"type": "string", "pattern": f"^(?:{_PR
 _time = Form(_check_time, {"type": "string", "pattern": f"^(?:{_TIME.pattern})$", "format": "date-time"})
 _figure = _matching(_FIGURE, "a figure with 9 decimals")
 _hash = _matching(_HASH, "a SHA-256 in hex")
+_class = _matching(_CLASS, "the name of an error")
 _count = _integer(0)
 _maybe_figure = _optional(_figure)
 _maybe_probability = _optional(_probability)
 _route = _one_of(*(route.value for route in Route))
+_way = _one_of(*(route.value for route in Route if route is not Route.CACHE))
+_side = _one_of("router", *(route.value for route in Route if route is not Route.CACHE))
 _usage = _object(
     input_tokens=_count,
     output_tokens=_count,
@@ -206,6 +216,17 @@ _FIELDS: dict[str, Form] = {
         request=_hash, question=_hash, answer=_hash, identity=_hash, route_why=_hash, cache_why=_hash
     ),
     "members": _list(_object(member=_text, model=_optional(_text), draft=_optional(_hash))),
+    "failures": _list(
+        _object(
+            member=_text,
+            outcome=_one_of("failed", "skipped", "abandoned"),
+            error=_class,
+            attempt=_integer(1),
+            hedge=_flag,
+            latency_s=_figure,
+            usage=_usage,
+        )
+    ),
     "served": _object(route=_route, model=_text, finish_reason=_text),
     "constraints": _object(
         max_error=_maybe_figure,
@@ -226,6 +247,8 @@ _FIELDS: dict[str, Form] = {
                 feasible=_flag,
             )
         ),
+        promotion=_optional(_object(route=_route, since=_time, wealth=_figure, alpha=_probability)),
+        trial=_optional(_object(challenger=_side, incumbent=_way, paired=_flag, chance=_probability)),
         request_risk=_optional(
             _object(
                 small_wrong=_probability,
@@ -304,9 +327,13 @@ def check_statement(statement: Json) -> None:
         for name in ("alpha", "beta"):
             if trust[name].startswith("-") or not trust[name].strip("0."):
                 raise _refuse(path=f"trust[{position}].{name}", expected="positive")
+    promotion = statement["route"]["promotion"]
+    if promotion is not None and not promotion["alpha"].strip("0."):
+        raise _refuse(path="route.promotion.alpha", expected="positive")
     if statement["verdict"] is not None:
         check_verdict(statement["verdict"])
     check_coherence(statement)
+    check_failures(statement)
 
 
 def statement_schema() -> dict[str, Json]:
@@ -343,6 +370,32 @@ def check_coherence(statement: Mapping[str, Json]) -> None:
             raise _refuse(path=f"coherence.certificate.{name}", expected=f"a list of {length}")
     if certificate["kappa"].startswith("-") or not certificate["kappa"].strip("0."):
         raise _refuse(path="coherence.certificate.kappa", expected="positive")
+
+
+def check_failures(statement: Mapping[str, Json]) -> None:
+    """Check that calls without a draft are counted as they must be.
+
+    Only a copy of a hedged call that was abandoned has a usage, and the answer's usage holds it. A cost that is unknown
+    makes the answer's cost unknown.
+
+    Raises:
+        ReceiptError: They are not (``check="statement"``).
+    """
+    failures, total = statement["failures"], statement["usage"]
+    for position, failure in enumerate(failures):
+        if failure["latency_s"].startswith("-"):
+            raise _refuse(path=f"failures[{position}].latency_s", expected="0 or more")
+        used = any(failure["usage"][name] for name in _COUNTS) or failure["usage"]["cost_usd"] != _NOTHING
+        if used and failure["outcome"] != "abandoned":
+            raise _refuse(path=f"failures[{position}].usage", expected="that of a call that was not paid for")
+    for name in _COUNTS:
+        if sum(failure["usage"][name] for failure in failures) > total[name]:
+            raise _refuse(path=f"usage.{name}", expected="at least that of the abandoned calls")
+    costs = [failure["usage"]["cost_usd"] for failure in failures]
+    if total["cost_usd"] is not None and (
+        None in costs or sum(map(Decimal, costs), Decimal()) > Decimal(total["cost_usd"]) + _ROUNDING * len(costs)
+    ):
+        raise _refuse(path="usage.cost_usd", expected="at least that of the abandoned calls")
 
 
 def check_verdict(verdict: Mapping[str, Json]) -> None:

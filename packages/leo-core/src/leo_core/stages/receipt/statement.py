@@ -10,12 +10,19 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from leo_core.errors import LEOError
 from leo_core.stages.receipt.canonical import fixed, fixed_or_none, rfc3339
 from leo_core.stages.receipt.commitment import commit, derive_nonce, policy_digest
 from leo_core.stages.receipt.contents import identity_content, message_content, request_content
 from leo_core.stages.receipt.lcs import derive_agreement, derive_constraints, expected_sigma, trust_mean
 from leo_core.stages.receipt.lottery import commit_seed
-from leo_core.stages.receipt.schema import ALGORITHMS, STATEMENT_VERSION, check_coherence, check_verdict
+from leo_core.stages.receipt.schema import (
+    ALGORITHMS,
+    STATEMENT_VERSION,
+    check_coherence,
+    check_failures,
+    check_verdict,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -27,12 +34,15 @@ if TYPE_CHECKING:
         CoherenceCertificate,
         Constraints,
         Draft,
+        Failure,
         Identity,
         Json,
         Novelty,
+        Promotion,
         Request,
         RequestRisk,
         RouteDecision,
+        Trial,
         TrustEstimate,
         Usage,
         Verdict,
@@ -102,6 +112,7 @@ def build_statement(
         **_identified(answer, commitments, policy, now),
         **_figures(answer, trust, audit),
         "members": _members(answer, drafts, commitments),
+        "failures": [_failure(failure) for failure in answer.failures],
         "constraints": _constraints(request.constraints),
         "verdict": _verdict(answer.verdict, commitments, quorum) if answer.verdict is not None else None,
         "source_receipt": source_receipt or None,
@@ -109,6 +120,7 @@ def build_statement(
     if statement["verdict"] is not None:
         check_verdict(statement["verdict"])
     check_coherence(statement)
+    check_failures(statement)
     statement["sigma"] = expected_sigma(statement)
     statement["lcs"] = [constraint.to_json() for constraint in derive_constraints(statement)]
     return statement, {name: nonce.hex() for name, nonce in nonces.items()}
@@ -192,6 +204,23 @@ def _members(answer: Answer, drafts: tuple[Draft, ...], commitments: Mapping[str
     ] + [{"member": member, "model": None, "draft": None} for member in answer.members if member not in wrote]
 
 
+def _failure(failure: Failure) -> dict[str, Json]:
+    """A call that brought no draft: what became of it, by the name of the error's class; no words of the error.
+
+    The class is that of LEO's own tree, whatever a member's error is called.
+    """
+    kinds = (kind.__name__ for kind in type(failure.error).__mro__ if kind.__module__ == LEOError.__module__)
+    return {
+        "member": failure.member,
+        "outcome": failure.outcome,
+        "error": next(kinds, LEOError.__name__),
+        "attempt": int(failure.attempt),
+        "hedge": bool(failure.hedge),
+        "latency_s": fixed(max(failure.latency_s, 0.0)),
+        "usage": _usage(failure.usage),
+    }
+
+
 def _constraints(asked: Constraints) -> dict[str, Json]:
     return {
         "max_error": fixed_or_none(asked.max_error),
@@ -207,6 +236,8 @@ def _route(decision: RouteDecision, risk: RequestRisk | None) -> dict[str, Json]
         "chosen": decision.route.value,
         "explored": decision.explored,
         "options": list(_options(decision)),
+        "promotion": _promotion(decision.promotion) if decision.promotion is not None else None,
+        "trial": _trial(decision.trial) if decision.trial is not None else None,
         "request_risk": None
         if risk is None
         else {
@@ -217,6 +248,24 @@ def _route(decision: RouteDecision, risk: RequestRisk | None) -> dict[str, Json]
                 {"category": item.category, "probability": fixed(item.probability)} for item in risk.categories
             ],
         },
+    }
+
+
+def _promotion(promotion: Promotion) -> dict[str, Json]:
+    return {
+        "route": promotion.route.value,
+        "since": rfc3339(promotion.since),
+        "wealth": fixed(promotion.wealth),
+        "alpha": fixed(promotion.alpha),
+    }
+
+
+def _trial(trial: Trial) -> dict[str, Json]:
+    return {
+        "challenger": trial.challenger,
+        "incumbent": trial.incumbent,
+        "paired": trial.paired,
+        "chance": fixed(trial.chance),
     }
 
 

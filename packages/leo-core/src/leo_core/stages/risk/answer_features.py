@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from leo_core.stages.risk.arithmetic import find_equations
 from leo_core.stages.risk.request_features import text_features
 from leo_core.stages.risk.tokens import numbers, words
+from leo_core.stages.risk.working import working_features
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -92,7 +93,7 @@ def evidence_features(
 
 
 def reasoning_features(question: str, answer: str) -> dict[str, float]:
-    """Features of an answer without a context: its arithmetic, its form, its final answer, the question."""
+    """Features of an answer without a context: its arithmetic and working, its form, its final answer, the question."""
     text, asked = answer[:_READ], text_features(question[:4000], words(question[:4000]))
     tokens, equations, final = words(text), find_equations(text), final_answer(text)
     wrong = sum(not equation.right for equation in equations)
@@ -108,7 +109,8 @@ def reasoning_features(question: str, answer: str) -> dict[str, float]:
         "unfinished": float(bool(text.strip()) and not _CLOSED.search(text[-40:])),
         "repetition": 1.0 - len(set(tokens)) / len(tokens) if tokens else 0.0,
     }
-    return features | _final_features(question, final, equations) | _asked(asked)
+    working = working_features(question, text, final, equations)
+    return features | _final_features(question, final, equations) | working | _asked(asked)
 
 
 def final_answer(text: str) -> str:

@@ -23,11 +23,21 @@ _NOISE = re.compile(r"\\|_{2,}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Equation:
-    """One checked equation: what the left side comes to, what the answer says, and whether they agree."""
+    """One checked equation: what the left side comes to, what the answer says, and whether they agree.
+
+    Attributes:
+        computed: Value of the left side.
+        stated: What the answer says it is.
+        right: Whether they agree.
+        operands: Numbers of the left side, in order.
+        operators: Its operators, in order.
+    """
 
     computed: float
     stated: float
     right: bool
+    operands: tuple[float, ...] = ()
+    operators: tuple[str, ...] = ()
 
 
 def find_equations(text: str) -> tuple[Equation, ...]:
@@ -67,7 +77,13 @@ def _equation_at(text: str, position: int) -> Equation | None:
     tolerance = 0.51 * 10.0**-decimals if decimals else 1e-6 * max(1.0, abs(stated))
     percent = text[result.end() : result.end() + 1] == "%"
     right = abs(computed - stated) <= tolerance or (percent and abs(100.0 * computed - stated) <= max(tolerance, 0.51))
-    return Equation(computed=computed, stated=stated, right=right)
+    return Equation(
+        computed=computed,
+        stated=stated,
+        right=right,
+        operands=tuple(float(token) for token in tokens if token[0].isdecimal() or token[0] == "."),
+        operators=tuple(token for token in tokens if token in "+-*/"),  # noqa: S105 - no password: a token of text
+    )
 
 
 def _stated(text: str, start: int, result: re.Match[str]) -> float | None:

@@ -80,6 +80,8 @@ class RiskConfig:
             training did not hold; in [0, 1].
         unfamiliar_variance: Variance added to the log-odds of such an answer; ≥ 0.
         categories: High-risk categories of your own, beside the shipped ones.
+        keep_vectors: Whether an outcome is stored with the embedding of its request, so that P(small wrong) is learned
+            from similar requests too. An embedding tells something of its text and outlives ``leo log erase``.
     """
 
     prior_strength: float = 12.0
@@ -97,6 +99,7 @@ class RiskConfig:
     unfamiliar_shrinkage: float = 0.6
     unfamiliar_variance: float = 1.0
     categories: tuple[UserCategory, ...] = ()
+    keep_vectors: bool = False
 
     def __post_init__(self) -> None:
         """Refuse settings outside their range.

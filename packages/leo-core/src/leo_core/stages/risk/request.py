@@ -2,19 +2,21 @@
 
 The prior is a logistic model on counted features and words, trained by ``train/request_risk.py`` on the fifth of the
 routing questions with sha256(question) % 5 == 0 (Mixtral-8x7B-Instruct as the small model); no other question of those
-sets was used. Outcomes that LEO observes correct it: per region of the novelty stage by a Beta record, and along the
-embedding by a Bayesian logistic correction where outcomes carry the vector.
+sets was used. Outcomes that LEO observes correct it: per region of the novelty stage by a Beta record, and by those of
+similar requests where outcomes carry the embedding (:mod:`leo_core.stages.risk.experience`).
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING
 
 from leo_core.records import RequestRisk
 from leo_core.stages.risk.categories import score_categories
 from leo_core.stages.risk.forest import Forest, read_forest
+from leo_core.stages.risk.likeness import read_features, wording_features
 from leo_core.stages.risk.linear import logit, sigmoid
 from leo_core.stages.risk.request_features import request_features
 from leo_core.stages.risk.shipped import read_document, shipped_linear
@@ -26,11 +28,13 @@ if TYPE_CHECKING:
     from leo_core.records import Embedding, Novelty, Request, Vector
     from leo_core.stages.risk.config import RiskConfig
     from leo_core.stages.risk.examples import ExampleModel
+    from leo_core.stages.risk.experience import Rates
     from leo_core.stages.risk.state import RiskState
 
 __all__ = ["score_request"]
 
 _Z95 = 1.959963984540054
+_LEAST_RATE = 0.002
 
 
 def score_request(
@@ -45,11 +49,12 @@ def score_request(
 ) -> RequestRisk:
     """Risk before any call.
 
-    The log-odds of an error are those of the prior, shifted by what the region's Beta record and the embedding say.
+    The log-odds of an error are those of the prior, shifted by what the region's Beta record says. Where outcomes by
+    embedding are known, n of them, their rate on similar requests has a share n / (n + s) in the probability.
     With n outcomes in the region, of which w wrong where e were predicted, and a prior worth s outcomes, the record is
     Beta(s·e/n + w, s·(1 − e/n) + n − w) and the shift is the log-odds of its mean minus those of e/n, so that a record
     that confirms its predictions changes nothing. A novel request, or one of unknown novelty, takes ``novel_strength``
-    as s, is not corrected along the embedding, and has a wider interval. The variance of the prior's log-odds shrinks
+    as s, does not look at similar requests, and has a wider interval. The variance of the prior's log-odds shrinks
     by s / (s + n).
 
     Args:
@@ -65,25 +70,36 @@ def score_request(
     Returns:
         P(small wrong) with its 95 % credible interval (normal in log-odds), the categories, and ``harmful``, the sum of
         the shipped ones. A category of the user's own is missing where there is no embedding. ``features`` holds the
-        compared figures: each request feature; ``large_wrong``, the prior P(the large model is wrong); ``prior``;
-        ``region_shift``; ``vector_shift``; ``novel`` (0 or 1).
+        compared figures: each request feature; ``large_wrong``, P(the large model is wrong); ``gain``, by how much it is more often right; ``lead``, the log-odds of its error
+        less those of the small model's, without what the region's record says; ``prior``; ``region_shift``;
+        ``vector_shift``, what similar requests add to the log-odds; ``novel`` (0 or 1).
     """
     question = request.question
-    features = request_features(question)
+    features = request_features(question) | wording_features(question)
     prior = shipped_linear("request", "small_wrong").score(features)
     novel = novelty.value is None or novelty.value > config.novel_above
     strength = config.novel_strength if novel else config.prior_strength
     record = state.regions.get(novelty.region, RegionRecord())
     region_shift = _region_shift(record, strength)
-    vector_shift, vector_variance = (0.0, 0.0) if novel or vector is None else _vector_shift(vector, state)
-    score = prior.logit + region_shift + vector_shift
-    learned = prior.variance * strength / (strength + record.total)
-    spread = math.sqrt(learned + vector_variance + (config.novel_variance if novel else 0.0))
-    small_wrong = sigmoid(score)
+    score = prior.logit + region_shift
+    variance = prior.variance * strength / (strength + record.total)
+    gain = _forest().predict(features)
+    expected = _Expected(small_wrong=sigmoid(score), large_wrong=_large_wrong(sigmoid(prior.logit), gain), gain=gain)
+    rates = None if novel or vector is None else state.experience.read_rates(vector, read_features(features))
+    lead = logit(expected.large_wrong) - prior.logit
+    if rates is not None:
+        expected, lead = _mix(expected, lead, rates, strength)
+        variance *= strength / (strength + rates.small_count)
+    small_wrong = expected.small_wrong
+    vector_shift = logit(small_wrong) - score if rates is not None else 0.0
+    spread = math.sqrt(variance + (config.novel_variance if novel else 0.0))
+    centre = score + vector_shift
     shipped = score_categories(question, embedding)
     own = [model.score(embedding) for model in categories]
     compared = {
-        "large_wrong": _large_wrong(sigmoid(prior.logit), _forest().predict(features)),
+        "large_wrong": expected.large_wrong,
+        "gain": expected.gain,
+        "lead": lead,
         "prior": sigmoid(prior.logit),
         "region_shift": region_shift,
         "vector_shift": vector_shift,
@@ -91,11 +107,38 @@ def score_request(
     }
     return RequestRisk(
         small_wrong=small_wrong,
-        small_wrong_interval=(sigmoid(score - _Z95 * spread), sigmoid(score + _Z95 * spread)),
+        small_wrong_interval=(sigmoid(centre - _Z95 * spread), sigmoid(centre + _Z95 * spread)),
         categories=shipped + tuple(risk for risk in own if risk is not None),
         harmful=min(sum(risk.probability for risk in shipped), 1.0),
         features=features | compared,
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Expected:
+    """What is expected of both models on a request; ``gain`` is P(large right) − P(small right)."""
+
+    small_wrong: float
+    large_wrong: float
+    gain: float
+
+
+def _mix(expected: _Expected, lead: float, rates: Rates, strength: float) -> tuple[_Expected, float]:
+    """What was expected, worth ``strength`` outcomes, mixed with the rates on similar requests; and the lead."""
+    share = rates.small_count / (rates.small_count + strength)
+    small, large = _hold(rates.small_wrong), _hold(rates.large_wrong)
+    mixed = replace(expected, small_wrong=(1.0 - share) * expected.small_wrong + share * small)
+    if not rates.large_count:
+        return mixed, lead
+    theirs = rates.large_count / (rates.large_count + strength)
+    both = min(share, theirs)
+    gain = (1.0 - both) * expected.gain + both * (rates.small_wrong - rates.large_wrong)
+    lead = (1.0 - both) * lead + both * (logit(large) - logit(small))
+    return replace(mixed, large_wrong=(1.0 - theirs) * expected.large_wrong + theirs * large, gain=gain), lead
+
+
+def _hold(rate: float) -> float:
+    return min(max(rate, _LEAST_RATE), 1.0 - _LEAST_RATE)
 
 
 def _large_wrong(small_wrong: float, gain: float) -> float:
@@ -109,13 +152,6 @@ def _region_shift(record: RegionRecord, strength: float) -> float:
     )
     wrong, right = strength * expected + record.wrong, strength * (1.0 - expected) + record.right
     return logit(wrong / (wrong + right)) - logit(expected)
-
-
-def _vector_shift(vector: Vector, state: RiskState) -> tuple[float, float]:
-    known = state.correction
-    if known is None or known.mean.shape != vector.shape:
-        return 0.0, 0.0
-    return known.shift(vector)
 
 
 @cache

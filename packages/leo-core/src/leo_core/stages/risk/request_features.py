@@ -17,7 +17,7 @@ from leo_core.stages.risk.tokens import hash_bucket, numbers, words
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["request_features", "text_features", "vocabulary_buckets", "vocabulary_score"]
+__all__ = ["request_features", "split_options", "text_features", "vocabulary_buckets", "vocabulary_score"]
 
 _READ = 4000
 _VOCABULARY_READ = 150
@@ -48,8 +48,7 @@ def request_features(text: str) -> dict[str, float]:
 def text_features(text: str, tokens: list[str]) -> dict[str, float]:
     """Counted features: size, digits, options, code, maths, reasoning words, kind of question, language."""
     characters, count = max(len(text), 1), len(tokens)
-    options = [match[1] for match in _OPTION.findall(text)]
-    stem = text[: _OPTION.search(text).start()] if options else text  # type: ignore[union-attr]  # there are options, so it is found
+    stem, options = split_options(text)
     size = math.log1p(count) - 4.0
     features = {
         "size": size,
@@ -69,6 +68,12 @@ def text_features(text: str, tokens: list[str]) -> dict[str, float]:
         "quoted": math.log1p(text.count('"') // 2),
     }
     return features | _option_features(options) | _opener_features(stem)
+
+
+def split_options(text: str) -> tuple[str, list[str]]:
+    """What comes before the options of a question, and the options; all of it where there are none."""
+    first = _OPTION.search(text)
+    return (text, []) if first is None else (text[: first.start()], [match[1] for match in _OPTION.findall(text)])
 
 
 def _option_features(options: list[str]) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""What was observed: of the small model, a discounted Beta record per region and a correction; of answers, audits."""
+"""What was observed: of the small model, a discounted Beta record per region; outcomes by likeness; audits."""
 
 from __future__ import annotations
 
@@ -10,21 +10,18 @@ import numpy as np
 
 from leo_core.records import Route
 from leo_core.stages.risk.acceptance import AcceptanceState, update_acceptance
-from leo_core.stages.risk.linear import logit, sigmoid
+from leo_core.stages.risk.experience import Experience, Seen
+from leo_core.stages.risk.likeness import read_features, spreads
+from leo_core.stages.risk.linear import sigmoid
 from leo_core.stages.risk.shipped import shipped_linear
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    import numpy.typing as npt
-
-    from leo_core.records import Observation
+    from leo_core.records import Json, Observation
     from leo_core.stages.risk.config import RiskConfig
 
-__all__ = ["Correction", "RegionRecord", "RiskState", "update_risk"]
-
-_PRIOR_VARIANCE = 8.0
-"""Prior variance of the correction along a unit vector, before any outcome."""
+__all__ = ["RegionRecord", "RiskState", "update_risk"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,47 +45,17 @@ class RegionRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Correction:
-    """Logistic correction over the request's embedding: mean and variance per coordinate, shape ``(d,)`` each."""
-
-    mean: npt.NDArray[np.float64]
-    variance: npt.NDArray[np.float64]
-
-    @classmethod
-    def fresh(cls, dimension: int) -> Correction:
-        """Nothing observed."""
-        return cls(mean=np.zeros(dimension), variance=np.full(dimension, _PRIOR_VARIANCE))
-
-    def shift(self, vector: npt.NDArray[np.float32]) -> tuple[float, float]:
-        """Mean and variance of the correction of the log-odds at ``vector``."""
-        wide = vector.astype(np.float64)
-        return float(wide @ self.mean), float((wide * wide) @ self.variance)
-
-    def learn(self, vector: npt.NDArray[np.float32], predicted: float, *, wrong: bool, weight: float) -> Correction:
-        """One outcome: an extended Kalman step with a diagonal covariance (assumed-density filtering).
-
-        ``predicted`` is P(wrong) with the correction in it.
-        """
-        wide = vector.astype(np.float64)
-        gain = self.variance * wide
-        information = weight * predicted * (1.0 - predicted)
-        scale = 1.0 + information * float(wide @ gain)
-        step = weight * ((1.0 if wrong else 0.0) - predicted) / scale
-        return Correction(mean=self.mean + gain * step, variance=self.variance - information * gain * gain / scale)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class RiskState:
     """What is known of errors: the fold of the ``"route"`` observations.
 
     Attributes:
         regions: Record per region.
-        correction: Correction over the embedding; ``None`` until an observation carried a vector.
+        experience: Outcomes by embedding and features, where observations carried vectors.
         acceptance: What audits say of the risk of answers.
     """
 
     regions: Mapping[int, RegionRecord] = field(default_factory=lambda: MappingProxyType({}))
-    correction: Correction | None = None
+    experience: Experience = field(default_factory=Experience.fresh)
     acceptance: AcceptanceState = field(default_factory=AcceptanceState.fresh)
 
     @classmethod
@@ -103,7 +70,9 @@ def update_risk(state: RiskState, observation: Observation, config: RiskConfig) 
     The acceptance of answers is folded by :func:`update_acceptance`. Of the small model, it reads the body of a
     ``"route"`` observation: ``small_right`` (bool, where the small model's own answer was judged, on any route), else
     ``right`` when ``route`` is ``"small"``; ``region`` (int); ``weight`` (importance, default 1); ``predicted``
-    (P(wrong) as it stood before, default the base rate); ``vector`` (the embedding, optional).
+    (P(wrong) as it stood before, default the base rate). With a ``vector`` (the embedding) and ``features`` (by name),
+    the outcome of the small model, and of the large one (``large_right``, or ``right`` when ``route`` is ``"large"``),
+    is remembered by likeness too.
     """
     body = observation.body
     if observation.kind != "route":
@@ -111,33 +80,45 @@ def update_risk(state: RiskState, observation: Observation, config: RiskConfig) 
     acceptance = update_acceptance(state.acceptance, body, config)
     if acceptance is not state.acceptance:
         state = replace(state, acceptance=acceptance)
-    right = body.get("small_right")
-    if right is None and body.get("route") == Route.SMALL:
-        right = body.get("right")
     weight = float(body.get("weight", 1.0))
-    if right is None or not weight > 0.0:
+    if not weight > 0.0:
+        return state
+    small, large = _read_outcomes(body)
+    if body.get("vector") is not None and (small is not None or large is not None):
+        state = replace(state, experience=state.experience.learn(_read_seen(body, small, large, weight), spreads()))
+    if small is None:
         return state
     predicted = _clip(float(body.get("predicted", sigmoid(shipped_linear("request", "small_wrong").base))))
     region = int(body.get("region", -1))
     record = _counted(
         state.regions.get(region, RegionRecord()),
-        right=bool(right),
+        right=small,
         weight=weight,
         predicted=predicted,
         forgetting=config.forgetting,
     )
-    corrected = state.correction
-    if body.get("vector") is not None:
-        vector = np.asarray(body["vector"], dtype=np.float32)
-        known = (
-            corrected
-            if corrected is not None and corrected.mean.shape == vector.shape
-            else Correction.fresh(len(vector))
-        )
-        corrected = known.learn(
-            vector, sigmoid(logit(predicted) + known.shift(vector)[0]), wrong=not right, weight=weight
-        )
-    return replace(state, regions=MappingProxyType({**state.regions, region: record}), correction=corrected)
+    return replace(state, regions=MappingProxyType({**state.regions, region: record}))
+
+
+def _read_outcomes(body: Mapping[str, Json]) -> tuple[bool | None, bool | None]:
+    """Whether the small and the large model were right, each where it is known."""
+    found = []
+    for name, route in (("small_right", Route.SMALL), ("large_right", Route.LARGE)):
+        right = body.get(name)
+        if right is None and body.get("route") == route:
+            right = body.get("right")
+        found.append(None if right is None else bool(right))
+    return found[0], found[1]
+
+
+def _read_seen(body: Mapping[str, Json], small: bool | None, large: bool | None, weight: float) -> Seen:  # noqa: FBT001 - outcomes, not switches
+    return Seen(
+        vector=np.asarray(body["vector"], dtype=np.float32),
+        features=read_features(body.get("features") or {}),
+        small_wrong=None if small is None else float(not small),
+        large_wrong=None if large is None else float(not large),
+        weight=weight,
+    )
 
 
 def _counted(record: RegionRecord, *, right: bool, weight: float, predicted: float, forgetting: float) -> RegionRecord:

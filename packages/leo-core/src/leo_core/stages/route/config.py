@@ -40,6 +40,14 @@ class RouteConfig:
         unknown_latency_s: Latency that is assumed where it is unknown; > 0.
         difficulty_slope: How far the errors of the other routes follow the request's difficulty for ``small``; in [0,
             2].
+        promote: Whether routes become defaults of regions, by trials and audits with a ``checker``; ``False`` leaves
+            the choice to the router again.
+        promotion_alpha: Chance, at most, that in a region any route that is no better takes the place of a default
+            while that reigns; in (0, 1).
+        trial_rate: Share of the ordinary requests that are trials, at most half the ``audit_rate``; in [0, 1].
+        decline: Rise of a default's error that is found soonest, in (0, 1).
+        false_alarm_after: Outcomes, on average and at least, after which a default that did not get worse is demoted; ≥
+            1.
     """
 
     loss_usd: float = 0.05
@@ -59,6 +67,11 @@ class RouteConfig:
     unknown_cost_usd: float = 0.01
     unknown_latency_s: float = 5.0
     difficulty_slope: float = 0.8
+    promote: bool = True
+    promotion_alpha: float = 0.05
+    trial_rate: float = 0.05
+    decline: float = 0.1
+    false_alarm_after: float = 2000.0
 
     def __post_init__(self) -> None:
         """Refuse settings outside their range.
@@ -69,14 +82,15 @@ class RouteConfig:
         tiny, huge = 1e-12, 1e9
         for name in ("loss_usd", "latency_usd_per_s", "harm_weight"):
             self._check(name, 0.0, huge)
-        for name in ("harm_above", "novel_above"):
+        for name in ("harm_above", "novel_above", "trial_rate"):
             self._check(name, 0.0, 1.0)
         for name in ("prior_weight", "estimate_weight", "unknown_cost_usd", "unknown_latency_s"):
             self._check(name, tiny, huge)
-        for name in ("prior_small", "prior_cascade", "prior_large", "prior_consensus"):
+        for name in ("prior_small", "prior_cascade", "prior_large", "prior_consensus", "promotion_alpha", "decline"):
             self._check(name, 1e-6, 1.0 - 1e-6)
         self._check("forgetting", tiny, 1.0)
         self._check("difficulty_slope", 0.0, 2.0)
+        self._check("false_alarm_after", 1.0, huge)
 
     def prior_success(self, route: Route) -> float:
         """Prior success rate of a route that calls models."""

@@ -145,10 +145,7 @@ def _error(
 
 
 def _gap(risk: RequestRisk) -> float:
-    if "large_wrong" not in risk.features or "prior" not in risk.features:
-        return 0.0
-    gap = _logit(risk.features["large_wrong"]) - _logit(risk.features["prior"])
-    return _clip(gap - _TYPICAL_GAP, 1.5)
+    return _clip(risk.features["lead"] - _TYPICAL_GAP, 1.5) if "lead" in risk.features else 0.0
 
 
 def _posterior(record: RouteRecord, prior: float, weight: float) -> tuple[float, float]:

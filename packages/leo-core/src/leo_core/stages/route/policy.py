@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 from leo_core.errors import BudgetExceededError, ConfigError
 from leo_core.records import Route, RouteDecision
 from leo_core.stages.route.outlook import Outlook, RouteOption, foresee
+from leo_core.stages.route.trials import TrialTerms, draw_trial
 
 if TYPE_CHECKING:
-    from leo_core.records import Constraints, Novelty, RequestRisk
+    from leo_core.records import Constraints, Novelty, Promotion, RequestRisk
     from leo_core.stages.route.config import RouteConfig
     from leo_core.stages.route.state import RouteState
 
@@ -26,6 +27,9 @@ def choose_route(
     state: RouteState,
     config: RouteConfig,
     draws: tuple[float, ...] = (),
+    *,
+    promotion: Promotion | None = None,
+    trials: TrialTerms | None = None,
 ) -> RouteDecision:
     """Choose among the options handed in.
 
@@ -36,6 +40,9 @@ def choose_route(
     cost + latency price + loss · P(wrong) · (1 + harm weight · P(harm)) wins, with success rates drawn from their Beta
     posteriors. Ties go to the earlier option.
 
+    Where a route is the region's default, it is taken in place of all that if it is among those that are left. Few
+    requests are trials; those with a forced route or with ``max_error`` never are.
+
     Args:
         options: The routes that could be taken; at least one, none twice, none ``cache``.
         risk: Risk of the request.
@@ -44,6 +51,8 @@ def choose_route(
         state: What was learned.
         config: Settings.
         draws: Uniform draws in [0, 1), one per option; where there is none, the mean is taken.
+        promotion: The default of the region; ``None`` while there is none.
+        trials: How trials are drawn; ``None`` for no trials.
 
     Returns:
         The decision with every compared figure. ``explored`` tells that the drawn rates chose otherwise than the means.
@@ -56,25 +65,39 @@ def choose_route(
     rows = foresee(options, risk, novelty.region, state, config, draws)
     allowed, reasons = _permit(rows, risk, novelty, constraints, config)
     drawn = _prices(rows, risk, constraints, config, drawn=True)
-    best = min(allowed, key=lambda row: drawn[row.route])
+    free = min(allowed, key=lambda row: drawn[row.route]).route
     means = _prices(rows, risk, constraints, config, drawn=False)
-    usual = min(allowed, key=lambda row: means[row.route])
-    explored = best.route is not usual.route
-    if len(allowed) > 1 or not reasons:
-        aim = (
-            "lowest expected cost and waiting"
-            if constraints.max_error is not None
-            else "lowest expected cost, waiting and loss"
-        )
-        reasons = (*reasons, aim + (" at drawn success rates" if explored else ""))
+    explored = free is not min(allowed, key=lambda row: means[row.route]).route
+    route, why, trial = free, (*reasons, *_name_aim(allowed, reasons, constraints, explored=explored)), None
+    permitted = [row.route for row in allowed]
+    if constraints.route is None and promotion is not None and promotion.route in permitted:
+        route, explored = promotion.route, False
+        why = (f"the region's default (wealth {promotion.wealth:.4g}, {1.0 / promotion.alpha:.4g} were asked for)",)
+    if trials is not None and constraints.route is None and constraints.max_error is None and novelty.region >= 0:
+        lot = draw_trial(permitted, free, None if promotion is None else promotion.route, trials)
+        if lot is not None:
+            (route, trial), explored = lot, True
+            why = (f"a trial of {trial.challenger} against {trial.incumbent}",)
     return RouteDecision(
-        route=best.route,
-        why="; ".join(reasons),
+        route=route,
+        why="; ".join(why),
         expected_cost_usd={str(row.route): row.cost_usd for row in rows},
         expected_error={str(row.route): row.error for row in rows},
         objective={str(row.route): drawn[row.route] for row in rows},
         explored=explored,
+        promotion=promotion,
+        trial=trial,
     )
+
+
+def _name_aim(
+    allowed: tuple[Outlook, ...], reasons: tuple[str, ...], constraints: Constraints, *, explored: bool
+) -> tuple[str, ...]:
+    """What decided between several routes, in words; nothing where there was one and it is said why."""
+    if len(allowed) == 1 and reasons:
+        return ()
+    loss = "cost and waiting" if constraints.max_error is not None else "cost, waiting and loss"
+    return (f"lowest expected {loss}" + (" at drawn success rates" if explored else ""),)
 
 
 def _check_options(options: tuple[RouteOption, ...], constraints: Constraints) -> None:

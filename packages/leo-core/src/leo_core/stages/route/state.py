@@ -11,7 +11,7 @@ from leo_core.records import Route
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from leo_core.records import Observation
+    from leo_core.records import Json, Observation
     from leo_core.stages.route.config import RouteConfig
 
 __all__ = ["RouteRecord", "RouteState", "update_routes"]
@@ -57,9 +57,15 @@ class RouteState:
 def update_routes(state: RouteState, observation: Observation, config: RouteConfig) -> RouteState:
     """Fold an outcome; returns a new state. Observations of another kind, or of a cache hit, change nothing.
 
+    A trial (kind ``"promotion"``) counts for every route that it showed: its requests are drawn by lot.
+
     Reads the body: ``route``, ``region``, ``right`` (bool, or None when not known), ``weight`` (importance, default 1),
     ``cost_usd`` and ``latency_s`` (None when not known). Cost and latency are learned even when ``right`` is unknown.
     """
+    if observation.kind == "promotion":
+        for shown in observation.body.get("outcomes", {}).values():
+            state = _with_trial(state, int(observation.body["region"]), shown, config)
+        return state
     if observation.kind != "route" or observation.body.get("route") in (None, Route.CACHE):
         return state
     body = observation.body
@@ -83,3 +89,11 @@ def _with_cost(old: RouteRecord, cost_usd: float | None, latency_s: float | None
     if latency_s is not None:
         new = replace(new, latency_s=keep * old.latency_s + latency_s, latency_count=keep * old.latency_count + 1.0)
     return new
+
+
+def _with_trial(state: RouteState, region: int, shown: Mapping[str, Json], config: RouteConfig) -> RouteState:
+    key = (region, Route(shown["route"]))
+    old, keep, weight = state.records.get(key, RouteRecord()), config.forgetting, float(shown.get("weight", 1.0))
+    right = weight if shown["right"] else 0.0
+    new = replace(old, right=keep * old.right + right, wrong=keep * old.wrong + weight - right)
+    return RouteState(records=MappingProxyType({**state.records, key: new}))

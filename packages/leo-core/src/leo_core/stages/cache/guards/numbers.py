@@ -280,7 +280,7 @@ def _measure(words: Words, start: int, end: int, value: str, found: Quantities) 
 def _add_measure(value: str, unit: Unit, rest: tuple[str, ...], found: Quantities) -> None:
     found.measured.setdefault(value, set()).add(unit.name)
     if unit.size:
-        amount = float(value) if value.replace(".", "", 1).isdigit() else 0.0
+        amount = float(value) if value.replace(".", "", 1).isdecimal() else 0.0
         if rest == ("and", "a", "half"):
             amount += 0.5
         found.sizes[value] = (unit.dimension, amount * unit.size)

@@ -1,0 +1,1 @@
+"""Resilience: when a member is asked, asked again, and left alone."""

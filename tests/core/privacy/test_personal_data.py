@@ -1,0 +1,115 @@
+"""What is found in texts and what is left alone; check digits against numbers that were made for tests and examples."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from leo_core.privacy import check_digits
+from leo_core.privacy.personal_data import find_personal_data, redact
+
+FOUND = [
+    ("write to anna.k+x@mail.example.org!", "email", "anna.k+x@mail.example.org"),
+    ("card 4111 1111 1111 1111 please", "card", "4111 1111 1111 1111"),
+    ("5555-5555-5555-4444", "card", "5555-5555-5555-4444"),
+    ("amex 3782 822463 10005", "card", "3782 822463 10005"),
+    ("pay to DE89 3704 0044 0532 0130 00 BIC COBADEFFXXX", "iban", "DE89 3704 0044 0532 0130 00"),
+    ("GB29NWBK60161331926819", "iban", "GB29NWBK60161331926819"),
+    ("call +49 (0)89 1234-5678 now", "phone", "+49 (0)89 1234-5678"),
+    ("call (415) 555-2671", "phone", "(415) 555-2671"),
+    ("tel: 089 1234567", "phone", "089 1234567"),
+    ("from 8.8.8.8 at noon", "ip_address", "8.8.8.8"),
+    ("from 2001:4860:4860::8888 at noon", "ip_address", "2001:4860:4860::8888"),
+    ("SSN 219-09-9999", "national_id", "219-09-9999"),
+    ("DNI 12345678Z", "national_id", "12345678Z"),
+    ("NIE X1234567L", "national_id", "X1234567L"),
+    ("RSSMRA85T10A562S", "national_id", "RSSMRA85T10A562S"),
+    ("NIR 255081416802538", "national_id", "255081416802538"),
+    ("AHV 756.9217.0769.85", "national_id", "756.9217.0769.85"),
+    ("CPF 529.982.247-25", "national_id", "529.982.247-25"),
+    ("PESEL 44051401359", "national_id", "44051401359"),
+    ("IdNr 86 095 742 719", "national_id", "86 095 742 719"),
+    ("NINO AB 12 34 56 C", "national_id", "AB 12 34 56 C"),
+    ("use sk-" + "abcd1234" * 4, "secret", "sk-" + "abcd1234" * 4),
+    ("AKIA" + "IOSFODNN7EXAMPLE", "secret", "AKIA" + "IOSFODNN7EXAMPLE"),
+    ("ghp_" + "a1B2" * 9, "secret", "ghp_" + "a1B2" * 9),
+    ("api_key = 'aB3dE5fG7hI9jK1l'", "secret", "aB3dE5fG7hI9jK1l"),
+    ("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.abcdefghijk", "secret", None),
+    ("-----BEGIN PRIVATE KEY-----\nMIIE\n-----END PRIVATE KEY-----", "secret", None),
+]
+
+LEFT = [
+    "order 4111 1111 1111 1112",
+    "4111-1111 1111 1111",
+    "DE89 3704 0044 0532 0130 01",
+    "XX89 3704 0044 0532 0130 00",
+    "on 2024-11-30, 1990-1995, at 12:30:45",
+    "ISBN 978-3-16-148410-0",
+    "pi is 3.14159265358979 and e is 2.71828182845904",
+    "192.168.1.1, 127.0.0.1, ::1 and version 1.2.3.4.5",
+    "build 10.0.19045.3693",
+    "f(x) = @property, a@b, user@localhost",
+    "000-12-3456, 666-12-3456, 900-12-3456, 219-00-9999",
+    "12345678A",
+    "44051401358",
+    "86095742718",
+    "529.982.247-26",
+    "11111111111",
+    "token: hello_world_value",
+    "the password is too short",
+    "the first 100000000000 primes and 2^61 - 1 = 2305843009213693951",
+    "3 * 4 + 5 - 6 (7) 8/9 10.11",
+    "sk-short",
+    "",
+]
+
+
+@pytest.mark.parametrize(("text", "kind", "part"), FOUND)
+def test_it_finds(text, kind, part) -> None:
+    (finding,) = find_personal_data(text)
+    assert finding.kind == kind
+    assert text[finding.start : finding.end] == (part or text)
+    assert redact(text) == text.replace(part or text, f"[{kind.upper()}]")
+    assert find_personal_data(redact(text)) == ()
+
+
+@pytest.mark.parametrize("text", LEFT)
+def test_it_leaves_alone(text) -> None:
+    assert find_personal_data(text) == ()
+    assert redact(text) == text
+
+
+def test_several_are_found_in_order() -> None:
+    text = "a@example.org or b@example.org, card 4111111111111111"
+    assert redact(text) == "[EMAIL] or [EMAIL], card [CARD]"
+
+
+@given(st.lists(st.integers(0, 9), min_size=15, max_size=15))
+def test_one_digit_in_ten_ends_a_card(digits) -> None:
+    start = "4" + "".join(map(str, digits))[1:]
+    assert sum(check_digits.is_card(start + str(last)) for last in range(10)) == 1
+
+
+@given(st.integers(0, 10**18 - 1), st.integers(0, 17), st.integers(1, 9))
+def test_a_wrong_digit_makes_no_account_number(account, place, shift) -> None:
+    plain = f"{account:018d}"
+    check = 98 - int(plain + "131400") % 97
+    iban = f"DE{check:02d}{plain}"
+    assert check_digits.is_iban(iban)
+    wrong = str((int(plain[place]) + shift) % 10)
+    assert not check_digits.is_iban(iban[: 4 + place] + wrong + iban[5 + place :])
+
+
+@given(st.text(max_size=200))
+def test_any_text_is_taken_and_findings_do_not_overlap(text) -> None:
+    found = find_personal_data(text)
+    assert all(0 <= each.start < each.end <= len(text) for each in found)
+    assert all(one.end <= two.start for one, two in pairwise(found))
+
+
+def test_long_texts_take_no_time_that_grows_with_their_square() -> None:
+    for text in ("a" * 200_000, "1 " * 100_000, "a." * 100_000, "1:" * 100_000, "+1" * 100_000, "A1 " * 60_000):
+        assert find_personal_data(text) == ()

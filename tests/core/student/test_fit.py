@@ -98,7 +98,7 @@ def test_settings_out_of_range_are_refused(field) -> None:
 def test_answers_that_say_the_same_are_one_and_those_that_depend_on_the_question_are_none() -> None:
     groups = group_answers(
         [
-            ("How high is it?", "It is 12 m high."),
+            ("How high is it?", "The answer is 12 m."),
             ("What is its height?", "12 m"),
             ("How wide is it?", "15 m"),
             ("Which?\nA) red\nB) blue", "A"),

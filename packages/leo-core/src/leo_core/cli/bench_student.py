@@ -60,28 +60,30 @@ def _print(result: dict[str, Any]) -> None:
         shares = (_percent(rules[name]["share"]) for name in ("majority", "neighbours", "linear", "both"))
         table.add_row(f"{row['pairs']:,}", *shares, _span(rules["both"]["interval"]))
     out.print(table)
-    table = Table(
-        "pairs", "answered", "seeds", "right of these", "95 % interval", "P(right)", "utility", "gain", "95 %"
-    )
+    table = Table("pairs", "answered", "right", "95 % interval", "gain", "95 % interval")
     table.title = "the student, which abstains"
     for row in result["curve"]:
+        low, high = row["gain_interval"]
         table.add_row(
             f"{row['pairs']:,}",
             _percent(row["coverage"]["share"]),
-            _span(row["coverage"]["seeds"]),
             _percent(row["answered_accuracy"]["share"]),
             _span(row["answered_accuracy"]["interval"]),
-            _percent(row["mean_probability"]),
-            f"{row['utility']:.4f}",
-            f"{row['gain']:+.4f}",
-            "{:+.4f} to {:+.4f}".format(*row["gain_interval"]),
+            f"{row['gain']:+.3f}",
+            f"{low:+.3f} to {high:+.3f}",
         )
     out.print(table)
+    last = result["curve"][-1]
     out.print(
         f"{result['data']}: {result['intents']} intents, {result['held_out']:,} requests held out, "
         f"{result['seeds']} seeds; the teacher is the label, right {result['teacher_accuracy']:.0%}, "
-        f"${result['teacher_cost_usd']:g} an answer; loss ${result['loss_usd']:g}; its utility "
-        f"{result['curve'][0]['teacher_utility']:.4f}; abstains below P(right) {result['least_probability']:g}"
+        f"${result['teacher_cost_usd']:g} an answer; loss ${result['loss_usd']:g}; abstains below P(right) "
+        f"{result['least_probability']:g}"
+    )
+    out.print(
+        f"at {last['pairs']:,} pairs P(right) of what is answered is {_percent(last['mean_probability'])} on average, "
+        f"its calibration error over all requests {last['calibration_error']:.3f}; utility {last['utility']:.4f}, the "
+        f"teacher's {last['teacher_utility']:.4f}"
     )
 
 

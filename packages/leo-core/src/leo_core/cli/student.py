@@ -32,6 +32,10 @@ TeacherCost = Annotated[
     float | None,
     typer.Option(help="Cost of the teacher's answer in US dollars; by default the mean of the store's.", min=0.0),
 ]
+Near = Annotated[
+    float,
+    typer.Option(help="Cosine from which questions with one answer are one example; 1 keeps all.", min=0.0, max=1.0),
+]
 Loss = Annotated[float | None, typer.Option(help="Loss of a wrong answer in US dollars.", min=0.0)]
 SealKeyFile = Annotated[
     Path | None, typer.Option(help="File of the key that entries are sealed with; by default beside the store.")
@@ -52,6 +56,7 @@ def train(
     least_probability: Annotated[float, typer.Option(help="P(right) below which it abstains.", min=0.0, max=1.0)] = 0.8,
     neighbours: Annotated[int, typer.Option(help="Nearest examples that are asked.", min=1)] = 8,
     personal: Annotated[Personal, typer.Option(help="What becomes of personal data and secrets.")] = Personal.DROP,
+    near: Near = 0.95,
     embedder: Embedder = "default",
     teacher_cost_usd: TeacherCost = None,
     loss_usd: Loss = None,
@@ -78,7 +83,7 @@ def train(
                 LEOConfig(),
                 embedder=load_embedder(embedder),
                 student=settings,
-                terms=ExportTerms(personal=personal.value),
+                terms=ExportTerms(personal=personal.value, near=near),
                 progress=lambda seen: progress.update(task, completed=seen),
             )
         save_student(lesson, file)
@@ -98,6 +103,7 @@ def evaluate(
     file: Annotated[Path, typer.Argument(metavar="STUDENT", help="A student that was trained.")],
     store: StoreArgument,
     tenant: Tenant = None,
+    near: Near = 0.95,
     teacher_cost_usd: TeacherCost = None,
     loss_usd: Loss = None,
     seal_key: SealKeyFile = None,
@@ -118,7 +124,7 @@ def evaluate(
         encoder = load_embedder(taught.embedder.name, dimension=taught.embedder.dimension)
         pairs, examples = {}, {}
         for name in taught.students if tenant is None else (tenant,):
-            pairs[name] = export_pairs(kept, (name,), ExportTerms(), LEOConfig()).pairs
+            pairs[name] = export_pairs(kept, (name,), ExportTerms(near=near), LEOConfig()).pairs
             examples[name] = make_examples(pairs[name], encoder)
         figures = _measure(taught, pairs, examples, teacher_cost_usd, loss_usd)
         if as_json:

@@ -14,13 +14,13 @@ from leo_core.providers.payload import check_messages
 from leo_core.providers.tokens import estimate_input_tokens, estimate_text_tokens
 from leo_core.records import Capabilities, Chunk, Draft, Json, Message, Request, Usage
 from leo_core.stages.embed.load import load_embedder
-from leo_core.stages.student.taught import Taught
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Mapping
 
     from leo_core.ports import Embedder
     from leo_core.stages.student.student import Judgement, Student
+    from leo_core.stages.student.taught import Taught
 
 __all__ = ["StudentModel"]
 
@@ -87,6 +87,8 @@ class StudentModel:
             StoreCorruptError: It is no student, or is damaged.
             StoreMismatchError: A newer LEO wrote it, or the embedder is another one.
         """
+        from leo_core.stages.student.taught import Taught  # noqa: PLC0415 - loads numpy
+
         try:
             data = Path(path).read_bytes()
         except OSError as error:

@@ -123,9 +123,7 @@ class Failure:
 
     @property
     def outcome(self) -> Literal["failed", "skipped", "abandoned", "abstained"]:
-        """Whether the call failed, was not made at all, lost against the other copy of a hedged call, or the member
-        does not know.
-        """
+        """Whether the call failed, was not made, lost against the other copy of a hedged call, or found no answer."""
         if isinstance(self.error, MemberSkippedError):
             return "skipped"
         if isinstance(self.error, MemberAbstainedError):

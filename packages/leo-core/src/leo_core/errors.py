@@ -19,7 +19,8 @@
     │   │   ├── CircuitOpenError         too many of its last calls failed
     │   │   ├── LimitReachedError        its rate limit leaves no call now
     │   │   └── OutOfTimeError           the request's time was over before; also a ``ProviderTimeoutError``
-    │   └── CallAbandonedError       of two copies of a hedged call, the other one answered first
+    │   ├── CallAbandonedError       of two copies of a hedged call, the other one answered first
+    │   └── MemberAbstainedError     the member does not know, and said nothing; the next one is asked
     ├── StreamInterruptedError   a stream died after its first token; ``.partial`` holds what was shown
     ├── NoAnswerError            every permitted route failed; ``.failures`` lists why, in the order tried
     │   └── AbstainedError       the members disagree too much for the confidence that was asked for
@@ -56,6 +57,7 @@ __all__ = [
     "LEOError",
     "LimitReachedError",
     "MalformedReplyError",
+    "MemberAbstainedError",
     "MemberSkippedError",
     "MissingExtraError",
     "NoAnswerError",
@@ -183,6 +185,18 @@ class OutOfTimeError(MemberSkippedError, ProviderTimeoutError):
 
 class CallAbandonedError(ProviderError):
     """Of two copies of a hedged call, the other one answered first; this one was cancelled or left to itself."""
+
+
+class MemberAbstainedError(ProviderError):
+    """The member does not know: nothing is wrong with it, and nothing was said or spent. The next member is asked.
+
+    Attributes:
+        reason: Why, in one word, such as ``"novel"`` or ``"unsure"``.
+    """
+
+    def __init__(self, message: str, *, provider: str, model: str, reason: str) -> None:
+        super().__init__(message, provider=provider, model=model)
+        self.reason = reason
 
 
 class StreamInterruptedError(LEOError):

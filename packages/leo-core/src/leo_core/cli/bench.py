@@ -17,6 +17,7 @@ from leo_core.cli import (
     bench_receipts,
     bench_risk,
     bench_route,
+    bench_student,
 )
 from leo_core.cli.output import AsJson, err, out, print_json, report_errors
 
@@ -38,6 +39,7 @@ for _command in (
     bench_risk.risk,
     bench_route.route,
     bench_route.agreement,
+    bench_student.student,
 ):
     app.command()(_command)
 

@@ -11,7 +11,12 @@ if TYPE_CHECKING:
 
 __all__ = ["explain_answer", "summarise_answer"]
 
-_OUTCOMES = {"failed": "failed", "skipped": "was not asked", "abandoned": "lost against the other copy of its call"}
+_OUTCOMES = {
+    "failed": "failed",
+    "skipped": "was not asked",
+    "abandoned": "lost against the other copy of its call",
+    "abstained": "abstained",
+}
 
 
 def summarise_answer(answer: Answer) -> dict[str, Any]:

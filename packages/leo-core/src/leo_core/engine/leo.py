@@ -37,9 +37,12 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from leo_core.engine.requests import Prompt
+    from leo_core.engine.teaching import Lesson
+    from leo_core.engine.verified_pairs import ExportTerms
     from leo_core.ports import AnswerComparator, Clock, Embedder, Listener, Model, ReceiptLog, Store
     from leo_core.records import Balance, Chunk, Gap, Message, Request, RouteChange
     from leo_core.stages.receipt.keys import SigningKey
+    from leo_core.stages.student.config import StudentConfig
 
 __all__ = ["LEO"]
 
@@ -308,6 +311,37 @@ class LEO:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def train_student(
+        self,
+        path: str | Path,
+        *,
+        tenants: Sequence[str] | None = None,
+        config: StudentConfig | None = None,
+        terms: ExportTerms | None = None,
+    ) -> Lesson:
+        """Train a student on the verified pairs of the store, a tenant at a time, and write it into a file.
+
+        Load it with :meth:`leo_core.providers.student.StudentModel.load`, as a member of the next LEO.
+
+        Args:
+            path: File to write, mode 0600. It holds answers and vectors of the questions, and no question.
+            tenants: Whose; by default all.
+            config: When an answer is taught, and when the student abstains.
+            terms: Which pairs; by default those of ``leo export``.
+
+        Raises:
+            ConfigError: There are too few verified pairs, or the file cannot be written.
+            StorageError: The store failed.
+        """
+        self._check_open()
+        self.flush()
+        from leo_core.engine.teaching import save_student, teach  # noqa: PLC0415 - loads what training alone needs
+
+        whose = self.store.tenants() if tenants is None else tenants
+        lesson = teach(self.store, whose, self.config, embedder=self._world.embedder, student=config, terms=terms)
+        save_student(lesson, path)
+        return lesson
 
     # ------------------------------------------------------------------------------------------------- facts
 

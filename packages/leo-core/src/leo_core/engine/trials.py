@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from leo_core.engine.effects import CheckAnswer, Decide, Draw, Learn, Notify, Now
+from leo_core.errors import MemberAbstainedError
 from leo_core.records import Route, RouteChange
 from leo_core.stages.consensus.equivalence import same_answer
 from leo_core.stages.route.observations import observe_change, observe_trial
@@ -49,26 +50,42 @@ def _list_shown(plan: Plan) -> dict[Route, frozenset[Route]]:
 
 
 def learn_trial(request: Request, answer: Answer, plan: Plan, *, right: bool) -> Pipeline[None]:
-    """Learn what an audited trial showed; nothing where a call failed or the checker cannot tell."""
+    """Learn what an audited trial showed; nothing where a call failed or the checker cannot tell.
+
+    Where the small member abstained, its way is what was served in its place, at what that cost: otherwise it would be
+    judged on the requests that it likes. The record of the route, which is that of the member, does not learn from it.
+    """
     trial, taken = answer.decision.trial, answer.decision.route
-    if trial is None or answer.route is not taken or answer.failures:
+    abstained = _abstained(answer, plan)
+    if trial is None or (answer.failures and not abstained) or (answer.route is not taken and not abstained):
         return
-    served = (right, _price(answer.usage, plan), max(1.0 - plan.config.audit_rate, 0.0))  # its audit counts the rest
+    weight = 0.0 if answer.route is not taken else max(1.0 - plan.config.audit_rate, 0.0)  # its audit counts the rest
+    served = (right, _price(answer.usage, plan), weight)
     took = "challenger" if taken is trial.challenger_route else "incumbent"
     outcomes = {took: served}
     if trial.paired:
         other, route = (
             ("incumbent", trial.incumbent_route) if took == "challenger" else ("challenger", trial.challenger_route)
         )
-        shown = yield from _judge_single(
-            request, answer, plan.small if route is Route.SMALL else plan.large, right=right
-        )
+        stands_in = abstained and route is Route.SMALL
+        member = plan.small if route is Route.SMALL and not stands_in else plan.large
+        shown = yield from _judge_single(request, answer, member, right=right)
         if shown is None:
             return
-        outcomes[other] = (shown[0], _price(shown[1].usage, plan), 1.0)
+        outcomes[other] = (shown[0], _price(shown[1].usage, plan), 0.0 if stands_in else 1.0)
     now = yield from Now()
     region, tenant = answer.novelty.region, request.tenant
     yield from Learn((observe_trial(trial, outcomes, region=region, tenant=tenant, at=now.epoch),))
+
+
+def _abstained(answer: Answer, plan: Plan) -> bool:
+    """Whether the small member abstained, the large one is there to stand in, and nothing else went wrong."""
+    if plan.small is None or plan.large is None or not answer.failures:
+        return False
+    return all(
+        failure.member == plan.small.id and isinstance(failure.error, MemberAbstainedError)
+        for failure in answer.failures
+    )
 
 
 def _judge_single(

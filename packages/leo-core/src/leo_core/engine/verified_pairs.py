@@ -46,6 +46,7 @@ class VerifiedPair:
         receipt: Id of the receipt: ``leo:rcpt:`` and the SHA-256 of the signed statement.
         model: The model that is named as the author.
         tenant: Whose.
+        cost_usd: What the answer cost, in US dollars; ``None`` when not known.
     """
 
     question: str
@@ -56,6 +57,7 @@ class VerifiedPair:
     receipt: str
     model: str
     tenant: str
+    cost_usd: float | None = None
 
     @property
     def messages(self) -> list[dict[str, Json]]:
@@ -196,6 +198,7 @@ def _read_pair(entry: CacheEntry, judge: _Judge, terms: ExportTerms) -> Verified
         receipt=entry.receipt_id,
         model=entry.model,
         tenant=entry.tenant,
+        cost_usd=entry.usage.cost_usd,
     )
 
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 __all__ = ["family_of", "resolve_model"]
 
-_FORMS: Final = '"openai:<model>", "anthropic:<model>", "replay:<path>#<model>" or "extractive"'
+_FORMS: Final = '"openai:<model>", "anthropic:<model>", "replay:<path>#<model>", "student:<path>" or "extractive"'
 
 _FAMILIES: Final = (
     ("claude", "claude"),
@@ -57,8 +57,8 @@ def resolve_model(name: str, **options: Any) -> Model:
     """The model that a name stands for.
 
     Args:
-        name: ``"openai:gpt-5-mini"``, ``"anthropic:claude-haiku-4-5"``, ``"replay:answers.jsonl.gz#gpt-4o"`` or
-            ``"extractive"``.
+        name: ``"openai:gpt-5-mini"``, ``"anthropic:claude-haiku-4-5"``, ``"replay:answers.jsonl.gz#gpt-4o"``,
+            ``"student:leo.student"`` or ``"extractive"``.
         **options: Further arguments of the model's class, such as ``api_key`` or ``base_url``.
 
     Raises:
@@ -76,6 +76,10 @@ def resolve_model(name: str, **options: Any) -> Model:
         return AnthropicModel(rest, **options)
     if kind == "replay":
         return _replay(name, rest, options)
+    if kind == "student" and rest:
+        from leo_core.providers.student import StudentModel  # noqa: PLC0415 - only what is asked for is loaded
+
+        return StudentModel.load(rest, **options)
     if name == "extractive":
         from leo_core.providers.extractive import ExtractiveModel  # noqa: PLC0415 - only what is asked for is loaded
 

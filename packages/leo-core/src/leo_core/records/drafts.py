@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from leo_core.errors import CallAbandonedError, MemberSkippedError
+from leo_core.errors import CallAbandonedError, MemberAbstainedError, MemberSkippedError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -122,10 +122,12 @@ class Failure:
     usage: Usage = Usage()
 
     @property
-    def outcome(self) -> Literal["failed", "skipped", "abandoned"]:
-        """Whether the call failed, was not made at all, or lost against the other copy of a hedged call."""
+    def outcome(self) -> Literal["failed", "skipped", "abandoned", "abstained"]:
+        """Whether the call failed, was not made, lost against the other copy of a hedged call, or found no answer."""
         if isinstance(self.error, MemberSkippedError):
             return "skipped"
+        if isinstance(self.error, MemberAbstainedError):
+            return "abstained"
         return "abandoned" if isinstance(self.error, CallAbandonedError) else "failed"
 
 

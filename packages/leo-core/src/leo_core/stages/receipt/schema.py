@@ -219,7 +219,7 @@ _FIELDS: dict[str, Form] = {
     "failures": _list(
         _object(
             member=_text,
-            outcome=_one_of("failed", "skipped", "abandoned"),
+            outcome=_one_of("failed", "skipped", "abandoned", "abstained"),
             error=_class,
             attempt=_integer(1),
             hedge=_flag,

@@ -13,7 +13,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal
 
-from leo_core.errors import AuthenticationError, InvalidRequestError, ProviderError, ProviderTimeoutError
+from leo_core.errors import (
+    AuthenticationError,
+    InvalidRequestError,
+    MemberAbstainedError,
+    ProviderError,
+    ProviderTimeoutError,
+)
 
 if TYPE_CHECKING:
     from leo_core.errors import LEOError
@@ -140,14 +146,15 @@ def read_outcome(error: LEOError | None, *, allowed_s: float | None = None) -> O
     """What a call's end says of the member.
 
     A failure is what may pass (no connection, 5xx, 429, a timeout, a malformed reply), and refused credentials: the
-    next call would be refused too. A refused request is an answer of a provider that works. Everything else, such as a
+    next call would be refused too. A refused request is an answer of a provider that works, and so is the word of a
+    member that it does not know. Everything else, such as a
     missing key or an error of a member of your own, says nothing.
 
     Args:
         error: What went wrong; ``None`` when nothing did.
         allowed_s: Time that the call was allowed, in seconds; ``None`` for no limit.
     """
-    if error is None or isinstance(error, InvalidRequestError):
+    if error is None or isinstance(error, InvalidRequestError | MemberAbstainedError):
         return "well"
     if isinstance(error, ProviderTimeoutError) and allowed_s is not None and allowed_s < SHORTEST_PATIENCE_S:
         return "silent"

@@ -62,13 +62,27 @@ def list_options(request: Request, plan: Plan) -> tuple[RouteOption, ...]:
     if small is not None:
         options.append(RouteOption(route=Route.SMALL, cost_usd=cost_of_calls((small,), request), latency_s=None))
     if small is not None and (large is not None or len(jury) > 1):
-        upper = (small, large) if large is not None else (small, *jury)
+        upper = _list_upper(small, large, jury, request, plan)
         options.append(RouteOption(route=Route.CASCADE, cost_usd=cost_of_calls(upper, request), latency_s=None))
     if large is not None:
         options.append(RouteOption(route=Route.LARGE, cost_usd=cost_of_calls((large,), request), latency_s=None))
     if len(jury) > 1 or (jury and small is None and large is None):
         options.append(RouteOption(route=Route.CONSENSUS, cost_usd=cost_of_calls(jury, request), latency_s=None))
     return tuple(options)
+
+
+def _list_upper(
+    small: Model, large: Model | None, jury: Sequence[Model], request: Request, plan: Plan
+) -> tuple[Model, ...]:
+    """Whom a cascade may ask at most, but for a jury that votes after the large member."""
+    if large is None:
+        return (small, *jury)
+    dear = estimate_cost(large, request)
+    limit = 0.0 if dear is None else plan.config.route.second_opinion_share * dear
+    others = [member for member in jury if member not in (small, large)]
+    costs = [(cost, place) for place, each in enumerate(others) if (cost := estimate_cost(each, request)) is not None]
+    cheapest = min(costs, default=None)
+    return (small, large) if cheapest is None or cheapest[0] >= limit else (small, others[cheapest[1]], large)
 
 
 # -------------------------------------------------------------------------------------------------- routes
@@ -105,23 +119,49 @@ def take_single(trip: Trip, member: Model | None, route: Route) -> Pipeline[Outc
 
 
 def take_cascade(trip: Trip) -> Pipeline[Outcome]:
-    """The small member first; the large one if its answer looks wrong; the jury if those two disagree."""
+    """The small member first, with a second opinion where one is worth its price; the large one if it looks wrong."""
     small = yield from ask_one(trip, trip.plan.small)
     if small is not None:
         risk = _risk(trip, small)
+        witness = _find_witness(trip, risk)
+        if witness is not None and (yield from ask_one(trip, witness)) is not None:
+            risk = _risk(trip, small)
         if risk.action == "accept":
             return Outcome(route=Route.CASCADE, served=small, risk=risk)
         yield from Notify("cascade.escalated", {"risk": risk.value})
     return (yield from _climb(trip, small))
 
 
+def _find_witness(trip: Trip, risk: Risk) -> Model | None:
+    """Whose second opinion a cascade asks for before the large member: the cheapest other juror, if it is worth it.
+
+    It has to cost less than ``second_opinion_share`` of the large member's call, and less than the loss that is
+    expected from serving the small member's answer; without a loss, under ``max_error``, that answer must look wrong.
+    """
+    plan, request, config = trip.plan, trip.request, trip.plan.config.route
+    if plan.large is None:
+        return None
+    dear, bounded = estimate_cost(plan.large, request), request.constraints.max_error is not None
+    if dear is None or (bounded and risk.action == "accept"):
+        return None
+    limit = config.second_opinion_share * dear
+    limit = limit if bounded else min(limit, config.loss_usd * risk.value)
+    able = find_able(plan.jury, request)
+    others = [member for member in able if member not in (plan.small, plan.large)]
+    costs = {member.id: cost for member in others if (cost := estimate_cost(member, request)) is not None}
+    cheapest = min((member for member in others if member.id in costs), key=lambda each: costs[each.id], default=None)
+    return cheapest if cheapest is not None and costs[cheapest.id] < limit else None
+
+
 def _climb(trip: Trip, small: Draft | None) -> Pipeline[Outcome]:
+    votes = len(trip.plan.jury) > 1 and trip.plan.config.route.cascade_jury
+    earlier = tuple(trip.drafts)
     large = None
     if trip.plan.large is not None:
-        large = yield from ask_one(trip, trip.plan.large, live=len(trip.plan.jury) < 2)  # noqa: PLR2004 - a vote needs two
+        large = yield from ask_one(trip, trip.plan.large, live=not votes)
     if large is not None:
-        agreed = small is not None and same_answer(small.message, large.message, trip.request.question)
-        if agreed or len(trip.plan.jury) < 2:  # noqa: PLR2004 - a vote needs two
+        agreed = any(same_answer(draft.message, large.message, trip.request.question) for draft in earlier)
+        if agreed or not votes:
             return Outcome(route=Route.CASCADE, served=large, risk=_risk(trip, large))
     if len(trip.plan.jury) > 1:
         outcome = yield from take_consensus(trip)

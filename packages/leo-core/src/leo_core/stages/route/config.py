@@ -28,13 +28,16 @@ class RouteConfig:
             ``train/category_risk.py`` chose the default and reports its recall.
         novel_above: Novelty above which a request counts as novel, in [0, 1]; unknown novelty always does.
         small_when_novel: Whether ``small`` alone may answer a novel request although a better route is there.
-        explore: Whether success rates are drawn (Thompson sampling) or taken at their means.
+        explore: Whether success rates are drawn (Thompson sampling), once outcomes are known, or taken at their means.
         forgetting: Factor on a (region, route) record at each of its outcomes, in (0, 1].
         prior_weight: What the prior success rates are worth, in observed outcomes; > 0.
         prior_small: Prior success rate of ``small``; these four lie in (0, 1) and yield to outcomes.
         prior_cascade: … of ``cascade``.
         prior_large: … of ``large``.
         prior_consensus: … of ``consensus``.
+        second_opinion_share: A cascade asks the cheapest other juror for a second opinion before the large member
+            where it costs less than this share of the large member's call; in [0, 1], 0 never asks.
+        cascade_jury: Whether the jury votes at the end of a cascade where the large member contradicts all before it.
         estimate_weight: What an option's own estimate of cost and latency is worth, in observed outcomes; > 0.
         unknown_cost_usd: Cost that is assumed for one call of unknown price, at least; > 0. Unknown is never free.
         unknown_latency_s: Latency that is assumed where it is unknown; > 0.
@@ -60,9 +63,11 @@ class RouteConfig:
     forgetting: float = 0.998
     prior_weight: float = 6.0
     prior_small: float = 0.75
-    prior_cascade: float = 0.85
+    prior_cascade: float = 0.88
     prior_large: float = 0.90
-    prior_consensus: float = 0.92
+    prior_consensus: float = 0.85
+    second_opinion_share: float = 0.25
+    cascade_jury: bool = False
     estimate_weight: float = 5.0
     unknown_cost_usd: float = 0.01
     unknown_latency_s: float = 5.0
@@ -82,7 +87,7 @@ class RouteConfig:
         tiny, huge = 1e-12, 1e9
         for name in ("loss_usd", "latency_usd_per_s", "harm_weight"):
             self._check(name, 0.0, huge)
-        for name in ("harm_above", "novel_above", "trial_rate"):
+        for name in ("harm_above", "novel_above", "trial_rate", "second_opinion_share"):
             self._check(name, 0.0, 1.0)
         for name in ("prior_weight", "estimate_weight", "unknown_cost_usd", "unknown_latency_s"):
             self._check(name, tiny, huge)

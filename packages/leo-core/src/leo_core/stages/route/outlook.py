@@ -22,7 +22,7 @@ _ESCALATES_BEYOND = 0.1
 """A cascade escalates somewhat more often than the small model is wrong."""
 _TYPICAL_GAP = -0.7
 """Log-odds of the large model's error less those of the small one's, typical of the routing questions trained on."""
-_GAP_SHARE = {Route.SMALL: 0.0, Route.CASCADE: 0.5, Route.LARGE: 1.0, Route.CONSENSUS: 0.5}
+_GAP_SHARE = {Route.SMALL: 0.0, Route.CASCADE: 1.0, Route.LARGE: 1.0, Route.CONSENSUS: 0.5}
 _FARTHEST = 3.0
 
 
@@ -76,13 +76,17 @@ def foresee(
     config: RouteConfig,
     draws: tuple[float, ...],
 ) -> tuple[Outlook, ...]:
-    """What to expect of each option, in their order; option i uses draw i, and the mean where there is none."""
+    """What to expect of each option, in their order; option i uses draw i, and the mean where there is none.
+
+    While no outcome of any route is known, the means are taken: nothing would be learned from what a draw tries.
+    """
     small = next((option for option in options if option.route is Route.SMALL), None)
     costs = [_expected_cost(option, small, risk, state.record(region, option.route), config) for option in options]
     dearest = max((cost for cost in costs if cost is not None), default=0.0)
+    explores = config.explore and state.knows_outcomes
     rows = []
     for index, (option, cost) in enumerate(zip(options, costs, strict=True)):
-        draw = draws[index] if config.explore and index < len(draws) else None
+        draw = draws[index] if explores and index < len(draws) else None
         rows.append(
             Outlook(
                 option=option,

@@ -49,6 +49,11 @@ class RouteState:
         """Nothing observed."""
         return cls()
 
+    @property
+    def knows_outcomes(self) -> bool:
+        """Whether any route was ever seen to be right or wrong."""
+        return any(record.right > 0.0 or record.wrong > 0.0 for record in self.records.values())
+
     def record(self, region: int, route: Route) -> RouteRecord:
         """The record of a route in a region; an empty one where nothing was observed."""
         return self.records.get((region, route), RouteRecord())

@@ -176,14 +176,45 @@ def test_a_cascade_escalates_when_the_small_answer_looks_wrong():
         assert answer.text == "The answer is 29."
 
 
-def test_a_cascade_asks_the_jury_when_small_and_large_disagree():
+def test_a_cascade_asks_the_jury_when_small_and_large_disagree_and_it_is_wanted():
     jury = [model("third"), model("fourth")]
     small, large = model("small", "I don't know. Perhaps 12?"), model("large")
-    with LEO(small=small, large=large, jury=[small, large, *jury]) as leo:
+    config = LEOConfig(route=RouteConfig(cascade_jury=True))
+    with LEO(small=small, large=large, jury=[small, large, *jury], config=config) as leo:
         answer = leo.ask(QUESTION, route=Route.CASCADE, max_error=0.01)
         assert set(answer.members) == {"small", "large", "third", "fourth"}
         assert answer.route is Route.CASCADE
         assert "29" in answer.text
+    with LEO(small=small, large=large, jury=[small, large, *jury]) as leo:
+        assert leo.ask(QUESTION, route=Route.CASCADE, max_error=0.01).members == ("small", "large")
+
+
+def cascade_members(second, *, dear=1.0, share=0.25, **settings):
+    """Who was asked in a cascade whose small member says 29, with a second opinion to be had, and what was served."""
+    small, large = (
+        ScriptedModel("small", replies="The answer is 29.", cost=0.01),
+        ScriptedModel("large", replies="The answer is 31.", cost=dear),
+    )
+    jury = [
+        small,
+        ScriptedModel("dearer", replies="The answer is 30.", cost=0.3 * dear),
+        ScriptedModel("second", replies=second, cost=0.02),
+    ]
+    config = LEOConfig(route=RouteConfig(loss_usd=10.0, second_opinion_share=share))
+    with LEO(small=small, large=large, jury=jury, config=config) as leo:
+        answer = leo.ask(QUESTION, route=Route.CASCADE, **settings)
+    return answer.members, answer.text
+
+
+def test_a_cascade_asks_the_cheapest_other_juror_and_the_large_member_only_if_they_differ():
+    assert cascade_members("The answer is 29.") == (("small", "second"), "The answer is 29.")
+    assert cascade_members("The answer is 12.") == (("small", "second", "large"), "The answer is 31.")
+
+
+def test_no_second_opinion_is_asked_where_it_is_not_worth_its_price():
+    assert cascade_members("The answer is 12.", share=0.0)[0] == ("small",)
+    assert cascade_members("The answer is 12.", dear=0.07)[0] == ("small",), "more than a quarter of the large call"
+    assert cascade_members("The answer is 12.", max_error=0.9)[0] == ("small",), "the answer is good enough as it is"
 
 
 @pytest.mark.parametrize("route", [Route.SMALL, Route.LARGE, Route.CASCADE, Route.CONSENSUS])

@@ -55,7 +55,7 @@ def choose(options=OPTIONS, *, about=None, novelty=FAMILIAR, config=STEADY, stat
         (Route.SMALL, risk(0.02), STEADY),
         (Route.CASCADE, risk(0.25), STEADY),
         (Route.LARGE, risk(0.9), replace(STEADY, prior_cascade=0.6)),
-        (Route.CONSENSUS, risk(0.5), replace(STEADY, loss_usd=5.0)),
+        (Route.CONSENSUS, risk(0.5), replace(STEADY, loss_usd=5.0, prior_consensus=0.95)),
     ],
 )
 def test_every_route_is_reachable(expected: Route, about: RequestRisk, config: RouteConfig) -> None:
@@ -246,12 +246,23 @@ def test_priors_yield_to_outcomes_in_their_region_only() -> None:
 
 
 def test_thompson_draws_explore_and_say_so() -> None:
-    usual = choose(config=CONFIG, draws=(0.5, 0.5, 0.5, 0.5))
-    lucky = choose(config=CONFIG, draws=(0.999, 0.01, 0.01, 0.01))
+    known = learned((Route.LARGE, True, 1))
+    usual = choose(config=CONFIG, state=known, draws=(0.5, 0.5, 0.5, 0.5))
+    lucky = choose(config=CONFIG, state=known, draws=(0.999, 0.01, 0.01, 0.01))
     assert (usual.route, usual.explored) == (Route.CASCADE, False)
     assert (lucky.route, lucky.explored) == (Route.SMALL, True)
     assert lucky.expected_error == usual.expected_error
-    assert choose(config=STEADY, draws=(0.999, 0.01, 0.01, 0.01)).route is Route.CASCADE
+    assert choose(config=STEADY, state=known, draws=(0.999, 0.01, 0.01, 0.01)).route is Route.CASCADE
+
+
+def test_nothing_is_explored_before_an_outcome_is_known() -> None:
+    draws = (0.999, 0.01, 0.01, 0.01)
+    cost = observe_route(tenant="t", at=0.0, route=Route.LARGE, region=2, right=None, cost_usd=0.005, latency_s=1.0)
+    unknown = update_routes(RouteState.fresh(), cost, CONFIG)
+    assert not unknown.knows_outcomes
+    for state in (None, unknown):
+        decision = choose(config=CONFIG, state=state, draws=draws)
+        assert (decision.route, decision.explored) == (Route.CASCADE, False)
 
 
 def test_a_cascade_cheaper_than_small_is_taken_at_its_word() -> None:

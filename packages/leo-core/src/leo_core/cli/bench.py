@@ -13,13 +13,15 @@ from leo_core.cli import (
     bench_cache,
     bench_consensus,
     bench_core,
+    bench_figures,
     bench_promotion,
     bench_receipts,
     bench_risk,
     bench_route,
     bench_student,
+    bench_study,
 )
-from leo_core.cli.output import AsJson, err, out, print_json, report_errors
+from leo_core.cli.output import AsJson, err, name_command, out, print_json, report_errors
 
 __all__ = ["app"]
 
@@ -34,6 +36,7 @@ for _command in (
     bench_core.novelty,
     bench_core.store,
     bench_consensus.consensus,
+    bench_figures.figures,
     bench_promotion.promotion,
     bench_receipts.receipts,
     bench_risk.risk,
@@ -61,6 +64,18 @@ def replay(
     everything: Annotated[
         bool, typer.Option("--all", help="Also the fifth of the questions that shipped priors were trained on.")
     ] = False,
+    full: Annotated[
+        bool,
+        typer.Option(
+            "--full",
+            help="Also LEO with other priors, every rule without LEO, learning and ablation, over --seeds orders.",
+        ),
+    ] = False,
+    seeds: Annotated[int, typer.Option(help="With --full: orders of the questions, from --seed on.", min=1)] = 3,
+    audit: Annotated[
+        float, typer.Option(help="With --full: share that is audited where LEO learns from audits.", min=0.001, max=1.0)
+    ] = 0.1,
+    prices: Annotated[str, typer.Option(help="With --full: recorded, today or both.")] = "both",
     plot: Annotated[Path | None, typer.Option(help="Draw cost against accuracy into this file.")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -82,6 +97,7 @@ def replay(
         )
         if plot is not None:
             check_figure(plot)
+        study = bench_study.plan(settings, seeds=seeds, audit=audit, prices=prices) if full else None
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         with Progress(*columns, console=err, transient=True) as progress:
             task = progress.add_task(data.name, total=None)
@@ -90,10 +106,15 @@ def replay(
             )
         if plot is not None:
             draw_cost_against_accuracy(result, plot)
+        result["command"] = name_command()
+        if study is not None:
+            result |= {"full": bench_study.run(study)}
         if as_json:
             print_json(result)
         else:
             _print_replay(result)
+            if study is not None:
+                bench_study.print_study(result["full"])
 
 
 def _print_replay(result: dict[str, Any]) -> None:

@@ -7,7 +7,10 @@ receipt).
 from __future__ import annotations
 
 import json
+import shlex
+import sys
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
@@ -18,7 +21,7 @@ from leo_core.errors import ConfigError, LEOError, NotAReceiptError, ReceiptErro
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["FAILED", "WRONG_USE", "AsJson", "err", "out", "print_json", "report_errors", "split_list"]
+__all__ = ["FAILED", "WRONG_USE", "AsJson", "err", "name_command", "out", "print_json", "report_errors", "split_list"]
 
 T = TypeVar("T")
 
@@ -51,6 +54,12 @@ def report_errors(*, as_json: bool) -> Iterator[None]:
             err.print(f"{facts['error']}: {error}", style="red", markup=False)
         wrong_use = isinstance(error, ConfigError | NotAReceiptError | SigningKeyError)
         raise typer.Exit(WRONG_USE if wrong_use else FAILED) from error
+
+
+def name_command() -> str:
+    """The command line as it was given, files by their names only."""
+    words = [Path(word).name if "/" in word else word for word in sys.argv[1:]]
+    return shlex.join(["leo", *words])
 
 
 def split_list(text: str, read: Callable[[str], T], option: str) -> list[T]:

@@ -21,6 +21,8 @@ from leo_core.stages.risk.answer import score_answer
 from leo_core.stages.route.policy import RouteOption
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy.typing as npt
 
     from leo_core.engine.effects import Pipeline

@@ -23,7 +23,7 @@ from leo_core.stages.consensus.equivalence import same_answer
 from leo_core.stages.receipt.verify import verify_receipt
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from leo_core.evaluation.baselines import Baseline
@@ -31,7 +31,16 @@ if TYPE_CHECKING:
     from leo_core.ports import Model
     from leo_core.records import Answer
 
-__all__ = ["ReplaySettings", "Replayed", "run_replay"]
+__all__ = [
+    "ReplaySettings",
+    "Replayed",
+    "check_models",
+    "choose_questions",
+    "list_members",
+    "make_defaults",
+    "replay_stream",
+    "run_replay",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,37 +94,68 @@ def run_replay(
     if settings.limit is not None and settings.limit < 1:
         message = f"limit is {settings.limit}; it must be at least 1"
         raise ConfigError(message)
-    questions = _choose_questions(settings)
+    questions = choose_questions(settings)
     recording = Recording(settings.data)
-    names = tuple(dict.fromkeys(name for name in (settings.small, settings.large, *settings.jury) if name))
-    _check_models(names, questions)
+    names = list_members(settings)
+    check_models(names, questions)
     models = {name: recording.model(name) for name in names}
+    rows = replay_stream(settings, questions, models, config=config, progress=progress)
+    cost = {name: _mean_cost(models[name], questions) for name in names}
+    return _report(settings, rows, _baselines(settings, names, questions, cost))
+
+
+def list_members(settings: ReplaySettings) -> tuple[str, ...]:
+    """The models that are named, each once."""
+    return tuple(dict.fromkeys(name for name in (settings.small, settings.large, *settings.jury) if name))
+
+
+def replay_stream(
+    settings: ReplaySettings,
+    questions: Sequence[RecordedQuestion],
+    models: Mapping[str, Model],
+    *,
+    config: LEOConfig | None = None,
+    audited: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[Replayed]:
+    """Put the questions through a fresh LEO, in their order.
+
+    Args:
+        settings: Roles, seed and route.
+        questions: The stream.
+        models: The recorded models by name.
+        config: Settings of the engine; by default :func:`make_defaults`.
+        audited: Whether audits (``config.audit_rate``) look up what was right. Nothing else ever does.
+        progress: Told after each question: how many are done, and of how many.
+    """
+    known = {question.question: question for question in questions}
     leo = LEO(
         models[settings.small] if settings.small else None,
         models[settings.large] if settings.large else None,
         [models[name] for name in settings.jury],
-        config=config or _without_latency(),
+        config=config or make_defaults(),
+        checker=(lambda request, answer: _grade(answer, known[request.question])) if audited else None,
         seed=settings.seed,
     )
+    rows = []
     with leo:
         leo.warm_up()
-        rows = []
         for number, question in enumerate(questions, 1):
             rows.append(_replay_one(leo, question, settings.route))
             leo.flush()
             if progress is not None:
                 progress(number, len(questions))
-    cost = {name: _mean_cost(models[name], questions) for name in names}
-    return _report(settings, rows, _baselines(settings, names, questions, cost))
+    return rows
 
 
-def _without_latency() -> LEOConfig:
+def make_defaults() -> LEOConfig:
     """The default settings, but time is free: recordings hold no latency, and this machine's must not steer routes."""
     defaults = LEOConfig()
     return replace(defaults, route=replace(defaults.route, latency_usd_per_s=0.0))
 
 
-def _choose_questions(settings: ReplaySettings) -> list[RecordedQuestion]:
+def choose_questions(settings: ReplaySettings) -> list[RecordedQuestion]:
+    """The questions in the order of the seed."""
     questions = [
         question for question in read_questions(settings.data) if settings.everything or is_held_out(question.question)
     ]
@@ -123,7 +163,12 @@ def _choose_questions(settings: ReplaySettings) -> list[RecordedQuestion]:
     return questions[: settings.limit]
 
 
-def _check_models(names: Sequence[str], questions: Sequence[RecordedQuestion]) -> None:
+def check_models(names: Sequence[str], questions: Sequence[RecordedQuestion]) -> None:
+    """Check that every model answered every question.
+
+    Raises:
+        ConfigError: No model is named, or one has no recorded answers.
+    """
     if not names:
         message = "name at least one model: --small, --large or --jury"
         raise ConfigError(message)

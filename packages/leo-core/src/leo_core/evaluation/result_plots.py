@@ -1,0 +1,179 @@
+"""The plots of single results; each fills a figure that it is given."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from leo_core.errors import MissingExtraError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = [
+    "open_plot",
+    "plot_ablation",
+    "plot_committees",
+    "plot_learning",
+    "plot_pareto",
+    "plot_promotion",
+    "plot_routers",
+    "plot_shares",
+]
+
+_SIZES = {"learning": (9.0, 4.0), "committees": (9.0, 5.0), "cost-against-quality": (8.0, 5.5)}
+
+
+def open_plot(figure: str) -> Any:
+    """An empty figure whose SVG keeps its words as text and its ids from run to run.
+
+    Raises:
+        MissingExtraError: matplotlib is not installed.
+    """
+    try:
+        import matplotlib as mpl  # noqa: PLC0415 - heavy and optional
+        from matplotlib.figure import Figure  # noqa: PLC0415 - as above
+    except ImportError as error:
+        message = "bench"
+        raise MissingExtraError(message, "drawing figures") from error
+    mpl.rcParams["svg.fonttype"] = "none"
+    mpl.rcParams["svg.hashsalt"] = "leo"
+    return Figure(figsize=_SIZES.get(figure, (7.5, 4.5)), layout="constrained")
+
+
+def _arms(value: float, low: float, high: float) -> list[list[float]]:
+    """The arms of an interval; none where it leaves the value out by rounding."""
+    return [[max(0.0, value - low)], [max(0.0, high - value)]]
+
+
+def plot_pareto(result: Mapping[str, Any], figure: Any) -> None:
+    """Cost against accuracy with 95 % intervals, for each set of prices, and the line of what nothing beats."""
+    cells = result["full"]["cells"]
+    for axes, cell in zip(figure.subplots(1, len(cells), squeeze=False)[0], cells, strict=True):
+        rows = [row for row in cell["rows"] if row["cost_per_question_usd"] is not None]
+        places = {row["name"]: (row["cost_per_question_usd"], row["accuracy"]) for row in rows}
+        front = [places[name] for name in cell["front"]]
+        axes.plot(*zip(*front, strict=True), color="grey", lw=0.8, zorder=0)
+        for row in rows:
+            low, high = row["accuracy_interval"]
+            cost, accuracy = places[row["name"]]
+            axes.errorbar(
+                cost,
+                accuracy,
+                yerr=_arms(accuracy, low, high),
+                fmt="o" if row["static"] else "D",
+                color="C7" if row["static"] else None,
+                ms=3 if row["static"] else 6,
+                lw=0.6,
+                label=None if row["static"] else row["name"],
+            )
+            if row["static"] and row["name"] in cell["front"]:
+                axes.annotate(row["name"], (cost, accuracy), fontsize=5, xytext=(3, -6), textcoords="offset points")
+        axes.set_xscale("log")
+        axes.set_xlabel("cost per question (US$)")
+        axes.set_ylabel("accuracy")
+        axes.set_title(f"prices: {cell['prices']}", fontsize=9)
+        axes.grid(visible=True, alpha=0.3)
+        axes.legend(fontsize=6, loc="lower right")
+    figure.suptitle(f"{result['data']}: cost against quality; grey: rules without LEO, line: Pareto front", fontsize=9)
+
+
+def plot_learning(result: Mapping[str, Any], figure: Any) -> None:
+    """Accuracy, cost and regret along the stream, with the least and the most over its orders."""
+    cell = next(cell for cell in result["full"]["cells"] if cell.get("learning"))
+    names = {"accuracy": "accuracy of a block", "cost": "US$ per question", "regret": "regret so far (US$)"}
+    for axes, (name, label) in zip(figure.subplots(1, 3), names.items(), strict=True):
+        for number, (variant, run) in enumerate(cell["learning"].items()):
+            low, high = zip(*run[f"{name}_band"], strict=True)
+            axes.plot(run["requests"], run[name], color=f"C{number}", label=variant)
+            axes.fill_between(run["requests"], low, high, color=f"C{number}", alpha=0.15)
+        axes.set_xlabel("requests")
+        axes.set_ylabel(label)
+        axes.grid(visible=True, alpha=0.3)
+    axes.legend(fontsize=6)
+    figure.suptitle(
+        f"{result['data']}: learning over time, {result['full']['seeds']} orders (band: least to most); "
+        f"regret against always {cell['best_fixed']}",
+        fontsize=9,
+    )
+
+
+def plot_ablation(result: Mapping[str, Any], figure: Any) -> None:
+    """Accuracy and cost with each stage off."""
+    cell = next(cell for cell in result["full"]["cells"] if "ablation" in cell)
+    rows = list(reversed(cell["ablation"]))
+    left, right = figure.subplots(1, 2, sharey=True)
+    for place, row in enumerate(rows):
+        colour = "C1" if row["name"] == "all stages" else "C0"
+        low, high = row["accuracy_interval"]
+        left.errorbar(row["accuracy"], place, xerr=_arms(row["accuracy"], low, high), fmt="o", color=colour)
+        right.barh(place, row["cost_per_question_usd"], color=colour)
+    left.set_yticks(range(len(rows)), [row["name"] for row in rows], fontsize=7)
+    left.set_xlabel("accuracy")
+    right.set_xlabel("cost per question (US$)")
+    figure.suptitle(f"{result['data']}: every stage off in turn", fontsize=9)
+
+
+def plot_shares(result: Mapping[str, Any], figure: Any) -> None:
+    """Share of the questions by route, for each variant there is."""
+    shares = {"LEO": result["route_shares"]}
+    if "full" in result:
+        shares = {
+            f"{name}, {cell['prices']}": each
+            for cell in result["full"]["cells"]
+            for name, each in cell["route_shares"].items()
+        }
+    axes = figure.subplots()
+    routes = sorted({route for each in shares.values() for route in each})
+    bottom = [0.0] * len(shares)
+    for route in routes:
+        parts = [each.get(route, 0.0) for each in shares.values()]
+        axes.barh(range(len(shares)), parts, left=bottom, label=route)
+        bottom = [start + part for start, part in zip(bottom, parts, strict=True)]
+    axes.set_yticks(range(len(shares)), list(shares), fontsize=7)
+    axes.set_xlabel("share of the questions")
+    axes.legend(fontsize=7, ncols=len(routes), loc="upper center", bbox_to_anchor=(0.5, 1.12))
+    axes.set_title(f"{result['data']}: routes", fontsize=9, pad=22)
+
+
+def plot_routers(result: Mapping[str, Any], figure: Any) -> None:
+    """APGR of each router with its 95 % interval."""
+    axes = figure.subplots()
+    for place, row in enumerate(result["routers"]):
+        low, high = row["apgr_interval"]
+        axes.errorbar(row["apgr"], place, xerr=_arms(row["apgr"], low, high), fmt="o", color="C0")
+    axes.set_yticks(range(len(result["routers"])), [row["name"] for row in result["routers"]])
+    axes.axvline(0.5, color="grey", ls=":")
+    axes.set_xlabel("APGR")
+    axes.set_title(f"{result['test']}: routers", fontsize=9)
+
+
+def plot_committees(result: Mapping[str, Any], figure: Any) -> None:
+    """Accuracy of each kind of committee with 95 % intervals."""
+    axes = figure.subplots()
+    cells = result["cells"]
+    rules = {"leo": "LEO", "majority": "plain majority", "one_coin": "one-coin model", "best_single": "best member"}
+    for number, (name, label) in enumerate(rules.items()):
+        spans = [50 * (cell[f"{name}_interval"][1] - cell[f"{name}_interval"][0]) for cell in cells]
+        places = [place + 0.15 * (number - 1.5) for place in range(len(cells))]
+        axes.errorbar(places, [100 * cell[name] for cell in cells], yerr=spans, fmt="o", ms=3, label=label)
+    names = [f"{cell['committee']}: {cell['adversaries']} {cell['kind']}" for cell in cells]
+    axes.set_xticks(range(len(cells)), names, rotation=60, ha="right", fontsize=7)
+    axes.set_ylabel("accuracy (%)")
+    axes.legend(fontsize=7)
+    axes.set_title(f"{result['data']}: committees", fontsize=9)
+
+
+def plot_promotion(result: Mapping[str, Any], figure: Any) -> None:
+    """Trials until a better challenger was promoted: median to 90 % of the streams."""
+    axes = figure.subplots()
+    for place, row in enumerate(result["gains"]):
+        last = row["p90"] if row["p90"] is not None else row["within"]
+        if row["median"] is not None:
+            axes.plot([row["median"], last], [place, place], color="C0", lw=2)
+            axes.plot(row["median"], place, marker="o", color="C0")
+        axes.annotate(f"{row['found']} found", (row["within"], place), fontsize=6, ha="right", va="bottom")
+    names = [f"{row['base']:g} + {row['gain']:g}, {'paired' if row['paired'] else 'single'}" for row in result["gains"]]
+    axes.set_yticks(range(len(names)), names, fontsize=7)
+    axes.set_xlim(0, max(row["within"] for row in result["gains"]))
+    axes.set_xlabel("trials until promotion (median to 90 % of the streams)")
+    axes.set_title("promotion on simulated streams", fontsize=9)

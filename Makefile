@@ -15,7 +15,7 @@ help:
 	@echo "make demo    set up, then run LEO's main job offline"
 	@echo "make test    set up, then run all tests"
 	@echo "make check   lint, types, import contracts, docs build"
-	@echo "make bench   the replay benchmark on recorded answers (DATA=$(DATA)); refreshes the figures in the docs"
+	@echo "make bench   the replay benchmark on recorded answers (DATA=$(DATA)); refreshes tables and figures in the docs"
 	@echo "make bench-core  the numeric core beside the libraries it replaces; refreshes its figures in the docs"
 	@echo "make bench-cache  the semantic cache on streams of requests beside thresholds and vCache; takes an hour or more"
 	@echo "make bench-consensus  committees with adversaries; refreshes their figures in the docs; takes half an hour"
@@ -56,7 +56,7 @@ check: setup-check
 docs: setup-check
 	.venv/bin/mkdocs build --strict
 
-bench: setup-demo
+bench: setup-test
 	.venv/bin/python tools/refresh_figures.py $(DATA)/replay
 
 bench-consensus: setup-demo

@@ -1,5 +1,7 @@
 """Run the replay benchmark on both recordings and put what it prints into ``docs/benchmarks.md`` and ``README.md``.
 
+The results go to ``out/results``, and the figures in ``docs/assets/bench`` are drawn from there.
+
 Usage: ``python tools/refresh_figures.py [FOLDER]``; the folder holds ``gsm.jsonl.gz`` and ``crux.jsonl.gz``.
 """
 
@@ -28,9 +30,14 @@ def run_leo(*words: str) -> str:
     return "\n".join(line.rstrip() for line in done.stdout.strip().splitlines())
 
 
-def run_benchmark(data: Path) -> str:
-    """What ``leo bench replay`` prints for one recording."""
-    return run_leo("bench", "replay", "--data", str(data), "--small", SMALL, "--large", LARGE, "--jury", JURY)
+def run_benchmark(data: Path, results: Path) -> tuple[str, str]:
+    """What ``leo bench replay --full`` prints for one recording: the plain replay, and the rest."""
+    roles = ("--small", SMALL, "--large", LARGE, "--jury", JURY)
+    save = results / f"{data.name.partition('.')[0]}.json"
+    plain, mark, rest = run_leo(
+        "bench", "replay", "--data", str(data), *roles, "--full", "--save", str(save)
+    ).partition("Prices as recorded")
+    return plain.rstrip(), mark + rest
 
 
 def insert_figures(page: str, name: str, printed: str) -> str:
@@ -56,11 +63,15 @@ def read_rules(printed: str) -> dict[str, tuple[str, str]]:
 def main() -> None:
     """Refresh both pages."""
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT.parent / "shared/data/replay"
-    printed = {name: run_benchmark(folder / f"{name}.jsonl.gz") for name in ("gsm", "crux")}
+    results = ROOT / "out/results"
+    results.mkdir(parents=True, exist_ok=True)
+    both = {name: run_benchmark(folder / f"{name}.jsonl.gz", results) for name in ("gsm", "crux")}
+    printed = {name: plain for name, (plain, _) in both.items()}
     page = ROOT / "docs/benchmarks.md"
     text = page.read_text(encoding="utf-8")
     for name, table in printed.items():
         text = insert_figures(text, name, table)
+        text = insert_figures(text, f"full {name}", both[name][1])
     page.write_text(text, encoding="utf-8")
     school, functions = read_rules(printed["gsm"]), read_rules(printed["crux"])
     rows = "\n".join(f"| {rule} | {' | '.join((*school[rule], *functions[rule]))} |" for rule in school)
@@ -68,6 +79,8 @@ def main() -> None:
     head, mark, rest = readme.read_text(encoding="utf-8").partition("<!-- figures: gsm crux -->")
     table = re.sub(r"(\|---.*?\n).*?(?=\n\n)", lambda match: match[1] + rows, rest, count=1, flags=re.DOTALL)
     readme.write_text(head + mark + table, encoding="utf-8")
+    saved = [word for name in both for word in ("--results", str(results / f"{name}.json"))]
+    print(run_leo("bench", "figures", str(ROOT / "docs/assets/bench"), *saved))
     print(rows)
 
 

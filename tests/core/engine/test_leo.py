@@ -28,6 +28,7 @@ from leo_core.stages.cache.config import CacheConfig
 from leo_core.stages.consensus.config import ConsensusConfig
 from leo_core.stages.receipt.config import ReceiptConfig
 from leo_core.stages.risk.config import RiskConfig
+from leo_core.stages.route.config import RouteConfig
 from tests.contracts.event_loop import never_blocked
 
 QUESTION = "How many days does February have in 2028?"

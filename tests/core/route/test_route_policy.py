@@ -246,7 +246,8 @@ def test_priors_yield_to_outcomes_in_their_region_only() -> None:
 
 
 def test_thompson_draws_explore_and_say_so() -> None:
-    known = learned((Route.LARGE, True, 1))
+    seen = observe_route(tenant="t", at=0.0, route=Route.LARGE, region=7, right=True)
+    known = update_routes(RouteState.fresh(), seen, CONFIG)
     usual = choose(config=CONFIG, state=known, draws=(0.5, 0.5, 0.5, 0.5))
     lucky = choose(config=CONFIG, state=known, draws=(0.999, 0.01, 0.01, 0.01))
     assert (usual.route, usual.explored) == (Route.CASCADE, False)

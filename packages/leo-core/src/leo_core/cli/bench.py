@@ -21,7 +21,7 @@ from leo_core.cli import (
     bench_student,
     bench_study,
 )
-from leo_core.cli.output import AsJson, err, name_command, out, print_json, report_errors
+from leo_core.cli.output import AsJson, err, name_command, out, print_json, report_errors, write_json
 
 __all__ = ["app"]
 
@@ -76,6 +76,7 @@ def replay(
         float, typer.Option(help="With --full: share that is audited where LEO learns from audits.", min=0.001, max=1.0)
     ] = 0.1,
     prices: Annotated[str, typer.Option(help="With --full: recorded, today or both.")] = "both",
+    save: Annotated[Path | None, typer.Option(help="Also write the result into this file, as JSON.")] = None,
     plot: Annotated[Path | None, typer.Option(help="Draw cost against accuracy into this file.")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -109,6 +110,8 @@ def replay(
         result["command"] = name_command()
         if study is not None:
             result |= {"full": bench_study.run(study)}
+        if save is not None:
+            write_json(result, save)
         if as_json:
             print_json(result)
         else:

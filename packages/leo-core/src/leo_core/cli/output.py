@@ -21,7 +21,18 @@ from leo_core.errors import ConfigError, LEOError, NotAReceiptError, ReceiptErro
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["FAILED", "WRONG_USE", "AsJson", "err", "name_command", "out", "print_json", "report_errors", "split_list"]
+__all__ = [
+    "FAILED",
+    "WRONG_USE",
+    "AsJson",
+    "err",
+    "name_command",
+    "out",
+    "print_json",
+    "report_errors",
+    "split_list",
+    "write_json",
+]
 
 T = TypeVar("T")
 
@@ -37,6 +48,19 @@ err = Console(stderr=True, highlight=False)
 def print_json(value: dict[str, Any]) -> None:
     """Print one JSON object on stdout."""
     typer.echo(json.dumps(value, ensure_ascii=False, default=str))
+
+
+def write_json(value: dict[str, Any], file: Path) -> None:
+    """Write one JSON object into a file.
+
+    Raises:
+        ConfigError: The file cannot be written.
+    """
+    try:
+        file.write_text(json.dumps(value, ensure_ascii=False, default=str), encoding="utf-8")
+    except OSError as error:
+        message = f"cannot write {file}: {error}"
+        raise ConfigError(message) from error
 
 
 @contextmanager

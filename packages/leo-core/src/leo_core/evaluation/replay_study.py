@@ -1,7 +1,7 @@
 """The whole replay: LEO with its prior, from a cold start and frozen, beside every rule that needs no LEO.
 
-Each variant meets the questions in several orders. Rules are compared question by question; right and wrong are averaged
-over the orders first. Only audits, where a variant has them, ever see a recorded grade.
+Each variant meets the questions in several orders. Rules are compared question by question; right and wrong are
+averaged over the orders first. Only audits, where a variant has them, ever see a recorded grade.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from leo_core.errors import MissingExtraError
 
@@ -38,6 +38,14 @@ def open_plot(figure: str) -> Any:
     mpl.rcParams["svg.fonttype"] = "none"
     mpl.rcParams["svg.hashsalt"] = "leo"
     return Figure(figsize=_SIZES.get(figure, (7.5, 4.5)), layout="constrained")
+
+
+def _find_cell(result: Mapping[str, Any], field: str) -> Mapping[str, Any]:
+    """The first cell in which a field is filled."""
+    for cell in result["full"]["cells"]:
+        if cell.get(field):
+            return cast("Mapping[str, Any]", cell)
+    raise KeyError(field)
 
 
 def _arms(value: float, low: float, high: float) -> list[list[float]]:
@@ -79,7 +87,7 @@ def plot_pareto(result: Mapping[str, Any], figure: Any) -> None:
 
 def plot_learning(result: Mapping[str, Any], figure: Any) -> None:
     """Accuracy, cost and regret along the stream, with the least and the most over its orders."""
-    cell = next(cell for cell in result["full"]["cells"] if cell.get("learning"))
+    cell = _find_cell(result, "learning")
     names = {"accuracy": "accuracy of a block", "cost": "US$ per question", "regret": "regret so far (US$)"}
     for axes, (name, label) in zip(figure.subplots(1, 3), names.items(), strict=True):
         for number, (variant, run) in enumerate(cell["learning"].items()):
@@ -99,7 +107,7 @@ def plot_learning(result: Mapping[str, Any], figure: Any) -> None:
 
 def plot_ablation(result: Mapping[str, Any], figure: Any) -> None:
     """Accuracy and cost with each stage off."""
-    cell = next(cell for cell in result["full"]["cells"] if "ablation" in cell)
+    cell = _find_cell(result, "ablation")
     rows = list(reversed(cell["ablation"]))
     left, right = figure.subplots(1, 2, sharey=True)
     for place, row in enumerate(rows):

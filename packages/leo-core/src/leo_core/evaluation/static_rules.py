@@ -94,11 +94,13 @@ def _agreement_cascade(
     """Two cheap models always; where their final answers are equal that one, otherwise the large model's."""
     agree = np.array([question.final[small] == question.final[other] for question in questions])
     first, second, dear = costs[small], costs[other], costs[large]
-    known = first is not None and second is not None and dear is not None
+    cost = None
+    if first is not None and second is not None and dear is not None:
+        cost = first + second + np.where(agree, 0.0, dear)
     return Tally(
         name=f"small and {other}, large if they differ",
         right=np.where(agree, _right(small, questions), _right(large, questions)),
-        cost=first + second + np.where(agree, 0.0, dear) if known else None,  # type: ignore[operator]  # all are known then
+        cost=cost,
         note=f"equal on {agree.mean():.0%}",
     )
 

@@ -20,6 +20,7 @@ from leo_core.engine.effects import (
 )
 from leo_core.engine.entries import make_entry, weigh_entry
 from leo_core.stages.cache.observations import observe_explored
+from leo_core.stages.consensus.equivalence import same_answer
 from leo_core.stages.risk.answer import measure_form
 from leo_core.stages.risk.likeness import feature_names
 from leo_core.stages.route.observations import observe_route
@@ -174,6 +175,10 @@ def learn_outcome(request: Request, answer: Answer, plan: Plan, likeness: Likene
     now = yield from Now()
     before = yield from Recall(request.tenant)
     small, large = _won(answer, plan.small), _won(answer, plan.large)
+    sure = 1.0 if answer.verdict is None else answer.verdict.confidence
+    if answer.verdict is None and small is None:
+        small = _held(request, answer, plan.small)
+        sure = 1.0 if small is None else 1.0 - answer.risk.value
     known = likeness if small is not None or large is not None else None
     yield from Learn(
         (
@@ -184,7 +189,7 @@ def learn_outcome(request: Request, answer: Answer, plan: Plan, likeness: Likene
                 small_right=small,
                 large_right=None if known is None else large,
                 predicted=None if answer.request_risk is None else answer.request_risk.features.get("prior"),
-                weight=1.0 if answer.verdict is None else answer.verdict.confidence,
+                weight=sure,
                 cost_usd=answer.usage.cost_usd,
                 latency_s=answer.latency_s,
                 form=measure_form(answer.risk),
@@ -201,6 +206,14 @@ def learn_outcome(request: Request, answer: Answer, plan: Plan, likeness: Likene
         yield from Notify("risk.drifted", {"alarms": after.risk.acceptance.alarms})
     if after.trust.watch.alarms > before.trust.watch.alarms:
         yield from Notify("trust.alarm", {"alarms": after.trust.watch.alarms})
+
+
+def _held(request: Request, answer: Answer, small: Model | None) -> bool | None:
+    """Whether a cascade served what the small member said, after somebody else was asked too; ``None`` elsewhere."""
+    own = next((draft for draft in answer.drafts if small is not None and draft.member == small.id), None)
+    if own is None or answer.draft is None or len(answer.drafts) < 2:  # noqa: PLR2004 - one answer has nothing beside it
+        return None
+    return own is answer.draft or same_answer(own.message, answer.draft.message, request.question)
 
 
 def _won(answer: Answer, member: Model | None) -> bool | None:

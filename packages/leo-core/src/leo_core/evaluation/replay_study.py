@@ -162,9 +162,9 @@ def _study_cell(desk: _Desk, *, whole: bool) -> dict[str, Any]:
     audited = replace(plain, audit_rate=desk.settings.audit)
     variants = {
         DEFAULT: (plain, "default settings, nothing audited"),
-        "LEO, audited": (audited, f"shipped prior, {desk.settings.audit:.0%} audited"),
     }
     if whole:
+        variants["LEO, audited"] = (audited, f"shipped prior, {desk.settings.audit:.0%} audited")
         variants["LEO, cold start"] = (make_cold(audited), f"flat prior, {desk.settings.audit:.0%} audited")
         variants["LEO, frozen"] = (make_frozen(plain), "shipped prior, nothing learned")
     runs = {name: desk.run(name, config) for name, (config, _) in variants.items()}

@@ -212,9 +212,37 @@ def test_a_cascade_asks_the_cheapest_other_juror_and_the_large_member_only_if_th
     assert cascade_members("The answer is 12.") == (("small", "second", "large"), "The answer is 31.")
 
 
+@pytest.mark.parametrize(
+    ("second", "large", "held"),
+    [
+        ("The answer is 29.", "unasked", True),
+        ("It is 12.", "The answer is 31.", False),
+        ("It is 12.", "It is 29.", True),
+    ],
+)
+def test_a_cascade_learns_whether_the_small_answer_held(second, large, held):
+    small = ScriptedModel("small", replies="The answer is 29.", cost=0.01)
+    jury = [small, ScriptedModel("second", replies=second, cost=0.02)]
+    config = LEOConfig(route=RouteConfig(loss_usd=10.0))
+    with LEO(small=small, large=ScriptedModel("large", replies=large, cost=1.0), jury=jury, config=config) as leo:
+        answer = leo.ask(QUESTION, route=Route.CASCADE)
+        leo.flush()
+        (body,) = [item.body for _, item in leo.store.observations() if item.kind == "route"]
+    assert body["small_right"] is held
+    assert body["weight"] == pytest.approx(1.0 - answer.risk.value)
+
+
+def test_an_answer_with_nothing_beside_it_teaches_nothing_of_the_small_member():
+    with LEO(small=model("small"), large=model("large")) as leo:
+        leo.ask(QUESTION, route=Route.CASCADE, max_error=0.9)
+        leo.flush()
+        (body,) = [item.body for _, item in leo.store.observations() if item.kind == "route"]
+    assert (body.get("small_right"), body["weight"]) == (None, 1.0)
+
+
 def test_no_second_opinion_is_asked_where_it_is_not_worth_its_price():
-    assert cascade_members("The answer is 12.", share=0.0)[0] == ("small",)
-    assert cascade_members("The answer is 12.", dear=0.07)[0] == ("small",), "more than a quarter of the large call"
+    assert cascade_members("The answer is 12.", share=0.0)[0] == ("small", "large")
+    assert cascade_members("The answer is 12.", dear=0.07)[0] == ("small", "large"), "over a quarter of the large call"
     assert cascade_members("The answer is 12.", max_error=0.9)[0] == ("small",), "the answer is good enough as it is"
 
 

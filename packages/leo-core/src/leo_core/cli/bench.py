@@ -71,7 +71,7 @@ def replay(
             help="Also LEO with other priors, every rule without LEO, learning and ablation, over --seeds orders.",
         ),
     ] = False,
-    seeds: Annotated[int, typer.Option(help="With --full: orders of the questions, from --seed on.", min=1)] = 3,
+    seeds: Annotated[int, typer.Option(help="With --full: orders of the questions, from --seed on.", min=1)] = 2,
     audit: Annotated[
         float, typer.Option(help="With --full: share that is audited where LEO learns from audits.", min=0.001, max=1.0)
     ] = 0.1,

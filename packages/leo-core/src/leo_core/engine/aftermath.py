@@ -19,6 +19,7 @@ from leo_core.engine.effects import (
     WriteEntry,
 )
 from leo_core.engine.entries import make_entry, weigh_entry
+from leo_core.records import Route
 from leo_core.stages.cache.observations import observe_explored
 from leo_core.stages.consensus.equivalence import same_answer
 from leo_core.stages.risk.answer import measure_form
@@ -176,7 +177,7 @@ def learn_outcome(request: Request, answer: Answer, plan: Plan, likeness: Likene
     before = yield from Recall(request.tenant)
     small, large = _won(answer, plan.small), _won(answer, plan.large)
     sure = 1.0 if answer.verdict is None else answer.verdict.confidence
-    if answer.verdict is None and small is None:
+    if answer.verdict is None and answer.route is Route.CASCADE:
         small = _held(request, answer, plan.small)
         sure = 1.0 if small is None else 1.0 - answer.risk.value
     known = likeness if small is not None or large is not None else None

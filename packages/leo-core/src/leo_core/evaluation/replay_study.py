@@ -58,7 +58,7 @@ class StudySettings:
     """
 
     replay: ReplaySettings
-    seeds: int = 3
+    seeds: int = 2
     audit: float = 0.1
     prices: Literal["recorded", "today", "both"] = "both"
     ablation: bool = True

@@ -541,6 +541,25 @@ def test_a_server_that_drips_keeps_nobody(kind, way):
     assert len(dripping.requests) == 2
 
 
+def test_an_attempt_that_took_all_its_time_is_not_made_again_in_the_rest():
+    calls = []
+
+    def use_up(effect):
+        calls.append(effect)
+        hand.time += effect.request.constraints.max_latency_s
+        return broken(ProviderTimeoutError)
+
+    hand = Hand(
+        CallMember=use_up,
+        Now=lambda _: ask.Instant(hand.time, hand.time),
+        Draw=lambda effect: (0.1,) * effect.count,
+    )
+    plan = make_plan(small=Retried("parrot", replies="Paris", cost=0.0))
+    with pytest.raises(ProviderTimeoutError):
+        drive(answer_request(ask_for().with_constraints(max_latency_s=10.0), plan), hand)
+    assert len(calls) == 1
+
+
 def test_when_the_time_is_over_nobody_is_asked():
     hand = Hand()
     request = ask_for().with_constraints(max_latency_s=0.4)

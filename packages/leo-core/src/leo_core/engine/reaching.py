@@ -120,6 +120,8 @@ def _find_wait(
         return None
     (draw,) = yield from Draw()
     left_s = _left(request, started, (yield from Now()))
+    if left_s is not None:  # an attempt that took all the time it was given is not made again in the rest of it
+        left_s -= 2.0 * _reserve_of(request.constraints.max_latency_s or 0.0)
     return decide_wait(failed.error, attempt=attempt, waited_s=waited_s, left_s=left_s, draw=draw, config=config)
 
 
@@ -153,7 +155,12 @@ def _timed(request: Request, left_s: float | None) -> Request:
     """The request as a member gets it: with what is left of the time, less what vote and receipt may take."""
     if left_s is None:
         return request
-    return request.with_constraints(max_latency_s=left_s - min(_RESERVE_S, _RESERVE_SHARE * left_s))
+    return request.with_constraints(max_latency_s=left_s - _reserve_of(left_s))
+
+
+def _reserve_of(time_s: float) -> float:
+    """Seconds of a time that are kept for vote and receipt."""
+    return min(_RESERVE_S, _RESERVE_SHARE * time_s)
 
 
 def _out_of_time(member: Model) -> Failure:

@@ -223,6 +223,16 @@ def test_what_is_no_store_is_refused():
             LEO(small=model(), store=wrong)
 
 
+def test_a_jury_that_cannot_do_what_is_needed_is_not_asked_for_a_second_opinion():
+    blind = [model(name, cost=0.001, capabilities=Capabilities(images=False)) for name in ("blind", "blinder")]
+    picture = Message(role="user", content=({"type": "text", "text": "What is it?"}, {"type": "image", "url": "x"}))
+    small, large = model("small", cost=0.01), model("large", cost=1.0)
+    with LEO(small=small, large=large, jury=blind) as leo:
+        answer = leo.ask([picture], route="cascade")
+    assert set(answer.members) <= {"small", "large"}
+    assert "small" in answer.members
+
+
 def test_members_that_disagree_on_capabilities_are_asked_for_what_they_can_do():
     blind = model("blind", capabilities=Capabilities(images=False))
     handless = model("handless", capabilities=Capabilities(tools=False))

@@ -79,12 +79,21 @@ def _list_upper(
     """Whom a cascade may ask at most, but for a jury that votes after the large member."""
     if large is None:
         return (small, *jury)
+    other = _find_second(small, large, jury, request, plan)
+    return (small, large) if other is None else (small, other[0], large)
+
+
+def _find_second(
+    small: Model | None, large: Model, jury: Sequence[Model], request: Request, plan: Plan
+) -> tuple[Model, float] | None:
+    """The cheapest juror beside small and large with its cost, where that is below its share of the large member's."""
     dear = estimate_cost(large, request)
-    limit = 0.0 if dear is None else plan.config.route.second_opinion_share * dear
-    others = [member for member in jury if member not in (small, large)]
-    costs = [(cost, place) for place, each in enumerate(others) if (cost := estimate_cost(each, request)) is not None]
-    cheapest = min(costs, default=None)
-    return (small, large) if cheapest is None or cheapest[0] >= limit else (small, others[cheapest[1]], large)
+    others = [(member, estimate_cost(member, request)) for member in jury if member not in (small, large)]
+    priced = [(member, cost) for member, cost in others if cost is not None]
+    if dear is None or not priced:
+        return None
+    found = min(priced, key=lambda each: each[1])
+    return found if found[1] < plan.config.route.second_opinion_share * dear else None
 
 
 # -------------------------------------------------------------------------------------------------- routes
@@ -140,19 +149,15 @@ def _find_witness(trip: Trip, risk: Risk) -> Model | None:
     It has to cost less than ``second_opinion_share`` of the large member's call, and less than the loss that is
     expected from serving the small member's answer; without a loss, under ``max_error``, that answer must look wrong.
     """
-    plan, request, config = trip.plan, trip.request, trip.plan.config.route
-    if plan.large is None:
+    plan, request, bounded = trip.plan, trip.request, trip.request.constraints.max_error is not None
+    if plan.large is None or (bounded and risk.action == "accept"):
         return None
-    dear, bounded = estimate_cost(plan.large, request), request.constraints.max_error is not None
-    if dear is None or (bounded and risk.action == "accept"):
+    able = find_able(plan.members, request)
+    jury = tuple(member for member in plan.jury if member in able)
+    found = _find_second(plan.small, plan.large, jury, request, plan)
+    if found is None or not (bounded or found[1] < plan.config.route.loss_usd * risk.value):
         return None
-    limit = config.second_opinion_share * dear
-    limit = limit if bounded else min(limit, config.loss_usd * risk.value)
-    able = find_able(plan.jury, request)
-    others = [member for member in able if member not in (plan.small, plan.large)]
-    costs = {member.id: cost for member in others if (cost := estimate_cost(member, request)) is not None}
-    cheapest = min((member for member in others if member.id in costs), key=lambda each: costs[each.id], default=None)
-    return cheapest if cheapest is not None and costs[cheapest.id] < limit else None
+    return found[0]
 
 
 def _climb(trip: Trip, small: Draft | None) -> Pipeline[Outcome]:

@@ -141,7 +141,7 @@ def read_foreign(data: Path) -> tuple[list[str], dict[str, list[str]]]:
     }
     for name, wanted in (("mmlu, professional medicine", "professional_medicine"), ("mmlu, geography", "geography")):
         held[name] = [row["question"] for row in mmlu if wanted in row["subject"] and not trains(row["question"])]
-    return [question for question in gsm if trains(question)][:100] + service, held
+    return [question for question in gsm if trains(question)] + service, held
 
 
 def gather(rows: list[dict], cache: VectorCache, data: Path, harmless: list[str]) -> tuple[Material, np.ndarray]:

@@ -3,9 +3,11 @@
     python packages/leo-core/train/request_risk.py [--data PATH] [--write]
 
 Trains on the questions of the routing sets with sha256(question) % 5 == 0 (Mixtral-8x7B-Instruct is the small model,
-GPT-4-1106 the large one); everything else is evaluation. Figures: AUROC of "the small model is wrong", calibration
-error, and APGR of the gain, the average performance gap recovered over the share of strong calls (random 0.5),
-beside the length.
+GPT-4-1106 the large one); everything else is evaluation. The gain on a question with options comes from a boosted forest;
+on one without options from a ridge regression on counted features, whose target is the mean over the recorded models of
+``replay/gsm.jsonl.gz``, weak ones less strong ones, because one model's answer to a question says little about the question. Figures:
+AUROC of "the small model is wrong", calibration error, and APGR of the gain, the average performance gap recovered over
+the share of strong calls (random 0.5), beside the length.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from sklearn.ensemble import GradientBoostingRegressor
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import KFold
 
+from leo_core.stages.risk.likeness import wording_features
 from leo_core.stages.risk.request_features import text_features, vocabulary_buckets
 from leo_core.stages.risk.tokens import words
 
@@ -29,6 +32,16 @@ HERE = Path(__file__).parent
 TARGET = HERE.parent / "src/leo_core/stages/risk/models/request.json"
 BUCKETS = 8192
 VOCABULARY_STRENGTH = 3.0
+OPEN_RIDGE = 100.0
+WEAK = (
+    "gemma-2-2b-it",
+    "gemma-2-9b-it",
+    "Meta-Llama-3.1-8B-Instruct",
+    "gpt-3.5-turbo-0125",
+    "Mixtral-8x7B-Instruct-v0.1",
+    "claude-3-haiku-20240307",
+)
+STRONG = ("gpt-4o-2024-08-06", "claude-3-5-sonnet-20241022", "Mistral-Large-2", "Meta-Llama-3.1-70B-Instruct")
 
 
 def vocabulary_matrix(texts: list[str]) -> csr_matrix:
@@ -77,6 +90,25 @@ def forest_of(model: GradientBoostingRegressor, names: list[str]) -> dict:
     return {"names": names, "start": float(model.init_.constant_[0, 0]), "trees": trees}
 
 
+def mean_gains(rows: list[dict], recorded: list[dict]) -> np.ndarray:
+    """Mean P(right) of the strong models less that of the weak ones, the row's own pair among them, ``(n,)``."""
+    answers = {row["question"]: row["answers"] for row in recorded}
+
+    def share(row: dict, own: str, others: tuple[str, ...]) -> float:
+        known = answers.get(row["question"], {})
+        return float(np.mean([row[own], *(known[name]["correct"] for name in others if name in known)]))
+
+    return np.array([share(row, "large_correct", STRONG) - share(row, "small_correct", WEAK) for row in rows])
+
+
+def fit_open_gain(x: np.ndarray, target: np.ndarray) -> tuple:
+    """Ridge regression on standardised features in the form that ``document_of`` takes; no variance is claimed."""
+    centre, spread = x.mean(0), x.std(0) + 1e-9
+    model = Ridge(alpha=OPEN_RIDGE).fit((x - centre) / spread, target)
+    weights = model.coef_ / spread
+    return weights, float(model.intercept_ - weights @ centre), np.zeros((x.shape[1] + 1,) * 2), None
+
+
 def main() -> None:
     """Train, report, and with ``--write`` store the model."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -104,10 +136,18 @@ def main() -> None:
     )
     x = np.column_stack([dense, vocabulary])
     wide = np.column_stack([dense, gain_vocabulary])
+    choosing = np.array([row["multiple_choice"] > 0.0 for row in counted])
     forest = GradientBoostingRegressor(
         max_depth=3, n_estimators=100, learning_rate=0.04, subsample=0.5, min_samples_leaf=20, random_state=0
-    ).fit(wide[part], gained[part], sample_weight=np.where([row["set"] == "gsm8k" for row in rows], 3.0, 1.0)[part])
-    gain = forest.predict(wide)
+    ).fit(wide[part & choosing], gained[part & choosing])
+    put = [one | wording_features(text) for one, text in zip(counted, texts, strict=True)]
+    worded = np.array([list(row.values()) for row in put])
+    open_part = part & ~choosing
+    open_fitted = fit_open_gain(
+        worded[open_part], mean_gains(rows, read_rows(arguments.data / "replay/gsm.jsonl.gz"))[open_part]
+    )
+    held_in = np.clip(worded, *np.quantile(worded[open_part], [0.01, 0.99], axis=0))
+    gain = np.where(choosing, forest.predict(wide), held_in @ open_fitted[0] + open_fitted[1])
     groups = np.arange(len(rows))
     fitted = fit_linear(x[part], wrong[part], groups[part], strength=0.3)
     bounded = np.clip(x, np.quantile(x[part], 0.01, axis=0), np.quantile(x[part], 0.99, axis=0))
@@ -128,7 +168,17 @@ def main() -> None:
             names, x[part], fitted, 0.25, rows=int(part.sum()), trained_on="routing sets, sha256(question) % 5 == 0"
         )
         document = {
-            "heads": {"small_wrong": head},
+            "heads": {
+                "small_wrong": head,
+                "open_gain": document_of(
+                    list(put[0]),
+                    worded[open_part],
+                    open_fitted,
+                    0.0,
+                    rows=int(open_part.sum()),
+                    trained_on="GSM8K, answers of twelve models, sha256(question) % 5 == 0",
+                ),
+            },
             "vocabulary": {"hundredths": hundredths.astype(int).tolist()},
             "gain": forest_of(forest, [*names[:-1], "gain_vocabulary"]),
             "gain_vocabulary": {"hundredths": gain_hundredths.astype(int).tolist()},

@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from leo_core.stages.risk import experience
 from leo_core.stages.risk.arithmetic import find_equations
 from leo_core.stages.risk.experience import Experience, Seen
-from leo_core.stages.risk.likeness import feature_names, likeness_features, read_features, spreads, wording_features
+from leo_core.stages.risk.likeness import feature_names, read_features, spreads, wording_features
+from leo_core.stages.risk.request_features import text_features
+from leo_core.stages.risk.tokens import words
 from leo_core.stages.risk.working import working_features
 
 SPREADS = np.array([0.2, 0.1, 0.2])
@@ -125,7 +127,7 @@ def test_where_all_outcomes_are_alike_the_rate_is_their_share(outcomes: list[boo
 
 @given(st.text(max_size=300))
 def test_likeness_features_are_finite_and_in_order(text: str) -> None:
-    found = likeness_features(text)
+    found = read_features(text_features(text, words(text)) | wording_features(text))
     assert found.shape == spreads().shape == (len(feature_names()),)
     assert np.isfinite(found).all()
 

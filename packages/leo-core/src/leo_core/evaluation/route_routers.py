@@ -9,9 +9,7 @@ import numpy as np
 from leo_core.records import Draft, Message, Novelty, Request, Route
 from leo_core.stages.consensus.equivalence import classify
 from leo_core.stages.risk.answer import score_answer
-from leo_core.stages.risk.likeness import wording_features
 from leo_core.stages.risk.request import score_request
-from leo_core.stages.risk.request_features import request_features
 from leo_core.stages.risk.state import RiskState, update_risk
 from leo_core.stages.route.observations import observe_route
 
@@ -21,6 +19,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from leo_core.evaluation.route_data import RoutedQuestion
+    from leo_core.records import RequestRisk, Vector
     from leo_core.stages.risk.config import RiskConfig
 
     Floats = npt.NDArray[np.float64]
@@ -48,7 +47,7 @@ def rank_by_neighbours(vectors: Vectors, gain: Floats, asked: Vectors, count: in
 
 def learn_outcomes(rows: Sequence[RoutedQuestion], vectors: Vectors, config: RiskConfig) -> RiskState:
     """What the risk stage knows after these outcomes, one observation each, in their order."""
-    state = RiskState.fresh()
+    fresh = state = RiskState.fresh()
     for row, vector in zip(rows, vectors, strict=True):
         observation = observe_route(
             tenant=_TENANT,
@@ -59,7 +58,7 @@ def learn_outcomes(rows: Sequence[RoutedQuestion], vectors: Vectors, config: Ris
             small_right=row.small_right,
             large_right=row.large_right,
             vector=vector.tolist(),
-            features=request_features(row.question) | wording_features(row.question),
+            features=_score(row, None, fresh, config).features,
         )
         state = update_risk(state, observation, config)
     return state
@@ -71,16 +70,14 @@ def score_gains(
     """What the large model is expected to gain on each, before any call; (n,)."""
     return np.array(
         [
-            score_request(
-                _ask(row.question),
-                vector=None if vectors is None else vectors[at],
-                novelty=_KNOWN,
-                state=state,
-                config=config,
-            ).features["gain"]
+            _score(row, None if vectors is None else vectors[at], state, config).features["gain"]
             for at, row in enumerate(rows)
         ]
     )
+
+
+def _score(row: RoutedQuestion, vector: Vector | None, state: RiskState, config: RiskConfig) -> RequestRisk:
+    return score_request(_ask(row.question), vector=vector, novelty=_KNOWN, state=state, config=config)
 
 
 def score_cascade(

@@ -63,6 +63,7 @@ class RiskConfig:
 
     Attributes:
         prior_strength: What the shipped prior is worth, in observed outcomes, against a region's own record; > 0.
+        similar_strength: The same against the rate on similar requests, in outcomes of any; > 0.
         novel_strength: The same for a request that is novel or of unknown novelty: it is pulled to the prior; > 0.
         novel_above: Novelty above which a request counts as novel, in [0, 1].
         novel_variance: Variance added to the log-odds of a novel request; ≥ 0.
@@ -85,6 +86,7 @@ class RiskConfig:
     """
 
     prior_strength: float = 12.0
+    similar_strength: float = 100.0
     novel_strength: float = 40.0
     novel_above: float = 0.95
     novel_variance: float = 0.5
@@ -111,7 +113,7 @@ class RiskConfig:
             _check(name, getattr(self, name), low=0.0, high=1.0)
         for name in ("novel_variance", "unfamiliar_variance"):
             _check(name, getattr(self, name), low=0.0, high=100.0)
-        for name in ("prior_strength", "novel_strength"):
+        for name in ("prior_strength", "similar_strength", "novel_strength"):
             _check(name, getattr(self, name), low=1e-9, high=1e9)
         _check("forgetting", self.forgetting, low=1e-9, high=1.0)
         _check("accept_confidence", self.accept_confidence, low=1e-9, high=1.0 - 1e-9)

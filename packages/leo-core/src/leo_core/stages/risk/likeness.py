@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-__all__ = ["feature_names", "likeness_features", "read_features", "spreads", "wording_features"]
+__all__ = ["feature_names", "read_features", "spreads", "wording_features"]
 
 _READ = 4000
 _COUNTED, _WORDED = 0.2, 0.1
@@ -66,13 +66,8 @@ def wording_features(text: str) -> dict[str, float]:
     }
 
 
-def likeness_features(text: str) -> npt.NDArray[np.float64]:
-    """The features of a question that likeness looks at, in the order of :func:`feature_names`."""
-    return read_features(text_features(text[:_READ], words(text[:_READ])) | wording_features(text))
-
-
 def read_features(features: Mapping[str, float]) -> npt.NDArray[np.float64]:
-    """The same from features by name, such as ``RequestRisk.features``; one that is missing is 0."""
+    """What likeness looks at, in the order of :func:`feature_names`, from ``RequestRisk.features``; missing ones are 0."""
     return np.array([features.get(name, 0.0) for name in feature_names()])
 
 

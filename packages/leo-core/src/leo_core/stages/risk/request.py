@@ -23,7 +23,7 @@ from leo_core.stages.risk.shipped import read_document, shipped_linear
 from leo_core.stages.risk.state import RegionRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from leo_core.records import Embedding, Novelty, Request, Vector
     from leo_core.stages.risk.config import RiskConfig
@@ -50,7 +50,8 @@ def score_request(
     """Risk before any call.
 
     The log-odds of an error are those of the prior, shifted by what the region's Beta record says. Where outcomes by
-    embedding are known, n of them, their rate on similar requests has a share n / (n + s) in the probability.
+    embedding are known, n of them, their rate on similar requests has a share n / (n + s) in the probability, with s the
+    ``similar_strength``.
     With n outcomes in the region, of which w wrong where e were predicted, and a prior worth s outcomes, the record is
     Beta(s·e/n + w, s·(1 − e/n) + n − w) and the shift is the log-odds of its mean minus those of e/n, so that a record
     that confirms its predictions changes nothing. A novel request, or one of unknown novelty, takes ``novel_strength``
@@ -84,13 +85,13 @@ def score_request(
     region_shift = _region_shift(record, strength)
     score = prior.logit + region_shift
     variance = prior.variance * strength / (strength + record.total)
-    gain = _forest().predict(features)
+    gain = _shipped_gain(features)
     expected = _Expected(small_wrong=sigmoid(score), large_wrong=_large_wrong(sigmoid(prior.logit), gain), gain=gain)
     rates = None if novel or vector is None else state.experience.read_rates(vector, read_features(features))
     lead = logit(expected.large_wrong) - prior.logit
     if rates is not None:
-        expected, lead = _mix(expected, lead, rates, strength)
-        variance *= strength / (strength + rates.small_count)
+        expected, lead = _mix(expected, lead, rates, config.similar_strength)
+        variance *= config.similar_strength / (config.similar_strength + rates.small_count)
     small_wrong = expected.small_wrong
     vector_shift = logit(small_wrong) - score if rates is not None else 0.0
     spread = math.sqrt(variance + (config.novel_variance if novel else 0.0))
@@ -153,6 +154,13 @@ def _region_shift(record: RegionRecord, strength: float) -> float:
     )
     wrong, right = strength * expected + record.wrong, strength * (1.0 - expected) + record.right
     return logit(wrong / (wrong + right)) - logit(expected)
+
+
+def _shipped_gain(features: Mapping[str, float]) -> float:
+    """P(large right) − P(small right) by the shipped prior: a forest with options to choose from, else a line."""
+    if features["multiple_choice"] > 0.0:
+        return _forest().predict(features)
+    return shipped_linear("request", "open_gain").score(features).logit
 
 
 @cache

@@ -36,7 +36,7 @@ from leo_core.stages.risk.topics import topic_features
 
 HERE = Path(__file__).parent
 MODELS = HERE.parent / "src/leo_core/stages/risk/models"
-SETS = ("high_risk", "high_risk_unseen", "high_risk_daily", "high_risk_chat", "high_risk_places")
+SETS = ("high_risk", "high_risk_unseen", "high_risk_daily", "high_risk_chat", "high_risk_places", "high_risk_sums")
 CLASSES = ("none", *CATEGORIES)
 BUCKETS, HIDDEN, EPOCHS = 8192, 64, 16
 VECTOR_SCALE = 4.0

@@ -28,6 +28,7 @@ def make_cold(config: LEOConfig) -> LEOConfig:
         prior_consensus=_FLAT,
         prior_weight=2.0,
         difficulty_slope=0.0,
+        cascade_slope=0.0,
     )
     risk = replace(config.risk, prior_strength=1.0)
     return replace(config, route=route, risk=risk, consensus=replace(config.consensus, presume_by_price=False))
@@ -58,8 +59,8 @@ def list_ablations(config: LEOConfig) -> dict[str, tuple[LEOConfig, str]]:
             "route.small_when_novel, risk.novel_…",
         ),
         "difficulty before the call off": (
-            replace(config, route=replace(route, difficulty_slope=0.0)),
-            "route.difficulty_slope",
+            replace(config, route=replace(route, difficulty_slope=0.0, cascade_slope=0.0)),
+            "route.difficulty_slope, route.cascade_slope",
         ),
         "harm off": (
             replace(config, route=replace(route, harm_above=1.0, harm_weight=0.0)),

@@ -41,8 +41,9 @@ class RouteConfig:
         estimate_weight: What an option's own estimate of cost and latency is worth, in observed outcomes; > 0.
         unknown_cost_usd: Cost that is assumed for one call of unknown price, at least; > 0. Unknown is never free.
         unknown_latency_s: Latency that is assumed where it is unknown; > 0.
-        difficulty_slope: How far the errors of the other routes follow the request's difficulty for ``small``; in [0,
-            2].
+        difficulty_slope: How far the errors of large and consensus follow the request's difficulty for ``small``; in
+            [0, 2].
+        cascade_slope: The same of the cascade, which may take a wrong answer of ``small`` for right; in [0, 2].
         promote: Whether routes become defaults of regions, by trials and audits with a ``checker``; ``False`` leaves
             the choice to the router again.
         promotion_alpha: Chance, at most, that in a region any route that is no better takes the place of a default
@@ -63,7 +64,7 @@ class RouteConfig:
     forgetting: float = 0.998
     prior_weight: float = 6.0
     prior_small: float = 0.75
-    prior_cascade: float = 0.88
+    prior_cascade: float = 0.91
     prior_large: float = 0.90
     prior_consensus: float = 0.85
     second_opinion_share: float = 0.25
@@ -72,6 +73,7 @@ class RouteConfig:
     unknown_cost_usd: float = 0.01
     unknown_latency_s: float = 5.0
     difficulty_slope: float = 0.8
+    cascade_slope: float = 1.3
     promote: bool = True
     promotion_alpha: float = 0.05
     trial_rate: float = 0.05
@@ -94,7 +96,8 @@ class RouteConfig:
         for name in ("prior_small", "prior_cascade", "prior_large", "prior_consensus", "promotion_alpha", "decline"):
             self._check(name, 1e-6, 1.0 - 1e-6)
         self._check("forgetting", tiny, 1.0)
-        self._check("difficulty_slope", 0.0, 2.0)
+        for name in ("difficulty_slope", "cascade_slope"):
+            self._check(name, 0.0, 2.0)
         self._check("false_alarm_after", 1.0, huge)
 
     def prior_success(self, route: Route) -> float:

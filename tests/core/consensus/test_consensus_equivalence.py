@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from leo_core.records import Message, ToolCall
-from leo_core.stages.consensus.equivalence import classify, same_answer
+from leo_core.stages.consensus.equivalence import classify, contradict, same_answer
 
 OPTIONS = "Which one?\nA) Paris\nB) Lyon\nC) Nice"
 CODE = "[PYTHON]\ndef f(x): ...\nassert f(1) == ??\n[/PYTHON]"
@@ -400,3 +400,29 @@ def test_agrees_with_recorded_grades(name: str, least: float) -> None:
 def test_the_unit_of_a_number_in_a_sentence_counts(one: str, other: str, same: bool) -> None:
     first, second = (Message(role="assistant", content=text) for text in (one, other))
     assert same_answer(first, second, "How far is it?") is same
+
+
+WINDS = (
+    "Wind blows because warm air over the land rises and cooler air from elsewhere flows in to take its place. "
+    "The larger the difference in pressure between two places, the stronger the wind that blows between them."
+)
+SUNS = (
+    "The sun heats the ground unevenly, since dark fields take up more of its light than lakes or forests do. "
+    "Pressure falls where it is hot, and the air that moves towards these places is what we call wind."
+)
+
+
+@pytest.mark.parametrize(
+    ("one", "two", "question", "expected"),
+    [
+        ("The answer is 12.", "It is 13.", "How many are left?", True),
+        ("The answer is 12.", "It is 12.0.", "How many are left?", False),
+        ("Paris", "Lyon", "What is the capital of France?", True),
+        (WINDS, SUNS, "Why does wind blow?", False),
+        ("The answer is 12.", "", "How many are left?", False),
+        ("The answer is 12.", "I'm sorry, I can't help with that.", "How many are left?", False),
+    ],
+)
+def test_only_answers_that_certainly_differ_contradict(one: str, two: str, question: str, expected: bool) -> None:
+    a, b = (Message(role="assistant", content=text) for text in (one, two))
+    assert contradict(a, b, question) is contradict(b, a, question) is expected

@@ -190,7 +190,7 @@ def test_a_cascade_asks_the_jury_when_small_and_large_disagree_and_it_is_wanted(
         assert leo.ask(QUESTION, route=Route.CASCADE, max_error=0.01).members == ("small", "large")
 
 
-def cascade_members(second, *, dear=1.0, share=0.25, **settings):
+def cascade_members(second, *, dear=1.0, share=0.25, risk=None, **settings):
     """Who was asked in a cascade whose small member says 29, with a second opinion to be had, and what was served."""
     small, large = (
         ScriptedModel("small", replies="The answer is 29.", cost=0.01),
@@ -201,7 +201,8 @@ def cascade_members(second, *, dear=1.0, share=0.25, **settings):
         ScriptedModel("dearer", replies="The answer is 30.", cost=0.3 * dear),
         ScriptedModel("second", replies=second, cost=0.02),
     ]
-    config = LEOConfig(route=RouteConfig(loss_usd=10.0, second_opinion_share=share))
+    route = RouteConfig(loss_usd=10.0, second_opinion_share=share)
+    config = LEOConfig(route=route, risk=risk or RiskConfig())
     with LEO(small=small, large=large, jury=jury, config=config) as leo:
         answer = leo.ask(QUESTION, route=Route.CASCADE, **settings)
     return answer.members, answer.text
@@ -210,6 +211,12 @@ def cascade_members(second, *, dear=1.0, share=0.25, **settings):
 def test_a_cascade_asks_the_cheapest_other_juror_and_the_large_member_only_if_they_differ():
     assert cascade_members("The answer is 29.") == (("small", "second"), "The answer is 29.")
     assert cascade_members("The answer is 12.") == (("small", "second", "large"), "The answer is 31.")
+
+
+def test_a_second_opinion_that_contradicts_is_never_overlooked_and_one_that_leaves_it_open_is_judged_by_risk():
+    trusting = RiskConfig(accept_below=1.0)
+    assert cascade_members("The answer is 12.", risk=trusting) == (("small", "second", "large"), "The answer is 31.")
+    assert cascade_members("", risk=trusting)[0] == ("small", "second"), "no answer is no contradiction"
 
 
 @pytest.mark.parametrize(

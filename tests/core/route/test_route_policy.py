@@ -52,7 +52,7 @@ def choose(options=OPTIONS, *, about=None, novelty=FAMILIAR, config=STEADY, stat
 @pytest.mark.parametrize(
     ("expected", "about", "config"),
     [
-        (Route.SMALL, risk(0.02), STEADY),
+        (Route.SMALL, risk(0.004), STEADY),
         (Route.CASCADE, risk(0.25), STEADY),
         (Route.LARGE, risk(0.9), replace(STEADY, prior_cascade=0.6)),
         (Route.CONSENSUS, risk(0.5), replace(STEADY, loss_usd=5.0, prior_consensus=0.95)),
@@ -65,6 +65,17 @@ def test_every_route_is_reachable(expected: Route, about: RequestRisk, config: R
 def test_large_is_reachable_at_the_default_settings_where_it_gains_much() -> None:
     hard = risk(0.8, lead=math.log(0.25 / 4.0))
     assert choose(about=hard).route is Route.LARGE
+
+
+def test_a_cascade_is_for_questions_that_the_small_member_mostly_gets_right() -> None:
+    cascade, large = (each.value for each in (Route.CASCADE, Route.LARGE))
+    ratios = []
+    for small_wrong in (0.05, 0.25, 0.5):
+        errors = choose(about=risk(small_wrong)).expected_error
+        ratios.append(errors[cascade] / errors[large])
+    assert ratios[0] < 0.8 < ratios[1] < 1.0 < ratios[2]
+    even = choose(about=risk(0.5), config=replace(STEADY, cascade_slope=STEADY.difficulty_slope)).expected_error
+    assert even[cascade] < even[large]
 
 
 def test_every_compared_figure_is_in_the_decision() -> None:
@@ -184,7 +195,7 @@ def test_high_risk_requests_take_the_strongest_route_there_is(available: int, ex
 
 @pytest.mark.parametrize("value", [None, 0.97])
 def test_novel_requests_are_not_left_to_the_small_model(value: float | None) -> None:
-    easy, novel = risk(0.02), Novelty(value=value, region=2)
+    easy, novel = risk(0.004), Novelty(value=value, region=2)
     assert choose(about=easy, novelty=novel).route is Route.CASCADE
     assert choose(OPTIONS[:1], about=easy, novelty=novel).route is Route.SMALL
     assert choose(about=easy, novelty=novel, config=replace(STEADY, small_when_novel=True)).route is Route.SMALL

@@ -76,6 +76,7 @@ def test_optional_facts_stay_out_of_the_body_when_unknown() -> None:
         {"forgetting": 0.0},
         {"unknown_cost_usd": 0.0},
         {"difficulty_slope": math.inf},
+        {"cascade_slope": -0.1},
     ],
 )
 def test_settings_out_of_range_are_refused_by_name(setting: dict[str, float]) -> None:
@@ -85,7 +86,7 @@ def test_settings_out_of_range_are_refused_by_name(setting: dict[str, float]) ->
 
 def test_prior_success_by_route() -> None:
     rates = [RouteConfig().prior_success(route) for route in (Route.SMALL, Route.CASCADE, Route.LARGE, Route.CONSENSUS)]
-    assert rates == [0.75, 0.88, 0.90, 0.85]
+    assert rates == [0.75, 0.91, 0.90, 0.85]
 
 
 @given(st.floats(0.05, 500.0))

@@ -14,7 +14,7 @@ from leo_core.engine.spending import estimate_cost
 from leo_core.errors import AbstainedError, NoAnswerError
 from leo_core.records import Risk, Route
 from leo_core.stages.consensus.early_stop import can_stop
-from leo_core.stages.consensus.equivalence import same_answer, spell_answer
+from leo_core.stages.consensus.equivalence import contradict, same_answer, spell_answer
 from leo_core.stages.consensus.trust import estimate, is_known
 from leo_core.stages.consensus.vote import reach_consensus
 from leo_core.stages.risk.answer import score_answer
@@ -130,14 +130,18 @@ def take_single(trip: Trip, member: Model | None, route: Route) -> Pipeline[Outc
 
 
 def take_cascade(trip: Trip) -> Pipeline[Outcome]:
-    """The small member first, with a second opinion where one is worth its price; the large one if it looks wrong."""
+    """The small member first, with a second opinion where one is worth its price; the large one if it looks wrong.
+
+    It does where its risk is too high, or where the second opinion is another one.
+    """
     small = yield from ask_one(trip, trip.plan.small)
     if small is not None:
         risk = _risk(trip, small)
         witness = _find_witness(trip, risk)
-        if witness is not None and (yield from ask_one(trip, witness)) is not None:
-            risk = _risk(trip, small)
-        if risk.action == "accept":
+        second = None if witness is None else (yield from ask_one(trip, witness))
+        risk = risk if second is None else _risk(trip, small)
+        denied = second is not None and contradict(small.message, second.message, trip.request.question)
+        if risk.action == "accept" and not denied:
             return Outcome(route=Route.CASCADE, served=small, risk=risk)
         yield from Notify("cascade.escalated", {"risk": risk.value})
     return (yield from _climb(trip, small))

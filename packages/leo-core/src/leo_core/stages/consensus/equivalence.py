@@ -16,7 +16,7 @@ from leo_core.stages.consensus.questions import QuestionTraits, read_question
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["Judge", "classify", "same_answer", "spell_answer"]
+__all__ = ["Judge", "classify", "contradict", "same_answer", "spell_answer"]
 
 Judge = Callable[[str, str, str], bool | None]
 """Asked for what words cannot tell: (question, one reply, the other) -> the same, different, or unknown."""
@@ -44,6 +44,21 @@ def same_answer(a: Message, b: Message, question: str = "", *, judge: Judge | No
     traits = read_question(question)
     one, two = canonicalise(a, traits), canonicalise(b, traits)
     return _same(one, two, traits, judge and (lambda: judge(question, a.text, b.text)))
+
+
+def contradict(a: Message, b: Message, question: str = "") -> bool:
+    """Whether two replies certainly give different answers.
+
+    Longer free text leaves it open, and so does a reply that gives no answer.
+
+    Args:
+        a: One reply.
+        b: The other.
+        question: What was asked.
+    """
+    traits = read_question(question)
+    one, two = canonicalise(a, traits), canonicalise(b, traits)
+    return not {one.kind, two.kind} & _SILENT and _compare(one, two, traits) is False
 
 
 def _is_short_text(message: Message) -> bool:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from leo_core.stages.cache.guards.lexicon import AUXILIARIES, FREE, PHRASES, are_synonyms
+from leo_core.stages.cache.guards.thesaurus import are_opposed, are_related
+from leo_core.stages.cache.guards.units import DIMENSIONS
+from leo_core.stages.cache.guards.verbs import PRESENT_OF
+from leo_core.stages.cache.guards.words import stem
 
 __all__ = ["find_substitution", "is_alike"]
-from leo_core.stages.cache.guards.units import DIMENSIONS
-from leo_core.stages.cache.guards.words import stem
 
 _LONGEST_SLOT = 5
 _OPEN_SLOT = 3
@@ -139,6 +141,8 @@ def find_substitution(a: tuple[str, ...], b: tuple[str, ...]) -> str | None:
     left, right = a[start : size_a - end], b[start : size_b - end]
     if len(left) > _LONGEST_SLOT or len(right) > _LONGEST_SLOT or not ((left and right) or len(left + right) == 1):
         return None
+    if len(left) != len(right) and are_related("_".join(left), "_".join(right)):
+        return None
     left, right = _fold_phrases(left), _fold_phrases(right)
     return _compare(left, right, a) or (_compare_tenses(left, right) if a[0] != "how" else None)
 
@@ -216,7 +220,12 @@ def _differs(one: str, two: str, a: tuple[str, ...]) -> bool:  # noqa: PLR0911 -
         return True
     if one in FREE or two in FREE or one in AUXILIARIES or two in AUXILIARIES or one in _WH or two in _WH:
         return False
-    return not is_alike(one, two)
+    return are_opposed(one, two) or not (is_alike(one, two) or (are_related(one, two) and not _is_inflected(one, two)))
+
+
+def _is_inflected(one: str, two: str) -> bool:
+    """Whether both are forms of one verb in two tenses: "run", "ran"."""
+    return PRESENT_OF.get(one, one) == PRESENT_OF.get(two, two)
 
 
 def _is_derived(a: str, b: str) -> bool:

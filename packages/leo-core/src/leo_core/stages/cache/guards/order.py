@@ -30,6 +30,13 @@ _CONVERSE_VERBS = frozenset(
 )
 _PRONOUNS = {"her": "his", "him": "his", "hers": "his", "she": "he", "their": "his"}
 _JOINING = frozenset({"and", "or", "&", "plus", "versus", "vs", "near", "either", "neither"})
+_ASKING = frozenset(
+    """how what which when where who quanto quantos quanta quantas quanti quante cuánto cuántos cuánta cuántas cuanto
+    cuantos combien quel quell quels wie wieviel wieviele was welche welcher welches hoe hoeveel welke wat ile jaki jaka
+    jakie co gdzie kiedy сколько какой какая какие где когда что kaç ne nerede""".split()  # noqa: SIM905 - words read better as a text
+)
+_ASKING |= {stem(word) for word in _ASKING}
+"""What is asked for may stand first or last."""
 _IN_TURN = frozenset({"first", "then", "next", "afterward", "later", "2"})
 _ASKED = frozenset({"who", "whom", "which", "what"})
 _DO = frozenset({"did", "do", "does"})
@@ -37,6 +44,8 @@ _HAVE = frozenset({"has", "have", "had"})
 _PREPOSITIONS = frozenset(
     {"to", "by", "from", "of", "for", "with", "on", "at", "about", "after", "against", "over", "in"}
 )
+_MOVABLE = frozenset({"already", "still", "yet", "not", "also", "now", "today", "again", "then", "here", "too"})
+"""Adverbs that may stand before or after what they belong to."""
 _EMPTY = FREE - {"i", "me", "we", "us", "you", "he", "him", "she", "her", "they", "them"}
 _REACH = 6
 _LONGEST = 14
@@ -130,6 +139,8 @@ def _find_exchange(left: tuple[str, ...], right: tuple[str, ...], whole: tuple[s
             if (
                 _EMPTY.issuperset(one)
                 or _EMPTY.issuperset(two)
+                or _MOVABLE.issuperset(one)
+                or _MOVABLE.issuperset(two)
                 or _is_question(one)
                 or _is_question(two)
                 or not _MUTUAL.difference(_JOINING).isdisjoint(whole)
@@ -144,7 +155,7 @@ def _find_exchange(left: tuple[str, ...], right: tuple[str, ...], whole: tuple[s
 
 def _is_question(part: tuple[str, ...]) -> bool:
     """Whether the part is what is asked for, which may stand first or last: "how many rupees"."""
-    return part[0] in {"how", "what", "which", "when", "where", "who"}
+    return part[0] in _ASKING
 
 
 def _compare_asked(a: tuple[str, ...], b: tuple[str, ...]) -> str | None:
@@ -189,22 +200,23 @@ def _compare_voices(passive: tuple[str, ...], active: tuple[str, ...]) -> str | 
 
 def _find_swap_around(connector: str, a: tuple[str, ...], b: tuple[str, ...]) -> tuple[str, str] | None:
     sides_b = _sides(connector, b)
-    for left_a, right_a in _sides(connector, a):
-        for left_b, right_b in sides_b:
+    for left_a, right_a, next_a in _sides(connector, a):
+        for left_b, right_b, next_b in sides_b:
             to_right = (left_a & right_b) - right_a - left_b
             to_left = (right_a & left_b) - left_a - right_b
-            if to_right and to_left:
+            if to_right and to_left and (next_a in to_left or next_b in to_right):
                 return min(to_right), min(to_left)
     return None
 
 
-def _sides(connector: str, tokens: tuple[str, ...]) -> list[tuple[set[str], set[str]]]:
-    """Content words before and after each occurrence; "from" and "to" reach to the other one only."""
+def _sides(connector: str, tokens: tuple[str, ...]) -> list[tuple[set[str], set[str], str]]:
+    """Content words before and after each occurrence, and the first one after it."""
     found = []
     for at, token in enumerate(tokens):
         if token == connector:
             before, after = tokens[max(0, at - _REACH) : at], tokens[at + 1 : at + 1 + _REACH]
-            found.append(({each for each in before if _counts(each)}, {each for each in after if _counts(each)}))
+            right = [each for each in after if _counts(each)]
+            found.append(({each for each in before if _counts(each)}, set(right), right[0] if right else ""))
     return found
 
 

@@ -39,6 +39,7 @@ from leo_core.stages.cache.guards.script import find_language_conflict, read_lan
 from leo_core.stages.cache.guards.sequence import read_sequence
 from leo_core.stages.cache.guards.slots import find_substitution
 from leo_core.stages.cache.guards.tense import find_mood_conflict, find_tense_conflict
+from leo_core.stages.cache.guards.wording import fold_wording
 from leo_core.stages.cache.guards.words import Words, read_words, stem
 
 __all__ = ["Profile", "find_conflict", "find_conflict_between", "read_profile"]
@@ -73,7 +74,7 @@ def read_profile(text: str) -> Profile:
     """Read what the guards compare."""
     words = read_words(text)
     plain = text
-    for fold in (fold_compounds, fold_days, fold_phrases, fold_times):
+    for fold in (fold_wording, fold_compounds, fold_days, fold_phrases, fold_times):
         plain = fold(plain, words.bag)
     folded = words if plain == text else read_words(plain)
     quantities, language = read_quantities(folded), read_language(words)

@@ -32,6 +32,8 @@ _QUANTIFIERS = {
     "all": "all", "every": "all", "each": "all", "everyon": "all", "everybody": "all", "any": "any", "some": "some",
     "several": "some", "most": "most", "no": "no", "non": "no", "none": "no", "neither": "no", "nobody": "no",
     "both": "both", "either": "either", "many": "many", "few": "few", "only": "only", "also": "also",
+    "mostof": "most", "everyth": "all", "everything": "all", "anyon": "any", "anyone": "any", "anybody": "any",
+    "anyth": "any", "enough": "enough", "single": "one", "singl": "one",
     "1": "one", "afew": "some", "everyother": "other",
     "somebody": "some", "someon": "some", "always": "always", "never": "no", "rar": "few", "sometim": "some",
 }  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from leo_core.stages.cache.guards.lexicon import AUXILIARIES, FREE, PHRASES, are_synonyms
+from leo_core.stages.cache.guards.spelling import are_spellings
 from leo_core.stages.cache.guards.thesaurus import are_opposed, are_related
 from leo_core.stages.cache.guards.units import DIMENSIONS
 from leo_core.stages.cache.guards.verbs import PRESENT_OF
@@ -113,6 +114,19 @@ _TENSES = (
     {"would", "perfect"}, {"must", "perfect"}, {"may", "perfect"}, {"must", "future"}, {"must", "would"},
     {"may", "past"},
 )  # fmt: skip
+_SAME_VERB = frozenset({"do", "does", "did"})
+_ALIKE = {
+    frozenset(pair.split("/"))
+    for pair in """no/without no/not non/not has/with have/with apartfrom/except apartfrom/besides beside/apartfrom
+    1/singl when/where onc/after nil/no most/mostof""".split()  # noqa: SIM905 - words read better as a text
+}
+"""Function words that mean the same in one slot."""
+_APART = {
+    frozenset(pair.split("/"))
+    for pair in """study/work seat/sit averag/total averag/sum general/particular general/specific
+    overall/per total/per if/regardless""".split()  # noqa: SIM905 - words read better as a text
+}
+"""Words with a sense in common that ask for two things all the same."""
 _DERIVED = frozenset(
     """ al ally ation ations ing ment ments ity ness ist ists ism y ion ions ive ed ly able ful d s es en r ic ical ance
     ence ous ant ent c e ian tion ate ated isation ization ise ize ry""".split(" ")  # noqa: SIM905 - words read better as a text
@@ -151,7 +165,9 @@ def find_substitution(a: tuple[str, ...], b: tuple[str, ...]) -> str | None:
 
 def is_alike(a: str, b: str) -> bool:
     """Whether two stems are one word: synonyms, or one of them mistyped."""
-    return a == b or are_synonyms(a, b) or _is_derived(a, b) or _is_typo(a, b)
+    if a == b or are_synonyms(a, b) or _is_derived(a, b) or _is_typo(a, b) or are_spellings(a, b):
+        return True
+    return a in _QUANTIFIERS and _QUANTIFIERS[a] == _QUANTIFIERS.get(b)
 
 
 def _compare(left: tuple[str, ...], right: tuple[str, ...], a: tuple[str, ...]) -> str | None:
@@ -204,6 +220,8 @@ def _differs(one: str, two: str, a: tuple[str, ...]) -> bool:  # noqa: PLR0911 -
     """Whether two words in one slot ask for different things."""
     if one in _WH and two in _WH:
         return {one, two} not in _SAME_WH
+    if frozenset((one, two)) in _ALIKE:
+        return False
     if one in _QUANTIFIERS and two in _QUANTIFIERS:
         kinds = {_QUANTIFIERS[one], _QUANTIFIERS[two]}
         return len(kinds) > 1 and kinds not in _NEAR
@@ -211,8 +229,12 @@ def _differs(one: str, two: str, a: tuple[str, ...]) -> bool:  # noqa: PLR0911 -
         kinds = {AUXILIARIES[one], AUXILIARIES[two]}
         if a[0] in _HOW and kinds <= _MILD and (len(a) == 1 or a[1] in AUXILIARIES):
             return False
-        return kinds in _TENSES and not (a[0] == "how" and kinds == {"present", "future"})
-    if frozenset((one, two)) in _OPPOSED:
+        if kinds == {"present", "future"}:
+            return a[0] != "how" and _SAME_VERB.isdisjoint((one, two))
+        if kinds == {"past", "perfect"} and not _SAME_VERB.isdisjoint((one, two)):
+            return a[:2] == ("how", "long")
+        return kinds in _TENSES
+    if frozenset((one, two)) in _OPPOSED or frozenset((one, two)) in _APART:
         return True
     if (one[0] in _FIGURES and two[0] in _FIGURES) or (one in DIMENSIONS and DIMENSIONS[one] == DIMENSIONS.get(two)):
         return False

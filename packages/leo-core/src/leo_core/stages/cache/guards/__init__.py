@@ -116,7 +116,7 @@ def find_conflict_between(a: Profile, b: Profile) -> str | None:
         or find_name_conflict(a.names, b.names, a.words, b.words)
         or find_operator_conflict(a.words.text, b.words.text)
         or _find_order_conflict(a, b, opposites)
-        or find_language_conflict(a.language, b.language)
+        or find_language_conflict(a.language, b.language, _overlap(a.sequence, b.sequence))
         or _find_reason_conflict(a, b)
         or find_substitution(a.sequence, b.sequence)
         or find_tense_conflict(a.words, b.words)
@@ -167,7 +167,7 @@ def _find_order_conflict(a: Profile, b: Profile, opposites: tuple[str, str] | No
         return None
     return (
         find_swap(a.words, b.words)
-        or find_role_swap(a.sequence, b.sequence)
+        or find_role_swap(a.sequence, b.sequence, a.folded)
         or find_code_swap(a.words.text, b.words.text, a.code & b.code)
     )
 

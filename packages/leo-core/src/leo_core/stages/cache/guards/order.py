@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from leo_core.stages.cache.guards.lexicon import AUXILIARIES, FREE
@@ -44,6 +45,8 @@ _HAVE = frozenset({"has", "have", "had"})
 _PREPOSITIONS = frozenset(
     {"to", "by", "from", "of", "for", "with", "on", "at", "about", "after", "against", "over", "in"}
 )
+_FOCUS = frozenset({"only", "just", "even"})
+_ARROWS = frozenset(">→")
 _MOVABLE = frozenset({"already", "still", "yet", "not", "also", "now", "today", "again", "then", "here", "too"})
 """Adverbs that may stand before or after what they belong to."""
 _EMPTY = FREE - {"i", "me", "we", "us", "you", "he", "him", "she", "her", "they", "them"}
@@ -61,18 +64,24 @@ def find_swap(a: Words, b: Words) -> str | None:
     return None
 
 
-def find_role_swap(a: tuple[str, ...], b: tuple[str, ...]) -> str | None:
-    """Reason in words when two parts of one wording change places, or agent and patient do across the voices."""
+def find_role_swap(a: tuple[str, ...], b: tuple[str, ...], words: Words) -> str | None:
+    """Reason in words when two parts of one wording change places, or agent and patient do across the voices.
+
+    Args:
+        a: Canonical sequence of one text.
+        b: That of the other.
+        words: The first text itself.
+    """
     if a == b or not a or not b:
         return None
     if ("by" in a) != ("by" in b):
         passive, active = (a, b) if "by" in a else (b, a)
         return _compare_voices(passive, active)
     a, b = _without_gender(a), _without_gender(b)
-    return None if a == b else _compare_asked(a, b) or _compare_places(a, b)
+    return None if a == b else _compare_asked(a, b) or _compare_places(a, b, words)
 
 
-def _compare_places(a: tuple[str, ...], b: tuple[str, ...]) -> str | None:
+def _compare_places(a: tuple[str, ...], b: tuple[str, ...], words: Words) -> str | None:
     """Reason in words when the same words stand in two orders because two parts changed places."""
     if len(a) != len(b) or sorted(a) != sorted(b):
         return None
@@ -81,7 +90,17 @@ def _compare_places(a: tuple[str, ...], b: tuple[str, ...]) -> str | None:
     left, right = a[start : len(a) - end], b[start : len(b) - end]
     if len(left) > _LONGEST:
         return None
-    return _find_exchange(left, right, a)
+    found = _find_exchange(left, right, a)
+    if found is None or (len(left) == 2 and _is_compound(left, words)):  # noqa: PLR2004 - two words and nothing between
+        return None
+    return f"arguments swapped: {' '.join(found[0])} and {' '.join(found[1])}"
+
+
+def _is_compound(pair: tuple[str, ...], words: Words) -> bool:
+    """Whether the two stand side by side, as in a query of keywords: "vienna concerts", "concerts vienna"."""
+    if not _FOCUS.isdisjoint(pair) or not _ARROWS.isdisjoint(words.text) or not FUNCTION_WORDS.isdisjoint(words.bag):
+        return False
+    return any(tuple(map(stem, each)) == pair for each in pairwise(words.lower))
 
 
 def find_code_swap(a: str, b: str, identifiers: frozenset[str]) -> str | None:
@@ -124,7 +143,9 @@ def _without_gender(sequence: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(_PRONOUNS.get(each, each) for each in sequence)
 
 
-def _find_exchange(left: tuple[str, ...], right: tuple[str, ...], whole: tuple[str, ...]) -> str | None:
+def _find_exchange(
+    left: tuple[str, ...], right: tuple[str, ...], whole: tuple[str, ...]
+) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
     """``X M Y`` against ``Y M X``."""
     size = len(left)
     before = whole[: next((at for at in range(len(whole)) if whole[at : at + size] == left), 0)][-1:]
@@ -149,7 +170,7 @@ def _find_exchange(left: tuple[str, ...], right: tuple[str, ...], whole: tuple[s
                 return None
             if not middle and (len(one) > 1 or len(two) > 1):
                 return None
-            return f"arguments swapped: {' '.join(one)} and {' '.join(two)}"
+            return one, two
     return None
 
 

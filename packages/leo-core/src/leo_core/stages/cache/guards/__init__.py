@@ -14,6 +14,7 @@ from leo_core.stages.cache.guards.clock import find_clock_conflict, fold_times
 from leo_core.stages.cache.guards.comparison import find_comparison_conflict
 from leo_core.stages.cache.guards.compounds import fold_compounds
 from leo_core.stages.cache.guards.dates import find_date_conflict, read_dates
+from leo_core.stages.cache.guards.foreign import fold_foreign
 from leo_core.stages.cache.guards.groups import find_group_conflict, read_groups
 from leo_core.stages.cache.guards.names import (
     find_code_conflict,
@@ -74,7 +75,7 @@ def read_profile(text: str) -> Profile:
     """Read what the guards compare."""
     words = read_words(text)
     plain = text
-    for fold in (fold_wording, fold_compounds, fold_days, fold_phrases, fold_times):
+    for fold in (fold_wording, fold_foreign, fold_compounds, fold_days, fold_phrases, fold_times):
         plain = fold(plain, words.bag)
     folded = words if plain == text else read_words(plain)
     quantities, language = read_quantities(folded), read_language(words)

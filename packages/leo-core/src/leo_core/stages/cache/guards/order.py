@@ -46,6 +46,8 @@ _PREPOSITIONS = frozenset(
     {"to", "by", "from", "of", "for", "with", "on", "at", "about", "after", "against", "over", "in"}
 )
 _FOCUS = frozenset({"only", "just", "even"})
+_JOINED = _CONNECTORS | AUXILIARIES.keys()
+"""Words that a query of keywords has none of."""
 _ARROWS = frozenset(">→")
 _MOVABLE = frozenset({"already", "still", "yet", "not", "also", "now", "today", "again", "then", "here", "too"})
 """Adverbs that may stand before or after what they belong to."""
@@ -98,7 +100,7 @@ def _compare_places(a: tuple[str, ...], b: tuple[str, ...], words: Words) -> str
 
 def _is_compound(pair: tuple[str, ...], words: Words) -> bool:
     """Whether the two stand side by side, as in a query of keywords: "vienna concerts", "concerts vienna"."""
-    if not _FOCUS.isdisjoint(pair) or not _ARROWS.isdisjoint(words.text) or not FUNCTION_WORDS.isdisjoint(words.bag):
+    if not _FOCUS.isdisjoint(pair) or not _ARROWS.isdisjoint(words.text) or not _JOINED.isdisjoint(words.bag):
         return False
     return any(tuple(map(stem, each)) == pair for each in pairwise(words.lower))
 

@@ -119,6 +119,15 @@ def relate(
     return own, above, against
 
 
+def add_irregular(folder: Path, *tables: dict[str, set[str]]) -> None:
+    """Give irregular forms of verbs ("gone") the senses of their verb, beside their own."""
+    for line in (folder / "verb.exc").read_text(encoding="ascii").splitlines():
+        form, verb, *_ = line.split()
+        if verb in tables[0] and WORD.fullmatch(form):
+            for table in tables:
+                table[form] |= {name for name in table.get(verb, ()) if name[0] == "v"}
+
+
 def spell(own: dict[str, set[str]], above: dict[str, set[str]], against: dict[str, set[str]]) -> list[str]:
     """A line for each stem: the stem, its senses, those above and those against it, as numbers to the base of 36."""
     tables: list[dict[str, set[str]]] = [defaultdict(set) for _ in range(3)]
@@ -159,7 +168,9 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=OUTPUT)
     parser.add_argument("--dry-run", action="store_true")
     options = parser.parse_args()
-    lines = spell(*relate(read_senses(options.wordnet), read_ranks(options.wordnet), options.deepest))
+    tables = relate(read_senses(options.wordnet), read_ranks(options.wordnet), options.deepest)
+    add_irregular(options.wordnet, *tables)
+    lines = spell(*tables)
     packed = gzip.compress("\n".join(sorted(lines)).encode(), compresslevel=9, mtime=0)
     print(json.dumps({"words": len(lines), "bytes": len(packed)}))
     if not options.dry_run:

@@ -75,7 +75,7 @@ def read_profile(text: str) -> Profile:
     """Read what the guards compare."""
     words = read_words(text)
     plain = text
-    for fold in (fold_wording, fold_foreign, fold_compounds, fold_days, fold_phrases, fold_times):
+    for fold in (fold_wording, fold_compounds, fold_foreign, fold_days, fold_phrases, fold_times):
         plain = fold(plain, words.bag)
     folded = words if plain == text else read_words(plain)
     quantities, language = read_quantities(folded), read_language(words)

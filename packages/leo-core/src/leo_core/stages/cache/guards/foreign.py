@@ -37,7 +37,7 @@ _TENS = {
     "Russian": "двадцать тридцать сорок пятьдесят шестьдесят семьдесят восемьдесят девяносто",
 }
 _MORE = {
-    "German": "hundert=100 einhundert=100 zweihundert=200 tausend=1000 dreissig=30 dutzend=12",
+    "German": "eins=1 hundert=100 einhundert=100 zweihundert=200 tausend=1000 dreissig=30 dutzend=12",
     "Dutch": "honderd=100 tweehonderd=200 duizend=1000 één=1 dozijn=12",
     "French": "cent=100 mille=1000 deux-cents=200 quatre-vingt=80 soixante-et-onze=71 septante=70 nonante=90 "
     "huitante=80 douzaine=12",

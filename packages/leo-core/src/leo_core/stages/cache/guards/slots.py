@@ -209,6 +209,8 @@ def _compare_tenses(left: tuple[str, ...], right: tuple[str, ...]) -> str | None
     if not ours or not theirs or not set(ours).isdisjoint(theirs):
         return None
     one, two = ours[-1], theirs[-1]
+    if {one, two} == {"present", "future"}:
+        return None
     content = {each for each in left + right if each not in AUXILIARIES and each not in FREE}
     shared = {each for each in left if each in right} & content
     if {one, two} in _TENSES and (len(content - shared) <= 1 or shared):

@@ -81,11 +81,18 @@ _RULES: tuple[tuple[str, str, str], ...] = (
     # numbers in words
     ("baker's", r"\ba?\s?baker['’]s dozen\b", "13"),
     ("dozen", r"\bhalf (?:a )?dozen\b", "6"),
+    ("k", r"\bk8s\b", "kubernetes"),
+    ("i", r"\bi18n\b", "internationalization"),
+    ("a", r"\ba11y\b", "accessibility"),
+    ("py", r"\bpy ?(?=[23]\b)", "python "),
+    ("k", r"\b(\d{1,3})k(\d)\b", r"\1.\2k"),
     ("marks", r"\bfull marks\b", "100%"),
 )  # fmt: skip
 _BY_WORD: dict[str, list[tuple[re.Pattern[str], str]]] = {}
 for _word, _pattern, _meaning in _RULES:
     _BY_WORD.setdefault(_word, []).append((re.compile(_pattern, re.IGNORECASE), _meaning))
+_VULGAR = {"½": ".5", "¼": ".25", "¾": ".75", "⅓": ".333333", "⅔": ".666667", "⅛": ".125", "⅜": ".375", "⅕": ".2"}
+_FRACTION = re.compile(f"(\\d*) ?([{''.join(_VULGAR)}])")
 _TELLING = frozenset(_BY_WORD)
 _ORDER = {word: at for at, word in enumerate(_BY_WORD)}
 
@@ -97,6 +104,8 @@ def fold_wording(text: str, bag: frozenset[str]) -> str:
         text: Any text.
         bag: Its tokens in lower case.
     """
+    if not text.isascii():
+        text = _FRACTION.sub(lambda match: f"{match[1] or 0}{_VULGAR[match[2]]}", text)
     found = bag & _TELLING
     for word in sorted(found, key=_ORDER.__getitem__) if len(found) > 1 else found:
         for pattern, meaning in _BY_WORD[word]:

@@ -47,6 +47,8 @@ __all__ = ["Profile", "find_conflict", "find_conflict_between", "read_profile"]
 
 _SIMILAR = 0.4
 _LOOSE = 0.3
+_FOLDED_WORDS = frozenset({"with", "without", "included", "excluding", "including", "excluded", "come"})
+"""Opposites that may stand in phrases of one meaning: "with no", "not included"."""
 _AMOUNTS = {("how", "many"), ("how", "much")}
 _REASONS = frozenset(
     """reason caus mak purpos point use for happen behind explain lead why motiv explanation ration number amount
@@ -109,6 +111,8 @@ def find_conflict_between(a: Profile, b: Profile) -> str | None:
     if figures:
         return figures
     opposites = find_opposites(a.words, b.words)
+    if opposites is not None and not _FOLDED_WORDS.isdisjoint(opposites):
+        opposites = find_opposites(a.folded, b.folded)
     return (
         _find_polarity_conflict(a, b, opposites)
         or _find_group_conflict(a, b)

@@ -33,8 +33,9 @@ _CODE = re.compile(
     r"|([A-Za-z]?\+\+|\b[A-Z]#)"
     r"|(\bv\d+(?:\.\d+)*\b)"
     r"|(\\[A-Za-z]\b)"
+    r"|((?<![\w.])@[A-Za-z]\w*)"
 )
-_MAYBE_CODE = re.compile(r"[`_#\\]|\+\+|\(\)|[a-z][A-Z]|\w\.\w|(?<![\w-])--?[A-Za-z]|\bv\d")
+_MAYBE_CODE = re.compile(r"[`_#\\@]|\+\+|\(\)|[a-z][A-Z]|\w\.\w|(?<![\w-])--?[A-Za-z]|\bv\d")
 _PARTS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|\d+")
 _QUOTED = re.compile(r"[\"“”«]([^\"“”«»]+)[\"“”»]|(?:^|(?<=[\s(]))['‘]([^'‘’]+)['’](?=$|[\s.,;:!?)])")
 _ABBREVIATIONS = frozenset({"e.g", "i.e", "a.m", "p.m", "u.s", "u.k", "u.s.a", "vs.the"})

@@ -51,7 +51,7 @@ _JOINED = _CONNECTORS | AUXILIARIES.keys()
 _ARROWS = frozenset(">→")
 _MOVABLE = frozenset({"already", "still", "yet", "not", "also", "now", "today", "again", "then", "here", "too"})
 """Adverbs that may stand before or after what they belong to."""
-_EMPTY = FREE - {"i", "me", "we", "us", "you", "he", "him", "she", "her", "they", "them"}
+_EMPTY = frozenset(word for word in FREE if len(word) > 1) - {"i", "me", "we", "us", "you", "he", "him", "she", "her", "they", "them"}
 _REACH = 6
 _LONGEST = 14
 

@@ -34,7 +34,8 @@ _QUANTIFIERS = {
     "several": "some", "most": "most", "no": "no", "non": "no", "none": "no", "neither": "no", "nobody": "no",
     "both": "both", "either": "either", "many": "many", "few": "few", "only": "only", "also": "also",
     "mostof": "most", "everyth": "all", "everything": "all", "anyon": "any", "anyone": "any", "anybody": "any",
-    "anyth": "any", "enough": "enough", "single": "one", "singl": "one",
+    "anyth": "any", "enough": "enough",
+    "toofew": "too few", "toolittle": "too few", "toomany": "too many", "toomuch": "too many", "single": "one", "singl": "one",
     "1": "one", "afew": "some", "everyother": "other",
     "somebody": "some", "someon": "some", "always": "always", "never": "no", "rar": "few", "sometim": "some",
 }  # fmt: skip
@@ -100,6 +101,11 @@ _OPPOSED = frozenset(
         "except/like",
         "except/besides",
         "by/to",
+        "by/for",
+        "overall/per",
+        "total/per",
+        "regardless/if",
+        "neednt/must",
         "her/my",
         "his/my",
         "my/their",
@@ -112,7 +118,7 @@ _TENSES = (
     {"would", "present"}, {"must", "present"}, {"may", "should"}, {"may", "must"}, {"may", "future"}, {"can", "past"},
     {"can", "perfect"}, {"past", "should"}, {"past", "must"}, {"should", "future"}, {"past", "perfect"},
     {"would", "perfect"}, {"must", "perfect"}, {"may", "perfect"}, {"must", "future"}, {"must", "would"},
-    {"may", "past"},
+    {"may", "past"}, {"would", "should"},
 )  # fmt: skip
 _SAME_VERB = frozenset({"do", "does", "did"})
 _ALIKE = {

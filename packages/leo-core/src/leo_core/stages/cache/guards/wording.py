@@ -75,6 +75,13 @@ _RULES: tuple[tuple[str, str, str], ...] = (
     ("manner", r"\bin (?:what|which) manner\b", "how"),
     ("are", r"\b(?:is|are) to be(?= \w+(?:ed|en|t|ught)\b)", "must be"),
     ("expected", r"\b(?:is|are|am|was|were) expected to\b", "supposed to"),
+    ("needn't", r"\bneedn['’]t\b", "neednt not"),
+    ("need", r"\bneed not\b", "neednt not"),
+    ("need", r"\b(?:do|does)(?: not|n['’]t) need to\b", "neednt not"),
+    ("have", r"\b(?:do|does)(?: not|n['’]t) have to\b", "neednt not"),
+    ("last", r"\b(?:the )?(\w+) before last\b", r"beforelast \1"),
+    ("too", r"\btoo (few|little|many|much)\b(?! more)", r"too\1"),
+    ("wide", r"\b(county|city|state|country|company|campus|region|district|world|nation)-wide\b", r"\1wide"),
     # less than
     ("as", rf"\b(is|are|was|were)(?: not|n['’]t) (?:nearly |quite )?(?:as|so) ({_WORD}) as\b", r"\1 less \2 than"),
     ("as", rf"\bnot (?:nearly |quite )?(?:as|so) ({_WORD}) as\b", r"less \1 than"),

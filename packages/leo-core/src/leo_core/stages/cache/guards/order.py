@@ -200,7 +200,7 @@ def _compare_asked(a: tuple[str, ...], b: tuple[str, ...]) -> str | None:
 
 def _words_of(sequence: tuple[str, ...]) -> list[str]:
     """The words in order of the alphabet, verbs in the present and without "do"."""
-    return sorted(stem(PRESENT_OF.get(each, each)) for each in sequence[1:] if each not in _DO and each not in _HAVE)
+    return sorted(stem(PRESENT_OF.get(each, each)).removesuffix("e") for each in sequence[1:] if each not in _DO and each not in _HAVE)
 
 
 def _compare_voices(passive: tuple[str, ...], active: tuple[str, ...]) -> str | None:

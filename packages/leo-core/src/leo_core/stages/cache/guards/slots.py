@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from leo_core.stages.cache.guards.degrees import compare_degrees
 from leo_core.stages.cache.guards.lexicon import AUXILIARIES, FREE, PHRASES, are_synonyms
 from leo_core.stages.cache.guards.spelling import are_spellings
 from leo_core.stages.cache.guards.thesaurus import are_opposed, are_related
-from leo_core.stages.cache.guards.units import DIMENSIONS
+from leo_core.stages.cache.guards.units import DIMENSIONS, name_unit
 from leo_core.stages.cache.guards.verbs import PRESENT_OF
 from leo_core.stages.cache.guards.words import stem
 
@@ -189,6 +190,8 @@ def _compare(left: tuple[str, ...], right: tuple[str, ...], a: tuple[str, ...]) 
         pairs = [(one, two) for one in ours for two in theirs if frozenset((one, two)) in _OPPOSED]
         found = pairs[0] if pairs else None
     ours, theirs = ([each for each in dict.fromkeys(side) if each not in FREE] for side in (ours, theirs))
+    if lengths == [1, 2] and compare_degrees(left, right):
+        return None
     if found is None and _is_told_apart(ours, theirs, a, close=lengths[1] <= min(_OPEN_SLOT, lengths[0] + 1)):
         found = " and ".join(sorted(ours)) or "none", " and ".join(sorted(theirs)) or "none"
     return f"words differ: {found[0]}, {found[1]}" if found else None
@@ -250,6 +253,8 @@ def _differs(one: str, two: str, a: tuple[str, ...]) -> bool:  # noqa: PLR0911 -
         return _FOCUS[one] != _FOCUS[two]
     if (one in _NARROWLY) != (two in _NARROWLY):
         return True
+    if (unit := name_unit(one)) and unit == name_unit(two):
+        return False
     if one in FREE or two in FREE or one in AUXILIARIES or two in AUXILIARIES or one in _WH or two in _WH:
         return False
     return are_opposed(one, two) or not (is_alike(one, two) or (are_related(one, two) and not _is_inflected(one, two)))

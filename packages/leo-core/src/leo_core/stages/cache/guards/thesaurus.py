@@ -14,7 +14,7 @@ from importlib.resources import files
 from leo_core.stages.cache.guards.verbs import PRESENT_OF
 from leo_core.stages.cache.guards.words import stem
 
-__all__ = ["are_opposed", "are_related", "is_known"]
+__all__ = ["are_opposed", "are_related", "find_positive", "is_known"]
 
 _COLUMNS = 3
 _SHORTEST = 3
@@ -67,13 +67,20 @@ def _look_up(word: str) -> tuple[frozenset[str], frozenset[str], frozenset[str],
         for ending in _DEGREES:
             root = word.removesuffix(ending)
             if root != word and len(root) >= _SHORTEST:
-                line, degree = _positive(root), ending
+                line, degree = next(filter(None, map(_find, _positives(root))), ""), ending
                 break
     own, above, against = (frozenset(each.split(",")) - {""} for each in f"{line}  ".split(" ")[:_COLUMNS])
     return own, above, against, degree if line else ""
 
 
-def _positive(root: str) -> str:
-    """What the table says of the adjective that "er" or "est" was put to: "bigg", "earli", "fin", "tall"."""
-    forms = [root.removesuffix("i") + "y"] if root[-1] == "i" else [root[:-1], root] if root[-1] == root[-2] else [root]
-    return next(filter(None, map(_find, forms)), "")
+def find_positive(word: str, ending: str) -> str:
+    """The stem of the adjective that "er" or "est" was put to; what is left of the word if the table has none."""
+    root = word.removesuffix(ending)
+    return next((form for form in _positives(root) if _find(form)), root)
+
+
+def _positives(root: str) -> list[str]:
+    """What "bigg", "earli", "fin", "tall" may come from."""
+    if root.endswith("i"):
+        return [root.removesuffix("i") + "y"]
+    return [root[:-1], root] if root[-1:] == root[-2:-1] else [root]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import dataclass
 
 from leo_core.stages.cache.guards.currencies import CURRENCIES
 
-__all__ = ["DIMENSIONS", "SYMBOLS", "UNITS", "Unit"]
+__all__ = ["DIMENSIONS", "SYMBOLS", "UNITS", "Unit", "name_unit"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,3 +147,18 @@ def _add_short(words: dict[str, Unit], symbols: dict[str, Unit]) -> None:
 
 UNITS, SYMBOLS = _read_units()
 DIMENSIONS = {unit.name: unit.dimension for unit in (*UNITS.values(), *SYMBOLS.values())}
+_NAMES: dict[str, str] = {}
+for _spelling, _unit in (*SYMBOLS.items(), *UNITS.items()):
+    _NAMES.setdefault(_spelling.lower(), _unit.name)
+for _unit in (*SYMBOLS.values(), *UNITS.values()):
+    _NAMES.setdefault(_unit.name.lower(), _unit.name)
+
+
+def name_unit(word: str) -> str:
+    """The unit that a word, a symbol without its case, a stem or a word with accents names; empty if none."""
+    plain = word if word.isascii() else _unaccented(word)
+    return _NAMES.get(plain, "") or _NAMES.get(f"{plain}e", "") or _NAMES.get(f"{plain}s", "")
+
+
+def _unaccented(word: str) -> str:
+    return "".join(each for each in unicodedata.normalize("NFKD", word) if not unicodedata.combining(each))

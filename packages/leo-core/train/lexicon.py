@@ -164,7 +164,7 @@ def main() -> None:
     """Derive, print and write."""
     parser = argparse.ArgumentParser(description="Derive the guards' thesaurus from WordNet.")
     parser.add_argument("--wordnet", type=Path, default=Path("/usr/share/wordnet"))
-    parser.add_argument("--deepest", type=int, default=8, help="last sense of a word that counts")
+    parser.add_argument("--deepest", type=int, default=6, help="last sense of a word that counts")
     parser.add_argument("--output", type=Path, default=OUTPUT)
     parser.add_argument("--dry-run", action="store_true")
     options = parser.parse_args()

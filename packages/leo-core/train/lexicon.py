@@ -143,7 +143,9 @@ def spell(own: dict[str, set[str]], above: dict[str, set[str]], against: dict[st
     lines = []
     for word in sorted(tables[0]):
         columns = [
-            ",".join(write(number) for number in sorted(numbers[name] for name in stems.get(word, ()) if name in numbers))
+            ",".join(
+                write(number) for number in sorted(numbers[name] for name in stems.get(word, ()) if name in numbers)
+            )
             for stems in tables
         ]
         if columns[0] or (columns[1] and columns[2]):

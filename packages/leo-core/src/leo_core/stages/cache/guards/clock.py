@@ -75,7 +75,7 @@ def fold_times(text: str, bag: frozenset[str]) -> str:
 
 
 def _fold_ranges(text: str, bag: frozenset[str]) -> str:
-    """ "4 to 6 pm" as "4 pm to 6 pm", "16:00-18:00" apart, "3 every morning" as "3 am every day"."""
+    """Write "4 to 6 pm" as "4 pm to 6 pm", "16:00-18:00" apart, "3 every morning" as "3 am every day"."""
     if not bag.isdisjoint({"am", "pm"}) or ".m" in text:
         text = _SHARED_HALF.sub(_share_half, text)
     if ":" in text:
@@ -136,7 +136,7 @@ def _fold_spoken(match: re.Match[str]) -> str:
     return _written(hour, minutes, part or "", known=hour > _HALF_DAY)
 
 
-def _fold_plain(match: re.Match[str]) -> str:  # noqa: PLR0911 - one notation a line
+def _fold_plain(match: re.Match[str]) -> str:
     hour, minute, part, full, digital, digital_minute, military, military_minute, name = match.groups()
     if name:
         return f"{CLOCK}0:00" if name.lower() == "midnight" else f"{CLOCK}12:00"

@@ -134,9 +134,7 @@ def find_number_conflict(a: Quantities, b: Quantities) -> str | None:
     return None
 
 
-def _without_shares(
-    extra: set[str], missing: set[str], a: Quantities, b: Quantities
-) -> tuple[set[str], set[str]]:
+def _without_shares(extra: set[str], missing: set[str], a: Quantities, b: Quantities) -> tuple[set[str], set[str]]:
     """The numbers without those that are a share in one text and percent in the other: 0.4 and 40 %."""
     same = [
         (one, two)
@@ -186,12 +184,12 @@ def _read_number(words: Words, at: int, found: Quantities) -> int:
         value, at = _read_ordinal(tokens, at), at + 1
     elif token in WORDS:
         value, at = str(WORDS[token]), at + 1
-    elif token == "first":  # noqa: S105 - no password: a token of text
+    elif token == "first":
         found.spare.add("1")
         return at + 1
     else:
         value, at = read_spelled(tokens, at)
-        if value == "1" and at == start + 1 and token == "one" and _fraction(tokens, at, value)[1] == at:  # noqa: S105 - no password: a token of text
+        if value == "1" and at == start + 1 and token == "one" and _fraction(tokens, at, value)[1] == at:
             (found.values if start and tokens[start - 1] in _LABELS else found.spare).add("1")
             found.spans.append((start, at, "1"))
             return at
@@ -221,7 +219,7 @@ def _read_part(words: Words, at: int, found: Quantities) -> int:
     """Read "half an hour" or "a quarter of": a number only before a unit or "of"."""
     tokens = words.lower
     if (
-        at > 3  # noqa: PLR2004 - "three hours and a" comes before it
+        at > 3
         and tokens[at - 2 : at] == ("and", "a")
         and tokens[at - 3] in UNITS
         and tokens[at - 4] in {"a", "an", "one"}

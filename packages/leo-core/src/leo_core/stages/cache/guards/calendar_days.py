@@ -124,6 +124,6 @@ def _fold_date(match: re.Match[str]) -> str:
     if sign == "/" and first <= _DOZEN and second <= _DOZEN and first != second:
         return match[0]
     day, month = (second, first) if sign == "/" and second > _DOZEN else (first, second)
-    if not (1 <= month <= _DOZEN and 1 <= day <= 31):
+    if not (1 <= month <= _DOZEN and 1 <= day <= 31):  # noqa: PLR2004 - the longest month
         return match[0]
     return f"{day} {_MONTHS[month - 1]} {year}"

@@ -136,7 +136,7 @@ def _fold_spoken(match: re.Match[str]) -> str:
     return _written(hour, minutes, part or "", known=hour > _HALF_DAY)
 
 
-def _fold_plain(match: re.Match[str]) -> str:
+def _fold_plain(match: re.Match[str]) -> str:  # noqa: PLR0911 - one notation a line
     hour, minute, part, full, digital, digital_minute, military, military_minute, name = match.groups()
     if name:
         return f"{CLOCK}0:00" if name.lower() == "midnight" else f"{CLOCK}12:00"

@@ -61,7 +61,7 @@ def read_groups(words: Words) -> dict[str, set[str]]:
         found["majorities"] = {"most"} if "mostof" in words.bag else {"not said to be most"}
     if not words.bag.isdisjoint(_MEMBERS):
         for token in words.bag & _MEMBERS.keys():
-            if token != "all" or not _NOT_ALL.search(words.text):
+            if token != "all" or not _NOT_ALL.search(words.text):  # noqa: S105 - no password: a token of text
                 group, member = _MEMBERS[token]
                 found.setdefault(group, set()).add(member)
     asked = _read_asked(words.lower)

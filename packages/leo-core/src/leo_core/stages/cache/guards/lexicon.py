@@ -83,7 +83,7 @@ def _read_typos() -> dict[str, str]:
     known = _REAL | set(_COMMON)
     for word in _COMMON:
         forms = [word[:at] + word[at + 1] + word[at] + word[at + 2 :] for at in range(len(word) - 1)]
-        if len(word) > 3:
+        if len(word) > 3:  # noqa: PLR2004 - a shorter word with a letter missing is another word
             forms += [word[:at] + word[at + 1 :] for at in range(1, len(word) - 1)]
         for form in forms:
             if form not in known:

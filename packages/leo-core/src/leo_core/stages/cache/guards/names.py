@@ -102,10 +102,10 @@ def read_names(words: Words) -> frozenset[str]:
     if not capital:
         return frozenset()
     all_capitals = all(token.isupper() for token in alphabetic)
-    title = len(alphabetic) > 3 and capital >= _TITLE_SHARE * len(alphabetic)
+    title = len(alphabetic) > 3 and capital >= _TITLE_SHARE * len(alphabetic)  # noqa: PLR2004 - a heading has four words at least
     found = set()
     for at, token in enumerate(cased):
-        acronym = len(token) > 1 and (token.isupper() or (len(token) > 2 and token[:-1].isupper()))
+        acronym = len(token) > 1 and (token.isupper() or (len(token) > 2 and token[:-1].isupper()))  # noqa: PLR2004 - letters of an acronym in the plural
         if not token[0].isupper() or all_capitals or lower[at] in _CALENDAR or lower[at] in UNITS:
             continue
         if lower[at] in FUNCTION_WORDS and not acronym:
@@ -227,19 +227,19 @@ def _abbreviates(names: set[str], words: Words) -> bool:
     initials = "".join(token[0] for token in words.lower if token[0].isalpha())
     capitals = "".join(token[0].lower() for token in words.cased if token[0].isupper())
     return any(
-        (len(name) > 3 and name[-1] == "s" and name[:-1] in capitals)
+        (len(name) > 3 and name[-1] == "s" and name[:-1] in capitals)  # noqa: PLR2004 - three initials in the plural
         or len(name) > 1
-        and (name in capitals or (len(name) > 2 and name in initials) or _is_code_of(name, words))
+        and (name in capitals or (len(name) > 2 and name in initials) or _is_code_of(name, words))  # noqa: PLR2004 - initials of three words at least
         for name in names
     )
 
 
 def _is_code_of(name: str, words: Words) -> bool:
     """Whether a two-letter code abbreviates a capitalised word: "OR" for "Oregon", "TX" for "Texas"."""
-    if len(name) != 2 or name in _NOT_SHORT:
+    if len(name) != 2 or name in _NOT_SHORT:  # noqa: PLR2004 - a code of two letters
         return False
     return any(
-        word[0] == name[0] and name[1] in word[1:] and words.cased[at][0].isupper() and len(word) > 3
+        word[0] == name[0] and name[1] in word[1:] and words.cased[at][0].isupper() and len(word) > 3  # noqa: PLR2004 - a word that is worth abbreviating
         for at, word in enumerate(words.lower)
         if at
     )

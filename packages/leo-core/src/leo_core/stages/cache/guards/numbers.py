@@ -184,12 +184,12 @@ def _read_number(words: Words, at: int, found: Quantities) -> int:
         value, at = _read_ordinal(tokens, at), at + 1
     elif token in WORDS:
         value, at = str(WORDS[token]), at + 1
-    elif token == "first":
+    elif token == "first":  # noqa: S105 - no password: a token of text
         found.spare.add("1")
         return at + 1
     else:
         value, at = read_spelled(tokens, at)
-        if value == "1" and at == start + 1 and token == "one" and _fraction(tokens, at, value)[1] == at:
+        if value == "1" and at == start + 1 and token == "one" and _fraction(tokens, at, value)[1] == at:  # noqa: S105 - no password: a token of text
             (found.values if start and tokens[start - 1] in _LABELS else found.spare).add("1")
             found.spans.append((start, at, "1"))
             return at
@@ -219,7 +219,7 @@ def _read_part(words: Words, at: int, found: Quantities) -> int:
     """Read "half an hour" or "a quarter of": a number only before a unit or "of"."""
     tokens = words.lower
     if (
-        at > 3
+        at > 3  # noqa: PLR2004 - "three hours and a" comes before it
         and tokens[at - 2 : at] == ("and", "a")
         and tokens[at - 3] in UNITS
         and tokens[at - 4] in {"a", "an", "one"}

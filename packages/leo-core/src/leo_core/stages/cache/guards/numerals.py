@@ -60,9 +60,9 @@ def read_spelled(tokens: tuple[str, ...], at: int) -> tuple[str, int]:
             current = max(current, 1) * 100
         elif token in SCALES:
             total, current = total + max(current, 1) * SCALES[token], 0
-        elif _ORDINAL_UNITS.get(token, 10) < 10 <= current % 100 and current % 10 == 0:
+        elif _ORDINAL_UNITS.get(token, 10) < 10 <= current % 100 and current % 10 == 0:  # noqa: PLR2004 - "twenty-first": a unit after a ten
             return str(total + current + _ORDINAL_UNITS[token]), at + 1
-        elif token != "and" or not (total or current >= 100) or not _continues(tokens, at + 1):
+        elif token != "and" or not (total or current >= 100) or not _continues(tokens, at + 1):  # noqa: S105, PLR2004 - S105 takes a word for a password; 100 is "a hundred and"
             break
         at += 1
         if token in SMALL and not (at < len(tokens) and tokens[at] in SCALES):
@@ -77,12 +77,12 @@ def _continues(tokens: tuple[str, ...], at: int) -> bool:
 def read_digits(token: str) -> str:
     """A number in digits as canonical text: no leading zeros, no thousands separators."""
     plain = token.rstrip("stndrh") if token[-1].isalpha() else token
-    if "," in plain and all(len(group) == 3 for group in plain.split(",")[1:]):
+    if "," in plain and all(len(group) == 3 for group in plain.split(",")[1:]):  # noqa: PLR2004 - thousands come in threes
         plain = plain.replace(",", "")
     if plain.count(".") == 1 and plain.replace(".", "").isdigit():
         whole, fraction = plain.split(".")
         fraction = fraction.rstrip("0")
-        return f"{int(whole)}.{fraction}" if fraction else str(int(whole)) if len(whole) < 18 else whole
+        return f"{int(whole)}.{fraction}" if fraction else str(int(whole)) if len(whole) < 18 else whole  # noqa: PLR2004 - digits that any 64-bit reader holds
     if plain.count("/") == 1:
         over, under = plain.split("/")
         if under in _PARTS_OF and int(over) < int(under):

@@ -105,7 +105,7 @@ def _compare_places(a: tuple[str, ...], b: tuple[str, ...], words: Words) -> str
     if len(left) > _LONGEST:
         return None
     found = _find_exchange(left, right, a)
-    if found is None or (len(left) == 2 and _is_compound(left, words)):
+    if found is None or (len(left) == 2 and _is_compound(left, words)):  # noqa: PLR2004 - two words and nothing between
         return None
     return f"arguments swapped: {' '.join(found[0])} and {' '.join(found[1])}"
 
@@ -119,7 +119,7 @@ def _is_compound(pair: tuple[str, ...], words: Words) -> bool:
 
 def find_code_swap(a: str, b: str, identifiers: frozenset[str]) -> str | None:
     """Reason in words when identifiers that both texts hold change places in one wording."""
-    if len(identifiers) < 2:
+    if len(identifiers) < 2:  # noqa: PLR2004 - two change places
         return None
     places = [sorted(identifiers, key=text.find) for text in (a, b)]
     if places[0] == places[1]:
@@ -222,7 +222,7 @@ def _words_of(sequence: tuple[str, ...]) -> list[str]:
 def _compare_voices(passive: tuple[str, ...], active: tuple[str, ...]) -> str | None:
     """Agent and patient of the verb before "by", against the words around the same verb in the active."""
     at = passive.index("by")
-    if at < 2 or at + 1 >= len(passive) or passive[at - 1] not in active or passive[at - 1] == "is":
+    if at < 2 or at + 1 >= len(passive) or passive[at - 1] not in active or passive[at - 1] == "is":  # noqa: PLR2004 - a verb and its object come before "by"
         return None
     verb = passive[at - 1]
     if not {"is", "are", "was", "were", "been", "be", "got", "being"}.intersection(passive[: at - 1]):
@@ -260,4 +260,4 @@ def _sides(connector: str, tokens: tuple[str, ...]) -> list[tuple[set[str], set[
 
 
 def _counts(token: str) -> bool:
-    return token not in FUNCTION_WORDS and token not in _CONNECTORS and token != "."
+    return token not in FUNCTION_WORDS and token not in _CONNECTORS and token != "."  # noqa: S105 - no password: a token of text

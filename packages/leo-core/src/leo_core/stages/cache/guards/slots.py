@@ -180,7 +180,7 @@ def is_alike(a: str, b: str) -> bool:
 def _compare(left: tuple[str, ...], right: tuple[str, ...], a: tuple[str, ...]) -> str | None:
     if len(left) == len(right):
         pairs = [(one, two) for one, two in zip(left, right, strict=True) if one != two]
-        if len(pairs) == 1 or (len(pairs) == 2 and pairs[0] != pairs[1][::-1]):
+        if len(pairs) == 1 or (len(pairs) == 2 and pairs[0] != pairs[1][::-1]):  # noqa: PLR2004 - two words that did not change places
             return next((f"words differ: {one}, {two}" for one, two in pairs if _differs(one, two, a)), None)
     ours = [each for each in left if each not in right]
     theirs = [each for each in right if each not in left]
@@ -227,7 +227,7 @@ def _compare_tenses(left: tuple[str, ...], right: tuple[str, ...]) -> str | None
     return None
 
 
-def _differs(one: str, two: str, a: tuple[str, ...]) -> bool:
+def _differs(one: str, two: str, a: tuple[str, ...]) -> bool:  # noqa: C901, PLR0911, PLR0912 - one rule a line
     """Whether two words in one slot ask for different things."""
     if one in _WH and two in _WH:
         return {one, two} not in _SAME_WH
@@ -279,7 +279,7 @@ def _is_typo(a: str, b: str) -> bool:
         return False
     if len(a) == len(b):
         places = [at for at in range(len(a)) if a[at] != b[at]]
-        if len(places) == 2 and len(a) >= _LONGEST_TYPO and places[1] == places[0] + 1:
+        if len(places) == 2 and len(a) >= _LONGEST_TYPO and places[1] == places[0] + 1:  # noqa: PLR2004 - two neighbouring letters
             return a[places[0]] == b[places[1]] and a[places[1]] == b[places[0]]
         return len(places) == 1 and len(a) > _LONG and a[places[0]] in "aeiou" and b[places[0]] in "aeiou"
     longer, shorter = (a, b) if len(a) > len(b) else (b, a)

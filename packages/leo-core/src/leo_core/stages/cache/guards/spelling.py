@@ -56,7 +56,7 @@ pls:please thru:through tho:though nite:night lite:light donut:doughnut plow:plo
 curb:kerb cozy:cosy mold:mould jail:gaol pajamas:pyjamas mustache:moustache check:cheque skeptic:sceptic ax:axe
 aluminum:aluminium yogurt:yoghurt draft:draught story:storey maneuver:manoeuvre artifact:artefact program:programme
 spelt:spelled learnt:learned burnt:burned dreamt:dreamed leapt:leaped smelt:smelled spilt:spilled
-""".split():
+""".split():  # noqa: SIM905 - words read better as a text
     _short, _long = _entry.split(":")
     _SHORT_FORMS[_short] = _SHORT_FORMS.get(_short, frozenset()) | frozenset(_long.split(","))
 

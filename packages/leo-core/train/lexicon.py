@@ -143,7 +143,9 @@ def spell(own: dict[str, set[str]], above: dict[str, set[str]], against: dict[st
     lines = []
     for word in sorted(tables[0]):
         columns = [
-            ",".join(write(number) for number in sorted(numbers[name] for name in stems.get(word, ()) if name in numbers))
+            ",".join(
+                write(number) for number in sorted(numbers[name] for name in stems.get(word, ()) if name in numbers)
+            )
             for stems in tables
         ]
         if columns[0] or (columns[1] and columns[2]):
@@ -164,7 +166,7 @@ def main() -> None:
     """Derive, print and write."""
     parser = argparse.ArgumentParser(description="Derive the guards' thesaurus from WordNet.")
     parser.add_argument("--wordnet", type=Path, default=Path("/usr/share/wordnet"))
-    parser.add_argument("--deepest", type=int, default=8, help="last sense of a word that counts")
+    parser.add_argument("--deepest", type=int, default=6, help="last sense of a word that counts")
     parser.add_argument("--output", type=Path, default=OUTPUT)
     parser.add_argument("--dry-run", action="store_true")
     options = parser.parse_args()

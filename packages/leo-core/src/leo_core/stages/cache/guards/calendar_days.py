@@ -25,14 +25,17 @@ _MONTH = (
     r"(Jan(?:uary)?|Feb(?:ruary)?|Mar(?:ch)?|Apr(?:il)?|May|June?|July?|Aug(?:ust)?|Sept?(?:ember)?|Oct(?:ober)?"
     r"|Nov(?:ember)?|Dec(?:ember)?)"
 )
-_MONTH_FIRST = re.compile(rf"\b{_MONTH}\.? (?:the )?(\d{{1,2}})(?:st|nd|rd|th)?\b(?![:.]\d|\s?[ap]\.?m\b)", re.IGNORECASE)
+_MONTH_FIRST = re.compile(
+    rf"\b{_MONTH}\.? (?:the )?(\d{{1,2}})(?:st|nd|rd|th)?\b(?![:.]\d|\s?[ap]\.?m\b)", re.IGNORECASE
+)
 _DAY_FIRST = re.compile(rf"\b(?:the )?(\d{{1,2}})(?:st|nd|rd|th)?(?: of)? {_MONTH}\b\.?(?= |[,?!]|$)", re.IGNORECASE)
 _MONTH_WORDS = frozenset(
     """january february march april may june july august september october november december jan feb mar apr jun jul
     aug sep sept oct nov dec""".split()  # noqa: SIM905 - words read better as a text
 )
 _WEEKDAY = re.compile(
-    r"\b(last|next|this|on|every|since|until|by|coming) (sun|mon|tues?|wed|thu(?:rs?)?|fri|sat)\b(?!['’-])", re.IGNORECASE
+    r"\b(last|next|this|on|every|since|until|by|coming) (sun|mon|tues?|wed|thu(?:rs?)?|fri|sat)\b(?!['’-])",
+    re.IGNORECASE,
 )
 _WEEKDAYS = {
     "sun": "Sunday", "mon": "Monday", "tue": "Tuesday", "tues": "Tuesday", "wed": "Wednesday", "thu": "Thursday",

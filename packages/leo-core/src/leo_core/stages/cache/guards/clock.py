@@ -75,7 +75,7 @@ def fold_times(text: str, bag: frozenset[str]) -> str:
 
 
 def _fold_ranges(text: str, bag: frozenset[str]) -> str:
-    """ "4 to 6 pm" as "4 pm to 6 pm", "16:00-18:00" apart, "3 every morning" as "3 am every day"."""
+    """Write "4 to 6 pm" as "4 pm to 6 pm", "16:00-18:00" apart, "3 every morning" as "3 am every day"."""
     if not bag.isdisjoint({"am", "pm"}) or ".m" in text:
         text = _SHARED_HALF.sub(_share_half, text)
     if ":" in text:

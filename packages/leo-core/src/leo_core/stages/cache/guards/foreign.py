@@ -66,7 +66,9 @@ _ORDINALS = {
     "Russian": "второй=2 вторая=2 третий=3 третья=3 четвёртый=4 четвертый=4 пятый=5 пятая=5 шестой=6 шестая=6 седьмой=7 "
     "седьмая=7 восьмой=8 восьмая=8 девятый=9 десятый=10",
 }
-_ARTICLES = frozenset("ein een un uno um once six die seize sei sette sept do mil mille cent cento due tre nono".split())  # noqa: SIM905 - words read better as a text
+_ARTICLES = frozenset(
+    "ein een un uno um once six die seize sei sette sept do mil mille cent cento due tre nono".split()
+)  # noqa: SIM905 - words read better as a text
 """Numbers that are articles too, or words of English: read only in company of the language's own words."""
 _OWN = {
     "German": "der die das und ist wie wer was wann ich mit für von zu um uhr den dem im eine einen sind hat auf",
@@ -112,9 +114,7 @@ _ORDERS = {
 _COMPANY = {language: frozenset(words.split()) for language, words in _OWN.items()}
 _FIRST = {
     language: frozenset(
-        re.split("[ -]", word)[0]
-        for table in (_NUMBERS[language], _ORDERS[language])
-        for word in table
+        re.split("[ -]", word)[0] for table in (_NUMBERS[language], _ORDERS[language]) for word in table
     )
     for language in _UNITS
 }
@@ -148,7 +148,10 @@ _HOUR = re.compile(
     r" ([01]?\d|2[0-3]) ?(?:h(\d\d)?|horas?|heures?|ore|uur|uhr)(?!\w)",
     re.IGNORECASE,
 )
-_HALF_HOUR = re.compile(r"\b(?:um |gegen |ab |bis |vor |nach |om )?(?:halb|half) (\d{1,2})\b(?= (?:uhr|mittags|morgens|abends|nachmittags)|[ ?.,!]|$)", re.IGNORECASE)
+_HALF_HOUR = re.compile(
+    r"\b(?:um |gegen |ab |bis |vor |nach |om )?(?:halb|half) (\d{1,2})\b(?= (?:uhr|mittags|morgens|abends|nachmittags)|[ ?.,!]|$)",
+    re.IGNORECASE,
+)
 _CLOCK_WORDS = frozenset(
     """h horas hora heures heure ore uur uhr noite tarde noche soir abends nachmittags sera avonds wieczorem вечера дня
     manhã mañana matin morgens vormittags mattina mattino rano утра madrugada halb""".split()  # noqa: SIM905 - words read better as a text
@@ -179,7 +182,7 @@ def fold_foreign(text: str, bag: frozenset[str]) -> str:
 
 def _find_language(found: frozenset[str], bag: frozenset[str]) -> str:
     """The language that has the number words and most other words of the text; empty if none has two."""
-    best = max(_FIRST, key=lambda each: (len(bag & _COMPANY[each]) if found & _FIRST[each] else 0))
+    best = max(_FIRST, key=lambda each: len(bag & _COMPANY[each]) if found & _FIRST[each] else 0)
     own = len(bag & _COMPANY[best])
     clear = not found & _FIRST[best] <= _ARTICLES
     return best if found & _FIRST[best] and own >= (1 if clear else 2) else ""

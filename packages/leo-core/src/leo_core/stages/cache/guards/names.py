@@ -228,8 +228,7 @@ def _abbreviates(names: set[str], words: Words) -> bool:
     capitals = "".join(token[0].lower() for token in words.cased if token[0].isupper())
     return any(
         (len(name) > 3 and name[-1] == "s" and name[:-1] in capitals)  # noqa: PLR2004 - three initials in the plural
-        or len(name) > 1
-        and (name in capitals or (len(name) > 2 and name in initials) or _is_code_of(name, words))  # noqa: PLR2004 - initials of three words at least
+        or (len(name) > 1 and (name in capitals or (len(name) > 2 and name in initials) or _is_code_of(name, words)))  # noqa: PLR2004 - initials of three words at least
         for name in names
     )
 

@@ -134,9 +134,7 @@ def find_number_conflict(a: Quantities, b: Quantities) -> str | None:
     return None
 
 
-def _without_shares(
-    extra: set[str], missing: set[str], a: Quantities, b: Quantities
-) -> tuple[set[str], set[str]]:
+def _without_shares(extra: set[str], missing: set[str], a: Quantities, b: Quantities) -> tuple[set[str], set[str]]:
     """The numbers without those that are a share in one text and percent in the other: 0.4 and 40 %."""
     same = [
         (one, two)

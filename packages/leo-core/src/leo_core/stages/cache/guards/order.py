@@ -51,7 +51,19 @@ _JOINED = _CONNECTORS | AUXILIARIES.keys()
 _ARROWS = frozenset(">→")
 _MOVABLE = frozenset({"already", "still", "yet", "not", "also", "now", "today", "again", "then", "here", "too"})
 """Adverbs that may stand before or after what they belong to."""
-_EMPTY = frozenset(word for word in FREE if len(word) > 1) - {"i", "me", "we", "us", "you", "he", "him", "she", "her", "they", "them"}
+_EMPTY = frozenset(word for word in FREE if len(word) > 1) - {
+    "i",
+    "me",
+    "we",
+    "us",
+    "you",
+    "he",
+    "him",
+    "she",
+    "her",
+    "they",
+    "them",
+}
 _REACH = 6
 _LONGEST = 14
 
@@ -200,7 +212,11 @@ def _compare_asked(a: tuple[str, ...], b: tuple[str, ...]) -> str | None:
 
 def _words_of(sequence: tuple[str, ...]) -> list[str]:
     """The words in order of the alphabet, verbs in the present and without "do"."""
-    return sorted(stem(PRESENT_OF.get(each, each)).removesuffix("e") for each in sequence[1:] if each not in _DO and each not in _HAVE)
+    return sorted(
+        stem(PRESENT_OF.get(each, each)).removesuffix("e")
+        for each in sequence[1:]
+        if each not in _DO and each not in _HAVE
+    )
 
 
 def _compare_voices(passive: tuple[str, ...], active: tuple[str, ...]) -> str | None:

@@ -6,7 +6,7 @@ import re
 import unicodedata
 from functools import lru_cache
 
-from leo_core.stages.cache.guards.thesaurus import is_known
+from leo_core.stages.cache.guards.thesaurus import are_related, is_known
 
 __all__ = ["are_spellings"]
 
@@ -56,7 +56,7 @@ pls:please thru:through tho:though nite:night lite:light donut:doughnut plow:plo
 curb:kerb cozy:cosy mold:mould jail:gaol pajamas:pyjamas mustache:moustache check:cheque skeptic:sceptic ax:axe
 aluminum:aluminium yogurt:yoghurt draft:draught story:storey maneuver:manoeuvre artifact:artefact program:programme
 spelt:spelled learnt:learned burnt:burned dreamt:dreamed leapt:leaped smelt:smelled spilt:spilled
-""".split():
+""".split():  # noqa: SIM905 - words read better as a text
     _short, _long = _entry.split(":")
     _SHORT_FORMS[_short] = _SHORT_FORMS.get(_short, frozenset()) | frozenset(_long.split(","))
 
@@ -65,7 +65,7 @@ def are_spellings(one: str, two: str) -> bool:
     """Whether two words, or their stems, are one word in two spellings."""
     if _abbreviates(one, two) or _abbreviates(two, one):
         return True
-    return _plain(one) == _plain(two) and not (is_known(one) and is_known(two))
+    return _plain(one) == _plain(two) and (are_related(one, two) or not (is_known(one) and is_known(two)))
 
 
 def _abbreviates(short: str, long: str) -> bool:

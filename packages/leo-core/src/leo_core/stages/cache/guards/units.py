@@ -139,7 +139,18 @@ def _add_short(words: dict[str, Unit], symbols: dict[str, Unit]) -> None:
         words[word.lower()] = symbols[word]
     for word in ("kms", "hz", "kcal"):
         words[word] = symbols[{"kms": "km", "hz": "Hz", "kcal": "kcal"}[word]]
-    lone = {"h": "hour", "d": "day", "c": "celsius", "f": "fahrenheit", "yo": "year", "L": "litre", "g": "gram", "gal": "gallon", "qt": "quart", "pt": "pint"}
+    lone = {
+        "h": "hour",
+        "d": "day",
+        "c": "celsius",
+        "f": "fahrenheit",
+        "yo": "year",
+        "L": "litre",
+        "g": "gram",
+        "gal": "gallon",
+        "qt": "quart",
+        "pt": "pint",
+    }
     symbols |= {sign: words[word] for sign, word in lone.items()}
     symbols |= {"C": words["celsius"], "F": words["fahrenheit"], "w": words["watt"], "v": words["volt"]}
     symbols |= {"Mbit": Unit(name="Mbit", dimension="data", size=1e6), "p": words["pence"]}

@@ -463,6 +463,20 @@ def test_audits_decide_what_is_accepted_and_a_change_of_traffic_is_an_event():
     assert careful.risk.basis in ("conservative", "audited")
 
 
+def test_traffic_is_compared_by_the_small_members_answer_whatever_route_was_taken():
+    """Else a change of routes, which an alarm brings itself, would look like a change of traffic."""
+    small, large = model("small"), model("large", reply="The answer is 31, because 29 + 2 = 31.")
+    jury = [small, large, model("third")]
+    config = LEOConfig(cache=CacheConfig(enabled=False), risk=RiskConfig(accept_below=0.0))
+    with LEO(small=small, large=large, jury=jury, config=config) as leo:
+        for route in (Route.SMALL, Route.CASCADE, Route.CONSENSUS, Route.LARGE):
+            leo.ask(QUESTION, route=route)
+            leo.flush()
+        forms = [item.body.get("form") for _, item in leo.store.observations() if item.kind == "route"]
+    assert forms[0] is not None
+    assert forms == [forms[0]] * 3 + [None]
+
+
 def test_a_listener_hears_events_without_texts_and_cannot_break_anything(caplog):
     heard = []
 

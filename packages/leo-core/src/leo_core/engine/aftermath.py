@@ -22,7 +22,7 @@ from leo_core.engine.entries import make_entry, weigh_entry
 from leo_core.records import Route
 from leo_core.stages.cache.observations import observe_explored
 from leo_core.stages.consensus.equivalence import same_answer
-from leo_core.stages.risk.answer import measure_form
+from leo_core.stages.risk.answer import measure_form, score_answer
 from leo_core.stages.risk.likeness import feature_names
 from leo_core.stages.route.observations import observe_route
 
@@ -193,7 +193,7 @@ def learn_outcome(request: Request, answer: Answer, plan: Plan, likeness: Likene
                 weight=sure,
                 cost_usd=answer.usage.cost_usd,
                 latency_s=answer.latency_s,
-                form=measure_form(answer.risk),
+                form=_measure_form(request, answer, plan),
                 classes=None if answer.verdict is None else answer.verdict.answer_classes(),
                 vector=None if known is None else known.vector,
                 features=None if known is None else known.features,
@@ -207,6 +207,17 @@ def learn_outcome(request: Request, answer: Answer, plan: Plan, likeness: Likene
         yield from Notify("risk.drifted", {"alarms": after.risk.acceptance.alarms})
     if after.trust.watch.alarms > before.trust.watch.alarms:
         yield from Notify("trust.alarm", {"alarms": after.trust.watch.alarms})
+
+
+def _measure_form(request: Request, answer: Answer, plan: Plan) -> float | None:
+    """By what traffic is compared: the form of the small member's own answer, read alone; ``None`` where it gave none.
+
+    What is served would not do: it changes with the routes, and these change with what is learned, alarms included.
+    """
+    if plan.small is None:
+        return measure_form(answer.risk)
+    own = next((draft for draft in answer.drafts if draft.member == plan.small.id), None)
+    return None if own is None else measure_form(score_answer(request, own, config=plan.config.risk))
 
 
 def _held(request: Request, answer: Answer, small: Model | None) -> bool | None:

@@ -10,8 +10,8 @@ their effective number (Σw)² / Σw² (Kish 1965), both rounded to the careful 
 confidence is that of one threshold: it holds whenever one is read, not for all that are ever read together.
 
 The guarantee is for answers that come like the audited ones did. A two-sample Kolmogorov-Smirnov test compares the form
-of the latest answers (their risk without what was learned about members, which changes by itself) with that of the
-first ones; where it sounds, the audits so far are dropped, and until there are enough again an answer is accepted on
+of the latest answers of the small member (their risk alone, without other answers and what was learned about members,
+which change with the routes) with that of the first ones; where it sounds, the audits so far are dropped, and until there are enough again an answer is accepted on
 the upper bound of its interval.
 """
 

@@ -50,7 +50,7 @@ def observe_route(
         predicted: P(small wrong) of the request before the call (``RequestRisk.features["prior"]``).
         audited: Whether the outcome is that of an audit.
         risk: P(wrong) of an audited answer as it was served.
-        form: The same without what was learned about members (``measure_form``), of every answer.
+        form: P(wrong) of the small member's own answer, read alone, without what was learned (``measure_form``).
         classes: What each member of a committee answered, where one voted: equal numbers are equal answers, and who
             gave none is left out. The consensus stage watches who agrees with whom.
         vector: The request's embedding, where it may be kept; the risk stage then learns from similar requests.

@@ -2,14 +2,14 @@
 
     python packages/leo-core/train/lexicon.py [--wordnet /usr/share/wordnet] [--dry-run]
 
-WordNet's files are those of the Debian package ``wordnet-base`` (``index.*``, ``data.*``, ``cntlist.rev``; their format:
+WordNet's files are those of the Debian package ``wordnet-base`` (``index.*``, ``data.*``, ``cntlist.rev``; format:
 wndb(5WN)). What ships are relations between words; no gloss, no example, no sentence frame.
 
 A *sense* is a synset. Each word gets
 
 - the senses it has: two words with a sense in common are synonyms;
-- the senses above them: of a verb what it is a way of doing, of an adjective the one it is like, of any word the one it is
-  derived from. A word is taken for what stands above it, not for its neighbours below that;
+- the senses above them: of a verb what it is a way of doing, of an adjective the one it is like, of any word the one
+  it is derived from. A word is taken for what stands above it, not for its neighbours below that;
 - the opposite senses.
 
 Words are kept by their stem (the guards'), several words joined by ``_``. Animals, plants and places are left out, and
@@ -70,7 +70,7 @@ def read_senses(folder: Path) -> dict[str, Sense]:
             at = 4 + 2 * size
             words = tuple(word.split("(")[0] for word in head[4:at:2])
             pointers = tuple(
-                (kind, target_part.replace("s", "a") + offset, int(between[:2], 16), int(between[2:], 16))
+                (kind, target_part.replace("s", "a") + offset, *bytes.fromhex(between))
                 for kind, offset, target_part, between in zip(
                     *(head[at + 1 + step : at + 1 + 4 * int(head[at]) : 4] for step in range(4)), strict=True
                 )

@@ -5,7 +5,8 @@
         [--without NAME ...] [--seed 0] [--output FILE]
 
 The encoder that ``pair_network.py`` wrote stays as it is; a second alignment over its states starts from the first one
-and is fitted to questions of the part to fit and to minimal pairs. ``fourth.jsonl`` and ``seventh.jsonl`` are never read. With ``--without``,
+and is fitted to questions of the part to fit and to minimal pairs. ``fourth.jsonl`` and ``seventh.jsonl`` are never
+read. With ``--without``,
 the sets named are left out and measured; prints AUC of each, and of the part for choices of the questions. Afterwards:
 ``pair_model.py --calibrate``.
 """

@@ -1,4 +1,4 @@
-"""General knowledge of the guards: synonyms and opposites of WordNet, spellings, shares, dates, hours, negation by meaning."""
+"""General knowledge of the guards: synonyms and opposites of WordNet, spellings, shares, dates, hours, negation."""
 
 from __future__ import annotations
 

@@ -42,7 +42,8 @@ _WEEKDAYS = {
     "thur": "Thursday", "thurs": "Thursday", "fri": "Friday", "sat": "Saturday",
 }  # fmt: skip
 _QUARTER = re.compile(
-    r"\b(first|second|third|fourth|1st|2nd|3rd|4th) (?:fiscal )?quarter\b(?! (?:finals?|note|mile|pounder|of (?:a|an|one|this|the (?!year)))\b)",
+    r"\b(first|second|third|fourth|1st|2nd|3rd|4th) (?:fiscal )?quarter\b"
+    r"(?! (?:finals?|note|mile|pounder|of (?:a|an|one|this|the (?!year)))\b)",
     re.IGNORECASE,
 )
 _QUARTERS = {"first": 1, "1st": 1, "second": 2, "2nd": 2, "third": 3, "3rd": 3, "fourth": 4, "4th": 4}

@@ -34,7 +34,8 @@ _PLAIN = re.compile(
 _HALF = re.compile(rf"\b(at|by|until|till|since|around|before) half ({_HOUR})\b", re.IGNORECASE)
 _HYPHENED = re.compile(r"\b(half|quarter|five|ten|twenty)-(past|to)-(?=[a-z\d])", re.IGNORECASE)
 _DOTTED_TIME = re.compile(
-    r"\b(at|by|until|till|before|after|around|from|since) (1[3-9]|2[0-3])\.([0-5]\d)(?!\d|[.,]\d|\s?(?:[%$€£°]|[a-z]{1,2}\b|euros?\b|dollars?\b|pounds?\b|per\b|degrees\b))"
+    r"\b(at|by|until|till|before|after|around|from|since) (1[3-9]|2[0-3])\.([0-5]\d)"
+    r"(?!\d|[.,]\d|\s?(?:[%$€£°]|[a-z]{1,2}\b|euros?\b|dollars?\b|pounds?\b|per\b|degrees\b))"
 )
 _DIGIT = re.compile(r"\d")
 _SHARED_HALF = re.compile(

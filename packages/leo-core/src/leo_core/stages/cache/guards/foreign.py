@@ -1,4 +1,4 @@
-"""Numbers, hours and parts of the day in other languages than English, written in figures: "às dezenove horas", "七点"."""
+"""Numbers, hours and parts of the day in other languages than English, in figures: "às dezenove horas", "七点"."""
 
 from __future__ import annotations
 
@@ -63,12 +63,13 @@ _ORDINALS = {
     "oitavo=8 oitava=8 nono=9 nona=9 décimo=10 décima=10",
     "Polish": "drugi=2 druga=2 trzeci=3 trzecia=3 czwarty=4 czwarta=4 piąty=5 piąta=5 szósty=6 szósta=6 siódmy=7 "
     "siódma=7 ósmy=8 ósma=8 dziewiąty=9 dziewiąta=9 dziesiąty=10 dziesiąta=10",
-    "Russian": "второй=2 вторая=2 третий=3 третья=3 четвёртый=4 четвертый=4 пятый=5 пятая=5 шестой=6 шестая=6 седьмой=7 "
+    "Russian": "второй=2 вторая=2 третий=3 третья=3 четвёртый=4 четвертый=4 пятый=5 пятая=5 шестой=6 шестая=6 "
+    "седьмой=7 "
     "седьмая=7 восьмой=8 восьмая=8 девятый=9 десятый=10",
 }
 _ARTICLES = frozenset(
-    "ein een un uno um once six die seize sei sette sept do mil mille cent cento due tre nono".split()
-)  # noqa: SIM905 - words read better as a text
+    "ein een un uno um once six die seize sei sette sept do mil mille cent cento due tre nono".split()  # noqa: SIM905 - words read better as a text
+)
 """Numbers that are articles too, or words of English: read only in company of the language's own words."""
 _OWN = {
     "German": "der die das und ist wie wer was wann ich mit für von zu um uhr den dem im eine einen sind hat auf",
@@ -132,7 +133,8 @@ _CHARACTERS = re.compile(
 )
 _HOURS = {
     "evening": re.compile(
-        r"\b(\d{1,2})(?:[:.h](\d\d))?h?(?: ?(?:uhr|heures?|horas?|ore|uur))? (?:da noite|da tarde|de la noche|de la tarde"
+        r"\b(\d{1,2})(?:[:.h](\d\d))?h?(?: ?(?:uhr|heures?|horas?|ore|uur))?"
+        r" (?:da noite|da tarde|de la noche|de la tarde"
         r"|du soir|de l['’]après-midi|abends|nachmittags|della sera|di sera|del pomeriggio|['’]?s avonds|['’]?s middags"
         r"|wieczorem|po południu|вечера|дня)(?!\w)",
         re.IGNORECASE,
@@ -149,7 +151,8 @@ _HOUR = re.compile(
     re.IGNORECASE,
 )
 _HALF_HOUR = re.compile(
-    r"\b(?:um |gegen |ab |bis |vor |nach |om )?(?:halb|half) (\d{1,2})\b(?= (?:uhr|mittags|morgens|abends|nachmittags)|[ ?.,!]|$)",
+    r"\b(?:um |gegen |ab |bis |vor |nach |om )?(?:halb|half) (\d{1,2})\b"
+    r"(?= (?:uhr|mittags|morgens|abends|nachmittags)|[ ?.,!]|$)",
     re.IGNORECASE,
 )
 _CLOCK_WORDS = frozenset(

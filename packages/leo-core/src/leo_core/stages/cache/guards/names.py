@@ -68,7 +68,8 @@ _PEOPLES = {
     serbia:serb,serbs,serbian croatia:croat,croats,croatian kenya:kenyan,kenyans congo:congolese
     afghanistan:afghan,afghans kazakhstan:kazakh,kazakhs uzbekistan:uzbek,uzbeks mongolia:mongol,mongols,mongolian
     rome:roman,romans argentina:argentine,argentines,argentinian chile:chilean,chileans ecuador:ecuadorian
-    venezuela:venezuelan bolivia:bolivian morocco:moroccan,moroccans cyprus:cypriot,cypriots malta:maltese madagascar:malagasy slovenia:slovene,slovenes,slovenian iceland:icelander,icelandic
+    venezuela:venezuelan bolivia:bolivian morocco:moroccan,moroccans cyprus:cypriot,cypriots malta:maltese
+    madagascar:malagasy slovenia:slovene,slovenes,slovenian iceland:icelander,icelandic
     mars:martian,martians denmark:dane,danes,danish wales:welsh netherlands:dutch,holland norway:norwegian,norwegians
     switzerland:swiss philippines:filipino,filipinos,philippine thailand:thai peru:peruvian laos:lao,laotian
     lesotho:basotho botswana:motswana,tswana niger:nigerien monaco:monegasque""".split()  # noqa: SIM905 - words read better as a text

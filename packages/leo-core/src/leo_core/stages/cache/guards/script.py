@@ -36,7 +36,8 @@ _LANGUAGES: dict[str, frozenset[str]] = {
         "quando quanto cosa si può al un'",
         "Portuguese": "o os as é que como qual onde por para do da um uma meu posso não em quanto quantas quantos e a "
         "no na com quando pode se",
-        "Dutch": "de het is wat hoe waarom waar een en ik kan mijn niet van voor te met in op om wanneer welke mag zijn",
+        "Dutch": "de het is wat hoe waarom waar een en ik kan mijn niet van voor te met in op om wanneer welke mag "
+        "zijn",
     }.items()
 }
 _NEEDED = 2

@@ -36,7 +36,8 @@ _QUANTIFIERS = {
     "both": "both", "either": "either", "many": "many", "few": "few", "only": "only", "also": "also",
     "mostof": "most", "everyth": "all", "everything": "all", "anyon": "any", "anyone": "any", "anybody": "any",
     "anyth": "any", "enough": "enough",
-    "toofew": "too few", "toolittle": "too few", "toomany": "too many", "toomuch": "too many", "single": "one", "singl": "one",
+    "toofew": "too few", "toolittle": "too few", "toomany": "too many", "toomuch": "too many", "single": "one",
+    "singl": "one",
     "1": "one", "afew": "some", "everyother": "other",
     "somebody": "some", "someon": "some", "always": "always", "never": "no", "rar": "few", "sometim": "some",
 }  # fmt: skip
@@ -124,7 +125,8 @@ _TENSES = (
 _SAME_VERB = frozenset({"do", "does", "did"})
 _ALIKE = {
     frozenset(pair.split("/"))
-    for pair in """no/without lack/no lack/without no/not non/not has/with have/with apartfrom/except apartfrom/besides beside/apartfrom
+    for pair in """no/without lack/no lack/without no/not non/not has/with have/with apartfrom/except
+    apartfrom/besides beside/apartfrom
     1/singl when/where onc/after nil/no most/mostof""".split()  # noqa: SIM905 - words read better as a text
 }
 """Function words that mean the same in one slot."""

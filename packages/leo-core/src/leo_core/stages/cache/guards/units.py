@@ -27,7 +27,8 @@ class Unit:
 
 _PREFIXES = {
     "kilo": ("k", 1e3), "mega": ("M", 1e6), "giga": ("G", 1e9), "tera": ("T", 1e12), "peta": ("P", 1e15),
-    "milli": ("m", 1e-3), "micro": ("µ", 1e-6), "nano": ("n", 1e-9), "pico": ("p", 1e-12), "centi": ("c", 1e-2), "deci": ("d", 1e-1),
+    "milli": ("m", 1e-3), "micro": ("µ", 1e-6), "nano": ("n", 1e-9), "pico": ("p", 1e-12), "centi": ("c", 1e-2),
+    "deci": ("d", 1e-1),
 }  # fmt: skip
 _BASES = """
 length metre m 1 metre,meter
@@ -77,7 +78,8 @@ _MORE: dict[str, str] = {
     "data": "kB*8000=kb MB*8000000=mb GB*8000000000=gb TB*8000000000000=tb",
     "rate": "Mbps*1000000=mbps,mbit/s kbps*1000=kbps,kbit/s Gbps*1000000000=gbps,gbit/s",
     "currency": "cent=cent,cents,¢ penny=pence,penny,pennies",
-    "share": "percent=%,percent,percentage,pct,prozent,procent,pourcent,pourcents,percento,procenta,procentów,процент,процента,процентов permille=‰,permille percentage-point=percentagepoint "
+    "share": "percent=%,percent,percentage,pct,prozent,procent,pourcent,pourcents,percento,procenta,"
+    "procentów,процент,процента,процентов permille=‰,permille percentage-point=percentagepoint "
     "basis-point=basispoint",
     "speed": "mph=mph kmh=kmh,kph,kmph knot=knots,knot mps=mps",
     "angle": "degree=degree,degrees,° radian=radian,radians",

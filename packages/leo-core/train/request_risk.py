@@ -3,11 +3,11 @@
     python packages/leo-core/train/request_risk.py [--data PATH] [--write]
 
 Trains on the questions of the routing sets with sha256(question) % 5 == 0 (Mixtral-8x7B-Instruct is the small model,
-GPT-4-1106 the large one); everything else is evaluation. The gain on a question with options comes from a boosted forest;
-on one without options from a ridge regression on counted features, whose target is the mean over the recorded models of
-``replay/gsm.jsonl.gz``, weak ones less strong ones, because one model's answer to a question says little about the question. Figures:
-AUROC of "the small model is wrong", calibration error, and APGR of the gain, the average performance gap recovered over
-the share of strong calls (random 0.5), beside the length.
+GPT-4-1106 the large one); everything else is evaluation. The gain on a question with options comes from a boosted
+forest; on one without options from a ridge regression on counted features, whose target is the mean over the recorded
+models of ``replay/gsm.jsonl.gz``, weak ones less strong ones, because one model's answer to a question says little of
+the question. Figures: AUROC of "the small model is wrong", calibration error, and APGR of the gain, the average
+performance gap recovered over the share of strong calls (random 0.5), beside the length.
 """
 
 from __future__ import annotations

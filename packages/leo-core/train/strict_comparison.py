@@ -5,7 +5,8 @@
         [--without NAME ...] [--seed 0] [--output FILE]
 
 The encoder that ``pair_network.py`` wrote stays as it is; a second alignment over its states starts from the first one
-and is fitted to questions of the part to fit and to minimal pairs. ``fourth.jsonl`` is never read. With ``--without``,
+and is fitted to questions of the part to fit and to minimal pairs. ``fourth.jsonl`` and ``seventh.jsonl`` are never
+read. With ``--without``,
 the sets named are left out and measured; prints AUC of each, and of the part for choices of the questions. Afterwards:
 ``pair_model.py --calibrate``.
 """
@@ -29,8 +30,8 @@ from leo_core.stages.cache.pair_network import MOST_PIECES
 from leo_core.stages.embed.static import StaticEmbedder
 
 MINIMAL_PAIRS = Path(__file__).resolve().parents[3] / "tests" / "data" / "minimal_pairs"
-SETS = ("dev", "held_out", "fresh", "unseen", "second", "fifth", "sixth")
-"""What may be trained on; ``fourth`` stays out."""
+SETS = ("dev", "held_out", "fresh", "unseen", "second", "fifth", "sixth", "eighth", "ninth")
+"""What may be trained on; ``fourth`` and ``seventh`` stay out."""
 QUESTIONS = 20_000
 """Pairs of questions that are fitted beside the minimal pairs."""
 TIMES = 3

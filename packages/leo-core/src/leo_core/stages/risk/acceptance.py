@@ -11,8 +11,8 @@ confidence is that of one threshold: it holds whenever one is read, not for all 
 
 The guarantee is for answers that come like the audited ones did. A two-sample Kolmogorov-Smirnov test compares the form
 of the latest answers of the small member (their risk alone, without other answers and what was learned about members,
-which change with the routes) with that of the first ones; where it sounds, the audits so far are dropped, and until there are enough again an answer is accepted on
-the upper bound of its interval.
+which change with the routes) with that of the first ones; where it sounds, the audits so far are dropped, and until
+there are enough again an answer is accepted on the upper bound of its interval.
 """
 
 from __future__ import annotations

@@ -67,7 +67,7 @@ def wording_features(text: str) -> dict[str, float]:
 
 
 def read_features(features: Mapping[str, float]) -> npt.NDArray[np.float64]:
-    """What likeness looks at, in the order of :func:`feature_names`, from ``RequestRisk.features``; missing ones are 0."""
+    """What likeness looks at, in the order of :func:`feature_names`, from features by name; missing ones are 0."""
     return np.array([features.get(name, 0.0) for name in feature_names()])
 
 

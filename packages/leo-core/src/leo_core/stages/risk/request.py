@@ -50,8 +50,8 @@ def score_request(
     """Risk before any call.
 
     The log-odds of an error are those of the prior, shifted by what the region's Beta record says. Where outcomes by
-    embedding are known, n of them, their rate on similar requests has a share n / (n + s) in the probability, with s the
-    ``similar_strength``.
+    embedding are known, n of them, their rate on similar requests has a share n / (n + s) in the probability, with the
+    ``similar_strength`` as s.
     With n outcomes in the region, of which w wrong where e were predicted, and a prior worth s outcomes, the record is
     Beta(s·e/n + w, s·(1 − e/n) + n − w) and the shift is the log-odds of its mean minus those of e/n, so that a record
     that confirms its predictions changes nothing. A novel request, or one of unknown novelty, takes ``novel_strength``

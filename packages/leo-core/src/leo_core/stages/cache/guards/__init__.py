@@ -14,6 +14,7 @@ from leo_core.stages.cache.guards.clock import find_clock_conflict, fold_times
 from leo_core.stages.cache.guards.comparison import find_comparison_conflict
 from leo_core.stages.cache.guards.compounds import fold_compounds
 from leo_core.stages.cache.guards.dates import find_date_conflict, read_dates
+from leo_core.stages.cache.guards.foreign import fold_foreign
 from leo_core.stages.cache.guards.groups import find_group_conflict, read_groups
 from leo_core.stages.cache.guards.names import (
     find_code_conflict,
@@ -39,12 +40,15 @@ from leo_core.stages.cache.guards.script import find_language_conflict, read_lan
 from leo_core.stages.cache.guards.sequence import read_sequence
 from leo_core.stages.cache.guards.slots import find_substitution
 from leo_core.stages.cache.guards.tense import find_mood_conflict, find_tense_conflict
+from leo_core.stages.cache.guards.wording import fold_wording
 from leo_core.stages.cache.guards.words import Words, read_words, stem
 
 __all__ = ["Profile", "find_conflict", "find_conflict_between", "read_profile"]
 
 _SIMILAR = 0.4
 _LOOSE = 0.3
+_FOLDED_WORDS = frozenset({"with", "without", "included", "excluding", "including", "excluded", "come"})
+"""Opposites that may stand in phrases of one meaning: "with no", "not included"."""
 _AMOUNTS = {("how", "many"), ("how", "much")}
 _REASONS = frozenset(
     """reason caus mak purpos point use for happen behind explain lead why motiv explanation ration number amount
@@ -73,7 +77,7 @@ def read_profile(text: str) -> Profile:
     """Read what the guards compare."""
     words = read_words(text)
     plain = text
-    for fold in (fold_compounds, fold_days, fold_phrases, fold_times):
+    for fold in (fold_wording, fold_compounds, fold_foreign, fold_days, fold_phrases, fold_times):
         plain = fold(plain, words.bag)
     folded = words if plain == text else read_words(plain)
     quantities, language = read_quantities(folded), read_language(words)
@@ -107,6 +111,8 @@ def find_conflict_between(a: Profile, b: Profile) -> str | None:
     if figures:
         return figures
     opposites = find_opposites(a.words, b.words)
+    if opposites is not None and not _FOLDED_WORDS.isdisjoint(opposites):
+        opposites = find_opposites(a.folded, b.folded)
     return (
         _find_polarity_conflict(a, b, opposites)
         or _find_group_conflict(a, b)
@@ -115,7 +121,7 @@ def find_conflict_between(a: Profile, b: Profile) -> str | None:
         or find_name_conflict(a.names, b.names, a.words, b.words)
         or find_operator_conflict(a.words.text, b.words.text)
         or _find_order_conflict(a, b, opposites)
-        or find_language_conflict(a.language, b.language)
+        or find_language_conflict(a.language, b.language, _overlap(a.sequence, b.sequence))
         or _find_reason_conflict(a, b)
         or find_substitution(a.sequence, b.sequence)
         or find_tense_conflict(a.words, b.words)
@@ -166,7 +172,7 @@ def _find_order_conflict(a: Profile, b: Profile, opposites: tuple[str, str] | No
         return None
     return (
         find_swap(a.words, b.words)
-        or find_role_swap(a.sequence, b.sequence)
+        or find_role_swap(a.sequence, b.sequence, a.folded)
         or find_code_swap(a.words.text, b.words.text, a.code & b.code)
     )
 

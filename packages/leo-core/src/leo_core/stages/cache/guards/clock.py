@@ -34,8 +34,18 @@ _PLAIN = re.compile(
 _HALF = re.compile(rf"\b(at|by|until|till|since|around|before) half ({_HOUR})\b", re.IGNORECASE)
 _HYPHENED = re.compile(r"\b(half|quarter|five|ten|twenty)-(past|to)-(?=[a-z\d])", re.IGNORECASE)
 _DOTTED_TIME = re.compile(
-    r"\b(at|by|until|till|before|after|around) (1[3-9]|2[0-3])\.([0-5]\d)(?!\d|[.,]\d|\s?[%$€£a-z°])"
+    r"\b(at|by|until|till|before|after|around|from|since) (1[3-9]|2[0-3])\.([0-5]\d)"
+    r"(?!\d|[.,]\d|\s?(?:[%$€£°]|[a-z]{1,2}\b|euros?\b|dollars?\b|pounds?\b|per\b|degrees\b))"
 )
+_DIGIT = re.compile(r"\d")
+_SHARED_HALF = re.compile(
+    r"\b(\d{1,2}(?::\d\d)?) ?(to|until|till|and|-|–) ?(\d{1,2}(?::\d\d)?) ?([ap])\.?m\b\.?", re.IGNORECASE
+)
+_RANGE = re.compile(r"\b(\d{1,2}:\d\d) ?[-–] ?(?=\d{1,2}:\d\d\b)")
+_DAILY = re.compile(
+    r"\b(\d{1,2}(?:[:.]\d\d)?)(?: o['’]?clock)? (?:every|each) (morning|afternoon|evening|night)\b", re.IGNORECASE
+)
+_TONIGHT = re.compile(r"\b(\d{1,2}(?:[:.]\d\d)?) tonight\b", re.IGNORECASE)
 _CLOCK_WORDS = frozenset(
     """am pm o'clock oclock clock noon midday midnight past quarter half hrs hours morning afternoon evening night
     minute minutes five ten twenty h uhr sharp""".split()  # noqa: SIM905 - words read better as a text
@@ -56,11 +66,34 @@ def fold_times(text: str, bag: frozenset[str]) -> str:
         text = _HALF.sub(r"\1 half past \2", text)
     if "-" in text:
         text = _HYPHENED.sub(r"\1 \2 ", text)
+    if _DIGIT.search(text):
+        text = _fold_ranges(text, bag)
     if "." in text:
         text = _DOTTED_TIME.sub(r"\1 \2:\3", text)
     if ":" not in text and bag.isdisjoint(_CLOCK_WORDS) and ".m" not in text and ".M" not in text:
         return text
     return _PLAIN.sub(_fold_plain, _SPOKEN.sub(_fold_spoken, text))
+
+
+def _fold_ranges(text: str, bag: frozenset[str]) -> str:
+    """Write "4 to 6 pm" as "4 pm to 6 pm", "16:00-18:00" apart, "3 every morning" as "3 am every day"."""
+    if not bag.isdisjoint({"am", "pm"}) or ".m" in text:
+        text = _SHARED_HALF.sub(_share_half, text)
+    if ":" in text:
+        text = _RANGE.sub(r"\1 to ", text)
+    if not bag.isdisjoint({"every", "each"}):
+        text = _DAILY.sub(lambda m: f"{m[1]} {'am' if m[2].lower() == 'morning' else 'pm'} every day", text)
+    if "tonight" in bag:
+        text = _TONIGHT.sub(r"\1 pm today", text)
+    return text
+
+
+def _share_half(match: re.Match[str]) -> str:
+    """The half of the day of the end, for the start too, unless the start would be later then: "11 to 2 pm"."""
+    start, joint, end, half = match.groups()
+    first, last = (int(each.split(":")[0]) % _HALF_DAY for each in (start, end))
+    other = half if first <= last else ("a" if half.lower() == "p" else "p")
+    return f"{start} {other}m {'to' if joint in '-–' else joint} {end} {half}m"
 
 
 def find_clock_conflict(a: frozenset[str], b: frozenset[str], figures_a: set[str], figures_b: set[str]) -> str | None:

@@ -51,7 +51,7 @@ _COMPOUND = (
         "krwmoney",
     ),
     (re.compile(r"\b(?:Deutsche?|German) marks?\b|\bD-?marks?\b", re.IGNORECASE), "demmoney"),
-    (re.compile(r"\bper ?cent\b", re.IGNORECASE), "percent"),
+    (re.compile(r"\b(?:pour|por|per) ?(?:cent|ciento|cento)\b", re.IGNORECASE), "percent"),
     (re.compile(r"\bfivers?\b", re.IGNORECASE), "5 gbp"),
     (re.compile(r"\btenners?\b", re.IGNORECASE), "10 gbp"),
     (re.compile(r"(?<=\d )grand\b|(?<=\d)grand\b"), "thousand"),

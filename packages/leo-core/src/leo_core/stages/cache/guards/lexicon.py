@@ -28,6 +28,8 @@ _EXPANDED = {
     "overthrew": "overthrow", "succeeded": "succeed", "brought": "bring", "built": "build", "drew": "draw",
     "hid": "hide", "held": "hold", "kept": "keep", "chased": "chase", "flew": "fly",
 }  # fmt: skip
+_ASKING = frozenset({"what", "which", "how"})
+_ARTICLES = frozenset({"a", "an", "the"})
 _ENDINGS = (("n't", "not"), ("'re", "are"), ("'ll", "will"), ("'ve", "have"), ("'d", "would"), ("'s", ""), ("'", ""))
 _COMMON = """what which when where while would should could does have with from that this there their about because are
     the and how why who did was were will can many much long between your you not for has been is do
@@ -100,8 +102,12 @@ def _read_lexicon() -> tuple[
             groups.setdefault(stem(word), set()).add(number)
     phrases: dict[str, list[tuple[tuple[str, ...], tuple[str, ...]]]] = {}
     for phrase, meaning in source["phrases"].items():
-        first, *rest = phrase.split()
-        phrases.setdefault(first, []).append((tuple(rest), tuple(meaning.split())))
+        words = tuple(word for word in phrase.split() if word not in _ARTICLES)
+        if len(words) == 1 or words[0] in _ASKING:
+            words = tuple(phrase.split())
+        stems = words if words[0] in _ASKING else tuple(word if word in AUXILIARIES else stem(word) for word in words)
+        for first, *rest in {words, stems}:
+            phrases.setdefault(first, []).append((tuple(rest), tuple(meaning.split())))
     for each in phrases.values():
         each.sort(key=lambda entry: -len(entry[0]))
     return {word: frozenset(numbers) for word, numbers in groups.items()}, phrases, frozenset(source["free"].split())

@@ -6,6 +6,8 @@ import re
 from typing import TYPE_CHECKING
 
 from leo_core.stages.cache.guards.numerals import ORDINALS
+from leo_core.stages.cache.guards.spelling import are_spellings
+from leo_core.stages.cache.guards.thesaurus import are_related
 from leo_core.stages.cache.guards.units import SYMBOLS, UNITS
 from leo_core.stages.cache.guards.words import FUNCTION_WORDS, stem
 
@@ -33,8 +35,9 @@ _CODE = re.compile(
     r"|([A-Za-z]?\+\+|\b[A-Z]#)"
     r"|(\bv\d+(?:\.\d+)*\b)"
     r"|(\\[A-Za-z]\b)"
+    r"|((?<![\w.])@[A-Za-z]\w*)"
 )
-_MAYBE_CODE = re.compile(r"[`_#\\]|\+\+|\(\)|[a-z][A-Z]|\w\.\w|(?<![\w-])--?[A-Za-z]|\bv\d")
+_MAYBE_CODE = re.compile(r"[`_#\\@]|\+\+|\(\)|[a-z][A-Z]|\w\.\w|(?<![\w-])--?[A-Za-z]|\bv\d")
 _PARTS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|\d+")
 _QUOTED = re.compile(r"[\"“”«]([^\"“”«»]+)[\"“”»]|(?:^|(?<=[\s(]))['‘]([^'‘’]+)['’](?=$|[\s.,;:!?)])")
 _ABBREVIATIONS = frozenset({"e.g", "i.e", "a.m", "p.m", "u.s", "u.k", "u.s.a", "vs.the"})
@@ -65,7 +68,11 @@ _PEOPLES = {
     serbia:serb,serbs,serbian croatia:croat,croats,croatian kenya:kenyan,kenyans congo:congolese
     afghanistan:afghan,afghans kazakhstan:kazakh,kazakhs uzbekistan:uzbek,uzbeks mongolia:mongol,mongols,mongolian
     rome:roman,romans argentina:argentine,argentines,argentinian chile:chilean,chileans ecuador:ecuadorian
-    venezuela:venezuelan bolivia:bolivian morocco:moroccan,moroccans cyprus:cypriot,cypriots malta:maltese""".split()  # noqa: SIM905 - words read better as a text
+    venezuela:venezuelan bolivia:bolivian morocco:moroccan,moroccans cyprus:cypriot,cypriots malta:maltese
+    madagascar:malagasy slovenia:slovene,slovenes,slovenian iceland:icelander,icelandic
+    mars:martian,martians denmark:dane,danes,danish wales:welsh netherlands:dutch,holland norway:norwegian,norwegians
+    switzerland:swiss philippines:filipino,filipinos,philippine thailand:thai peru:peruvian laos:lao,laotian
+    lesotho:basotho botswana:motswana,tswana niger:nigerien monaco:monegasque""".split()  # noqa: SIM905 - words read better as a text
     for country, peoples in [entry.split(":")]
     for word in (country, *peoples.split(","))
 }
@@ -111,6 +118,8 @@ def read_names(words: Words) -> frozenset[str]:
         inside = at not in words.starts or (at + 1 < len(cased) and cased[at + 1][0].isupper())
         if acronym or (inside and not title):
             name = lower[at].removesuffix("'s")
+            if not name.isascii() and "'" in name:
+                name = name.split("'")[0]
             found.add(_SAME_NAMES.get(name, name))
     return frozenset(found)
 
@@ -123,7 +132,14 @@ def find_name_conflict(a: frozenset[str], b: frozenset[str], words_a: Words, wor
     only_b = {name for name in b - a if not _mentions(words_a, name)}
     if not only_b or _abbreviates(only_a, words_b) or _abbreviates(only_b, words_a):
         return None
+    if len(only_a) == len(only_b) == 1 and _are_one_name(*only_a, *only_b):
+        return None
     return f"names differ: {' and '.join(sorted(only_a))}, {' and '.join(sorted(only_b))}"
+
+
+def _are_one_name(one: str, two: str) -> bool:
+    """Whether two words are one name in two spellings, or no names but verbs that start a request."""
+    return are_spellings(one, two) or are_related(stem(one), stem(two))
 
 
 def read_code(text: str) -> frozenset[str]:
@@ -212,7 +228,8 @@ def _abbreviates(names: set[str], words: Words) -> bool:
     initials = "".join(token[0] for token in words.lower if token[0].isalpha())
     capitals = "".join(token[0].lower() for token in words.cased if token[0].isupper())
     return any(
-        len(name) > 1 and (name in capitals or (len(name) > 2 and name in initials) or _is_code_of(name, words))  # noqa: PLR2004 - initials of three words at least
+        (len(name) > 3 and name[-1] == "s" and name[:-1] in capitals)  # noqa: PLR2004 - three initials in the plural
+        or (len(name) > 1 and (name in capitals or (len(name) > 2 and name in initials) or _is_code_of(name, words)))  # noqa: PLR2004 - initials of three words at least
         for name in names
     )
 

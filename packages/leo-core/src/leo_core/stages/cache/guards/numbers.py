@@ -54,7 +54,9 @@ _TEMPERATURES = {
 }
 _DIGIT = re.compile(r"\d")
 _CLOSE = 1e-6
-_POUNDS = frozenset({"lb", "gbp"})
+_ROUNDED = 1e-3
+_AMBIGUOUS = (frozenset({"lb", "gbp"}), frozenset({"bit/s", "basis-point"}))
+"""Units with a spelling in common: "pounds", "bps"."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -116,20 +118,39 @@ def find_number_conflict(a: Quantities, b: Quantities) -> str | None:
     """Reason in words, or ``None`` when numbers and units agree."""
     left, right = a.values, b.values
     if left != right:
-        extra, missing = left - right, right - left
+        extra, missing = _without_shares(left - right, right - left, a, b)
         if extra and missing and not (a.asked or b.asked) and _same_sizes(extra, missing, a, b):
             return None
         if extra - b.spare or missing - a.spare:
             return f"numbers differ: {_show(left)}, {_show(right)}"
     for value, units in a.measured.items():
         others = b.measured.get(value)
-        if others and units.isdisjoint(others) and not units | others >= _POUNDS:
+        if others and units.isdisjoint(others) and not any(units | others >= each for each in _AMBIGUOUS):
             return f"units differ: {value} {_show(units)}, {value} {_show(others)}"
     for dimension, units in a.units.items():
         others = b.units.get(dimension)
         if others and units - others and others - units:
             return f"units differ: {_show(units)}, {_show(others)}"
     return None
+
+
+def _without_shares(extra: set[str], missing: set[str], a: Quantities, b: Quantities) -> tuple[set[str], set[str]]:
+    """The numbers without those that are a share in one text and percent in the other: 0.4 and 40 %."""
+    same = [
+        (one, two)
+        for one in extra
+        for two in missing
+        if ("percent" in a.measured.get(one, ()) and _is_hundredth(two, one))
+        or ("percent" in b.measured.get(two, ()) and _is_hundredth(one, two))
+    ]
+    return extra.difference(one for one, _ in same), missing.difference(two for _, two in same)
+
+
+def _is_hundredth(share: str, percent: str) -> bool:
+    try:
+        return abs(float(share) * 100 - float(percent)) < _ROUNDED
+    except ValueError:
+        return False
 
 
 def _same_sizes(extra: set[str], missing: set[str], a: Quantities, b: Quantities) -> bool:
@@ -224,6 +245,8 @@ def _read_part(words: Words, at: int, found: Quantities) -> int:
         value = "0.5" if tokens[at] == "half" else "0.25"
         found.values.add(value)
         found.spans.append((at, at + 1, value))
+    else:
+        found.spare.update(("0.25", "25"))
     return at + 1
 
 

@@ -43,6 +43,8 @@ ORDINALS = {
 }
 ORDINALS |= {"thirteenth": 13, "fourteenth": 14, "fifteenth": 15, "sixteenth": 16, "seventeenth": 17, "hundredth": 100}
 ORDINALS |= {"eighteenth": 18, "nineteenth": 19, "twentieth": 20, "thirtieth": 30, "fortieth": 40, "fiftieth": 50}
+_PARTS_OF = frozenset({"2", "3", "4", "5", "6", "8", "10"})
+_ORDINAL_UNITS = ORDINALS | {"first": 1}
 
 
 def read_spelled(tokens: tuple[str, ...], at: int) -> tuple[str, int]:
@@ -58,8 +60,8 @@ def read_spelled(tokens: tuple[str, ...], at: int) -> tuple[str, int]:
             current = max(current, 1) * 100
         elif token in SCALES:
             total, current = total + max(current, 1) * SCALES[token], 0
-        elif token in ORDINALS and ORDINALS[token] < 10 <= current % 100 and current % 10 == 0:  # noqa: PLR2004 - "twenty-first": a unit after a ten
-            return str(total + current + ORDINALS[token]), at + 1
+        elif _ORDINAL_UNITS.get(token, 10) < 10 <= current % 100 and current % 10 == 0:  # noqa: PLR2004 - "twenty-first": a unit after a ten
+            return str(total + current + _ORDINAL_UNITS[token]), at + 1
         elif token != "and" or not (total or current >= 100) or not _continues(tokens, at + 1):  # noqa: S105, PLR2004 - S105 takes a word for a password; 100 is "a hundred and"
             break
         at += 1
@@ -81,6 +83,10 @@ def read_digits(token: str) -> str:
         whole, fraction = plain.split(".")
         fraction = fraction.rstrip("0")
         return f"{int(whole)}.{fraction}" if fraction else str(int(whole)) if len(whole) < 18 else whole  # noqa: PLR2004 - digits that any 64-bit reader holds
+    if plain.count("/") == 1:
+        over, under = plain.split("/")
+        if under in _PARTS_OF and int(over) < int(under):
+            return write(round(int(over) / int(under), 6))
     return plain.lstrip("0") or "0" if plain.isdigit() else plain
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from leo_core.stages.cache.guards.lexicon import AUXILIARIES, FREE
@@ -30,6 +31,13 @@ _CONVERSE_VERBS = frozenset(
 )
 _PRONOUNS = {"her": "his", "him": "his", "hers": "his", "she": "he", "their": "his"}
 _JOINING = frozenset({"and", "or", "&", "plus", "versus", "vs", "near", "either", "neither"})
+_ASKING = frozenset(
+    """how what which when where who quanto quantos quanta quantas quanti quante cuánto cuántos cuánta cuántas cuanto
+    cuantos combien quel quell quels wie wieviel wieviele was welche welcher welches hoe hoeveel welke wat ile jaki jaka
+    jakie co gdzie kiedy сколько какой какая какие где когда что kaç ne nerede""".split()  # noqa: SIM905 - words read better as a text
+)
+_ASKING |= {stem(word) for word in _ASKING}
+"""What is asked for may stand first or last."""
 _IN_TURN = frozenset({"first", "then", "next", "afterward", "later", "2"})
 _ASKED = frozenset({"who", "whom", "which", "what"})
 _DO = frozenset({"did", "do", "does"})
@@ -37,7 +45,25 @@ _HAVE = frozenset({"has", "have", "had"})
 _PREPOSITIONS = frozenset(
     {"to", "by", "from", "of", "for", "with", "on", "at", "about", "after", "against", "over", "in"}
 )
-_EMPTY = FREE - {"i", "me", "we", "us", "you", "he", "him", "she", "her", "they", "them"}
+_FOCUS = frozenset({"only", "just", "even"})
+_JOINED = _CONNECTORS | AUXILIARIES.keys()
+"""Words that a query of keywords has none of."""
+_ARROWS = frozenset(">→")
+_MOVABLE = frozenset({"already", "still", "yet", "not", "also", "now", "today", "again", "then", "here", "too"})
+"""Adverbs that may stand before or after what they belong to."""
+_EMPTY = frozenset(word for word in FREE if len(word) > 1) - {
+    "i",
+    "me",
+    "we",
+    "us",
+    "you",
+    "he",
+    "him",
+    "she",
+    "her",
+    "they",
+    "them",
+}
 _REACH = 6
 _LONGEST = 14
 
@@ -52,18 +78,24 @@ def find_swap(a: Words, b: Words) -> str | None:
     return None
 
 
-def find_role_swap(a: tuple[str, ...], b: tuple[str, ...]) -> str | None:
-    """Reason in words when two parts of one wording change places, or agent and patient do across the voices."""
+def find_role_swap(a: tuple[str, ...], b: tuple[str, ...], words: Words) -> str | None:
+    """Reason in words when two parts of one wording change places, or agent and patient do across the voices.
+
+    Args:
+        a: Canonical sequence of one text.
+        b: That of the other.
+        words: The first text itself.
+    """
     if a == b or not a or not b:
         return None
     if ("by" in a) != ("by" in b):
         passive, active = (a, b) if "by" in a else (b, a)
         return _compare_voices(passive, active)
     a, b = _without_gender(a), _without_gender(b)
-    return None if a == b else _compare_asked(a, b) or _compare_places(a, b)
+    return None if a == b else _compare_asked(a, b) or _compare_places(a, b, words)
 
 
-def _compare_places(a: tuple[str, ...], b: tuple[str, ...]) -> str | None:
+def _compare_places(a: tuple[str, ...], b: tuple[str, ...], words: Words) -> str | None:
     """Reason in words when the same words stand in two orders because two parts changed places."""
     if len(a) != len(b) or sorted(a) != sorted(b):
         return None
@@ -72,7 +104,17 @@ def _compare_places(a: tuple[str, ...], b: tuple[str, ...]) -> str | None:
     left, right = a[start : len(a) - end], b[start : len(b) - end]
     if len(left) > _LONGEST:
         return None
-    return _find_exchange(left, right, a)
+    found = _find_exchange(left, right, a)
+    if found is None or (len(left) == 2 and _is_compound(left, words)):  # noqa: PLR2004 - two words and nothing between
+        return None
+    return f"arguments swapped: {' '.join(found[0])} and {' '.join(found[1])}"
+
+
+def _is_compound(pair: tuple[str, ...], words: Words) -> bool:
+    """Whether the two stand side by side, as in a query of keywords: "vienna concerts", "concerts vienna"."""
+    if not _FOCUS.isdisjoint(pair) or not _ARROWS.isdisjoint(words.text) or not _JOINED.isdisjoint(words.bag):
+        return False
+    return any(tuple(map(stem, each)) == pair for each in pairwise(words.lower))
 
 
 def find_code_swap(a: str, b: str, identifiers: frozenset[str]) -> str | None:
@@ -115,7 +157,9 @@ def _without_gender(sequence: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(_PRONOUNS.get(each, each) for each in sequence)
 
 
-def _find_exchange(left: tuple[str, ...], right: tuple[str, ...], whole: tuple[str, ...]) -> str | None:
+def _find_exchange(
+    left: tuple[str, ...], right: tuple[str, ...], whole: tuple[str, ...]
+) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
     """``X M Y`` against ``Y M X``."""
     size = len(left)
     before = whole[: next((at for at in range(len(whole)) if whole[at : at + size] == left), 0)][-1:]
@@ -130,6 +174,8 @@ def _find_exchange(left: tuple[str, ...], right: tuple[str, ...], whole: tuple[s
             if (
                 _EMPTY.issuperset(one)
                 or _EMPTY.issuperset(two)
+                or _MOVABLE.issuperset(one)
+                or _MOVABLE.issuperset(two)
                 or _is_question(one)
                 or _is_question(two)
                 or not _MUTUAL.difference(_JOINING).isdisjoint(whole)
@@ -138,13 +184,13 @@ def _find_exchange(left: tuple[str, ...], right: tuple[str, ...], whole: tuple[s
                 return None
             if not middle and (len(one) > 1 or len(two) > 1):
                 return None
-            return f"arguments swapped: {' '.join(one)} and {' '.join(two)}"
+            return one, two
     return None
 
 
 def _is_question(part: tuple[str, ...]) -> bool:
     """Whether the part is what is asked for, which may stand first or last: "how many rupees"."""
-    return part[0] in {"how", "what", "which", "when", "where", "who"}
+    return part[0] in _ASKING
 
 
 def _compare_asked(a: tuple[str, ...], b: tuple[str, ...]) -> str | None:
@@ -166,7 +212,11 @@ def _compare_asked(a: tuple[str, ...], b: tuple[str, ...]) -> str | None:
 
 def _words_of(sequence: tuple[str, ...]) -> list[str]:
     """The words in order of the alphabet, verbs in the present and without "do"."""
-    return sorted(stem(PRESENT_OF.get(each, each)) for each in sequence[1:] if each not in _DO and each not in _HAVE)
+    return sorted(
+        stem(PRESENT_OF.get(each, each)).removesuffix("e")
+        for each in sequence[1:]
+        if each not in _DO and each not in _HAVE
+    )
 
 
 def _compare_voices(passive: tuple[str, ...], active: tuple[str, ...]) -> str | None:
@@ -189,22 +239,23 @@ def _compare_voices(passive: tuple[str, ...], active: tuple[str, ...]) -> str | 
 
 def _find_swap_around(connector: str, a: tuple[str, ...], b: tuple[str, ...]) -> tuple[str, str] | None:
     sides_b = _sides(connector, b)
-    for left_a, right_a in _sides(connector, a):
-        for left_b, right_b in sides_b:
+    for left_a, right_a, next_a in _sides(connector, a):
+        for left_b, right_b, next_b in sides_b:
             to_right = (left_a & right_b) - right_a - left_b
             to_left = (right_a & left_b) - left_a - right_b
-            if to_right and to_left:
+            if to_right and to_left and (next_a in to_left or next_b in to_right):
                 return min(to_right), min(to_left)
     return None
 
 
-def _sides(connector: str, tokens: tuple[str, ...]) -> list[tuple[set[str], set[str]]]:
-    """Content words before and after each occurrence; "from" and "to" reach to the other one only."""
+def _sides(connector: str, tokens: tuple[str, ...]) -> list[tuple[set[str], set[str], str]]:
+    """Content words before and after each occurrence, and the first one after it."""
     found = []
     for at, token in enumerate(tokens):
         if token == connector:
             before, after = tokens[max(0, at - _REACH) : at], tokens[at + 1 : at + 1 + _REACH]
-            found.append(({each for each in before if _counts(each)}, {each for each in after if _counts(each)}))
+            right = [each for each in after if _counts(each)]
+            found.append(({each for each in before if _counts(each)}, set(right), right[0] if right else ""))
     return found
 
 

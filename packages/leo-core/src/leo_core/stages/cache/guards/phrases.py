@@ -38,7 +38,8 @@ _BOUNDS = (
     (re.compile(r"\b(?:a )?fortnight\b", re.IGNORECASE), "2 weeks"),
 )
 _BOUND_WORDS = frozenset(
-    """than least up minimum maximum over above under below exceeding majority bulk most week fortnight""".split()  # noqa: SIM905 - words read better as a text
+    """than least up minimum maximum over above under below exceeding majority bulk most week fortnight upwards upward
+    excess""".split()  # noqa: SIM905 - words read better as a text
 )
 
 

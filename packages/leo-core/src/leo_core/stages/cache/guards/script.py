@@ -22,23 +22,27 @@ _SCRIPTS = (
     ("Han", re.compile("[\u4e00-\u9fff]")),
 )
 _LANGUAGES: dict[str, frozenset[str]] = {
-    "English": frozenset(
-        """the is are what how do does can which why when where who you my of and to in for""".split()  # noqa: SIM905 - words read better as a text
-    ),
-    "Spanish": frozenset(
-        """el la los las es qué que cómo como cuál cuánto dónde por para del una un está mi en y""".split()  # noqa: SIM905 - words read better as a text
-    ),
-    "French": frozenset(
-        """le la les est que quelle quel comment pourquoi où des une un du je puis et dans pour mon""".split()  # noqa: SIM905 - words read better as a text
-    ),
-    "German": frozenset(
-        """der die das ist was wie warum wo ein eine und ich kann mein nicht zu im von für den""".split()  # noqa: SIM905 - words read better as a text
-    ),
-    "Italian": frozenset("""il lo gli è che come perché dove di della un una per sono mio posso quale nel e""".split()),  # noqa: SIM905 - words read better as a text
-    "Portuguese": frozenset("""o os as é que como qual onde por para do da um uma meu posso não em quanto e""".split()),  # noqa: SIM905 - words read better as a text
-    "Dutch": frozenset("""de het is wat hoe waarom waar een en ik kan mijn niet van voor te met""".split()),  # noqa: SIM905 - words read better as a text
+    language: frozenset(words.split())
+    for language, words in {
+        "English": "the is are what how do does can which why when where who you my of and to in for was did has with "
+        "from by on at this that it if should i",
+        "Spanish": "el la los las es qué que cómo como cuál cuánto cuánta cuántos cuántas dónde cuándo quién por para "
+        "del una un está mi en y se con hay puedo puede son a",
+        "French": "le la les est que quelle quel quels comment pourquoi où des une un du je puis et dans pour mon au "
+        "aux sur avec sont qui combien quand peut",
+        "German": "der die das ist was wie warum wo ein eine und ich kann mein nicht zu im von für den dem des mit auf "
+        "wann welche welcher welches wird man darf sind aus bei in",
+        "Italian": "il lo gli è che come perché dove di della del una un per sono mio posso quale nel e in la i le con "
+        "quando quanto cosa si può al un'",
+        "Portuguese": "o os as é que como qual onde por para do da um uma meu posso não em quanto quantas quantos e a "
+        "no na com quando pode se",
+        "Dutch": "de het is wat hoe waarom waar een en ik kan mijn niet van voor te met in op om wanneer welke mag "
+        "zijn",
+    }.items()
 }
 _NEEDED = 2
+_ONE_LANGUAGE = 0.25
+_JAPANESE = {"Japanese kana", "Han"}
 
 
 def read_language(words: Words) -> str:
@@ -51,19 +55,27 @@ def read_language(words: Words) -> str:
     return _latin_language(words.bag)
 
 
-def find_language_conflict(a: str, b: str) -> str | None:
-    """Reason in words; unknown agrees with every Latin language, and with no other script."""
+def find_language_conflict(a: str, b: str, alike: float) -> str | None:
+    """Reason in words; unknown agrees with every Latin language, and with no other script.
+
+    Args:
+        a: Language or script of one text, as :func:`read_language` gives it.
+        b: That of the other.
+        alike: Share of the words that both texts have, from 0 to 1: texts with many in common are in one language,
+            whatever their few function words say.
+    """
     if a == b:
         return None
-    if (not a and b in _LANGUAGES) or (not b and a in _LANGUAGES):
+    latin = (not a or a in _LANGUAGES) and (not b or b in _LANGUAGES)
+    if latin and (not a or not b or alike >= _ONE_LANGUAGE):
+        return None
+    if {a, b} == _JAPANESE and alike >= _ONE_LANGUAGE:
         return None
     return f"languages differ: {a or 'Latin'}, {b or 'Latin'}"
 
 
 def _latin_language(bag: frozenset[str]) -> str:
-    english = len(bag & _LANGUAGES["English"])
-    if english >= _NEEDED:
-        return "English"
-    best = max(_LANGUAGES, key=lambda language: len(bag & _LANGUAGES[language]))
-    count = len(bag & _LANGUAGES[best])
-    return best if count >= _NEEDED and count > english else ""
+    """The language with the most of its commonest words in the text, if at least two and more than any other has."""
+    counts = sorted(((len(bag & words), language) for language, words in _LANGUAGES.items()), reverse=True)
+    (most, language), (second, _) = counts[:2]
+    return language if most >= _NEEDED and most > second else ""

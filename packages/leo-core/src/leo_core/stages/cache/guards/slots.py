@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from leo_core.stages.cache.guards.degrees import compare_degrees
 from leo_core.stages.cache.guards.lexicon import AUXILIARIES, FREE, PHRASES, are_synonyms
+from leo_core.stages.cache.guards.spelling import are_spellings
+from leo_core.stages.cache.guards.thesaurus import are_opposed, are_related
+from leo_core.stages.cache.guards.units import DIMENSIONS, name_unit
+from leo_core.stages.cache.guards.verbs import PRESENT_OF
+from leo_core.stages.cache.guards.words import stem
 
 __all__ = ["find_substitution", "is_alike"]
-from leo_core.stages.cache.guards.units import DIMENSIONS
-from leo_core.stages.cache.guards.words import stem
 
 _LONGEST_SLOT = 5
 _OPEN_SLOT = 3
@@ -30,6 +34,10 @@ _QUANTIFIERS = {
     "all": "all", "every": "all", "each": "all", "everyon": "all", "everybody": "all", "any": "any", "some": "some",
     "several": "some", "most": "most", "no": "no", "non": "no", "none": "no", "neither": "no", "nobody": "no",
     "both": "both", "either": "either", "many": "many", "few": "few", "only": "only", "also": "also",
+    "mostof": "most", "everyth": "all", "everything": "all", "anyon": "any", "anyone": "any", "anybody": "any",
+    "anyth": "any", "enough": "enough",
+    "toofew": "too few", "toolittle": "too few", "toomany": "too many", "toomuch": "too many", "single": "one",
+    "singl": "one",
     "1": "one", "afew": "some", "everyother": "other",
     "somebody": "some", "someon": "some", "always": "always", "never": "no", "rar": "few", "sometim": "some",
 }  # fmt: skip
@@ -95,6 +103,11 @@ _OPPOSED = frozenset(
         "except/like",
         "except/besides",
         "by/to",
+        "by/for",
+        "overall/per",
+        "total/per",
+        "regardless/if",
+        "neednt/must",
         "her/my",
         "his/my",
         "my/their",
@@ -107,8 +120,22 @@ _TENSES = (
     {"would", "present"}, {"must", "present"}, {"may", "should"}, {"may", "must"}, {"may", "future"}, {"can", "past"},
     {"can", "perfect"}, {"past", "should"}, {"past", "must"}, {"should", "future"}, {"past", "perfect"},
     {"would", "perfect"}, {"must", "perfect"}, {"may", "perfect"}, {"must", "future"}, {"must", "would"},
-    {"may", "past"},
+    {"may", "past"}, {"would", "should"},
 )  # fmt: skip
+_SAME_VERB = frozenset({"do", "does", "did"})
+_ALIKE = {
+    frozenset(pair.split("/"))
+    for pair in """no/without lack/no lack/without no/not non/not has/with have/with apartfrom/except
+    apartfrom/besides beside/apartfrom
+    1/singl when/where onc/after nil/no most/mostof""".split()  # noqa: SIM905 - words read better as a text
+}
+"""Function words that mean the same in one slot."""
+_APART = {
+    frozenset(pair.split("/"))
+    for pair in """study/work seat/sit averag/total averag/sum general/particular general/specific
+    overall/per total/per if/regardless""".split()  # noqa: SIM905 - words read better as a text
+}
+"""Words with a sense in common that ask for two things all the same."""
 _DERIVED = frozenset(
     """ al ally ation ations ing ment ments ity ness ist ists ism y ion ions ive ed ly able ful d s es en r ic ical ance
     ence ous ant ent c e ian tion ate ated isation ization ise ize ry""".split(" ")  # noqa: SIM905 - words read better as a text
@@ -139,13 +166,17 @@ def find_substitution(a: tuple[str, ...], b: tuple[str, ...]) -> str | None:
     left, right = a[start : size_a - end], b[start : size_b - end]
     if len(left) > _LONGEST_SLOT or len(right) > _LONGEST_SLOT or not ((left and right) or len(left + right) == 1):
         return None
+    if len(left) != len(right) and are_related("_".join(left), "_".join(right)):
+        return None
     left, right = _fold_phrases(left), _fold_phrases(right)
     return _compare(left, right, a) or (_compare_tenses(left, right) if a[0] != "how" else None)
 
 
 def is_alike(a: str, b: str) -> bool:
     """Whether two stems are one word: synonyms, or one of them mistyped."""
-    return a == b or are_synonyms(a, b) or _is_derived(a, b) or _is_typo(a, b)
+    if a == b or are_synonyms(a, b) or _is_derived(a, b) or _is_typo(a, b) or are_spellings(a, b):
+        return True
+    return a in _QUANTIFIERS and _QUANTIFIERS[a] == _QUANTIFIERS.get(b)
 
 
 def _compare(left: tuple[str, ...], right: tuple[str, ...], a: tuple[str, ...]) -> str | None:
@@ -161,6 +192,8 @@ def _compare(left: tuple[str, ...], right: tuple[str, ...], a: tuple[str, ...]) 
         pairs = [(one, two) for one in ours for two in theirs if frozenset((one, two)) in _OPPOSED]
         found = pairs[0] if pairs else None
     ours, theirs = ([each for each in dict.fromkeys(side) if each not in FREE] for side in (ours, theirs))
+    if lengths == [1, 2] and compare_degrees(left, right):
+        return None
     if found is None and _is_told_apart(ours, theirs, a, close=lengths[1] <= min(_OPEN_SLOT, lengths[0] + 1)):
         found = " and ".join(sorted(ours)) or "none", " and ".join(sorted(theirs)) or "none"
     return f"words differ: {found[0]}, {found[1]}" if found else None
@@ -187,6 +220,8 @@ def _compare_tenses(left: tuple[str, ...], right: tuple[str, ...]) -> str | None
     if not ours or not theirs or not set(ours).isdisjoint(theirs):
         return None
     one, two = ours[-1], theirs[-1]
+    if {one, two} == {"present", "future"}:
+        return None
     content = {each for each in left + right if each not in AUXILIARIES and each not in FREE}
     shared = {each for each in left if each in right} & content
     if {one, two} in _TENSES and (len(content - shared) <= 1 or shared):
@@ -194,10 +229,12 @@ def _compare_tenses(left: tuple[str, ...], right: tuple[str, ...]) -> str | None
     return None
 
 
-def _differs(one: str, two: str, a: tuple[str, ...]) -> bool:  # noqa: PLR0911 - one rule a line
+def _differs(one: str, two: str, a: tuple[str, ...]) -> bool:  # noqa: C901, PLR0911, PLR0912 - one rule a line
     """Whether two words in one slot ask for different things."""
     if one in _WH and two in _WH:
         return {one, two} not in _SAME_WH
+    if frozenset((one, two)) in _ALIKE:
+        return False
     if one in _QUANTIFIERS and two in _QUANTIFIERS:
         kinds = {_QUANTIFIERS[one], _QUANTIFIERS[two]}
         return len(kinds) > 1 and kinds not in _NEAR
@@ -205,8 +242,12 @@ def _differs(one: str, two: str, a: tuple[str, ...]) -> bool:  # noqa: PLR0911 -
         kinds = {AUXILIARIES[one], AUXILIARIES[two]}
         if a[0] in _HOW and kinds <= _MILD and (len(a) == 1 or a[1] in AUXILIARIES):
             return False
-        return kinds in _TENSES and not (a[0] == "how" and kinds == {"present", "future"})
-    if frozenset((one, two)) in _OPPOSED:
+        if kinds == {"present", "future"}:
+            return a[0] != "how" and _SAME_VERB.isdisjoint((one, two))
+        if kinds == {"past", "perfect"} and not _SAME_VERB.isdisjoint((one, two)):
+            return a[:2] == ("how", "long")
+        return kinds in _TENSES
+    if frozenset((one, two)) in _OPPOSED or frozenset((one, two)) in _APART:
         return True
     if (one[0] in _FIGURES and two[0] in _FIGURES) or (one in DIMENSIONS and DIMENSIONS[one] == DIMENSIONS.get(two)):
         return False
@@ -214,9 +255,16 @@ def _differs(one: str, two: str, a: tuple[str, ...]) -> bool:  # noqa: PLR0911 -
         return _FOCUS[one] != _FOCUS[two]
     if (one in _NARROWLY) != (two in _NARROWLY):
         return True
+    if (unit := name_unit(one)) and unit == name_unit(two):
+        return False
     if one in FREE or two in FREE or one in AUXILIARIES or two in AUXILIARIES or one in _WH or two in _WH:
         return False
-    return not is_alike(one, two)
+    return are_opposed(one, two) or not (is_alike(one, two) or (are_related(one, two) and not _is_inflected(one, two)))
+
+
+def _is_inflected(one: str, two: str) -> bool:
+    """Whether both are forms of one verb in two tenses: "run", "ran"."""
+    return PRESENT_OF.get(one, one) == PRESENT_OF.get(two, two)
 
 
 def _is_derived(a: str, b: str) -> bool:

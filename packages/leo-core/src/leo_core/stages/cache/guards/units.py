@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import dataclass
 
 from leo_core.stages.cache.guards.currencies import CURRENCIES
 
-__all__ = ["DIMENSIONS", "SYMBOLS", "UNITS", "Unit"]
+__all__ = ["DIMENSIONS", "SYMBOLS", "UNITS", "Unit", "name_unit"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +27,8 @@ class Unit:
 
 _PREFIXES = {
     "kilo": ("k", 1e3), "mega": ("M", 1e6), "giga": ("G", 1e9), "tera": ("T", 1e12), "peta": ("P", 1e15),
-    "milli": ("m", 1e-3), "micro": ("µ", 1e-6), "nano": ("n", 1e-9), "centi": ("c", 1e-2), "deci": ("d", 1e-1),
+    "milli": ("m", 1e-3), "micro": ("µ", 1e-6), "nano": ("n", 1e-9), "pico": ("p", 1e-12), "centi": ("c", 1e-2),
+    "deci": ("d", 1e-1),
 }  # fmt: skip
 _BASES = """
 length metre m 1 metre,meter
@@ -45,6 +47,7 @@ energy electronvolt eV 1.602e-19 electronvolt
 dose sievert Sv 1 sievert
 dose grays Gy 1 grays
 activity becquerel Bq 1 becquerel
+activity curie Ci 3.7e10 curie
 amount mole mol 1 moles
 data bit bit 1 bit
 data byte B 8 byte
@@ -58,7 +61,7 @@ _MORE: dict[str, str] = {
     "light-minute=lightminute light-second=lightsecond light-hour=lighthour micron*0.000001=micron,microns "
     "au=astrounit",
     "mass": "kg*1000=kg,kgs,kilo,kilos lb*453.592=lb,lbs,pound,pounds ounce*28.3495=oz,ounce,ounces ton=ton,tons "
-    "tonne*1000000=tonne,tonnes mcg*0.000001=mcg stone*6350.29=stones,stone carat=carat,carats "
+    "tonne*1000000=tonne,tonnes stone*6350.29=stones,stone carat=carat,carats "
     "hundredweight=hundredweight,cwt quintal=quintal,quintals grain=grains dram=dram,drams",
     "volume": "cubic-metre=cumeter cubic-foot=cufoot,cufeet cubic-yard=cuyard cubic-inch=cuinch "
     "gallon=gallon,gallons cup=cup,cups pint=pint,pints quart=quart,quarts barrel=barrel,barrels "
@@ -75,7 +78,8 @@ _MORE: dict[str, str] = {
     "data": "kB*8000=kb MB*8000000=mb GB*8000000000=gb TB*8000000000000=tb",
     "rate": "Mbps*1000000=mbps,mbit/s kbps*1000=kbps,kbit/s Gbps*1000000000=gbps,gbit/s",
     "currency": "cent=cent,cents,¢ penny=pence,penny,pennies",
-    "share": "percent=%,percent,percentage,pct permille=‰,permille percentage-point=percentagepoint "
+    "share": "percent=%,percent,percentage,pct,prozent,procent,pourcent,pourcents,percento,procenta,"
+    "procentów,процент,процента,процентов permille=‰,permille percentage-point=percentagepoint "
     "basis-point=basispoint",
     "speed": "mph=mph kmh=kmh,kph,kmph knot=knots,knot mps=mps",
     "angle": "degree=degree,degrees,° radian=radian,radians",
@@ -131,12 +135,24 @@ def _add_more(words: dict[str, Unit]) -> None:
 
 
 def _add_short(words: dict[str, Unit], symbols: dict[str, Unit]) -> None:
+    words["mcg"] = symbols["µg"]
     words["seconds"] = words["secs"] = words["sec"] = symbols["s"]
     for word in ("km", "cm", "mm", "mg", "ml", "kW", "kWh", "ms", "MHz", "GHz", "kHz", "kJ"):
         words[word.lower()] = symbols[word]
     for word in ("kms", "hz", "kcal"):
         words[word] = symbols[{"kms": "km", "hz": "Hz", "kcal": "kcal"}[word]]
-    lone = {"h": "hour", "d": "day", "c": "celsius", "f": "fahrenheit", "yo": "year", "L": "litre", "g": "gram"}
+    lone = {
+        "h": "hour",
+        "d": "day",
+        "c": "celsius",
+        "f": "fahrenheit",
+        "yo": "year",
+        "L": "litre",
+        "g": "gram",
+        "gal": "gallon",
+        "qt": "quart",
+        "pt": "pint",
+    }
     symbols |= {sign: words[word] for sign, word in lone.items()}
     symbols |= {"C": words["celsius"], "F": words["fahrenheit"], "w": words["watt"], "v": words["volt"]}
     symbols |= {"Mbit": Unit(name="Mbit", dimension="data", size=1e6), "p": words["pence"]}
@@ -144,3 +160,18 @@ def _add_short(words: dict[str, Unit], symbols: dict[str, Unit]) -> None:
 
 UNITS, SYMBOLS = _read_units()
 DIMENSIONS = {unit.name: unit.dimension for unit in (*UNITS.values(), *SYMBOLS.values())}
+_NAMES: dict[str, str] = {}
+for _spelling, _unit in (*SYMBOLS.items(), *UNITS.items()):
+    _NAMES.setdefault(_spelling.lower(), _unit.name)
+for _unit in (*SYMBOLS.values(), *UNITS.values()):
+    _NAMES.setdefault(_unit.name.lower(), _unit.name)
+
+
+def name_unit(word: str) -> str:
+    """The unit that a word, a symbol without its case, a stem or a word with accents names; empty if none."""
+    plain = word if word.isascii() else _unaccented(word)
+    return _NAMES.get(plain, "") or _NAMES.get(f"{plain}e", "") or _NAMES.get(f"{plain}s", "")
+
+
+def _unaccented(word: str) -> str:
+    return "".join(each for each in unicodedata.normalize("NFKD", word) if not unicodedata.combining(each))

@@ -32,7 +32,22 @@
     │   │   └── EntryCorruptError    one cache entry cannot be read; ``.entry_id`` names it
     │   ├── StoreFullError       no space left; what was acknowledged is safe
     │   ├── StoreUnavailableError    its server cannot be reached, or did not reply in time
-    │   └── StoreMismatchError   written by a newer LEO, or with another embedder
+    │   ├── StoreMismatchError   written by a newer LEO, or with another embedder
+    │   └── PrivateIndexError    the encrypted index refused a request or a reply; ``.check`` names the check
+    │       ├── EnvelopeError        the bytes are no envelope: magic, version, kind, a field, the payload
+    │       │   ├── EnvelopeSizeError    cut off, longer than it says, or larger than allowed
+    │       │   └── EnvelopeMacError     altered on the way, or made with another key
+    │       ├── IndexAccessError     the token is not the one of an account of this server
+    │       ├── ForeignAccountError  the envelope speaks for another account than the token does
+    │       ├── UnknownIndexError    the account has no index of that name
+    │       ├── ParametersError      other encryption parameters, dimension or mode than the index has
+    │       ├── UnknownEvaluationKeyError  evaluation keys that were never registered
+    │       ├── StaleEvaluationKeyError    evaluation keys that were rotated out
+    │       ├── ReplayedWriteError   this write is in the index already
+    │       ├── WriteConflictError   another client wrote first; ``.sequence`` is where the index is now
+    │       ├── IndexQuotaError      the account or the index has no room for this
+    │       ├── IndexRollbackError   the server shows an older state than it has shown before
+    │       └── ScoreMismatchError   scores that do not fit what was fetched: one attacker, or a wrong key
     └── ReceiptError             a receipt, proof, checkpoint or log fails a check; ``.check`` names it
         ├── NotAReceiptError     the input is not a receipt at all
         └── SigningKeyError      a key is missing, unreadable or of the wrong kind
@@ -52,7 +67,14 @@ __all__ = [
     "CircuitOpenError",
     "ConfigError",
     "EntryCorruptError",
+    "EnvelopeError",
+    "EnvelopeMacError",
+    "EnvelopeSizeError",
+    "ForeignAccountError",
     "InProgressError",
+    "IndexAccessError",
+    "IndexQuotaError",
+    "IndexRollbackError",
     "InvalidRequestError",
     "LEOError",
     "LimitReachedError",
@@ -63,13 +85,18 @@ __all__ = [
     "NoAnswerError",
     "NotAReceiptError",
     "OutOfTimeError",
+    "ParametersError",
+    "PrivateIndexError",
     "ProviderError",
     "ProviderTimeoutError",
     "ProviderUnavailableError",
     "RateLimitError",
     "ReceiptError",
+    "ReplayedWriteError",
     "RequestError",
+    "ScoreMismatchError",
     "SigningKeyError",
+    "StaleEvaluationKeyError",
     "StorageError",
     "StoreCorruptError",
     "StoreFullError",
@@ -78,6 +105,9 @@ __all__ = [
     "StoreUnavailableError",
     "StreamInterruptedError",
     "TenantRequiredError",
+    "UnknownEvaluationKeyError",
+    "UnknownIndexError",
+    "WriteConflictError",
 ]
 
 
@@ -278,6 +308,82 @@ class StoreUnavailableError(StorageError):
 
 class StoreMismatchError(StorageError):
     """The store was written by a newer LEO, or with another embedder."""
+
+
+class PrivateIndexError(StorageError):
+    """The encrypted index refused a request, or its client refused a reply.
+
+    Attributes:
+        check: Short, stable name of the failed check, such as ``"mac"`` or ``"sequence"``.
+    """
+
+    def __init__(self, message: str, *, check: str) -> None:
+        super().__init__(message)
+        self.check = check
+
+
+class EnvelopeError(PrivateIndexError):
+    """The bytes are no envelope, or its payload is not what its kind promises."""
+
+
+class EnvelopeSizeError(EnvelopeError):
+    """An envelope is cut off, longer than it says, or larger than allowed."""
+
+
+class EnvelopeMacError(EnvelopeError):
+    """An envelope was altered on the way, or made with another key."""
+
+
+class IndexAccessError(PrivateIndexError):
+    """The token is not the one of an account of this server."""
+
+
+class ForeignAccountError(PrivateIndexError):
+    """The envelope speaks for another account than the token does."""
+
+
+class UnknownIndexError(PrivateIndexError):
+    """The account has no index of that name."""
+
+
+class ParametersError(PrivateIndexError):
+    """Other encryption parameters, dimension or mode than the index has."""
+
+
+class UnknownEvaluationKeyError(PrivateIndexError):
+    """Evaluation keys that the account never registered."""
+
+
+class StaleEvaluationKeyError(PrivateIndexError):
+    """Evaluation keys that were rotated out."""
+
+
+class ReplayedWriteError(PrivateIndexError):
+    """This write is in the index already."""
+
+
+class WriteConflictError(PrivateIndexError):
+    """Another client wrote first.
+
+    Attributes:
+        sequence: Number of the last write in the index.
+    """
+
+    def __init__(self, message: str, *, check: str, sequence: int = 0) -> None:
+        super().__init__(message, check=check)
+        self.sequence = sequence
+
+
+class IndexQuotaError(PrivateIndexError):
+    """The account or the index has no room for this."""
+
+
+class IndexRollbackError(PrivateIndexError):
+    """The server shows an older state than it has shown before."""
+
+
+class ScoreMismatchError(PrivateIndexError):
+    """Scores that do not fit the records that were fetched: altered by the server, or made under a wrong key."""
 
 
 class ReceiptError(LEOError):

@@ -48,9 +48,13 @@
     │       ├── IndexQuotaError      the account or the index has no room for this
     │       ├── IndexRollbackError   the server shows an older state than it has shown before
     │       └── ScoreMismatchError   scores that do not fit what was fetched: one attacker, or a wrong key
-    └── ReceiptError             a receipt, proof, checkpoint or log fails a check; ``.check`` names it
-        ├── NotAReceiptError     the input is not a receipt at all
-        └── SigningKeyError      a key is missing, unreadable or of the wrong kind
+    ├── ReceiptError             a receipt, proof, checkpoint or log fails a check; ``.check`` names it
+    │   ├── NotAReceiptError     the input is not a receipt at all
+    │   └── SigningKeyError      a key is missing, unreadable or of the wrong kind
+    └── CiphertextError          encrypted bytes are not what they have to be: truncated, oversized, of another kind
+        ├── ParametersMismatchError  made with other parameters, or laid out for other keys
+        ├── KeyMismatchError         made with another key
+        └── ScoreRangeError          decrypted to what no score can be: altered, or of another key
 
 Errors of other libraries are translated where they enter, with the original as ``__cause__``.
 No message holds a prompt, an answer or a secret.
@@ -64,6 +68,7 @@ __all__ = [
     "BudgetExceededError",
     "CallAbandonedError",
     "CapabilityError",
+    "CiphertextError",
     "CircuitOpenError",
     "ConfigError",
     "EntryCorruptError",
@@ -76,6 +81,7 @@ __all__ = [
     "IndexQuotaError",
     "IndexRollbackError",
     "InvalidRequestError",
+    "KeyMismatchError",
     "LEOError",
     "LimitReachedError",
     "MalformedReplyError",
@@ -86,6 +92,7 @@ __all__ = [
     "NotAReceiptError",
     "OutOfTimeError",
     "ParametersError",
+    "ParametersMismatchError",
     "PrivateIndexError",
     "ProviderError",
     "ProviderTimeoutError",
@@ -95,6 +102,7 @@ __all__ = [
     "ReplayedWriteError",
     "RequestError",
     "ScoreMismatchError",
+    "ScoreRangeError",
     "SigningKeyError",
     "StaleEvaluationKeyError",
     "StorageError",
@@ -410,3 +418,19 @@ class SigningKeyError(ReceiptError):
 
     def __init__(self, message: str) -> None:
         super().__init__(message, check="key")
+
+
+class CiphertextError(LEOError, ValueError):
+    """Encrypted bytes are not what they have to be: truncated, oversized, of another kind or version, or damaged."""
+
+
+class ParametersMismatchError(CiphertextError):
+    """The bytes were made with other parameters, or laid out for other evaluation keys."""
+
+
+class KeyMismatchError(CiphertextError):
+    """The bytes were made with another key."""
+
+
+class ScoreRangeError(CiphertextError):
+    """What was decrypted can be no score: the bytes were altered, or belong to another key."""

@@ -11,6 +11,7 @@ import numpy as np
 
 from leo_core.errors import (
     CiphertextError,
+    ConfigError,
     EnvelopeError,
     KeyMismatchError,
     LEOError,
@@ -24,11 +25,20 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-__all__ = ["LoadedBlocks", "OpenedKeys", "Scorer", "blame_client", "read_plain_rows"]
+__all__ = ["LoadedBlock", "LoadedBlocks", "OpenedKeys", "Scorer", "blame_client", "read_plain_rows"]
 
 T = TypeVar("T")
 
 _MOST_OPENED = 64
+
+
+class LoadedBlock(Protocol):
+    """A block that is ready for scoring."""
+
+    @property
+    def count(self) -> int:
+        """Its rows."""
+        ...
 
 
 class Scorer(Protocol):
@@ -38,11 +48,11 @@ class Scorer(Protocol):
     """
 
     def load_plain(self, rows: npt.NDArray[np.float32]) -> Any:
-        """A block from rows, float32 ``(n, d)``."""
+        """A :class:`LoadedBlock` from rows, float32 ``(n, d)``."""
         ...
 
     def load_encrypted(self, data: bytes) -> Any:
-        """A block from encrypted rows."""
+        """A :class:`LoadedBlock` from encrypted rows."""
         ...
 
     def score(self, query: bytes, blocks: Sequence[Any]) -> bytes:
@@ -167,7 +177,7 @@ def blame_client(do: Callable[[], T], what: str) -> T:
         raise ParametersError(str(error), check="ciphertext") from error
     except KeyMismatchError as error:
         raise UnknownEvaluationKeyError(str(error), check="ciphertext") from error
-    except CiphertextError as error:
+    except (CiphertextError, ConfigError) as error:
         raise EnvelopeError(str(error), check="payload") from error
     except (LEOError, MemoryError):
         raise

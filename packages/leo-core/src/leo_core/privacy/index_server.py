@@ -382,7 +382,9 @@ def _load_block(opened: OpenedKeys, data: bytes, count: int, *, plain: bool) -> 
     if plain:
         rows = read_plain_rows(data, count, opened.dim)
         return blame_client(lambda: opened.scorer.load_plain(rows), "a plain block")
-    return blame_client(lambda: opened.scorer.load_encrypted(data), "an encrypted block")
+    block = blame_client(lambda: opened.scorer.load_encrypted(data), "an encrypted block")
+    _check_same("rows", block.count, count)
+    return block
 
 
 def _check_same(what: str, given: object, known: object) -> None:

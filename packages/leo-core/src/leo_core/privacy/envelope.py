@@ -27,7 +27,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from leo_core.errors import EnvelopeError, EnvelopeMacError, EnvelopeSizeError
-from leo_core.privacy.framing import ID_BYTES, WireReader, pack_blob, pack_text, pack_u8, pack_u64
+from leo_core.privacy.framing import ID_BYTES, FramingReader, pack_blob, pack_text, pack_u8, pack_u64
 
 __all__ = ["MAC_BYTES", "MAGIC", "VERSION", "Envelope", "Kind", "open_envelope", "read_mac", "seal_envelope"]
 
@@ -52,7 +52,7 @@ class Kind(enum.IntEnum):
     CHANGES = 9
     SCORE = 10
     FETCH = 11
-    VECTORS = 12
+    BLOCK_ROWS = 12
     DROP_INDEX = 13
     STATS = 14
 
@@ -167,7 +167,7 @@ def _check_begin(data: bytes) -> None:
 
 
 def _read_fields(body: bytes) -> Envelope:
-    reader = WireReader(body, "the envelope")
+    reader = FramingReader(body, "the envelope")
     reader.take(len(MAGIC) + 1)
     code = reader.u8()
     try:

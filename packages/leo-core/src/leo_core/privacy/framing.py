@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ID_BYTES",
-    "WireReader",
+    "FramingReader",
     "pack_blob",
     "pack_ids",
     "pack_text",
@@ -75,7 +75,7 @@ def pack_ids(ids: Iterable[bytes]) -> bytes:
     return pack_u32(len(listed)) + b"".join(listed)
 
 
-class WireReader:
+class FramingReader:
     """Reads what was packed, front to back.
 
     Args:

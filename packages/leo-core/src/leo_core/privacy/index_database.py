@@ -46,7 +46,7 @@ CREATE TABLE blocks (
 );
 CREATE TABLE rows (
     row INTEGER PRIMARY KEY, owner INTEGER NOT NULL, id BLOB NOT NULL, sequence INTEGER NOT NULL, block BLOB,
-    dead INTEGER NOT NULL DEFAULT 0, vector BLOB NOT NULL, record BLOB NOT NULL, UNIQUE (owner, id)
+    dead INTEGER NOT NULL DEFAULT 0, sealed BLOB NOT NULL, UNIQUE (owner, id)
 );
 CREATE INDEX rows_by_block ON rows (owner, block);
 CREATE TABLE writes (

@@ -20,10 +20,10 @@ class IndexLimits:
         max_rows: Rows of an index, removed ones in blocks included.
         max_tail: Rows of an index that lie in no block.
         max_block_rows: Rows of a block.
-        max_row_bytes: Longest sealed vector or record.
+        max_row_bytes: Longest sealed row.
         max_fetch: Ids of one request for records.
         max_account_bytes: Rows and blocks of an account together.
-        max_loaded_bytes: Memory for blocks that are ready for scoring, by what they take on disk.
+        max_loaded_bytes: Memory for blocks that are ready for scoring.
     """
 
     max_envelope_bytes: int = 64 * 1024 * 1024
@@ -35,7 +35,7 @@ class IndexLimits:
     max_row_bytes: int = 1024 * 1024
     max_fetch: int = 256
     max_account_bytes: int = 4 * 1024**3
-    max_loaded_bytes: int = 1024**3
+    max_loaded_bytes: int = 2 * 1024**3
 
     def __post_init__(self) -> None:
         """Refuse limits that nothing could pass.

@@ -8,12 +8,12 @@ Each is a record with ``pack`` and ``read``; the layout is in the docstring of t
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from leo_core.errors import EnvelopeError
+from leo_core.errors import EnvelopeError, EnvelopeSizeError
 from leo_core.privacy.framing import (
     ID_BYTES,
-    WireReader,
+    FramingReader,
     pack_blob,
     pack_ids,
     pack_text,
@@ -22,6 +22,9 @@ from leo_core.privacy.framing import (
     pack_u32,
     pack_u64,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 __all__ = [
     "ENCRYPTED",
@@ -68,7 +71,7 @@ class KeyUpload:
     @classmethod
     def read(cls, payload: bytes) -> KeyUpload:
         """From bytes."""
-        reader = WireReader(payload, "an upload of evaluation keys")
+        reader = FramingReader(payload, "an upload of evaluation keys")
         found = cls(expected=reader.text(), keys=reader.blob())
         reader.end()
         return found
@@ -93,7 +96,7 @@ class IndexForm:
     @classmethod
     def read(cls, payload: bytes) -> IndexForm:
         """From bytes."""
-        reader = WireReader(payload, "the form of an index")
+        reader = FramingReader(payload, "the form of an index")
         found = cls(mode=reader.u8(), dim=reader.u16())
         reader.end()
         if found.mode not in {PLAIN, ENCRYPTED} or not found.dim:
@@ -104,47 +107,42 @@ class IndexForm:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SealedRow:
-    """A row as the server keeps it: ``16 id · blob vector · blob record``.
+    """A row as the server keeps it: ``16 id · blob sealed``.
 
     Attributes:
         id: 16 bytes that say nothing.
-        vector: Its vector, sealed.
-        record: What it stands for, sealed; may be empty.
+        sealed: Its vector and what it stands for, sealed by the client.
     """
 
     id: bytes
-    vector: bytes = field(repr=False)
-    record: bytes = field(default=b"", repr=False)
+    sealed: bytes = field(repr=False)
 
 
-def pack_rows(rows: tuple[SealedRow, ...]) -> bytes:
+def pack_rows(rows: Sequence[SealedRow]) -> bytes:
     """``u32 count``, then the rows."""
-    return pack_u32(len(rows)) + b"".join(row.id + pack_blob(row.vector) + pack_blob(row.record) for row in rows)
+    return pack_u32(len(rows)) + b"".join(row.id + pack_blob(row.sealed) for row in rows)
 
 
 def read_rows(payload: bytes, *, most_rows: int, most_bytes: int) -> tuple[SealedRow, ...]:
-    """Rows from bytes.
+    """Rows from bytes, with ids that are all different.
 
     Args:
         payload: The bytes.
         most_rows: Most rows allowed.
-        most_bytes: Longest vector or record allowed.
+        most_bytes: Longest sealed row allowed.
     """
-    reader = WireReader(payload, "a list of rows")
+    reader = FramingReader(payload, "a list of rows")
     found = _take_rows(reader, most_rows, most_bytes)
     reader.end()
     return found
 
 
-def _take_rows(reader: WireReader, most_rows: int, most_bytes: int) -> tuple[SealedRow, ...]:
+def _take_rows(reader: FramingReader, most_rows: int, most_bytes: int) -> tuple[SealedRow, ...]:
     count = reader.u32()
     if count > most_rows:
         message = f"a list of {count} rows is refused: at most {most_rows} are allowed"
-        raise EnvelopeError(message, check="payload")
-    rows = tuple(
-        SealedRow(id=reader.take(ID_BYTES), vector=reader.blob(most_bytes), record=reader.blob(most_bytes))
-        for _ in range(count)
-    )
+        raise EnvelopeSizeError(message, check="oversized")
+    rows = tuple(SealedRow(id=reader.take(ID_BYTES), sealed=reader.blob(most_bytes)) for _ in range(count))
     if len({row.id for row in rows}) < count:
         message = "a list of rows has an id twice"
         raise EnvelopeError(message, check="payload")
@@ -174,7 +172,7 @@ class BlockUpload:
     @classmethod
     def read(cls, payload: bytes, *, most_rows: int) -> BlockUpload:
         """From bytes."""
-        reader = WireReader(payload, "a block")
+        reader = FramingReader(payload, "a block")
         found = cls(
             id=reader.take(ID_BYTES), rows=reader.ids(most_rows), replaces=reader.ids(_MOST_LISTED), data=reader.blob()
         )
@@ -266,7 +264,7 @@ class Changes:
     @classmethod
     def read(cls, payload: bytes) -> Changes:
         """From bytes."""
-        reader = WireReader(payload, "a list of changes")
+        reader = FramingReader(payload, "a list of changes")
         keys = tuple(
             KeyHead(
                 id=reader.text(),
@@ -277,7 +275,7 @@ class Changes:
             )
             for _ in range(reader.u16())
         )
-        blocks = tuple(_read_head(reader) for _ in range(min(reader.u32(), _MOST_IDS)))
+        blocks = tuple(_read_head(reader) for _ in range(reader.u32()))
         found = cls(
             keys=keys,
             blocks=blocks,
@@ -294,7 +292,7 @@ def _pack_head(head: BlockHead) -> bytes:
     return fixed + (pack_u8(0) if head.rows is None else pack_u8(1) + pack_ids(head.rows))
 
 
-def _read_head(reader: WireReader) -> BlockHead:
+def _read_head(reader: FramingReader) -> BlockHead:
     block_id, key_id, sequence, count = reader.take(ID_BYTES), reader.text(), reader.u64(), reader.u32()
     rows = reader.ids(_MOST_IDS) if reader.u8() else None
     if rows is not None and len(rows) != count:
@@ -323,8 +321,8 @@ class Scores:
     @classmethod
     def read(cls, payload: bytes) -> Scores:
         """From bytes."""
-        reader = WireReader(payload, "a reply with scores")
-        blocks = tuple((reader.take(ID_BYTES), reader.u32()) for _ in range(min(reader.u32(), _MOST_IDS)))
+        reader = FramingReader(payload, "a reply with scores")
+        blocks = tuple((reader.take(ID_BYTES), reader.u32()) for _ in range(reader.u32()))
         found = cls(blocks=blocks, scores=reader.blob())
         reader.end()
         return found
@@ -332,7 +330,7 @@ class Scores:
 
 def read_wanted(payload: bytes, *, most: int) -> tuple[bytes, ...]:
     """A list of ids, all different: ``ids``."""
-    reader = WireReader(payload, "a list of ids")
+    reader = FramingReader(payload, "a list of ids")
     found = reader.ids(most)
     reader.end()
     return found
@@ -340,7 +338,7 @@ def read_wanted(payload: bytes, *, most: int) -> tuple[bytes, ...]:
 
 def read_id(payload: bytes) -> bytes:
     """One id."""
-    reader = WireReader(payload, "an id")
+    reader = FramingReader(payload, "an id")
     found = reader.take(ID_BYTES)
     reader.end()
     return found

@@ -40,6 +40,11 @@ class LoadedBlock(Protocol):
         """Its rows."""
         ...
 
+    @property
+    def size_bytes(self) -> int:
+        """Memory that it takes, about."""
+        ...
+
 
 class Scorer(Protocol):
     """What scores blocks without being able to read them, such as :class:`leo_core.privacy.block_scoring.BlockScorer`.
@@ -102,7 +107,7 @@ class LoadedBlocks:
 
     Args:
         open_scorer: Opens evaluation keys.
-        most_bytes: Most bytes of blocks to keep, by what they take on disk.
+        most_bytes: Memory for blocks.
     """
 
     def __init__(self, open_scorer: Callable[[bytes], OpenedKeys], most_bytes: int) -> None:

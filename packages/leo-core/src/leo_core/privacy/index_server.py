@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 from leo_core.errors import EnvelopeError, ForeignAccountError, IndexQuotaError, ParametersError
 from leo_core.privacy import index_accounts, index_tables
 from leo_core.privacy.envelope import Envelope, Kind, open_envelope, read_mac, seal_envelope
+from leo_core.privacy.framing import FramingReader, pack_u32
 from leo_core.privacy.index_access import AccountAccess, IndexToken, check_account, read_bearer, refuse_access
 from leo_core.privacy.index_database import IndexDatabase
 from leo_core.privacy.index_limits import IndexLimits
@@ -32,7 +33,6 @@ from leo_core.privacy.index_payloads import (
 )
 from leo_core.privacy.index_scoring import LoadedBlocks, OpenedKeys, blame_client, read_plain_rows
 from leo_core.privacy.index_stats import pack_stats
-from leo_core.privacy.framing import WireReader, pack_u32
 
 if TYPE_CHECKING:
     import os
@@ -89,7 +89,7 @@ class EncryptedIndexServer:
             Kind.CHANGES: self._changes,
             Kind.SCORE: self._score,
             Kind.FETCH: self._fetch,
-            Kind.VECTORS: self._vectors,
+            Kind.BLOCK_ROWS: self._block_rows,
             Kind.DROP_INDEX: self._drop_index,
             Kind.STATS: self._stats,
         }
@@ -201,7 +201,7 @@ class EncryptedIndexServer:
 
     def _retire_keys(self, request: _Request) -> tuple[bytes, int]:
         envelope = request.envelope
-        WireReader(envelope.payload, "a request without payload").end()
+        FramingReader(envelope.payload, "a request without payload").end()
         with self._database.write() as connection:
             index_accounts.retire_keys(connection, envelope.tenant, envelope.key_id)
         self._loaded.forget_keys(envelope.tenant, envelope.key_id)
@@ -233,13 +233,13 @@ class EncryptedIndexServer:
         return b"", head.sequence
 
     def _drop_index(self, request: _Request) -> tuple[bytes, int]:
-        WireReader(request.envelope.payload, "a request without payload").end()
+        FramingReader(request.envelope.payload, "a request without payload").end()
         owner, sequence = self._write(request, index_tables.drop_index)
         self._loaded.forget(owner)
         return b"", sequence
 
     def _stats(self, request: _Request) -> tuple[bytes, int]:
-        WireReader(request.envelope.payload, "a request without payload").end()
+        FramingReader(request.envelope.payload, "a request without payload").end()
         with self._database.read() as connection:
             return pack_stats(index_tables.measure_account(connection, request.envelope.tenant)), 0
 
@@ -308,7 +308,7 @@ class EncryptedIndexServer:
 
         owner, sequence = self._write(request, change, room=len(upload.data))
         self._loaded.forget(owner, upload.replaces)
-        self._loaded.load(owner, upload.id, envelope.key_id, lambda: (block, len(upload.data)))
+        self._loaded.load(owner, upload.id, envelope.key_id, lambda: (block, block.size_bytes))
         return b"", sequence
 
     def _remove(self, request: _Request) -> tuple[bytes, int]:
@@ -336,7 +336,7 @@ class EncryptedIndexServer:
 
     def _changes(self, request: _Request) -> tuple[bytes, int]:
         envelope = request.envelope
-        reader = WireReader(envelope.payload, "a request for changes")
+        reader = FramingReader(envelope.payload, "a request for changes")
         after = reader.u64()
         reader.end()
         with self._database.read() as connection:
@@ -359,7 +359,8 @@ class EncryptedIndexServer:
     ) -> Any:
         def make() -> tuple[Any, int]:
             data = index_tables.read_block(connection, head, block)
-            return _load_block(opened, data, count, plain=head.mode == PLAIN), len(data)
+            loaded = _load_block(opened, data, count, plain=head.mode == PLAIN)
+            return loaded, loaded.size_bytes
 
         return self._loaded.load(head.row, block, opened.id, make)
 
@@ -368,14 +369,14 @@ class EncryptedIndexServer:
         ids = read_wanted(envelope.payload, most=self.limits.max_fetch)
         with self._database.read() as connection:
             head = index_tables.find_index(connection, envelope.tenant, envelope.index)
-            return pack_rows(index_tables.read_records(connection, head, ids)), head.sequence
+            return pack_rows(index_tables.read_rows(connection, head, ids)), head.sequence
 
-    def _vectors(self, request: _Request) -> tuple[bytes, int]:
+    def _block_rows(self, request: _Request) -> tuple[bytes, int]:
         envelope = request.envelope
         block = read_id(envelope.payload)
         with self._database.read() as connection:
             head = index_tables.find_index(connection, envelope.tenant, envelope.index)
-            return pack_rows(index_tables.read_vectors(connection, head, block)), head.sequence
+            return pack_rows(index_tables.read_block_rows(connection, head, block)), head.sequence
 
 
 def _load_block(opened: OpenedKeys, data: bytes, count: int, *, plain: bool) -> Any:

@@ -18,9 +18,9 @@ from leo_core.errors import (
     UnknownIndexError,
     WriteConflictError,
 )
+from leo_core.privacy.framing import ID_BYTES
 from leo_core.privacy.index_accounts import list_keys
 from leo_core.privacy.index_payloads import BlockHead, Changes, SealedRow
-from leo_core.privacy.framing import ID_BYTES
 
 if TYPE_CHECKING:
     import sqlite3
@@ -43,8 +43,8 @@ __all__ = [
     "measure_account",
     "open_index",
     "read_block",
-    "read_records",
-    "read_vectors",
+    "read_block_rows",
+    "read_rows",
     "remove_rows",
     "replace_rows",
 ]
@@ -130,14 +130,14 @@ def measure_account(connection: sqlite3.Connection, account: str) -> dict[str, d
     """
     found: dict[str, dict[str, dict[str, int]]] = {}
     heads = connection.execute(
-        "SELECT row, account, name, sequence FROM indexes WHERE (account = ?1 OR account GLOB ?1 || '/*') AND mode != ?2"
-        " ORDER BY row",
+        "SELECT row, account, name, sequence FROM indexes"
+        " WHERE (account = ?1 OR account GLOB ?1 || '/*') AND mode != ?2 ORDER BY row",
         (account, _DROPPED),
     ).fetchall()
     for owner, tenant, name, sequence in heads:
         rows, tail, dead, row_bytes = connection.execute(
             "SELECT count(*), coalesce(sum(block IS NULL), 0), coalesce(sum(dead), 0),"
-            " coalesce(sum(length(vector) + length(record)), 0) FROM rows WHERE owner = ?",
+            " coalesce(sum(length(sealed)), 0) FROM rows WHERE owner = ?",
             (owner,),
         ).fetchone()
         blocks, block_bytes = connection.execute(
@@ -158,7 +158,7 @@ def check_sequence(connection: sqlite3.Connection, head: IndexHead, sequence: in
     """Let a write pass that has the next number.
 
     Raises:
-        ReplayedWriteError: It is in the index already, or its number is so old that it can be nothing else.
+        ReplayedWriteError: It is in the index already, as one of the last 4096.
         WriteConflictError: Another write has this number, or there is a gap before it.
     """
     if sequence == head.sequence + 1:
@@ -166,8 +166,7 @@ def check_sequence(connection: sqlite3.Connection, head: IndexHead, sequence: in
     row = connection.execute(
         "SELECT mac FROM writes WHERE owner = ? AND sequence = ?", (head.row, min(sequence, 2**63 - 1))
     ).fetchone()
-    old = sequence <= head.sequence - _WRITES_KEPT
-    if old or (row is not None and hmac.compare_digest(row[0], mac)):
+    if row is not None and hmac.compare_digest(row[0], mac):
         message = f"write {sequence} is in the index already; its last one is {head.sequence}"
         raise ReplayedWriteError(message, check="sequence")
     message = f"write {sequence} does not follow on {head.sequence}: another client wrote; read its changes, then write"
@@ -214,8 +213,8 @@ def add_rows(connection: sqlite3.Connection, head: IndexHead, rows: Iterable[Sea
             message = f"row {row.id.hex()} is in the index already; ids are used once"
             raise EnvelopeError(message, check="row")
         connection.execute(
-            "INSERT INTO rows (owner, id, sequence, vector, record) VALUES (?, ?, ?, ?, ?)",
-            (head.row, row.id, head.sequence + 1, row.vector, row.record),
+            "INSERT INTO rows (owner, id, sequence, sealed) VALUES (?, ?, ?, ?)",
+            (head.row, row.id, head.sequence + 1, row.sealed),
         )
 
 
@@ -223,25 +222,41 @@ def replace_rows(connection: sqlite3.Connection, head: IndexHead, rows: Iterable
     """Put rows that are sealed anew in the place of the old ones; returns how many are there still."""
     return sum(
         connection.execute(
-            "UPDATE rows SET vector = ?, record = ? WHERE owner = ? AND id = ? AND dead = 0",
-            (row.vector, row.record, head.row, row.id),
+            "UPDATE rows SET sealed = ? WHERE owner = ? AND id = ? AND dead = 0",
+            (row.sealed, head.row, row.id),
         ).rowcount
         for row in rows
     )
 
 
 def remove_rows(connection: sqlite3.Connection, head: IndexHead, ids: Iterable[bytes]) -> int:
-    """Remove rows; of one that lies in a block its id is left, until the block is written anew. Returns how many."""
-    removed = 0
+    """Remove rows; returns how many.
+
+    Of one that lies in a block its id is left until the block is written anew. A block without a living row goes.
+    """
+    removed, touched = 0, set()
     for row_id in ids:
-        removed += connection.execute(
-            "DELETE FROM rows WHERE owner = ? AND id = ? AND block IS NULL", (head.row, row_id)
-        ).rowcount
-        removed += connection.execute(
-            "UPDATE rows SET dead = 1, vector = x'', record = x'' WHERE owner = ? AND id = ? AND dead = 0",
-            (head.row, row_id),
-        ).rowcount
+        row = connection.execute(
+            "SELECT row, block FROM rows WHERE owner = ? AND id = ? AND dead = 0", (head.row, row_id)
+        ).fetchone()
+        if row is None:
+            continue
+        removed += 1
+        if row[1] is None:
+            connection.execute("DELETE FROM rows WHERE row = ?", (row[0],))
+        else:
+            touched.add(row[1])
+            connection.execute("UPDATE rows SET dead = 1, sealed = x'' WHERE row = ?", (row[0],))
+    for block in touched:
+        if not connection.execute(_LIVING_IDS, (head.row, block)).fetchone():
+            _drop_block(connection, head, block)
     return removed
+
+
+def _drop_block(connection: sqlite3.Connection, head: IndexHead, block: bytes) -> None:
+    """Remove a block, with what is left of its removed rows."""
+    connection.execute("DELETE FROM rows WHERE owner = ? AND block = ? AND dead = 1", (head.row, block))
+    connection.execute("DELETE FROM blocks WHERE owner = ? AND id = ?", (head.row, block))
 
 
 def add_block(connection: sqlite3.Connection, head: IndexHead, upload: BlockUpload, key_id: str) -> None:
@@ -262,8 +277,7 @@ def add_block(connection: sqlite3.Connection, head: IndexHead, upload: BlockUplo
             message = f"{len(living - given)} rows of block {block.hex()} are not in the one that replaces it"
             raise EnvelopeError(message, check="rows")
         movable |= living
-        connection.execute("DELETE FROM rows WHERE owner = ? AND block = ? AND dead = 1", (head.row, block))
-        connection.execute("DELETE FROM blocks WHERE owner = ? AND id = ?", (head.row, block))
+        _drop_block(connection, head, block)
     if not given <= movable:
         message = f"{len(given - movable)} rows of the block are neither in the tail nor in a block that it replaces"
         raise EnvelopeError(message, check="rows")
@@ -309,23 +323,23 @@ def read_block(connection: sqlite3.Connection, head: IndexHead, block: bytes) ->
     return bytes(row[0])
 
 
-def read_records(connection: sqlite3.Connection, head: IndexHead, ids: Iterable[bytes]) -> tuple[SealedRow, ...]:
+def read_rows(connection: sqlite3.Connection, head: IndexHead, ids: Iterable[bytes]) -> tuple[SealedRow, ...]:
     """Rows with these ids, those that are there."""
     found = (
         connection.execute(
-            "SELECT id, vector, record FROM rows WHERE owner = ? AND id = ? AND dead = 0", (head.row, each)
+            "SELECT id, sealed FROM rows WHERE owner = ? AND id = ? AND dead = 0", (head.row, each)
         ).fetchone()
         for each in ids
     )
-    return tuple(SealedRow(id=row[0], vector=row[1], record=row[2]) for row in found if row is not None)
+    return tuple(SealedRow(id=row[0], sealed=row[1]) for row in found if row is not None)
 
 
-def read_vectors(connection: sqlite3.Connection, head: IndexHead, block: bytes) -> tuple[SealedRow, ...]:
-    """The living rows of a block, without their records."""
+def read_block_rows(connection: sqlite3.Connection, head: IndexHead, block: bytes) -> tuple[SealedRow, ...]:
+    """The living rows of a block."""
     rows = connection.execute(
-        "SELECT id, vector FROM rows WHERE owner = ? AND block = ? AND dead = 0 ORDER BY row", (head.row, block)
+        "SELECT id, sealed FROM rows WHERE owner = ? AND block = ? AND dead = 0 ORDER BY row", (head.row, block)
     )
-    return tuple(SealedRow(id=row[0], vector=row[1]) for row in rows)
+    return tuple(SealedRow(id=row[0], sealed=row[1]) for row in rows)
 
 
 def list_changes(connection: sqlite3.Connection, account: str, head: IndexHead, after: int) -> Changes:
@@ -338,7 +352,7 @@ def list_changes(connection: sqlite3.Connection, account: str, head: IndexHead, 
     dead = connection.execute("SELECT id FROM rows WHERE owner = ? AND dead = 1 ORDER BY row", (head.row,))
     tail = connection.execute(_TAIL_IDS, (head.row,))
     rows = connection.execute(
-        "SELECT id, vector, record FROM rows WHERE owner = ? AND block IS NULL AND sequence > ? ORDER BY row",
+        "SELECT id, sealed FROM rows WHERE owner = ? AND block IS NULL AND sequence > ? ORDER BY row",
         (head.row, after),
     )
     return Changes(
@@ -348,7 +362,7 @@ def list_changes(connection: sqlite3.Connection, account: str, head: IndexHead, 
         ),
         dead=tuple(row[0] for row in dead),
         tail=tuple(row[0] for row in tail),
-        rows=tuple(SealedRow(id=row[0], vector=row[1], record=row[2]) for row in rows),
+        rows=tuple(SealedRow(id=row[0], sealed=row[1]) for row in rows),
     )
 
 

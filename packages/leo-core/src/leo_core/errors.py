@@ -48,6 +48,22 @@
     │       ├── IndexQuotaError      the account or the index has no room for this
     │       ├── IndexRollbackError   the server shows an older state than it has shown before
     │       └── ScoreMismatchError   scores that do not fit what was fetched: one attacker, or a wrong key
+    ├── KeyringError             the keys of the privacy layer refuse, or cannot be used
+    │   ├── KekError                 the key that wraps a keyring is missing, is another one, or refuses
+    │   │   └── KekUnavailableError      the service that holds it cannot be reached now
+    │   ├── KeyringCorruptError      the file is no keyring, was altered, or was set back
+    │   ├── KeyDisabledError         the key version, or the whole keyring, is disabled
+    │   ├── KeyDestroyedError        the key version is destroyed; what it sealed stays sealed for good
+    │   │   └── TenantDestroyedError     so are all keys of the tenant
+    │   ├── KeyExhaustedError        the key version was used as often as it may be
+    │   ├── ShareError               shares of a key are damaged, too few, or of different keys
+    │   └── SealedDataError          what was sealed does not open
+    │       ├── NotSealedError           it does not begin as sealed data does
+    │       ├── SealedTruncatedError     it is shorter than sealed data can be
+    │       ├── SealedAlteredError       a byte is another one, or it belongs elsewhere (purpose, AAD)
+    │       ├── ForeignTenantError       another keyring sealed it
+    │       ├── UnknownKeyError          the keyring has no key version of that number
+    │       └── WrongKeyError            the key version of that number is another key
     ├── ReceiptError             a receipt, proof, checkpoint or log fails a check; ``.check`` names it
     │   ├── NotAReceiptError     the input is not a receipt at all
     │   └── SigningKeyError      a key is missing, unreadable or of the wrong kind
@@ -76,12 +92,20 @@ __all__ = [
     "EnvelopeMacError",
     "EnvelopeSizeError",
     "ForeignAccountError",
+    "ForeignTenantError",
     "InProgressError",
     "IndexAccessError",
     "IndexQuotaError",
     "IndexRollbackError",
     "InvalidRequestError",
+    "KekError",
+    "KekUnavailableError",
+    "KeyDestroyedError",
+    "KeyDisabledError",
+    "KeyExhaustedError",
     "KeyMismatchError",
+    "KeyringCorruptError",
+    "KeyringError",
     "LEOError",
     "LimitReachedError",
     "MalformedReplyError",
@@ -90,6 +114,7 @@ __all__ = [
     "MissingExtraError",
     "NoAnswerError",
     "NotAReceiptError",
+    "NotSealedError",
     "OutOfTimeError",
     "ParametersError",
     "ParametersMismatchError",
@@ -103,6 +128,10 @@ __all__ = [
     "RequestError",
     "ScoreMismatchError",
     "ScoreRangeError",
+    "SealedAlteredError",
+    "SealedDataError",
+    "SealedTruncatedError",
+    "ShareError",
     "SigningKeyError",
     "StaleEvaluationKeyError",
     "StorageError",
@@ -112,10 +141,13 @@ __all__ = [
     "StoreMismatchError",
     "StoreUnavailableError",
     "StreamInterruptedError",
+    "TenantDestroyedError",
     "TenantRequiredError",
     "UnknownEvaluationKeyError",
     "UnknownIndexError",
+    "UnknownKeyError",
     "WriteConflictError",
+    "WrongKeyError",
 ]
 
 
@@ -392,6 +424,70 @@ class IndexRollbackError(PrivateIndexError):
 
 class ScoreMismatchError(PrivateIndexError):
     """Scores that do not fit the records that were fetched: altered by the server, or made under a wrong key."""
+
+
+class KeyringError(LEOError):
+    """The keys of the privacy layer refuse, or cannot be used."""
+
+
+class KekError(KeyringError):
+    """The key that wraps a keyring's keys is missing, is another one, or refuses."""
+
+
+class KekUnavailableError(KekError):
+    """The service that holds the wrapping key cannot be reached now; the same call may succeed later."""
+
+
+class KeyringCorruptError(KeyringError):
+    """The file is no keyring, was altered without its keys, or an older one took its place."""
+
+
+class KeyDisabledError(KeyringError):
+    """The key version, or the whole keyring, is disabled; nothing is lost."""
+
+
+class KeyDestroyedError(KeyringError):
+    """The key version is destroyed; what it sealed stays sealed for good."""
+
+
+class TenantDestroyedError(KeyDestroyedError):
+    """All keys of the tenant are destroyed."""
+
+
+class KeyExhaustedError(KeyringError):
+    """The key version was used as often as it may be."""
+
+
+class ShareError(KeyringError):
+    """Shares of a key are damaged, too few, or of different keys."""
+
+
+class SealedDataError(KeyringError):
+    """What was sealed does not open."""
+
+
+class NotSealedError(SealedDataError):
+    """It does not begin as sealed data does, or a newer LEO sealed it."""
+
+
+class SealedTruncatedError(SealedDataError):
+    """It is shorter than sealed data can be."""
+
+
+class SealedAlteredError(SealedDataError):
+    """A byte is another one than was sealed, or it was sealed for another purpose or place."""
+
+
+class ForeignTenantError(SealedDataError):
+    """Another keyring sealed it: that of another tenant, or an earlier one of this tenant."""
+
+
+class UnknownKeyError(SealedDataError):
+    """The keyring has no key version of that number."""
+
+
+class WrongKeyError(SealedDataError):
+    """The key version of that number is another key than it was sealed with."""
 
 
 class ReceiptError(LEOError):

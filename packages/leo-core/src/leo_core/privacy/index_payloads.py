@@ -227,7 +227,7 @@ class Changes:
     Attributes:
         keys: Registered evaluation keys of the account.
         blocks: All blocks, those that are new to the client with the ids of their rows.
-        dead: Rows that lie in a block and are removed.
+        dead: Rows that lie in a block and were removed since.
         tail: Ids of all rows of the tail, in the order of writing.
         rows: Those of them that are new to the client, with their vectors and without their records.
     """

@@ -136,7 +136,7 @@ def measure_account(connection: sqlite3.Connection, account: str) -> dict[str, d
     ).fetchall()
     for owner, tenant, name, sequence in heads:
         rows, tail, dead, row_bytes = connection.execute(
-            "SELECT count(*), coalesce(sum(block IS NULL), 0), coalesce(sum(dead), 0),"
+            "SELECT count(*), coalesce(sum(block IS NULL), 0), coalesce(sum(dead > 0), 0),"
             " coalesce(sum(length(sealed)), 0) FROM rows WHERE owner = ?",
             (owner,),
         ).fetchone()
@@ -246,7 +246,7 @@ def remove_rows(connection: sqlite3.Connection, head: IndexHead, ids: Iterable[b
             connection.execute("DELETE FROM rows WHERE row = ?", (row[0],))
         else:
             touched.add(row[1])
-            connection.execute("UPDATE rows SET dead = 1, sealed = x'' WHERE row = ?", (row[0],))
+            connection.execute("UPDATE rows SET dead = ?, sealed = x'' WHERE row = ?", (head.sequence + 1, row[0]))
     for block in touched:
         if not connection.execute(_LIVING_IDS, (head.row, block)).fetchone():
             _drop_block(connection, head, block)
@@ -255,7 +255,7 @@ def remove_rows(connection: sqlite3.Connection, head: IndexHead, ids: Iterable[b
 
 def _drop_block(connection: sqlite3.Connection, head: IndexHead, block: bytes) -> None:
     """Remove a block, with what is left of its removed rows."""
-    connection.execute("DELETE FROM rows WHERE owner = ? AND block = ? AND dead = 1", (head.row, block))
+    connection.execute("DELETE FROM rows WHERE owner = ? AND block = ? AND dead > 0", (head.row, block))
     connection.execute("DELETE FROM blocks WHERE owner = ? AND id = ?", (head.row, block))
 
 
@@ -349,7 +349,7 @@ def list_changes(connection: sqlite3.Connection, account: str, head: IndexHead, 
         " ORDER BY row",
         (after, head.row),
     )
-    dead = connection.execute("SELECT id FROM rows WHERE owner = ? AND dead = 1 ORDER BY row", (head.row,))
+    dead = connection.execute("SELECT id FROM rows WHERE owner = ? AND dead > ? ORDER BY row", (head.row, after))
     tail = connection.execute(_TAIL_IDS, (head.row,))
     rows = connection.execute(
         "SELECT id, sealed FROM rows WHERE owner = ? AND block IS NULL AND sequence > ? ORDER BY row",

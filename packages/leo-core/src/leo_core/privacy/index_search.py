@@ -1,0 +1,185 @@
+"""The flow that searches an index: scores from the server, the tail on the client, all that is fetched checked."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from leo_core.errors import (
+    CiphertextError,
+    ScoreMismatchError,
+    StaleEvaluationKeyError,
+    UnknownEvaluationKeyError,
+    UnknownIndexError,
+)
+from leo_core.privacy.envelope import Kind
+from leo_core.privacy.framing import pack_ids
+from leo_core.privacy.index_payloads import Scores, read_rows
+from leo_core.privacy.index_view import match_blocks, pick_best
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import numpy as np
+    import numpy.typing as npt
+
+    from leo_core.privacy.index_flow import Flow
+    from leo_core.privacy.index_payloads import KeyHead
+    from leo_core.privacy.index_rows import OpenedRow
+    from leo_core.privacy.index_session import IndexSession
+    from leo_core.privacy.index_view import IndexView
+    from leo_core.records import Vector
+
+__all__ = ["Found", "SearchOutcome", "search_index"]
+
+_log = logging.getLogger("leo_core")
+_ROUNDS = 4
+_MOST_ROWS = 2**16
+_MOST_BYTES = 2**24
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """A row that was found.
+
+    Attributes:
+        row: The row.
+        cosine: Its inner product with the query, computed in the clear.
+    """
+
+    row: OpenedRow = field(repr=False)
+    cosine: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchOutcome:
+    """What a search found.
+
+    Attributes:
+        found: Rows, best first; expired ones included.
+        mismatches: Rows whose score was not their inner product, and which are left out.
+        stale_blocks: Blocks under keys that are no longer the primary ones.
+    """
+
+    found: tuple[Found, ...]
+    mismatches: int = 0
+    stale_blocks: int = 0
+
+
+def search_index(session: IndexSession, vector: Vector) -> Flow[SearchOutcome]:
+    """The nearest rows: those of the tail, and of those in blocks the ``fetch_rows`` with the best scores.
+
+    Raises:
+        ScoreMismatchError: The scores cannot be decrypted: altered, or of another key.
+        KeyExhaustedError: The key version has decrypted as often as it may.
+    """
+    view, scores = session.view, _no_scores()
+    for _ in range(_ROUNDS):
+        if not session.view.blocks:
+            yield from session.catch_up()
+        keys = _choose_keys(session, len(vector))
+        scores, newest = yield from _ask_scores(session, keys, vector)
+        if newest != session.view.sequence:
+            yield from session.catch_up()
+        view = session.view
+        if match_blocks(view, scores, _name_keys(session, len(vector))):
+            break
+    else:
+        scores = {block: each for block, each in scores.items() if block in view.blocks}
+    best = pick_best(view, scores, session.config.fetch_rows)
+    fetched = yield from _fetch(session, view, [row for row, _ in best])
+    checked, mismatches = _check(session, vector, dict(best), fetched)
+    near = [Found(row=row, cosine=float(row.vector @ vector)) for row in view.tail.values()]
+    found = sorted((*near, *checked), key=lambda each: -each.cosine)
+    return SearchOutcome(found=tuple(found), mismatches=mismatches, stale_blocks=_count_stale(session, len(vector)))
+
+
+def _no_scores() -> dict[bytes, npt.NDArray[np.float64]]:
+    return {}
+
+
+def _choose_keys(session: IndexSession, dim: int) -> list[KeyHead]:
+    """The keys under which there are blocks, and whose secrets the keyring still has."""
+    view = session.view
+    used = {head.key_id for head in view.blocks.values()}
+    if not session.encrypted:
+        fit = [key for key in view.keys if (key.params_id, key.dim) == (session.params_id, dim)]
+        usable = [key for key in reversed(fit) if session.secrets.holds(key.secret_id)] if used else []
+        return usable[:1]
+    return [key for key in view.keys if key.id in used and session.secrets.holds(key.secret_id)]
+
+
+def _name_keys(session: IndexSession, dim: int) -> list[str]:
+    """Under which keys blocks can be scored: plain ones under none, if there is any that can be used."""
+    keys = [key.id for key in _choose_keys(session, dim)]
+    return [*keys, ""] if keys else []
+
+
+def _ask_scores(
+    session: IndexSession, keys: Sequence[KeyHead], vector: Vector
+) -> Flow[tuple[dict[bytes, npt.NDArray[np.float64]], int]]:
+    """The scores of all rows in blocks under these keys, and the number of the last write that they know of."""
+    found: dict[bytes, npt.NDArray[np.float64]] = {}
+    newest = session.view.sequence
+    for key in keys:
+        query = session.secrets.encrypt_query(key.secret_id, vector)
+        try:
+            reply = yield session.ask(Kind.SCORE, query, key_id=key.id)
+        except (StaleEvaluationKeyError, UnknownEvaluationKeyError, UnknownIndexError):
+            return {}, -1
+        scores, newest = Scores.read(reply.payload), max(newest, reply.sequence)
+        counts = [count for _, count in scores.blocks]
+        if not counts:
+            continue
+        try:
+            decrypted = session.secrets.decrypt_scores(key.secret_id, scores.scores, counts)
+        except CiphertextError as error:
+            message = "the server's scores cannot be decrypted: altered, or of another key"
+            raise ScoreMismatchError(message, check="scores") from error
+        found |= {block: each for (block, _), each in zip(scores.blocks, decrypted, strict=True)}
+    return found, newest
+
+
+def _fetch(session: IndexSession, view: IndexView, best: Sequence[bytes]) -> Flow[dict[bytes, OpenedRow]]:
+    """The rows with these ids; always as many are asked for, the missing ones drawn at random."""
+    wanted = list(best)
+    short = session.config.fetch_rows - len(wanted)
+    if short > 0 and view.blocks:
+        taken = set(wanted)
+        pool = [row for block in view.blocks for row in view.living(block) if row not in taken]
+        wanted += secrets.SystemRandom().sample(pool, min(short, len(pool)))
+    if not wanted:
+        return {}
+    reply = yield session.ask(Kind.FETCH, pack_ids(secrets.SystemRandom().sample(wanted, len(wanted))))
+    rows = read_rows(reply.payload, most_rows=_MOST_ROWS, most_bytes=_MOST_BYTES)
+    opened = ((row.id, session.open_row(row)) for row in rows)
+    return {row_id: row for row_id, row in opened if row is not None}
+
+
+def _check(
+    session: IndexSession, vector: Vector, scores: Mapping[bytes, float], fetched: Mapping[bytes, OpenedRow]
+) -> tuple[list[Found], int]:
+    """The fetched rows whose inner product is what the score said, and how many others there were."""
+    found, mismatches = [], 0
+    for row_id, score in scores.items():
+        row = fetched.get(row_id)
+        if row is None:
+            continue
+        cosine = float(row.vector @ vector) if row.vector.shape == vector.shape else float("nan")
+        if abs(cosine - score) <= session.config.tolerance:
+            found.append(Found(row=row, cosine=cosine))
+        else:
+            mismatches += 1
+    if mismatches:
+        _log.warning("%d scores of an encrypted index do not fit their rows; they are left out", mismatches)
+    return found, mismatches
+
+
+def _count_stale(session: IndexSession, dim: int) -> int:
+    if not session.encrypted:
+        return 0
+    primary = session.view.find_primary(session.params_id, dim)
+    key_id = primary.id if primary is not None and primary.secret_id == session.secrets.find_primary() else None
+    return sum(head.key_id != key_id for head in session.view.blocks.values())

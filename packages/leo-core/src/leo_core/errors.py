@@ -33,9 +33,13 @@
     │   ├── StoreFullError       no space left; what was acknowledged is safe
     │   ├── StoreUnavailableError    its server cannot be reached, or did not reply in time
     │   └── StoreMismatchError   written by a newer LEO, or with another embedder
-    └── ReceiptError             a receipt, proof, checkpoint or log fails a check; ``.check`` names it
-        ├── NotAReceiptError     the input is not a receipt at all
-        └── SigningKeyError      a key is missing, unreadable or of the wrong kind
+    ├── ReceiptError             a receipt, proof, checkpoint or log fails a check; ``.check`` names it
+    │   ├── NotAReceiptError     the input is not a receipt at all
+    │   └── SigningKeyError      a key is missing, unreadable or of the wrong kind
+    └── CiphertextError          encrypted bytes are not what they have to be: truncated, oversized, of another kind
+        ├── ParametersMismatchError  made with other parameters, or laid out for other keys
+        ├── KeyMismatchError         made with another key
+        └── ScoreRangeError          decrypted to what no score can be: altered, or of another key
 
 Errors of other libraries are translated where they enter, with the original as ``__cause__``.
 No message holds a prompt, an answer or a secret.
@@ -49,11 +53,13 @@ __all__ = [
     "BudgetExceededError",
     "CallAbandonedError",
     "CapabilityError",
+    "CiphertextError",
     "CircuitOpenError",
     "ConfigError",
     "EntryCorruptError",
     "InProgressError",
     "InvalidRequestError",
+    "KeyMismatchError",
     "LEOError",
     "LimitReachedError",
     "MalformedReplyError",
@@ -63,12 +69,14 @@ __all__ = [
     "NoAnswerError",
     "NotAReceiptError",
     "OutOfTimeError",
+    "ParametersMismatchError",
     "ProviderError",
     "ProviderTimeoutError",
     "ProviderUnavailableError",
     "RateLimitError",
     "ReceiptError",
     "RequestError",
+    "ScoreRangeError",
     "SigningKeyError",
     "StorageError",
     "StoreCorruptError",
@@ -304,3 +312,19 @@ class SigningKeyError(ReceiptError):
 
     def __init__(self, message: str) -> None:
         super().__init__(message, check="key")
+
+
+class CiphertextError(LEOError, ValueError):
+    """Encrypted bytes are not what they have to be: truncated, oversized, of another kind or version, or damaged."""
+
+
+class ParametersMismatchError(CiphertextError):
+    """The bytes were made with other parameters, or laid out for other evaluation keys."""
+
+
+class KeyMismatchError(CiphertextError):
+    """The bytes were made with another key."""
+
+
+class ScoreRangeError(CiphertextError):
+    """What was decrypted can be no score: the bytes were altered, or belong to another key."""

@@ -10,15 +10,15 @@ import numpy as np
 
 from leo_core.errors import EnvelopeError, StaleEvaluationKeyError, WriteConflictError
 from leo_core.privacy.envelope import Kind
-from leo_core.privacy.framing import ID_BYTES
-from leo_core.privacy.index_payloads import BlockUpload, pack_rows, read_rows
+from leo_core.privacy.framing import ID_BYTES, pack_u64
+from leo_core.privacy.index_payloads import BlockUpload, Changes, pack_rows, read_rows
 from leo_core.privacy.index_view import choose_merge
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from leo_core.privacy.index_flow import Ask, Flow
-    from leo_core.privacy.index_payloads import KeyHead
+    from leo_core.privacy.index_payloads import KeyHead, SealedRow
     from leo_core.privacy.index_rows import OpenedRow
     from leo_core.privacy.index_session import IndexSession
     from leo_core.privacy.index_view import IndexView
@@ -106,16 +106,17 @@ def rewrite_blocks(session: IndexSession) -> Flow[int]:
     written = 0
     yield from session.catch_up()
     for block in tuple(session.view.blocks):
-        rows = yield from _read_block_rows(session, block)
+        sealed = yield from _read_sealed(session, block)
+        rows = _open_rows(session, sealed)
         if not rows:
             continue
-        if session.encrypted:
-            key = yield from session.register_keys(len(rows[0].vector))
-            head = session.view.blocks.get(block)
-            if head is not None and head.key_id != key.id:
-                written += yield from _rewrite(session, key, (block,), ())
-        yield from _reseal(session, rows)
-    yield from _reseal(session, tuple(session.view.tail.values()))
+        key = yield from session.register_keys(len(rows[0].vector))
+        head = session.view.blocks.get(block)
+        if session.encrypted and head is not None and head.key_id != key.id:
+            written += yield from _rewrite(session, key, (block,), ())
+        yield from _reseal(session, [row for row in sealed if not session.sealer.is_current(row)])
+    tail = yield from _read_tail(session)
+    yield from _reseal(session, [row for row in tail if not session.sealer.is_current(row)])
     yield from session.catch_up()
     return written
 
@@ -152,10 +153,7 @@ def _encrypt(
     session: IndexSession, key: KeyHead, blocks: Sequence[bytes], rows: Sequence[OpenedRow], tail: frozenset[bytes]
 ) -> _Draft:
     matrix = np.stack([row.vector for row in rows]).astype("<f4")
-    if session.encrypted:
-        data = session.secrets.encrypt_block(key.secret_id, matrix)
-    else:
-        data = matrix.tobytes()
+    data = session.secrets.encrypt_block(key.secret_id, matrix) if session.encrypted else matrix.tobytes()
     upload = BlockUpload(
         id=secrets.token_bytes(ID_BYTES), rows=tuple(row.id for row in rows), replaces=tuple(blocks), data=data
     )
@@ -175,13 +173,28 @@ def _place(session: IndexSession, draft: _Draft, view: IndexView) -> Ask | None:
 
 
 def _read_block_rows(session: IndexSession, block: bytes) -> Flow[list[OpenedRow]]:
+    return _open_rows(session, (yield from _read_sealed(session, block)))
+
+
+def _read_sealed(session: IndexSession, block: bytes) -> Flow[tuple[SealedRow, ...]]:
     reply = yield session.ask(Kind.BLOCK_ROWS, block)
-    rows = read_rows(reply.payload, most_rows=_MOST_ROWS, most_bytes=_MOST_BYTES)
+    return read_rows(reply.payload, most_rows=_MOST_ROWS, most_bytes=_MOST_BYTES)
+
+
+def _read_tail(session: IndexSession) -> Flow[tuple[SealedRow, ...]]:
+    """The sealed rows of the tail, those included that do not open."""
+    reply = yield session.ask(Kind.CHANGES, pack_u64(0))
+    return Changes.read(reply.payload).rows
+
+
+def _open_rows(session: IndexSession, rows: Sequence[SealedRow]) -> list[OpenedRow]:
     opened = (session.open_row(row) for row in rows)
     return [row for row in opened if row is not None]
 
 
-def _reseal(session: IndexSession, rows: Sequence[OpenedRow]) -> Flow[None]:
-    if rows:
-        payload = pack_rows([session.sealer.seal(row) for row in rows])
+def _reseal(session: IndexSession, rows: Sequence[SealedRow]) -> Flow[None]:
+    """Seal rows under the present key version; those that do not open stay as they are."""
+    opened = _open_rows(session, rows)
+    if opened:
+        payload = pack_rows([session.sealer.seal(row) for row in opened])
         yield from session.write(lambda view: session.ask(Kind.RESEAL, payload, sequence=view.sequence + 1))

@@ -265,7 +265,7 @@ class EncryptedIndex:
     ) -> tuple[IndexHit, ...]:
         if outcome.mismatches:
             self._note_mismatches(tenant, outcome.mismatches)
-        if outcome.stale_blocks or any(not key.primary for key in session.view.keys):
+        if outcome.rotated or any(not key.primary for key in session.view.keys):
             self._start_rotation(tenant)
         by_entry: dict[str, list[tuple[str, float]]] = {}
         for each in outcome.found:

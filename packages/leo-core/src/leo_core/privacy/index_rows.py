@@ -21,10 +21,10 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from leo_core.errors import EnvelopeError
+from leo_core.errors import EnvelopeError, SealedDataError
 from leo_core.privacy.framing import FramingReader, pack_text
 from leo_core.privacy.index_payloads import SealedRow
-from leo_core.privacy.sealed_text import join_parts
+from leo_core.privacy.sealed_text import join_parts, read_header
 
 if TYPE_CHECKING:
     from leo_core.privacy.keyring import ClientKeyring
@@ -90,6 +90,18 @@ class RowSealer:
         expiry = _EXPIRY.pack(math.nan if row.expires_at is None else row.expires_at)
         body = pack_text(row.question) + expiry + row.vector.astype("<f4", copy=False).tobytes()
         return SealedRow(id=row.id, sealed=self._ring.seal(_PURPOSE, body, aad=join_parts(*self._place, row.id)))
+
+    def is_current(self, row: SealedRow) -> bool:
+        """Whether a row was sealed under the key version that seals now; not for one that nobody sealed.
+
+        Raises:
+            KeyringError: The keyring is disabled or destroyed.
+        """
+        version = self._ring.version
+        try:
+            return read_header(row.sealed).version == version
+        except SealedDataError:
+            return False
 
     def open(self, row: SealedRow) -> OpenedRow:
         """The row in the clear.

@@ -60,12 +60,12 @@ class SearchOutcome:
     Attributes:
         found: Rows, best first; expired ones included.
         mismatches: Rows whose score was not their inner product, and which are left out.
-        stale_blocks: Blocks under keys that are no longer the primary ones.
+        rotated: Whether the evaluation keys, or a block, are of another secret than the keyring's present one.
     """
 
     found: tuple[Found, ...]
     mismatches: int = 0
-    stale_blocks: int = 0
+    rotated: bool = False
 
 
 def search_index(session: IndexSession, vector: Vector) -> Flow[SearchOutcome]:
@@ -80,6 +80,8 @@ def search_index(session: IndexSession, vector: Vector) -> Flow[SearchOutcome]:
         if not session.view.blocks:
             yield from session.catch_up()
         keys = _choose_keys(session, len(vector))
+        if session.view.blocks and not session.encrypted and not keys:
+            keys = [(yield from session.register_keys(len(vector)))]
         scores, newest = yield from _ask_scores(session, keys, vector)
         if newest != session.view.sequence:
             yield from session.catch_up()
@@ -93,7 +95,7 @@ def search_index(session: IndexSession, vector: Vector) -> Flow[SearchOutcome]:
     checked, mismatches = _check(session, vector, dict(best), fetched)
     near = [Found(row=row, cosine=float(row.vector @ vector)) for row in view.tail.values()]
     found = sorted((*near, *checked), key=lambda each: -each.cosine)
-    return SearchOutcome(found=tuple(found), mismatches=mismatches, stale_blocks=_count_stale(session, len(vector)))
+    return SearchOutcome(found=tuple(found), mismatches=mismatches, rotated=_is_rotated(session, len(vector)))
 
 
 def _no_scores() -> dict[bytes, npt.NDArray[np.float64]]:
@@ -177,9 +179,10 @@ def _check(
     return found, mismatches
 
 
-def _count_stale(session: IndexSession, dim: int) -> int:
-    if not session.encrypted:
-        return 0
+def _is_rotated(session: IndexSession, dim: int) -> bool:
+    if not session.view.blocks:
+        return False
     primary = session.view.find_primary(session.params_id, dim)
-    key_id = primary.id if primary is not None and primary.secret_id == session.secrets.find_primary() else None
-    return sum(head.key_id != key_id for head in session.view.blocks.values())
+    if primary is None or primary.secret_id != session.secrets.find_primary():
+        return True
+    return session.encrypted and any(head.key_id != primary.id for head in session.view.blocks.values())

@@ -5,7 +5,6 @@ Each function takes a connection inside a transaction, and refuses what the tabl
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from leo_core.errors import StaleEvaluationKeyError, UnknownEvaluationKeyError, WriteConflictError
@@ -16,13 +15,13 @@ if TYPE_CHECKING:
     import sqlite3
 
 __all__ = [
-    "KeptKeys",
     "check_primary",
     "find_access",
     "find_keys",
     "list_keys",
     "put_access",
     "put_keys",
+    "read_keys",
     "remove_access",
     "retire_keys",
 ]
@@ -30,19 +29,6 @@ __all__ = [
 _PRIMARY: Final = "primary"
 _GRACE: Final = "grace"
 _RETIRED: Final = "retired"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KeptKeys:
-    """Registered evaluation keys.
-
-    Attributes:
-        head: What they are.
-        data: The keys.
-    """
-
-    head: KeyHead
-    data: bytes = field(repr=False)
 
 
 def find_access(connection: sqlite3.Connection, account: str) -> AccountAccess | None:
@@ -79,7 +65,7 @@ def list_keys(connection: sqlite3.Connection, account: str) -> tuple[KeyHead, ..
     return tuple(_read_head(row) for row in rows)
 
 
-def find_keys(connection: sqlite3.Connection, account: str, key_id: str) -> KeptKeys:
+def find_keys(connection: sqlite3.Connection, account: str, key_id: str) -> KeyHead:
     """Registered evaluation keys.
 
     Raises:
@@ -87,7 +73,7 @@ def find_keys(connection: sqlite3.Connection, account: str, key_id: str) -> Kept
         StaleEvaluationKeyError: They were rotated out.
     """
     row = connection.execute(
-        f"SELECT {_HEAD}, data FROM keys WHERE account = ? AND id = ?",  # noqa: S608 - constant columns
+        f"SELECT {_HEAD} FROM keys WHERE account = ? AND id = ?",  # noqa: S608 - constant columns
         (account, key_id),
     ).fetchone()
     if row is None:
@@ -96,7 +82,13 @@ def find_keys(connection: sqlite3.Connection, account: str, key_id: str) -> Kept
     if row[3] == _RETIRED:
         message = f"the evaluation keys {key_id!r} were rotated out; use the account's present ones"
         raise StaleEvaluationKeyError(message, check="retired")
-    return KeptKeys(head=_read_head(row), data=row[-1])
+    return _read_head(row)
+
+
+def read_keys(connection: sqlite3.Connection, account: str, key_id: str) -> bytes:
+    """Registered evaluation keys, as they were uploaded."""
+    row = connection.execute("SELECT data FROM keys WHERE account = ? AND id = ?", (account, key_id)).fetchone()
+    return bytes(row[0])
 
 
 def _read_head(row: tuple[Any, ...]) -> KeyHead:
@@ -110,12 +102,12 @@ def check_primary(connection: sqlite3.Connection, account: str, key_id: str) -> 
         UnknownEvaluationKeyError: The account has none of this id.
         StaleEvaluationKeyError: They are not the primary ones.
     """
-    if not find_keys(connection, account, key_id).head.primary:
+    if not find_keys(connection, account, key_id).primary:
         message = f"the evaluation keys {key_id!r} are being rotated out: encrypt blocks under the primary ones"
         raise StaleEvaluationKeyError(message, check="grace")
 
 
-def put_keys(connection: sqlite3.Connection, account: str, kept: KeptKeys, *, expected: str) -> None:
+def put_keys(connection: sqlite3.Connection, account: str, new: KeyHead, data: bytes, *, expected: str) -> None:
     """Make keys the primary ones of their parameters and dimension; queries under those before stay possible.
 
     Nothing happens where they are registered already.
@@ -124,7 +116,6 @@ def put_keys(connection: sqlite3.Connection, account: str, kept: KeptKeys, *, ex
         StaleEvaluationKeyError: They were rotated out before.
         WriteConflictError: The primary keys are not those that the client expected.
     """
-    new = kept.head
     known = connection.execute("SELECT state FROM keys WHERE account = ? AND id = ?", (account, new.id)).fetchone()
     if known is not None and known[0] == _RETIRED:
         message = f"the evaluation keys {new.id!r} were rotated out and do not come back; make new ones"
@@ -145,7 +136,7 @@ def put_keys(connection: sqlite3.Connection, account: str, kept: KeptKeys, *, ex
     connection.execute(
         "INSERT INTO keys (account, id, params_id, dim, secret_id, state, data, number)"
         " SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, coalesce(max(number), 0) + 1 FROM keys WHERE account = ?1",
-        (account, new.id, new.params_id, new.dim, new.secret_id, _PRIMARY, kept.data),
+        (account, new.id, new.params_id, new.dim, new.secret_id, _PRIMARY, data),
     )
 
 
@@ -164,8 +155,8 @@ def retire_keys(connection: sqlite3.Connection, account: str, key_id: str) -> No
         "SELECT count(*) FROM blocks JOIN indexes ON indexes.row = blocks.owner WHERE account = ? AND key_id = ?",
         (account, key_id),
     ).fetchone()[0]
-    if kept.head.primary or used:
-        why = "they are the primary ones" if kept.head.primary else f"{used} blocks are encrypted under them"
+    if kept.primary or used:
+        why = "they are the primary ones" if kept.primary else f"{used} blocks are encrypted under them"
         message = f"the evaluation keys {key_id!r} cannot be retired: {why}"
         raise WriteConflictError(message, check="in use")
     connection.execute(

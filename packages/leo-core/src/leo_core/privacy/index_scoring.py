@@ -52,11 +52,11 @@ class Scorer(Protocol):
     Errors other than LEO's own, that it raises on bytes of a client, are taken for a fault of those bytes.
     """
 
-    def load_plain(self, rows: npt.NDArray[np.float32]) -> Any:
+    def load_plain(self, rows: npt.NDArray[np.float32]) -> LoadedBlock:
         """A :class:`LoadedBlock` from rows, float32 ``(n, d)``."""
         ...
 
-    def load_encrypted(self, data: bytes) -> Any:
+    def load_encrypted(self, data: bytes) -> LoadedBlock:
         """A :class:`LoadedBlock` from encrypted rows."""
         ...
 
@@ -114,17 +114,17 @@ class LoadedBlocks:
         self._open_scorer, self._most_bytes = open_scorer, most_bytes
         self._lock = threading.Lock()
         self._keys: OrderedDict[tuple[str, str], OpenedKeys] = OrderedDict()
-        self._blocks: OrderedDict[tuple[int, bytes, str], tuple[Any, int]] = OrderedDict()
+        self._blocks: OrderedDict[tuple[int, bytes, str], LoadedBlock] = OrderedDict()
         self._bytes = 0
 
-    def open_keys(self, account: str, key_id: str, data: Callable[[], bytes]) -> OpenedKeys:
+    def open_keys(self, account: str, key_id: str, read: Callable[[], bytes]) -> OpenedKeys:
         """The account's keys, opened."""
         with self._lock:
             known = self._keys.get((account, key_id))
             if known is not None:
                 self._keys.move_to_end((account, key_id))
                 return known
-        opened = self.open_unregistered(data())
+        opened = self.open_unregistered(read())
         with self._lock:
             self._keys[account, key_id] = opened
             while len(self._keys) > _MOST_OPENED:
@@ -139,27 +139,29 @@ class LoadedBlocks:
         """
         return blame_client(lambda: self._open_scorer(data), "evaluation keys")
 
-    def load(self, owner: int, block: bytes, key_id: str, make: Callable[[], tuple[Any, int]]) -> Any:
-        """A block, loaded with these keys."""
+    def find(self, owner: int, block: bytes, key_id: str) -> LoadedBlock | None:
+        """A block that was loaded with these keys; ``None`` where it is to be loaded."""
         with self._lock:
             known = self._blocks.get((owner, block, key_id))
-            if known is not None:
-                self._blocks.move_to_end((owner, block, key_id))
-                return known[0]
-        loaded, size = make()
+            if known is None:
+                return None
+            self._blocks.move_to_end((owner, block, key_id))
+            return known
+
+    def keep(self, owner: int, block: bytes, key_id: str, loaded: LoadedBlock) -> None:
+        """Keep a block, in the place of those that were not used for longest."""
         with self._lock:
             if (owner, block, key_id) not in self._blocks:
-                self._blocks[owner, block, key_id] = loaded, size
-                self._bytes += size
+                self._blocks[owner, block, key_id] = loaded
+                self._bytes += loaded.size_bytes
             while self._bytes > self._most_bytes and len(self._blocks) > 1:
-                self._bytes -= self._blocks.popitem(last=False)[1][1]
-        return loaded
+                self._bytes -= self._blocks.popitem(last=False)[1].size_bytes
 
     def forget(self, owner: int, blocks: Sequence[bytes] | None = None) -> None:
         """Let go of blocks of an index: these, or all."""
         with self._lock:
             for key in [key for key in self._blocks if key[0] == owner and (blocks is None or key[1] in blocks)]:
-                self._bytes -= self._blocks.pop(key)[1]
+                self._bytes -= self._blocks.pop(key).size_bytes
 
     def forget_keys(self, account: str, key_id: str | None = None) -> None:
         """Let go of opened keys of an account: these, or all."""

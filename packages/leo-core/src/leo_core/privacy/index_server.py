@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
-from leo_core.errors import EnvelopeError, ForeignAccountError, IndexQuotaError, ParametersError
+from leo_core.errors import EnvelopeError, ForeignAccountError, IndexQuotaError, ParametersError, WriteConflictError
 from leo_core.privacy import index_accounts, index_tables
 from leo_core.privacy.envelope import Envelope, Kind, open_envelope, read_mac, seal_envelope
 from leo_core.privacy.framing import FramingReader, pack_u32
@@ -31,7 +31,8 @@ from leo_core.privacy.index_payloads import (
     read_rows,
     read_wanted,
 )
-from leo_core.privacy.index_scoring import LoadedBlocks, OpenedKeys, blame_client, read_plain_rows
+from leo_core.privacy.index_quota import IndexQuota
+from leo_core.privacy.index_scoring import LoadedBlock, LoadedBlocks, OpenedKeys, blame_client, read_plain_rows
 from leo_core.privacy.index_stats import pack_stats
 
 if TYPE_CHECKING:
@@ -42,6 +43,9 @@ if TYPE_CHECKING:
     from leo_core.privacy.index_tables import IndexHead
 
 __all__ = ["EncryptedIndexServer"]
+
+_ROUNDS = 4
+"""Tries to find all blocks of an index at once, while clients replace them."""
 
 _log = logging.getLogger("leo_core.index")
 
@@ -77,6 +81,7 @@ class EncryptedIndexServer:
         self.limits = limits or IndexLimits()
         self._database = IndexDatabase(path)
         self._loaded = LoadedBlocks(open_scorer or _open_block_scorer, self.limits.max_loaded_bytes)
+        self._quota = IndexQuota(self.limits)
         self._answers: dict[Kind, Callable[[_Request], tuple[bytes, int]]] = {
             Kind.REGISTER_KEYS: self._register_keys,
             Kind.RETIRE_KEYS: self._retire_keys,
@@ -143,6 +148,15 @@ class EncryptedIndexServer:
             raise refuse_access()
         return access.open(secret)
 
+    def check(self) -> None:
+        """Read something of the file.
+
+        Raises:
+            StorageError: It cannot be read.
+        """
+        with self._database.read() as connection:
+            index_accounts.find_access(connection, "")
+
     def answer(self, bearer: str, request: bytes) -> bytes:
         """The reply to a request.
 
@@ -195,8 +209,7 @@ class EncryptedIndexServer:
             if len(known) >= self.limits.max_keys and all(each.id != head.id for each in known):
                 message = f"the tenant has {len(known)} evaluation keys, as many as it may; retire old ones"
                 raise IndexQuotaError(message, check="keys")
-            kept = index_accounts.KeptKeys(head=head, data=upload.keys)
-            index_accounts.put_keys(connection, envelope.tenant, kept, expected=upload.expected)
+            index_accounts.put_keys(connection, envelope.tenant, head, upload.keys, expected=upload.expected)
         return b"", 0
 
     def _retire_keys(self, request: _Request) -> tuple[bytes, int]:
@@ -207,14 +220,16 @@ class EncryptedIndexServer:
         self._loaded.forget_keys(envelope.tenant, envelope.key_id)
         return b"", 0
 
-    def _use_keys(self, connection: sqlite3.Connection, envelope: Envelope, head: IndexHead) -> OpenedKeys:
+    def _open_keys(self, envelope: Envelope, kept: KeyHead, head: IndexHead) -> OpenedKeys:
         """The keys that an envelope names, opened, if they are those of the index's parameters."""
-        kept = index_accounts.find_keys(connection, envelope.tenant, envelope.key_id)
         _check_same("parameters", envelope.params_id, head.params_id)
-        _check_same("parameters", kept.head.params_id, head.params_id)
-        opened = self._loaded.open_keys(envelope.tenant, kept.head.id, lambda: kept.data)
-        _check_same("dimension", opened.dim, head.dim)
-        return opened
+        _check_same("parameters", kept.params_id, head.params_id)
+        _check_same("dimension", kept.dim, head.dim)
+        return self._loaded.open_keys(envelope.tenant, kept.id, lambda: self._read_keys(envelope.tenant, kept.id))
+
+    def _read_keys(self, tenant: str, key_id: str) -> bytes:
+        with self._database.read() as connection:
+            return index_accounts.read_keys(connection, tenant, key_id)
 
     # ----------------------------------------------------------------------------------------------- indexes
 
@@ -246,31 +261,25 @@ class EncryptedIndexServer:
     # ------------------------------------------------------------------------------------------------ writes
 
     def _write(
-        self, request: _Request, change: Callable[[sqlite3.Connection, IndexHead], object], *, room: int = 0
+        self,
+        request: _Request,
+        change: Callable[[sqlite3.Connection, IndexHead], object],
+        *,
+        size: int = 0,
+        rows: int = 0,
     ) -> tuple[int, int]:
         """Change an index under the next number of its sequence; returns its row and that number.
 
-        ``room`` is how many bytes the account must have room for.
+        ``size`` and ``rows`` are the bytes and rows that the account must have room for.
         """
         envelope = request.envelope
         with self._database.write() as connection:
             head = index_tables.find_index(connection, envelope.tenant, envelope.index)
             index_tables.check_sequence(connection, head, envelope.sequence, request.mac)
-            if room:
-                self._check_room(connection, envelope.tenant, head, room)
+            if size:
+                self._quota.take(connection, envelope.tenant, head, size=size, rows=rows)
             change(connection, head)
             return head.row, index_tables.advance(connection, head, request.mac)
-
-    def _check_room(self, connection: sqlite3.Connection, account: str, head: IndexHead, room: int) -> None:
-        measured = index_tables.measure_account(connection, account.partition("/")[0])
-        used = sum(each["bytes"] for indexes in measured.values() for each in indexes.values())
-        if used + room > self.limits.max_account_bytes:
-            message = f"{used} bytes are used and {room} more do not fit into {self.limits.max_account_bytes}"
-            raise IndexQuotaError(message, check="bytes")
-        here = measured[account][head.name]
-        if here["rows"] + here["dead"] >= self.limits.max_rows:
-            message = f"the index has {here['rows']} rows and {here['dead']} removed ones, as many as it may"
-            raise IndexQuotaError(message, check="rows")
 
     def _append_tail(self, request: _Request) -> tuple[bytes, int]:
         payload = request.envelope.payload
@@ -283,7 +292,7 @@ class EncryptedIndexServer:
                 raise IndexQuotaError(message, check="tail")
             index_tables.add_rows(connection, head, rows)
 
-        return b"", self._write(request, change, room=len(payload))[1]
+        return b"", self._write(request, change, size=len(payload), rows=len(rows))[1]
 
     def _append_block(self, request: _Request) -> tuple[bytes, int]:
         envelope = request.envelope
@@ -292,10 +301,11 @@ class EncryptedIndexServer:
         with self._database.read() as connection:
             head = index_tables.find_index(connection, envelope.tenant, envelope.index)
             index_tables.check_sequence(connection, head, envelope.sequence, request.mac)
-            opened = self._use_keys(connection, envelope, head)
-            _check_same("mode", PLAIN if plain else ENCRYPTED, head.mode)
+            kept = index_accounts.find_keys(connection, envelope.tenant, envelope.key_id)
             if not plain:
                 index_accounts.check_primary(connection, envelope.tenant, envelope.key_id)
+        _check_same("mode", PLAIN if plain else ENCRYPTED, head.mode)
+        opened = self._open_keys(envelope, kept, head)
         if not 1 <= len(upload.rows) <= opened.block_size:
             message = f"a block of these parameters has 1 to {opened.block_size} rows, got {len(upload.rows)}"
             raise ParametersError(message, check="block size")
@@ -306,9 +316,9 @@ class EncryptedIndexServer:
                 index_accounts.check_primary(connection, envelope.tenant, envelope.key_id)
             index_tables.add_block(connection, head, upload, "" if plain else envelope.key_id)
 
-        owner, sequence = self._write(request, change, room=len(upload.data))
+        owner, sequence = self._write(request, change, size=len(upload.data))
         self._loaded.forget(owner, upload.replaces)
-        self._loaded.load(owner, upload.id, envelope.key_id, lambda: (block, block.size_bytes))
+        self._loaded.keep(owner, upload.id, envelope.key_id, block)
         return b"", sequence
 
     def _remove(self, request: _Request) -> tuple[bytes, int]:
@@ -346,23 +356,32 @@ class EncryptedIndexServer:
 
     def _score(self, request: _Request) -> tuple[bytes, int]:
         envelope = request.envelope
+        for _ in range(_ROUNDS):
+            with self._database.read() as connection:
+                head = index_tables.find_index(connection, envelope.tenant, envelope.index)
+                kept = index_accounts.find_keys(connection, envelope.tenant, envelope.key_id)
+                listed = index_tables.list_blocks(connection, head, {"", envelope.key_id})
+            opened = self._open_keys(envelope, kept, head)
+            found = [self._load(head, opened, *each) for each in listed]
+            blocks = [block for block in found if block is not None]
+            if len(blocks) == len(listed):
+                scores = blame_client(lambda: opened.scorer.score(envelope.payload, blocks), "a query")  # noqa: B023 - called here
+                return Scores(blocks=tuple(listed), scores=scores if listed else b"").pack(), head.sequence
+        message = "the blocks of the index are replaced faster than they can be read; ask again"
+        raise WriteConflictError(message, check="block", sequence=head.sequence)
+
+    def _load(self, head: IndexHead, opened: OpenedKeys, block: bytes, count: int) -> LoadedBlock | None:
+        """A block that is ready for scoring; ``None`` where it was replaced meanwhile."""
+        known = self._loaded.find(head.row, block, opened.id)
+        if known is not None:
+            return known
         with self._database.read() as connection:
-            head = index_tables.find_index(connection, envelope.tenant, envelope.index)
-            opened = self._use_keys(connection, envelope, head)
-            heads = index_tables.list_blocks(connection, head, {"", envelope.key_id})
-            blocks = [self._load(connection, head, opened, *each) for each in heads]
-        scores = blame_client(lambda: opened.scorer.score(envelope.payload, blocks), "a query") if blocks else b""
-        return Scores(blocks=tuple(heads), scores=scores).pack(), head.sequence
-
-    def _load(
-        self, connection: sqlite3.Connection, head: IndexHead, opened: OpenedKeys, block: bytes, count: int
-    ) -> Any:
-        def make() -> tuple[Any, int]:
             data = index_tables.read_block(connection, head, block)
-            loaded = _load_block(opened, data, count, plain=head.mode == PLAIN)
-            return loaded, loaded.size_bytes
-
-        return self._loaded.load(head.row, block, opened.id, make)
+        if data is None:
+            return None
+        loaded = _load_block(opened, data, count, plain=head.mode == PLAIN)
+        self._loaded.keep(head.row, block, opened.id, loaded)
+        return loaded
 
     def _fetch(self, request: _Request) -> tuple[bytes, int]:
         envelope = request.envelope
@@ -379,7 +398,7 @@ class EncryptedIndexServer:
             return pack_rows(index_tables.read_block_rows(connection, head, block)), head.sequence
 
 
-def _load_block(opened: OpenedKeys, data: bytes, count: int, *, plain: bool) -> Any:
+def _load_block(opened: OpenedKeys, data: bytes, count: int, *, plain: bool) -> LoadedBlock:
     if plain:
         rows = read_plain_rows(data, count, opened.dim)
         return blame_client(lambda: opened.scorer.load_plain(rows), "a plain block")

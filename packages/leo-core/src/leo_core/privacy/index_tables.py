@@ -310,13 +310,15 @@ def list_blocks(connection: sqlite3.Connection, head: IndexHead, key_ids: set[st
     return [(row[0], row[1]) for row in rows if row[2] in key_ids]
 
 
-def read_block(connection: sqlite3.Connection, head: IndexHead, block: bytes) -> bytes:
-    """The data of a block that is there.
+def read_block(connection: sqlite3.Connection, head: IndexHead, block: bytes) -> bytes | None:
+    """The data of a block; ``None`` where it was replaced meanwhile.
 
     Raises:
         StoreCorruptError: They are not what was written.
     """
     row = connection.execute("SELECT data, sha256 FROM blocks WHERE owner = ? AND id = ?", (head.row, block)).fetchone()
+    if row is None:
+        return None
     if not hmac.compare_digest(hashlib.sha256(row[0]).digest(), row[1]):
         message = f"block {block.hex()} on disk is not what was written; restore a copy, or let a client write it anew"
         raise StoreCorruptError(message)

@@ -187,6 +187,18 @@ class ClientKeyring:
             cipher = self._keys.cipher(self._keys.find(header), use)
         return open_sealed(cipher, sealed, place=bind_place(self.tenant, purpose, aad))
 
+    def version_of(self, sealed: bytes) -> int:
+        """Number of the version that sealed it, as it says itself.
+
+        Raises:
+            NotSealedError: It does not begin as sealed data does.
+            SealedTruncatedError: It is shorter than sealed data can be.
+            ForeignTenantError: Another keyring sealed it.
+        """
+        header = read_header(sealed)
+        self._keys.check_ring(header)
+        return header.version
+
     def pseudonym(self, purpose: str, text: str) -> str:
         """A name for a text, the same each time and after rotations: HMAC-SHA256, cut to 32 hex digits.
 

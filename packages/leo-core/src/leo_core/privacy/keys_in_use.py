@@ -105,12 +105,7 @@ class KeysInUse:
             KeyDestroyedError: The version, or the keyring, is destroyed.
         """
         with self.lock:
-            if header.ring != self.ring:
-                message = (
-                    f"this was sealed by keyring {header.ring.hex()}; that of tenant {self.keyset.tenant!r} "
-                    f"is {self.keyset.ring}"
-                )
-                raise ForeignTenantError(message)
+            self.check_ring(header)
             version = find_version(self.keyset, header.version)
             if header.kid.hex() != version.kid:
                 message = (
@@ -119,6 +114,19 @@ class KeysInUse:
                 )
                 raise WrongKeyError(message)
             return version
+
+    def check_ring(self, header: SealedHeader) -> None:
+        """Refuse what another keyring sealed.
+
+        Raises:
+            ForeignTenantError: Another keyring did.
+        """
+        if header.ring != self.ring:
+            message = (
+                f"this was sealed by keyring {header.ring.hex()}; that of tenant {self.keyset.tenant!r} "
+                f"is {self.keyset.ring}"
+            )
+            raise ForeignTenantError(message)
 
     def head(self, version: KeyVersion) -> SealedHeader:
         """The header of what this version seals."""

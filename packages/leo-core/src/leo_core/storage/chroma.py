@@ -15,6 +15,7 @@ import numpy as np
 from leo_core.errors import ConfigError, EntryCorruptError, StorageError
 from leo_core.records import Alias, KeptEntry, Neighbour
 from leo_core.storage.checks import check_entry, check_vector
+from leo_core.storage.chroma_changes import read_changes
 from leo_core.storage.chroma_client import ChromaAddress, ChromaLink
 from leo_core.storage.chroma_log import ChromaLog
 from leo_core.storage.chroma_rows import (
@@ -44,9 +45,9 @@ from leo_core.storage.sealing import SECRET_BYTES
 from leo_core.storage.sqlite import SEAL_SUFFIX
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 
-    from leo_core.records import CacheEntry, EmbedderFingerprint, Observation, Vector
+    from leo_core.records import CacheEntry, EmbedderFingerprint, Observation, QuestionChanges, Vector
 
 __all__ = ["ChromaStore"]
 
@@ -224,7 +225,7 @@ class ChromaStore:
             before = self._table.get({"key": digest(tenant, exact_key)})
             if entry is None or any(question.own for question in before):
                 return
-            self._table.add(row, alias_facts(entry, exact_key, text, seal, checked), None, checked)
+            self._table.add(row, alias_facts(entry, row, exact_key, text, seal, checked), None, checked)
             self._table.delete([question.row for question in before])
 
     def count_hit(self, tenant: str, entry_id: str) -> None:
@@ -294,6 +295,15 @@ class ChromaStore:
         owned: list[dict[str, Any]] = [] if tenant is None else [{"tenant": digest(tenant)}]
         with self._link.within(self._write_timeout_s):
             return len(self._table.get_rows([*owned, {"own": True}]))
+
+    def changes(self, tenant: str, scope_key: str, after: str, *, known: Container[str] = ()) -> QuestionChanges:
+        """What came in a scope; see :meth:`leo_core.ports.QuestionFeed.changes`. What went is not told.
+
+        Rows are found by when they were written: the clocks of the machines that write to one store may differ by
+        half a minute.
+        """
+        with self._link.within(self._timeout_s if after else self._write_timeout_s):
+            return read_changes(self._table, digest(tenant, scope_key), after, known)
 
     # ---------------------------------------------------------------------------- observations and states
 

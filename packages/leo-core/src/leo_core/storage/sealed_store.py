@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from leo_core.ports import Store
     from leo_core.records import Alias, CacheEntry, EmbedderFingerprint, KeptEntry, Neighbour, Observation, Vector
+    from leo_core.stages.receipt.keys import SigningKey
     from leo_core.storage.sealing import SealKey
 
 __all__ = ["SealedStore"]
@@ -60,6 +61,10 @@ class SealedStore:
     def leases(self) -> Leases | None:
         """The store's leases; ``None`` where it has none."""
         return self.inner if isinstance(self.inner, Leases) else None
+
+    def derive_export_key(self) -> SigningKey:
+        """The key that signs exports of this store."""
+        return self.key.derive_export_key()
 
     def open_for(self, fingerprint: EmbedderFingerprint) -> None:
         """Declare the embedder; see :meth:`leo_core.ports.Store.open_for`."""

@@ -164,6 +164,9 @@ def _pick_index(settings: PrivacyConfig, rings: Keyrings) -> PrivateIndex | None
     """The index of the mode; ``None`` for opened vectors in memory."""
     given = settings.index
     index = given if given is None or isinstance(given, PrivateIndex) or not callable(given) else given(rings)
+    if getattr(index, "mode", settings.mode) != settings.mode:
+        message = f"privacy mode {settings.mode!r} and an index of mode {index.mode!r}: give both the same"
+        raise ConfigError(message)
     if index is None or isinstance(index, PrivateIndex):
         return index
     message = f"PrivacyConfig.index is a PrivateIndex or a function that makes one, not {type(given).__name__}"

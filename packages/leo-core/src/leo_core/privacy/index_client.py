@@ -19,7 +19,6 @@ from leo_core.privacy.index_config import PrivateIndexConfig
 from leo_core.privacy.index_flow import Ask
 from leo_core.privacy.index_rows import RowSealer
 from leo_core.privacy.index_search import search_index
-from leo_core.privacy.index_secrets import TenantSecrets
 from leo_core.privacy.index_session import IndexSession
 from leo_core.privacy.index_stats import read_stats
 from leo_core.privacy.index_transport import arun_flow, run_flow
@@ -30,8 +29,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from leo_core.privacy.index_access import IndexToken
+    from leo_core.privacy.index_config import IndexMode
     from leo_core.privacy.index_flow import Flow
     from leo_core.privacy.index_search import SearchOutcome
+    from leo_core.privacy.index_session import IndexSecrets
     from leo_core.privacy.index_transport import IndexTransport
     from leo_core.privacy.keyring import ClientKeyring
     from leo_core.records import Vector
@@ -62,6 +63,7 @@ class EncryptedIndex:
         rings: The tenants' keyrings.
         config: Settings.
         on_alarm: Told the tenant and the number of mismatches, when there were as many as ``alarm_after``.
+        open_secrets: Opens a tenant's homomorphic secrets; by default those in the keyring.
 
     Attributes:
         config: As given.
@@ -76,6 +78,7 @@ class EncryptedIndex:
         *,
         config: PrivateIndexConfig | None = None,
         on_alarm: Callable[[str, int], None] = lambda *_: None,
+        open_secrets: Callable[[ClientKeyring, FheParams, int], IndexSecrets] | None = None,
     ) -> None:
         self.config = config or PrivateIndexConfig()
         self.mismatches = 0
@@ -83,7 +86,8 @@ class EncryptedIndex:
         self._mac_key = token.mac_key()
         self._params = FheParams.preset(self.config.params)
         self._lock = threading.Lock()
-        self._secrets: dict[str, TenantSecrets] = {}
+        self._open_secrets = open_secrets or _open_secrets
+        self._secrets: dict[str, IndexSecrets] = {}
         self._sessions: OrderedDict[tuple[str, str], IndexSession] = OrderedDict()
         self._expired: dict[tuple[str, str], set[bytes]] = {}
         self._suspect: dict[str, int] = {}
@@ -100,6 +104,11 @@ class EncryptedIndex:
         self.close()
 
     # ---------------------------------------------------------------------------------------- the port
+
+    @property
+    def mode(self) -> IndexMode:
+        """What the server is kept from knowing."""
+        return self.config.mode
 
     @property
     def max_error(self) -> float:
@@ -237,7 +246,7 @@ class EncryptedIndex:
             if known is None:
                 secrets = self._secrets.get(name)
                 if secrets is None:
-                    secrets = self._secrets[name] = TenantSecrets(ring, self._params, self.config.expected)
+                    secrets = self._secrets[name] = self._open_secrets(ring, self._params, self.config.expected)
                 known = self._sessions[name, index] = IndexSession(
                     name,
                     index,
@@ -328,6 +337,12 @@ class EncryptedIndex:
                 if not key.primary and key.params_id == session.params_id:
                     self._run(_retire(name, key.id))
             return
+
+
+def _open_secrets(ring: ClientKeyring, params: FheParams, expected: int) -> IndexSecrets:
+    from leo_core.privacy.index_secrets import TenantSecrets  # noqa: PLC0415 - optional part, loaded when it is used
+
+    return TenantSecrets(ring, params, expected)
 
 
 def _ask_stats(tenant: str) -> Flow[dict[str, dict[str, dict[str, int]]]]:

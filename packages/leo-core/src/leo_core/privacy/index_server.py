@@ -38,11 +38,11 @@ from leo_core.privacy.index_stats import pack_stats
 if TYPE_CHECKING:
     import os
     import sqlite3
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from leo_core.privacy.index_tables import IndexHead
 
-__all__ = ["EncryptedIndexServer"]
+__all__ = ["EncryptedIndexServer", "open_block_scorer"]
 
 _ROUNDS = 4
 """Tries to find all blocks of an index at once, while clients replace them."""
@@ -80,7 +80,7 @@ class EncryptedIndexServer:
     ) -> None:
         self.limits = limits or IndexLimits()
         self._database = IndexDatabase(path)
-        self._loaded = LoadedBlocks(open_scorer or _open_block_scorer, self.limits.max_loaded_bytes)
+        self._loaded = LoadedBlocks(open_scorer or open_block_scorer, self.limits.max_loaded_bytes)
         self._quota = IndexQuota(self.limits)
         self._answers: dict[Kind, Callable[[_Request], tuple[bytes, int]]] = {
             Kind.REGISTER_KEYS: self._register_keys,
@@ -365,10 +365,16 @@ class EncryptedIndexServer:
             found = [self._load(head, opened, *each) for each in listed]
             blocks = [block for block in found if block is not None]
             if len(blocks) == len(listed):
-                scores = blame_client(lambda: opened.scorer.score(envelope.payload, blocks), "a query")  # noqa: B023 - called here
-                return Scores(blocks=tuple(listed), scores=scores if listed else b"").pack(), head.sequence
+                scores = self._score_blocks(opened, envelope.payload, blocks)
+                return Scores(blocks=tuple(listed), scores=scores).pack(), head.sequence
         message = "the blocks of the index are replaced faster than they can be read; ask again"
         raise WriteConflictError(message, check="block", sequence=head.sequence)
+
+    @staticmethod
+    def _score_blocks(opened: OpenedKeys, query: bytes, blocks: Sequence[LoadedBlock]) -> bytes:
+        if not blocks:
+            return b""
+        return blame_client(lambda: opened.scorer.score(query, blocks), "a query")
 
     def _load(self, head: IndexHead, opened: OpenedKeys, block: bytes, count: int) -> LoadedBlock | None:
         """A block that is ready for scoring; ``None`` where it was replaced meanwhile."""
@@ -413,7 +419,13 @@ def _check_same(what: str, given: object, known: object) -> None:
         raise ParametersError(message, check=what)
 
 
-def _open_block_scorer(data: bytes) -> OpenedKeys:
+def open_block_scorer(data: bytes) -> OpenedKeys:
+    """Evaluation keys from bytes, with the scorer of :mod:`leo_core.privacy.block_scoring`.
+
+    Raises:
+        CiphertextError: They are none.
+        MissingExtraError: The extra ``fhe`` is not installed.
+    """
     from leo_core.privacy.block_scoring import BlockScorer  # noqa: PLC0415 - optional part, loaded when it is used
     from leo_core.privacy.evaluation_keys import EvaluationKeys  # noqa: PLC0415 - as above
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from leo_core.errors import (
     KeyringError,
@@ -23,16 +23,60 @@ from leo_core.privacy.index_view import IndexView, add_to_tail, fold_changes
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    import numpy as np
+    import numpy.typing as npt
+
     from leo_core.privacy.index_config import PrivateIndexConfig
     from leo_core.privacy.index_flow import Flow
     from leo_core.privacy.index_payloads import KeyHead, SealedRow
     from leo_core.privacy.index_rows import OpenedRow, RowSealer
-    from leo_core.privacy.index_secrets import TenantSecrets
     from leo_core.privacy.params import FheParams
+    from leo_core.records import Vector
 
-__all__ = ["IndexSession"]
+__all__ = ["IndexSecrets", "IndexSession", "PublicKeys"]
 
 _log = logging.getLogger("leo_core")
+
+
+class IndexSecrets(Protocol):
+    """The homomorphic secrets of a tenant; :class:`leo_core.privacy.index_secrets.TenantSecrets`."""
+
+    def find_primary(self) -> str:
+        """Name of the secret under which blocks are encrypted now."""
+        ...
+
+    def holds(self, secret_id: str) -> bool:
+        """Whether the secret of this name may still be used."""
+        ...
+
+    def make_evaluation_keys(self, secret_id: str, dim: int) -> PublicKeys:
+        """Public keys of a secret for vectors of ``dim`` coordinates."""
+        ...
+
+    def encrypt_query(self, secret_id: str, vector: Vector) -> bytes:
+        """A query under this secret."""
+        ...
+
+    def encrypt_block(self, secret_id: str, rows: npt.NDArray[np.float32]) -> bytes:
+        """A block under this secret."""
+        ...
+
+    def decrypt_scores(self, secret_id: str, reply: bytes, counts: Sequence[int]) -> list[npt.NDArray[np.float64]]:
+        """The scores in a reply, counted before they are decrypted."""
+        ...
+
+
+class PublicKeys(Protocol):
+    """Evaluation keys; :class:`leo_core.privacy.evaluation_keys.EvaluationKeys`."""
+
+    @property
+    def key_id(self) -> str:
+        """Hash of the content."""
+        ...
+
+    def to_bytes(self) -> bytes:
+        """All of it, for the server."""
+        ...
 
 
 class IndexSession:
@@ -58,7 +102,7 @@ class IndexSession:
         index: str,
         *,
         sealer: RowSealer,
-        secrets: TenantSecrets,
+        secrets: IndexSecrets,
         params: FheParams,
         config: PrivateIndexConfig,
     ) -> None:

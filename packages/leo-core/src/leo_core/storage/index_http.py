@@ -9,15 +9,21 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from leo_core.errors import ConfigError, MissingExtraError, StoreUnavailableError
+from leo_core.privacy.index_access import IndexToken
 from leo_core.privacy.index_errors import read_error
 from leo_core.stages.resilience.config import ResilienceConfig
 from leo_core.stages.resilience.retry import decide_wait
+from leo_core.storage.keyfile import load_token
 
 if TYPE_CHECKING:
-    from leo_core.errors import LEOError
-    from leo_core.privacy.index_access import IndexToken
+    import os
+    from collections.abc import Callable
 
-__all__ = ["HttpTransport"]
+    from leo_core.errors import LEOError
+    from leo_core.privacy.index_client import EncryptedIndex, TenantRings
+    from leo_core.privacy.index_config import PrivateIndexConfig
+
+__all__ = ["HttpTransport", "index_at"]
 
 _PATH = "/v1/envelopes"
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
@@ -159,6 +165,36 @@ class HttpTransport:
         if wait is None:
             raise translated from (None if translated is error else error)
         return wait
+
+
+def index_at(
+    url: str,
+    token: IndexToken | str | os.PathLike[str],
+    config: PrivateIndexConfig | None = None,
+    *,
+    plain: bool = False,
+    verify: Any = True,
+    on_alarm: Callable[[str, int], None] = lambda *_: None,
+) -> Callable[[TenantRings], EncryptedIndex]:
+    """What :class:`leo_core.privacy.config.PrivacyConfig` takes as ``index`` for a server at an address.
+
+    Args:
+        url: Address of the server.
+        token: The token, or the file that holds it, which nobody else may read (mode 0600).
+        config: Settings of the client; its ``mode`` is that of the ``PrivacyConfig``.
+        plain: As for :class:`HttpTransport`.
+        verify: As for :class:`HttpTransport`.
+        on_alarm: As for :class:`leo_core.privacy.index_client.EncryptedIndex`.
+
+    Raises:
+        ConfigError: The address or the token cannot be used.
+        MissingExtraError: The extra ``index`` is not installed.
+    """
+    from leo_core.privacy.index_client import EncryptedIndex  # noqa: PLC0415 - loads numpy
+
+    kept = token if isinstance(token, IndexToken) else load_token(token)
+    transport = HttpTransport(url, kept, plain=plain, verify=verify)
+    return lambda rings: EncryptedIndex(transport, kept, rings, config=config, on_alarm=on_alarm)
 
 
 def _check_url(url: str, *, plain: bool) -> str:

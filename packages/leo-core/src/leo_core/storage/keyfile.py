@@ -8,6 +8,7 @@ import stat
 from pathlib import Path
 
 from leo_core.errors import ConfigError, KekError, SigningKeyError
+from leo_core.privacy.index_access import IndexToken
 from leo_core.privacy.kek import LocalKek
 from leo_core.stages.receipt.keys import SEED_BYTES, SigningKey
 from leo_core.stages.receipt.rotation import Handover, hand_over, read_handovers, write_handovers
@@ -23,6 +24,7 @@ __all__ = [
     "load_or_create_key",
     "load_or_create_seal_key",
     "load_seal_key",
+    "load_token",
     "rotate_key",
 ]
 
@@ -204,3 +206,27 @@ def load_kek(path: str | os.PathLike[str]) -> LocalKek:
     except KekError as error:
         message = f"{str(file)!r}: {error}"
         raise KekError(message) from None
+
+
+def load_token(path: str | os.PathLike[str]) -> IndexToken:
+    """The token of an index server in this file, as ``leo index account add`` prints it.
+
+    Raises:
+        ConfigError: There is no such file, it is readable by others, or it holds no token.
+    """
+    file = Path(path).expanduser()
+    try:
+        with file.open("rb") as stream:
+            status = os.fstat(stream.fileno())
+            text = stream.read(_MOST_BYTES)
+    except OSError as error:
+        message = f"token {str(file)!r} cannot be read: {error.strerror}"
+        raise ConfigError(message) from error
+    if os.name == "posix" and status.st_mode & _OTHERS:
+        message = f"token {str(file)!r} can be read by others (mode {status.st_mode & 0o777:o}): chmod 600 it"
+        raise ConfigError(message)
+    try:
+        return IndexToken.from_text(text.decode("ascii", "replace"))
+    except ConfigError as error:
+        message = f"{str(file)!r}: {error}"
+        raise ConfigError(message) from None

@@ -144,7 +144,7 @@ class PrivateStore:
         self._declare(fingerprint)
 
     def _declare(self, fingerprint: EmbedderFingerprint) -> None:
-        if fingerprint != self._fingerprint:
+        if self._fingerprint is not None and fingerprint != self._fingerprint:
             self.index.clear()
         self._fingerprint = fingerprint
 

@@ -8,7 +8,7 @@ export UV_PROJECT_ENVIRONMENT := .venv
 export NO_MKDOCS_2_WARNING := 1
 RUN := .venv/bin/python -m
 
-.PHONY: help demo test check bench bench-core bench-cache bench-consensus bench-risk bench-route soak docs clean setup-demo setup-test setup-check
+.PHONY: help demo test check bench bench-core bench-cache bench-consensus bench-risk bench-route soak fuzz-index docs clean setup-demo setup-test setup-check
 .DEFAULT_GOAL := help
 
 help:
@@ -23,6 +23,7 @@ help:
 	@echo "make bench-route  routers before the call and cascades; refreshes their figures in the docs; takes half an hour"
 	@echo "make soak    two processes write 50,000 entries under random kill -9, tenants use one cache 100,000 times;"
 	@echo "             prints what was found"
+	@echo "make fuzz-index  a million altered envelopes at an index server"
 	@echo "make docs    build the documentation into site/"
 
 $(UV):
@@ -80,6 +81,9 @@ bench-route: $(UV)
 soak: setup-test
 	$(RUN) tests.soak.two_writers 50000 0
 	$(RUN) tests.soak.tenants 100000 0
+
+fuzz-index: setup-test
+	$(RUN) tests.soak.fuzz_envelopes 1000000 0
 
 clean:
 	rm -rf .venv .tools site dist build out

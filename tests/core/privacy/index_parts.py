@@ -143,6 +143,9 @@ class FakeSecret:
             message = "fake scores of another key"
             raise KeyMismatchError(message)
         body = reply[_HEAD.size :]
+        if len(body) < 4 * blocks or (len(body) - 4 * blocks) % 8:
+            message = "fake scores are cut off"
+            raise CiphertextError(message)
         sizes = struct.unpack(f">{blocks}I", body[: 4 * blocks])
         scores = np.frombuffer(body, dtype="<f8", offset=4 * blocks)
         if list(sizes) != list(counts) or len(scores) != sum(sizes):

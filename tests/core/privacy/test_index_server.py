@@ -184,8 +184,8 @@ def test_a_removed_account_is_gone_and_a_new_token_replaces_the_old(server, wire
         wire.changes()
     wire.token = server.add_account("acme")
     assert wire.stats() == {}
+    wire.open()
     with pytest.raises(UnknownEvaluationKeyError):
-        wire.open()
         wire.score(unit_rows(1)[0])
 
 

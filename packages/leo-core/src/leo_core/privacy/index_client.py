@@ -124,13 +124,13 @@ class EncryptedIndex:
             StorageError: The server refused, or cannot be reached.
         """
         session = self._session(tenant, scope)
-        outcome = self._run(search_index(session, vector))
+        outcome = self._run(search_index(session, vector, k))
         return self._conclude(tenant, session, outcome, k=k, now=now)
 
     async def asearch(self, tenant: str, scope: str, vector: Vector, *, k: int, now: float) -> tuple[IndexHit, ...]:
         """:meth:`search`, without blocking the event loop."""
         session = await asyncio.to_thread(self._session, tenant, scope)
-        outcome = await arun_flow(search_index(session, vector), self._transport, self._mac_key)
+        outcome = await arun_flow(search_index(session, vector, k), self._transport, self._mac_key)
         return await asyncio.to_thread(self._conclude, tenant, session, outcome, k=k, now=now)
 
     def add(self, tenant: str, scope: str, question: str, vector: Vector, *, expires_at: float | None) -> None:

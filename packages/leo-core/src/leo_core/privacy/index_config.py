@@ -22,7 +22,8 @@ class PrivateIndexConfig:
         params: Name of the encryption parameters, see :meth:`leo_core.privacy.params.FheParams.preset`.
         expected: Rows that an index is going to have, about; the same for all its clients.
         tail_rows: Rows that lie sealed in the tail, to be searched on the client, before they go into a block; from 1.
-        fetch_rows: Rows that a search fetches, hit or miss, as long as there are so many in blocks; from 1.
+        fetch_rows: Rows that a search fetches, hit or miss, as long as there are so many in blocks; from 1. A search
+            for ``k`` entries fetches ``2 k`` where that is more.
         tolerance: How far a score may be from the inner product of what was fetched; more is a mismatch. The errors of
             ``score128`` stay below 2e-4, those of ``score192`` below 1e-3.
         alarm_after: Mismatches in one key epoch after which the alarm is raised; from 1.

@@ -68,8 +68,10 @@ class SearchOutcome:
     rotated: bool = False
 
 
-def search_index(session: IndexSession, vector: Vector) -> Flow[SearchOutcome]:
-    """The nearest rows: those of the tail, and of those in blocks the ``fetch_rows`` with the best scores.
+def search_index(session: IndexSession, vector: Vector, k: int) -> Flow[SearchOutcome]:
+    """The nearest rows: those of the tail, and of those in blocks the ones with the best scores.
+
+    ``fetch_rows`` of the latter are fetched, or ``2 k`` where that is more: several may belong to one entry.
 
     Raises:
         ScoreMismatchError: The scores cannot be decrypted: altered, or of another key.
@@ -90,8 +92,9 @@ def search_index(session: IndexSession, vector: Vector) -> Flow[SearchOutcome]:
             break
     else:
         scores = {block: each for block, each in scores.items() if block in view.blocks}
-    best = pick_best(view, scores, session.config.fetch_rows)
-    fetched = yield from _fetch(session, view, [row for row, _ in best])
+    count = max(session.config.fetch_rows, 2 * k)
+    best = pick_best(view, scores, count)
+    fetched = yield from _fetch(session, view, [row for row, _ in best], count)
     checked, mismatches = _check(session, vector, dict(best), fetched)
     near = [Found(row=row, cosine=float(row.vector @ vector)) for row in view.tail.values()]
     found = sorted((*near, *checked), key=lambda each: -each.cosine)
@@ -144,10 +147,10 @@ def _ask_scores(
     return found, newest
 
 
-def _fetch(session: IndexSession, view: IndexView, best: Sequence[bytes]) -> Flow[dict[bytes, OpenedRow]]:
+def _fetch(session: IndexSession, view: IndexView, best: Sequence[bytes], count: int) -> Flow[dict[bytes, OpenedRow]]:
     """The rows with these ids; always as many are asked for, the missing ones drawn at random."""
     wanted = list(best)
-    short = session.config.fetch_rows - len(wanted)
+    short = count - len(wanted)
     if short > 0 and view.blocks:
         taken = set(wanted)
         pool = [row for block in view.blocks for row in view.living(block) if row not in taken]

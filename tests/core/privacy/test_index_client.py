@@ -132,11 +132,12 @@ def test_it_finds_what_a_plain_index_finds(mode):
 def test_any_order_of_writes_by_two_clients_leaves_what_a_plain_index_holds(mode, seed):
     world, draw = World(mode), random.Random(seed)
     clients = [world.client(), world.client()]
+    fresh = iter(unit_rows(400, seed=1000 + seed))
     for step in range(120):
         client = draw.choice(clients)
         kind = draw.random()
         if kind < 0.6 or not world.kept:
-            world.add(client, draw.randrange(200))
+            world.add(client, draw.randrange(200), row=next(fresh))
         elif kind < 0.75:
             world.remove(client, *draw.sample(sorted(world.kept), min(3, len(world.kept))))
         elif kind < 0.8:
@@ -148,7 +149,7 @@ def test_any_order_of_writes_by_two_clients_leaves_what_a_plain_index_holds(mode
         elif kind < 0.93:
             client.rotate("t", wait=True)
         else:
-            world.add(client, draw.randrange(200), question=draw.choice(sorted(world.kept)))
+            world.add(client, 0, question=draw.choice(sorted(world.kept)), row=next(fresh))
         if step % 7 == 0:
             world.check(draw.choice(clients), draw.randrange(200))
     for client in clients:

@@ -261,13 +261,12 @@ class EncryptedIndex:
             return known
 
     def _add(self, session: IndexSession, question: str, vector: Vector, expires_at: float | None) -> Flow[None]:
-        if not session.view.sequence:
-            yield from session.catch_up()
         with self._lock:
             expired = self._expired.pop((session.tenant, session.index), set())
-        before = [*session.find_rows(question), *expired]
-        yield from session.append([session.sealer.make(question, vector, expires_at=expires_at)])
-        yield from session.remove(before)
+        row = session.sealer.make(question, vector, expires_at=expires_at)
+        yield from session.append([row])
+        # Only now is everything known that others wrote before: a write goes through on the newest state alone.
+        yield from session.remove({*session.find_rows(question), *expired} - {row.id})
 
     def _conclude(
         self, tenant: str, session: IndexSession, outcome: SearchOutcome, *, k: int, now: float

@@ -253,7 +253,7 @@ class IndexSession:
 
     def remove(self, ids: Iterable[bytes]) -> Flow[int]:
         """Remove rows; returns how many were there."""
-        wanted = tuple(ids)
+        wanted = tuple(sorted(ids))
         if not wanted:
             return 0
 

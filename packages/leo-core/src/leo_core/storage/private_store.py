@@ -69,7 +69,8 @@ class PrivateStore:
         index: As given, or the default one.
 
     Raises:
-        ConfigError: The inner store does not tell its changes, which the default index needs.
+        ConfigError: The inner store does not tell its changes, which the default index needs, or its files may hold
+            parts of this process's memory, as those of an embedded Chroma do.
     """
 
     def __init__(
@@ -81,6 +82,12 @@ class PrivateStore:
         index_bytes: int = 512 * 1024 * 1024,
         report: Callable[[str, int], None] = lambda *_: None,
     ) -> None:
+        if getattr(inner, "spills_memory", False):
+            message = (
+                f"{inner!r} may write parts of this process's memory to disk, whatever is sealed: "
+                "give a SQLite file, or start 'chroma run' and give chroma://host:port/name"
+            )
+            raise ConfigError(message)
         if index is None and not isinstance(inner, QuestionFeed):
             message = f"{type(inner).__name__} does not tell its changes (ports.QuestionFeed); give an index"
             raise ConfigError(message)

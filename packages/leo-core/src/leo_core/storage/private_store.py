@@ -182,7 +182,7 @@ class PrivateStore:
         if k < 1:
             return ()
         with key_trouble_told("store"):
-            scope = self.rows.name(tenant, "scope", scope_key)
+            scope = self.rows.name_scope(tenant, scope_key)
             for _ in range(_MOST_ROUNDS):
                 hits = self.index.search(tenant, scope, query, k=k, now=now)
                 kept = self._reader.fetch(tenant, [hit.question.partition(":")[0] for hit in hits], k)
@@ -226,7 +226,7 @@ class PrivateStore:
         with key_trouble_told("store"):
             rows, owner = self.rows, self.rows.name_tenant(tenant)
             name, key = rows.name(tenant, "entry", entry_id), rows.name(tenant, "key", exact_key)
-            scope = rows.name(tenant, "scope", entry.scope_key)
+            scope = rows.name_scope(tenant, entry.scope_key)
             question = OpenedQuestion(exact_key=exact_key, text=text, seal=seal, vector=checked)
             made = rows.seal_question(tenant, name, scope, question)
             self.inner.add_alias(owner, name, "", draw_decoy(), key, seal=made)

@@ -18,6 +18,7 @@ from leo_core.cli import (
     bench_receipts,
     bench_risk,
     bench_route,
+    bench_sealed,
     bench_student,
     bench_study,
 )
@@ -42,6 +43,7 @@ for _command in (
     bench_risk.risk,
     bench_route.route,
     bench_route.agreement,
+    bench_sealed.sealed,
     bench_student.student,
 ):
     app.command()(_command)

@@ -13,6 +13,7 @@ from leo_core.privacy.key_rotation import RotationPolicy
 from leo_core.privacy.key_uses import KeyUses
 from leo_core.privacy.keys_in_use import KeysInUse, make_keyset
 from leo_core.privacy.keyset_store import InMemoryKeysetStore
+from leo_core.privacy.keyset_text import read_keyset, write_keyset
 from leo_core.privacy.sealed_text import bind_place, check_purpose, open_sealed, read_header, seal
 
 if TYPE_CHECKING:
@@ -110,6 +111,21 @@ class ClientKeyring:
             message = f"this is the keyring of tenant {ring.tenant!r}, not of {tenant!r}"
             raise ForeignTenantError(message)
         return ring
+
+    @staticmethod
+    def shred(store: KeysetStore, *, clock: Callable[[], float] = time.time) -> None:
+        """Destroy all keys of the tenant whose keyring is in a store, as :meth:`destroy` does, without its KEK.
+
+        Raises:
+            KeyringError: There is none, or it cannot be written.
+            KeyringCorruptError: It is no keyring.
+            TenantDestroyedError: Its keys are destroyed already.
+        """
+        with store.changing():
+            keyset = read_keyset(store.read()[0])
+            if keyset.destroyed_at is not None:
+                keysets.check_usable(keyset)
+            store.shred(write_keyset(keysets.destroy_all(keyset, now=clock()), None))
 
     # ------------------------------------------------------------------------------------------- what it is
 

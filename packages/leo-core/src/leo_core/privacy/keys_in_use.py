@@ -46,6 +46,7 @@ class KeysInUse:
         self._store = store
         self._masters: dict[str, bytes] = {}
         self._ciphers: dict[tuple[str, str], AESGCM] = {}
+        self._derived: dict[str, bytes] = {}
         text, self._stamp = store.read()
         self.keyset = read_keyset(text)
         if self.keyset.destroyed_at is not None:
@@ -151,7 +152,10 @@ class KeysInUse:
         """A key that stays the same through rotations."""
         with self.lock:
             check_usable(self.keyset)
-            return derive_key(self._lasting, use, salt=self.ring)
+            key = self._derived.get(use)
+            if key is None:
+                key = self._derived[use] = derive_key(self._lasting, use, salt=self.ring)
+            return key
 
     def rewrap(self, kek: KekProvider) -> None:
         """Wrap all keys with another KEK.
@@ -182,6 +186,7 @@ class KeysInUse:
             check_mac(text, _derive_mac_key(self._lasting, self.ring))
         else:
             self._lasting = b""
+            self._derived.clear()
         self.keyset = keyset
         alive = {each.kid for each in keyset.versions if each.state in {KeyState.ENABLED, KeyState.DECRYPT_ONLY}}
         self._masters = {kid: key for kid, key in self._masters.items() if kid in alive}

@@ -9,7 +9,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from leo_core.errors import KeyDestroyedError, KeyDisabledError, SealedDataError, TenantDestroyedError
+from leo_core.errors import KeyDestroyedError, KeyDisabledError, SealedDataError
 from leo_core.privacy.keyset import KeyState
 
 if TYPE_CHECKING:
@@ -194,19 +194,21 @@ class BackgroundReencryption:
         self.close()
 
     def _run(self) -> None:
-        while not self._stopped.is_set():
+        going = True
+        while going and not self._stopped.is_set():
             try:
-                self._look()
-            except TenantDestroyedError:
-                return
+                going = self._look()
             except Exception as error:  # noqa: BLE001 - a store may fail with anything; the next look may succeed
                 _log.warning("re-encryption stopped short (%s); it is tried again", type(error).__name__)
             self._stopped.wait(self._every_s)
 
-    def _look(self) -> None:
-        if any(each.state is KeyState.DECRYPT_ONLY for each in self._ring.keyset.versions):
+    def _look(self) -> bool:
+        """One pass, if there is something to do; whether there may be something later."""
+        keyset = self._ring.keyset
+        if not keyset.suspended and any(each.state is KeyState.DECRYPT_ONLY for each in keyset.versions):
             done = reencrypt(
                 self._ring, self._records, in_use=self._in_use, clock=self._clock, stopped=self._stopped.is_set
             )
             if not self._stopped.is_set():
                 self.last = done
+        return keyset.destroyed_at is None

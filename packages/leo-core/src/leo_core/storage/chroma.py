@@ -109,6 +109,15 @@ class ChromaStore:
         """Where the store is."""
         return self._link.address
 
+    @property
+    def spills_memory(self) -> bool:
+        """Whether its files may hold parts of this process's memory.
+
+        An embedded Chroma writes the memory of its index to disk as it was allocated, with what freed objects of this
+        process left in it: prompts, answers, even keys. That of a server is the server's.
+        """
+        return self.address.path not in {None, ":memory:"}
+
     def __repr__(self) -> str:
         return f"ChromaStore({str(self.address)!r})"
 

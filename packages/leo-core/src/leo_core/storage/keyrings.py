@@ -11,7 +11,7 @@ from leo_core.privacy.kek import LocalKek
 from leo_core.privacy.keyring import ClientKeyring
 from leo_core.privacy.keyset_store import InMemoryKeysetStore
 from leo_core.storage.keyfile import load_or_create_kek
-from leo_core.storage.keyring_file import KeyringFile
+from leo_core.storage.keyring_folder import KeyringFolder
 
 if TYPE_CHECKING:
     import os
@@ -30,7 +30,6 @@ KEK_FILE = "kek"
 """Name of the file with the key that wraps the keyrings, where no other provider is given."""
 
 _ROOT = "store"
-_SUFFIX = ".ring"
 
 
 class Keyrings:
@@ -76,9 +75,7 @@ class Keyrings:
         except OSError as error:
             message = f"folder {str(home)!r} for keyrings cannot be made: {error.strerror}; check the rights"
             raise KeyringError(message) from error
-        return cls(
-            lambda name: KeyringFile(home / f"{name}{_SUFFIX}"), kek or load_or_create_kek(home / KEK_FILE), policy
-        )
+        return cls(KeyringFolder(home).file, kek or load_or_create_kek(home / KEK_FILE), policy)
 
     @classmethod
     def in_memory(cls, *, policy: RotationPolicy | None = None) -> Keyrings:

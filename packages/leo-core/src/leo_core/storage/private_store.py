@@ -69,7 +69,8 @@ class PrivateStore:
         index: As given, or the default one.
 
     Raises:
-        ConfigError: The inner store does not tell its changes, which the default index needs.
+        ConfigError: The inner store does not tell its changes, which the default index needs, or its files may hold
+            parts of this process's memory, as those of an embedded Chroma do.
     """
 
     def __init__(
@@ -81,6 +82,12 @@ class PrivateStore:
         index_bytes: int = 512 * 1024 * 1024,
         report: Callable[[str, int], None] = lambda *_: None,
     ) -> None:
+        if getattr(inner, "spills_memory", False):
+            message = (
+                f"{inner!r} may write parts of this process's memory to disk, whatever is sealed: "
+                "give a SQLite file, or start 'chroma run' and give chroma://host:port/name"
+            )
+            raise ConfigError(message)
         if index is None and not isinstance(inner, QuestionFeed):
             message = f"{type(inner).__name__} does not tell its changes (ports.QuestionFeed); give an index"
             raise ConfigError(message)
@@ -175,7 +182,7 @@ class PrivateStore:
         if k < 1:
             return ()
         with key_trouble_told("store"):
-            scope = self.rows.name(tenant, "scope", scope_key)
+            scope = self.rows.name_scope(tenant, scope_key)
             for _ in range(_MOST_ROUNDS):
                 hits = self.index.search(tenant, scope, query, k=k, now=now)
                 kept = self._reader.fetch(tenant, [hit.question.partition(":")[0] for hit in hits], k)
@@ -219,7 +226,7 @@ class PrivateStore:
         with key_trouble_told("store"):
             rows, owner = self.rows, self.rows.name_tenant(tenant)
             name, key = rows.name(tenant, "entry", entry_id), rows.name(tenant, "key", exact_key)
-            scope = rows.name(tenant, "scope", entry.scope_key)
+            scope = rows.name_scope(tenant, entry.scope_key)
             question = OpenedQuestion(exact_key=exact_key, text=text, seal=seal, vector=checked)
             made = rows.seal_question(tenant, name, scope, question)
             self.inner.add_alias(owner, name, "", draw_decoy(), key, seal=made)

@@ -6,7 +6,6 @@ import logging
 import secrets
 import threading
 from collections import OrderedDict, deque
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -103,7 +102,7 @@ class SealedReader:
         """
         try:
             entry = self._open_entry(tenant, row)
-            scope = self._rows.name(tenant, "scope", entry.scope_key)
+            scope = self._rows.name_scope(tenant, entry.scope_key)
             question = self._rows.open_question(tenant, row.id, scope, key, row.seal)
         except _UNREADABLE as error:
             self.refuse(tenant, row.id, _explain(error))
@@ -111,13 +110,13 @@ class SealedReader:
         if now is not None and entry.expires_at is not None and entry.expires_at < now:
             self.refuse(tenant, row.id, "expiry")
             return None
-        return replace(entry, seal=question.seal)
+        return copy_entry(entry, hits=row.hits, seal=question.seal)
 
     def open_kept(self, tenant: str, row: KeptEntry) -> KeptEntry | None:
         """An entry with its vector and paraphrases; ``None`` when it is refused. Refused paraphrases are left out."""
         try:
             entry = self._open_entry(tenant, row.entry)
-            scope = self._rows.name(tenant, "scope", entry.scope_key)
+            scope = self._rows.name_scope(tenant, entry.scope_key)
             own = self._rows.open_question(tenant, row.entry.id, scope, row.entry.exact_key, row.entry.seal)
         except _UNREADABLE as error:
             self.refuse(tenant, row.entry.id, _explain(error))
@@ -128,7 +127,9 @@ class SealedReader:
             for each in opened
             if each is not None and each.vector is not None
         )
-        return KeptEntry(entry=replace(entry, seal=own.seal), vector=own.vector, aliases=aliases)
+        return KeptEntry(
+            entry=copy_entry(entry, hits=row.entry.hits, seal=own.seal), vector=own.vector, aliases=aliases
+        )
 
     def open_vector(self, tenant: str, scope: str, question: KeptQuestion) -> Vector | None:
         """The vector of a question; ``None`` when it is refused."""
@@ -152,7 +153,7 @@ class SealedReader:
         except _UNREADABLE as error:
             self.refuse(tenant, name, _explain(error))
             return None
-        if self._rows.name(tenant, "scope", entry.scope_key) != scope or question.vector is None:
+        if self._rows.name_scope(tenant, entry.scope_key) != scope or question.vector is None:
             self.refuse(tenant, name, "scope")
             return None
         cosine = float(np.multiply(question.vector, query, dtype=np.float64).sum())
@@ -161,7 +162,7 @@ class SealedReader:
             self.refuse(tenant, name, "score")
             return None
         return Neighbour(
-            entry=replace(entry, seal=question.seal),
+            entry=copy_entry(entry, hits=row.entry.hits, seal=question.seal),
             cosine=cosine,
             text=question.text,
             vector=question.vector,
@@ -176,7 +177,7 @@ class SealedReader:
         self.on_refused(tenant, name, why)
 
     def _open_entry(self, tenant: str, row: CacheEntry) -> CacheEntry:
-        """The entry of a row; what was opened lately is not opened again."""
+        """The entry of a row, to be copied; what was opened lately is not opened again."""
         place = tenant, row.id, row.message.content
         with self._lock:
             known = self._opened.get(place)
@@ -188,7 +189,7 @@ class SealedReader:
                 self._opened[place] = known
                 while len(self._opened) > _OPENED_KEPT:
                     self._opened.popitem(last=False)
-        return replace(copy_entry(known), hits=row.hits)
+        return known
 
     def _open_alias(self, tenant: str, name: str, scope: str, alias: Alias) -> OpenedQuestion | None:
         try:

@@ -36,6 +36,7 @@ __all__ = ["OpenedQuestion", "Rings", "SealedRows", "decode_sealed", "draw_decoy
 
 _COUNT = 4
 _LEAST_FOR_STORE = 256
+_SCOPES_KEPT = 4096
 _ALIGNED = 4
 """Bytes of a float32: vectors begin at a multiple of it."""
 
@@ -83,6 +84,7 @@ class SealedRows:
     def __init__(self, rings: Rings) -> None:
         self.rings = rings
         self._tenants: dict[str, str] = {}
+        self._scopes: dict[tuple[str, str], str] = {}
 
     # -------------------------------------------------------------------------------------------- names
 
@@ -103,6 +105,16 @@ class SealedRows:
         """The pseudonym of a name of a tenant, 32 hex digits: of an ``entry``, ``key``, ``scope``, ``tag`` …."""
         return self.rings.of(tenant).pseudonym(kind, text)
 
+    def name_scope(self, tenant: str, scope_key: str) -> str:
+        """The pseudonym of a scope of a tenant; those used lately are remembered."""
+        known = self._scopes.get((tenant, scope_key))
+        if known is None:
+            known = self.name(tenant, "scope", scope_key)
+            if len(self._scopes) >= _SCOPES_KEPT:
+                self._scopes.clear()
+            self._scopes[tenant, scope_key] = known
+        return known
+
     def name_for_store(self, kind: str, text: str) -> str:
         """The pseudonym of a name that belongs to no tenant, 32 hex digits."""
         return self.rings.root.pseudonym(kind, text)
@@ -121,7 +133,7 @@ class SealedRows:
             StorageError: The message or the metadata holds a value that is not JSON.
         """
         ring, tenant = self.rings.of(entry.tenant), self.name_tenant(entry.tenant)
-        entry_id, scope = ring.pseudonym("entry", entry.id), ring.pseudonym("scope", entry.scope_key)
+        entry_id, scope = ring.pseudonym("entry", entry.id), self.name_scope(entry.tenant, entry.scope_key)
         body = _to_bytes(encode_entry(entry))
         sealed = ring.seal("entry", pad(body), aad=_place(tenant, entry_id))
         row = CacheEntry(

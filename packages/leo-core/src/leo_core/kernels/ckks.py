@@ -41,6 +41,7 @@ TILE = 256
 _UNROLLED = 4
 _ZERO = np.uint64(0)
 _ONE = np.uint64(1)
+_FOUR = np.uint64(4)
 _S32 = np.uint64(32)
 _MASK = np.uint64(0xFFFFFFFF)
 
@@ -64,21 +65,19 @@ def _reduce(value: np.uint64, prime: np.uint64, negative: np.uint64) -> np.uint6
 
 
 @kernel
-def _carry(value: np.uint64, source: np.uint64, target: np.uint64) -> np.uint64:
-    """A residue modulo ``source``, taken as the centred integer that it stands for, modulo ``target`` > source / 4."""
-    negative = value > source >> _ONE
-    size = source - value if negative else value
-    size = min(size, (size - target) & _MASK)
-    size = min(size, (size - target) & _MASK)
-    return np.uint64((target - size if size > _ZERO else _ZERO) if negative else size)
-
-
-@kernel
 def _lift(coefficients: Residues, source: int, target: int, ring: Ring, into: Residues, columns: Residues) -> None:
-    """Carry coefficients (N,) from one prime to another, and transform them."""
+    """Carry coefficients (N,), as the centred integers that they stand for, to another prime, and transform them.
+
+    Neither prime is above seven times the other.
+    """
     low, high = ring.primes[source], ring.primes[target]
+    middle, borrow = low >> _ONE, (_FOUR * (high + high) - low) % high
     for place in range(into.shape[0]):
-        into[place] = np.uint32(_carry(np.uint64(coefficients[place]), low, high))
+        value = np.uint64(coefficients[place])
+        value += borrow if value > middle else _ZERO
+        value = min(value, (value - _FOUR * high) & _MASK)
+        value = min(value, (value - high - high) & _MASK)
+        into[place] = np.uint32(min(value, (value - high) & _MASK))
     transform(into, ring.forward[target], high, columns)
 
 
@@ -177,6 +176,38 @@ def _settle(sums: Words, prime: int, ring: Ring, into: Residues) -> None:
 
 
 @kernel
+def _clear(total: Words) -> None:
+    for place in range(total.shape[0]):
+        total[place] = _ZERO
+
+
+@kernel
+def _accumulate(
+    total: Words,
+    a0: Residues,
+    b0: Residues,
+    a1: Residues,
+    b1: Residues,
+    a2: Residues,
+    b2: Residues,
+    a3: Residues,
+    b3: Residues,
+) -> None:
+    """Add four products, place by place: as many as a compiler proves to be apart from the sum."""
+    for place in range(TILE):
+        found = np.uint64(a0[place]) * np.uint64(b0[place]) + np.uint64(a1[place]) * np.uint64(b1[place])
+        found += np.uint64(a2[place]) * np.uint64(b2[place]) + np.uint64(a3[place]) * np.uint64(b3[place])
+        total[place] += found
+
+
+@kernel
+def _accumulate_two(total: Words, a0: Residues, b0: Residues, a1: Residues, b1: Residues) -> None:
+    for place in range(TILE):
+        found = np.uint64(a0[place]) * np.uint64(b0[place]) + np.uint64(a1[place]) * np.uint64(b1[place])
+        total[place] += found
+
+
+@kernel
 def multiply_plain(rotated: Residues, diagonals: Residues, which: Places, starts: Places, ring: Ring) -> Residues:
     """Sum of each giant step's products, shape (g, 2, 2, N): giant step, polynomial, prime, place.
 
@@ -191,35 +222,19 @@ def multiply_plain(rotated: Residues, diagonals: Residues, which: Places, starts
     """
     tiles, giants = rotated.shape[1], starts.shape[0] - 1
     sums = np.empty((giants, 2, 2, tiles * TILE), dtype=np.uint32)
-    low, high = np.empty(TILE, dtype=np.uint64), np.empty(TILE, dtype=np.uint64)
+    total = np.empty(TILE, dtype=np.uint64)
     for prime in range(2):
         for tile in range(tiles):
             turned, rows = rotated[prime, tile], diagonals[prime, tile]
             for giant in range(giants):
-                low[:] = _ZERO
-                high[:] = _ZERO
-                for term in range(starts[giant], starts[giant + 1], _UNROLLED):
-                    r0, r1, r2, r3 = rows[term], rows[term + 1], rows[term + 2], rows[term + 3]
-                    t0, t1 = turned[which[term]], turned[which[term + 1]]
-                    t2, t3 = turned[which[term + 2]], turned[which[term + 3]]
-                    for place in range(TILE):
-                        d0, d1 = np.uint64(r0[place]), np.uint64(r1[place])
-                        d2, d3 = np.uint64(r2[place]), np.uint64(r3[place])
-                        low[place] += (
-                            np.uint64(t0[0, place]) * d0
-                            + np.uint64(t1[0, place]) * d1
-                            + np.uint64(t2[0, place]) * d2
-                            + np.uint64(t3[0, place]) * d3
-                        )
-                        high[place] += (
-                            np.uint64(t0[1, place]) * d0
-                            + np.uint64(t1[1, place]) * d1
-                            + np.uint64(t2[1, place]) * d2
-                            + np.uint64(t3[1, place]) * d3
-                        )
-                begin = tile * TILE
-                _settle(low, prime, ring, sums[giant, 0, prime, begin : begin + TILE])
-                _settle(high, prime, ring, sums[giant, 1, prime, begin : begin + TILE])
+                for half in range(2):
+                    _clear(total)
+                    for term in range(starts[giant], starts[giant + 1], _UNROLLED):
+                        first, second = turned[which[term], half], turned[which[term + 1], half]
+                        third, fourth = turned[which[term + 2], half], turned[which[term + 3], half]
+                        r0, r1, r2, r3 = rows[term], rows[term + 1], rows[term + 2], rows[term + 3]
+                        _accumulate(total, first, r0, second, r1, third, r2, fourth, r3)
+                    _settle(total, prime, ring, sums[giant, half, prime, tile * TILE : (tile + 1) * TILE])
     return sums
 
 
@@ -228,30 +243,22 @@ def multiply_encrypted(rotated: Residues, diagonals: Residues, which: Places, st
     """The same of encrypted diagonals (2, N / 256, D, 2, 256), shape (g, 3, 2, N); at most 128 a giant step."""
     tiles, giants = rotated.shape[1], starts.shape[0] - 1
     sums = np.empty((giants, 3, 2, tiles * TILE), dtype=np.uint32)
-    low, middle = np.empty(TILE, dtype=np.uint64), np.empty(TILE, dtype=np.uint64)
-    high = np.empty(TILE, dtype=np.uint64)
+    total = np.empty(TILE, dtype=np.uint64)
     for prime in range(2):
         for tile in range(tiles):
             turned, rows = rotated[prime, tile], diagonals[prime, tile]
             for giant in range(giants):
-                low[:] = _ZERO
-                middle[:] = _ZERO
-                high[:] = _ZERO
-                for term in range(starts[giant], starts[giant + 1], 2):
-                    r0, r1 = rows[term], rows[term + 1]
-                    t0, t1 = turned[which[term]], turned[which[term + 1]]
-                    for place in range(TILE):
-                        a0, a1 = np.uint64(t0[0, place]), np.uint64(t0[1, place])
-                        b0, b1 = np.uint64(t1[0, place]), np.uint64(t1[1, place])
-                        c0, c1 = np.uint64(r0[0, place]), np.uint64(r0[1, place])
-                        d0, d1 = np.uint64(r1[0, place]), np.uint64(r1[1, place])
-                        low[place] += a0 * c0 + b0 * d0
-                        middle[place] += a0 * c1 + a1 * c0 + b0 * d1 + b1 * d0
-                        high[place] += a1 * c1 + b1 * d1
-                begin = tile * TILE
-                _settle(low, prime, ring, sums[giant, 0, prime, begin : begin + TILE])
-                _settle(middle, prime, ring, sums[giant, 1, prime, begin : begin + TILE])
-                _settle(high, prime, ring, sums[giant, 2, prime, begin : begin + TILE])
+                for degree in range(3):
+                    _clear(total)
+                    for term in range(starts[giant], starts[giant + 1], 2):
+                        t0, t1 = turned[which[term]], turned[which[term + 1]]
+                        r0, r1 = rows[term], rows[term + 1]
+                        if degree == 1:
+                            _accumulate(total, t0[0], r0[1], t0[1], r0[0], t1[0], r1[1], t1[1], r1[0])
+                        else:
+                            half = degree // 2
+                            _accumulate_two(total, t0[half], r0[half], t1[half], r1[half])
+                    _settle(total, prime, ring, sums[giant, degree, prime, tile * TILE : (tile + 1) * TILE])
     return sums
 
 
@@ -278,7 +285,7 @@ def finish_plain(sums: Residues, turns: Places, keys: Residues, ring: Ring) -> R
         _decompose(sums[giant, 1], ring, digits, room)
         _switch(digits, keys[giant], ring, switched)
         _raise(sums[giant, 0], ring, switched[0])
-        _turn_onto(switched, turns[giant], ring, total)
+        _turn_onto(switched, turns[giant], ring, total, room[0])
     return _rescale(total, ring, room)
 
 
@@ -304,7 +311,7 @@ def finish_encrypted(sums: Residues, turns: Places, keys: Residues, relin: Resid
         _switch(digits, keys[giant], ring, switched)
         for prime in range(3):
             _add(switched[0, prime], squared[0, prime], ring.primes[prime])
-        _turn_onto(switched, turns[giant], ring, total)
+        _turn_onto(switched, turns[giant], ring, total, room[0])
     return _rescale(total, ring, room)
 
 
@@ -321,14 +328,14 @@ def _raise(polynomial: Residues, ring: Ring, into: Residues) -> None:
 
 
 @kernel
-def _turn_onto(polynomials: Residues, turn: Places, ring: Ring, total: Residues) -> None:
-    """Add turned polynomials (2, 3, N) to others."""
+def _turn_onto(polynomials: Residues, turn: Places, ring: Ring, total: Residues, room: Residues) -> None:
+    """Add turned polynomials (2, 3, N) to others; ``room``: shape (N,)."""
     for half in range(2):
         for prime in range(3):
             source, out, modulus = polynomials[half, prime], total[half, prime], ring.primes[prime]
             for place in range(out.shape[0]):
-                found = np.uint64(out[place]) + np.uint64(source[turn[place]])
-                out[place] = np.uint32(min(found, (found - modulus) & _MASK))
+                room[place] = source[turn[place]]
+            _add(out, room, modulus)
 
 
 @kernel

@@ -63,6 +63,11 @@ class Block:
 class ScoringEngine(Protocol):
     """One way of computing on ciphertexts; SEAL and LEO's kernel are two."""
 
+    @property
+    def size_bytes(self) -> int:
+        """Memory that the expanded keys take, about."""
+        ...
+
     def load_plain(self, diagonals: Iterable[Slots]) -> tuple[Any, int]:
         """Diagonals as this engine keeps them, and the bytes that they take."""
         ...
@@ -93,6 +98,11 @@ class BlockScorer:
     def __init__(self, keys: EvaluationKeys, *, engine: str | None = None) -> None:
         self.keys = keys
         self._engine = _open_engine(keys, engine)
+
+    @property
+    def size_bytes(self) -> int:
+        """Memory that the keys take, about; each block says its own."""
+        return self._engine.size_bytes
 
     def load_plain(self, rows: Any) -> Block:
         """A block of rows that the server knows, such as its own vectors or weights.

@@ -61,6 +61,12 @@ class KernelScoring:
         counts = np.bincount([giant for giant, _, _ in terms], minlength=layout.giants)
         self._starts = np.concatenate(([0], np.cumsum(counts))).astype(np.int64)
 
+    @property
+    def size_bytes(self) -> int:
+        """Memory that the keys and the places of turned polynomials take."""
+        kept = (self._step_keys, self._giant_keys, self._relin_key, self._step_turns, self._giant_turns)
+        return sum(array.nbytes for array in kept)
+
     def load_plain(self, diagonals: Iterable[Slots]) -> tuple[Any, int]:
         """Encode and transform every diagonal once."""
         content = self._allocate(1)

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import importlib.util
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
@@ -7,7 +10,7 @@ from leo_core.errors import CiphertextError, ConfigError, KeyMismatchError, Para
 from leo_core.privacy.block_scoring import BlockScorer
 from tests.core.privacy.fhe import DIM, block_of, changed, keys_of, scorer_of, secret_of, unit_rows
 
-ENGINES = ("seal",)
+ENGINES = ("seal", "kernel")
 
 
 def score(rows, query, *, engine="seal", encrypted=False, preset="score128", expected=10_000):
@@ -146,6 +149,48 @@ def test_a_block_and_a_query_of_another_secret_are_refused():
 def test_rows_that_are_no_block_are_refused(rows, says):
     with pytest.raises(ConfigError, match=says):
         scorer_of().load_plain(rows)
+
+
+@pytest.mark.parametrize("encrypted", [False, True], ids=["plain", "encrypted"])
+@pytest.mark.parametrize("dim", [16, 48])
+def test_scores_of_the_higher_level_are_those_of_the_clear(encrypted, dim):
+    rows = unit_rows(4096, dim)
+    scores = score(rows, rows[5], engine="kernel", preset="score192", encrypted=encrypted)
+    assert np.abs(scores - rows @ rows[5]).max() <= 1e-3
+
+
+def test_seal_alone_is_refused_where_it_is_not_exact_enough():
+    with pytest.raises(ConfigError, match="SEAL alone misses scores by more than 1e-3"):
+        BlockScorer(keys_of(preset="score192"), engine="seal")
+
+
+def test_both_engines_give_the_same_scores_up_to_noise():
+    rows = unit_rows(4096)
+    found = [
+        score(rows, rows[9], engine=engine, encrypted=encrypted) for engine in ENGINES for encrypted in (False, True)
+    ]
+    for other in found[1:]:
+        np.testing.assert_allclose(found[0], other, atol=4e-4)
+
+
+def test_without_numba_seal_alone_scores(monkeypatch):
+    real = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "numba" else real(name))
+    assert type(BlockScorer(keys_of())._engine).__name__ == "SealScoring"
+    monkeypatch.undo()
+    assert type(BlockScorer(keys_of())._engine).__name__ == "KernelScoring"
+
+
+def test_one_scorer_serves_several_threads():
+    scorer = scorer_of(engine="kernel")
+    rows = unit_rows(300)
+    block = scorer.load_plain(rows)
+    queries = [secret_of().encrypt_query(rows[number]) for number in range(6)]
+    with ThreadPoolExecutor(3) as pool:
+        replies = list(pool.map(lambda query: scorer.score(query, [block]), queries))
+    for number, reply in enumerate(replies):
+        (scores,) = secret_of().decrypt_scores(reply, [300])
+        np.testing.assert_allclose(scores, rows @ rows[number], atol=1e-3)
 
 
 def test_an_engine_that_there_is_not_is_refused():

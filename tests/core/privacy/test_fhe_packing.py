@@ -49,7 +49,7 @@ def test_the_packing_gives_the_scores_of_every_row(dim, expected, count, seed):
     [
         (1, (16,)),
         (16, (16,)),
-        (17, (16, 16)),
+        (17, (32,)),
         (128, (128,)),
         (129, (128, 16)),
         (256, (256,)),
@@ -64,12 +64,7 @@ def test_the_packing_gives_the_scores_of_every_row(dim, expected, count, seed):
 )
 def test_parts_are_the_fewest_coordinates_that_hold_the_vector(dim, parts):
     layout = choose_layout(dim, 10_000)
-    held = tuple(sorted(layout.parts, reverse=True))
-    assert held == layout.parts
-    if dim != 17:
-        assert layout.parts == parts
-    else:
-        assert layout.parts == (32,)
+    assert layout.parts == parts
 
 
 @given(dim=st.integers(1, MOST_DIM), expected=st.integers(1, 10_000_000))
@@ -77,7 +72,7 @@ def test_every_layout_fits_the_arithmetic(dim, expected):
     layout = choose_layout(dim, expected)
     assert layout.diagonals >= dim
     assert all(SLOTS % part == 0 and part % layout.baby == 0 for part in layout.parts)
-    assert layout.baby * len(layout.parts) <= 256
+    assert layout.baby * len(layout.parts) <= 128
     assert len(set(layout.steps)) == len(layout.steps) == layout.baby - 1 + layout.giants - 1
     assert len(list(layout.terms())) == layout.diagonals
     assert layout == rebuild_layout(dim, layout.baby)
@@ -87,7 +82,7 @@ def test_more_entries_take_fewer_giant_steps():
     assert [choose_layout(256, expected).giants for expected in (1_000, 10_000, 100_000, 10_000_000)] == sorted(
         (choose_layout(256, expected).giants for expected in (1_000, 10_000, 100_000, 10_000_000)), reverse=True
     )
-    assert choose_layout(256, 1_000).giants > choose_layout(256, 10_000_000).giants == 1
+    assert choose_layout(256, 1_000).giants > choose_layout(256, 10_000_000).giants == 2
 
 
 @pytest.mark.parametrize("dim", [0, -1, MOST_DIM + 1, 2.0, True, "3", None])
@@ -102,7 +97,7 @@ def test_a_size_outside_the_range_is_refused(expected):
         choose_layout(8, expected)
 
 
-@pytest.mark.parametrize("baby", [0, 3, 512, 32])
+@pytest.mark.parametrize("baby", [0, 1, 3, 512, 32])
 def test_a_layout_that_there_is_not_is_refused(baby):
     with pytest.raises(ConfigError, match="cannot be laid out"):
         rebuild_layout(16, baby)

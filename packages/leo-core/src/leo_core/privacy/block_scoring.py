@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -27,12 +28,14 @@ if TYPE_CHECKING:
 
     from leo_core.privacy.evaluation_keys import EvaluationKeys
     from leo_core.privacy.packing import Slots
+    from leo_core.privacy.params import FheParams
 
     Fresh = tuple[npt.NDArray[np.integer], bytes]
 
 __all__ = ["Block", "BlockScorer", "ScoringEngine"]
 
 KERNEL, SEAL = "kernel", "seal"
+_LEAST_NOISE_BITS = 30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -60,6 +63,11 @@ class Block:
 class ScoringEngine(Protocol):
     """One way of computing on ciphertexts; SEAL and LEO's kernel are two."""
 
+    @property
+    def size_bytes(self) -> int:
+        """Memory that the expanded keys take, about."""
+        ...
+
     def load_plain(self, diagonals: Iterable[Slots]) -> tuple[Any, int]:
         """Diagonals as this engine keeps them, and the bytes that they take."""
         ...
@@ -81,8 +89,8 @@ class BlockScorer:
         engine: ``"kernel"`` for LEO's own arithmetic, ``"seal"`` for SEAL alone; without, the first that is installed.
 
     Raises:
-        ConfigError: There is no such engine.
-        MissingExtraError: The extra ``fhe`` is not installed.
+        ConfigError: There is no such engine, or SEAL alone is not exact enough with these parameters.
+        MissingExtraError: SEAL is needed and the extra ``fhe`` is not installed.
     """
 
     __slots__ = ("_engine", "keys")
@@ -90,6 +98,11 @@ class BlockScorer:
     def __init__(self, keys: EvaluationKeys, *, engine: str | None = None) -> None:
         self.keys = keys
         self._engine = _open_engine(keys, engine)
+
+    @property
+    def size_bytes(self) -> int:
+        """Memory that the keys take, about; each block says its own."""
+        return self._engine.size_bytes
 
     def load_plain(self, rows: Any) -> Block:
         """A block of rows that the server knows, such as its own vectors or weights.
@@ -181,9 +194,29 @@ class BlockScorer:
 
 
 def _open_engine(keys: EvaluationKeys, engine: str | None) -> ScoringEngine:
-    from leo_core.privacy.seal_scoring import SealScoring  # noqa: PLC0415 - loads SEAL
-
     if engine not in {None, KERNEL, SEAL}:
         message = f"there is no engine {engine!r}; engines are {KERNEL!r} and {SEAL!r}"
         raise ConfigError(message)
-    return SealScoring(keys)
+    if engine == SEAL or (engine is None and importlib.util.find_spec("numba") is None):
+        _check_noise(keys.params)
+        from leo_core.privacy.seal_scoring import SealScoring  # noqa: PLC0415 - loads SEAL
+
+        return SealScoring(keys)
+    from leo_core.privacy.kernel_scoring import KernelScoring  # noqa: PLC0415 - loads numba
+
+    return KernelScoring(keys)
+
+
+def _check_noise(params: FheParams) -> None:
+    """Raise where SEAL's rotations, whose digits are not centred, are too noisy.
+
+    The mean q / 2 of a digit, as a polynomial, is large at the roots next to 1 and -1, and so is the noise of the
+    slots there: about 2¹⁸ · q / P by the scale of the query, of the key's noise of 3.2.
+    """
+    bits = params.query_scale_bits + params.prime_bits[2] - params.prime_bits[0]
+    if bits < _LEAST_NOISE_BITS:
+        message = (
+            "with these parameters SEAL alone misses scores by more than 1e-3; use the engine 'kernel', or the preset "
+            "'score128'"
+        )
+        raise ConfigError(message)

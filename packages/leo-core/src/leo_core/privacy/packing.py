@@ -44,9 +44,10 @@ __all__ = [
 MOST_DIM = 4096
 MOST_EXPECTED = 100_000_000
 LEAST_PART = 16
+LEAST_BABY = 4
 MOST_PART = 2048
-MOST_PRODUCTS = 256
-"""Products of 56 bits that add up in 64 bits."""
+MOST_PRODUCTS = 128
+"""Products of two ciphertexts, which count twice, that add up in 64 bits: residues have at most 28."""
 
 _TOLERANCE = 1e-3
 _GIANT_COST = 1.2
@@ -131,7 +132,7 @@ def _check_whole(name: str, value: int, most: int) -> None:
 def _list_babies(parts: tuple[int, ...]) -> list[int]:
     """Powers of two that divide every part and whose products add up without overflow."""
     powers = (1 << power for power in range(MOST_PART.bit_length()))
-    return [power for power in powers if power <= parts[-1] and power * len(parts) <= MOST_PRODUCTS]
+    return [power for power in powers if LEAST_BABY <= power <= parts[-1] and power * len(parts) <= MOST_PRODUCTS]
 
 
 def _choose_parts(dim: int) -> tuple[int, ...]:

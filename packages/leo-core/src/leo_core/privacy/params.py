@@ -31,7 +31,7 @@ PRESETS = {"score128": (4096, (28, 28, 29), 30, 24), "score192": (4096, (25, 25,
 
 _PRIMES = 3
 _MOST_BITS = 28
-_MOST_SPECIAL_BITS = 30
+_MOST_MORE = 2
 _LEAST_BITS = 20
 _HEADROOM_BITS = 2
 """A coefficient of two scores in one slot is at most √2 times the scale, and has to stay below half of a prime."""
@@ -45,8 +45,8 @@ class FheParams:
 
     Attributes:
         degree: N, the degree of the ring: 4096 or 8192. One block holds N entries.
-        prime_bits: Bits of the three primes; the first two at most 28 (so that 256 products add up in 64 bits), the
-            last, special one at most 30 and not smaller than the others.
+        prime_bits: Bits of the three primes; the first two the same, at most 28 (so that 256 products add up in 64
+            bits), the last, special one as many or up to two more.
         query_scale_bits: log₂ of the scale of a query.
         row_scale_bits: log₂ of the scale of the rows that it is scored against.
 
@@ -62,13 +62,10 @@ class FheParams:
     def __post_init__(self) -> None:
         _check_security(self.degree, self.prime_bits)
         low, high, special = self.prime_bits
-        if not (
-            _LEAST_BITS <= min(low, high) <= max(low, high) <= min(_MOST_BITS, special)
-            and special <= _MOST_SPECIAL_BITS
-        ):
+        if not (_LEAST_BITS <= low == high <= _MOST_BITS and low <= special <= low + _MOST_MORE):
             message = (
-                f"primes of {list(self.prime_bits)} bits: the first two have {_LEAST_BITS} to {_MOST_BITS} bits, the "
-                f"last at least as many and at most {_MOST_SPECIAL_BITS}"
+                f"primes of {list(self.prime_bits)} bits: the first two have the same {_LEAST_BITS} to {_MOST_BITS} "
+                f"bits, the last as many or up to {_MOST_MORE} more"
             )
             raise ConfigError(message)
         room = low + high - _HEADROOM_BITS

@@ -36,6 +36,11 @@ class SealScoring:
         self._rotation_keys = self._seal.load_galois_keys(elements)
         self._relin_keys = self._seal.load_relin_keys(relin)
 
+    @property
+    def size_bytes(self) -> int:
+        """Memory that the keys take: two digits of two polynomials modulo three primes each."""
+        return (len(self._layout.steps) + 1) * 2 * 2 * 3 * self._params.degree * _WORD
+
     def load_plain(self, diagonals: Iterable[Slots]) -> tuple[Any, int]:
         """Encode every diagonal; one that is zero is left out, for SEAL refuses products with it."""
         encoded = [self._seal.encode(diagonal, self._params.row_scale_bits) for diagonal in diagonals]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
 from leo_core.errors import ConfigError, MissingExtraError, StoreUnavailableError
@@ -44,6 +44,10 @@ class HttpTransport:
         resilience: How long to wait before a request is sent again; ``max_retries=None`` means three times.
         plain: Whether plain HTTP to another machine is allowed, where something else encrypts the way there.
         verify: The certificates trusted, as httpx2 takes them.
+
+    Attributes:
+        bytes_sent: Bytes of all requests so far, without what HTTP adds.
+        bytes_received: Bytes of all answers so far, without what HTTP adds.
 
     Raises:
         ConfigError: The address is not one of http or https, or of http to another machine without ``plain``.
@@ -84,6 +88,12 @@ class HttpTransport:
 
     def __repr__(self) -> str:
         return f"HttpTransport({self._url.removesuffix(_PATH)!r})"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def send(self, request: bytes) -> bytes:
         """The reply to a request.

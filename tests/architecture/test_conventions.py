@@ -78,7 +78,9 @@ def test_every_ignored_finding_says_why():
     assert bare == []
 
 
-@pytest.mark.parametrize("name", ["records/__init__", "ports", "errors/__init__", "errors/privacy", "errors/roots", "config"])
+@pytest.mark.parametrize(
+    "name", ["records/__init__", "ports", "errors/__init__", "errors/privacy", "errors/roots", "config"]
+)
 def test_the_foundation_says_what_holds(name):
     silent = [who for who, node in public_definitions(parse(CORE / f"{name}.py")) if not ast.get_docstring(node)]
     assert not silent

@@ -106,7 +106,7 @@ class Spy:
 def test_it_is_a_private_index():
     client = World().client()
     assert isinstance(client, PrivateIndex)
-    assert client.max_error <= 1e-6
+    assert client.max_error <= 1e-9
     assert client.mode == "fully_encrypted"
     assert "acme" in repr(client)
 
@@ -193,6 +193,8 @@ def test_several_questions_of_an_entry_are_one_hit_with_kin():
     (of_a,) = (hit for hit in hits if hit.question.startswith("a"))
     cosines = sorted((float(row @ query) for row in (ROWS[0], ROWS[1], ROWS[3])), reverse=True)
     assert [of_a.cosine, *of_a.kin] == pytest.approx(cosines, abs=1e-6)
+    (alone,) = client.search("t", "s", query.astype(np.float32), k=1, now=0.0)
+    assert alone.kin == ()  # only what is as near as the last entry
 
 
 def test_what_has_expired_is_not_found_and_goes_with_the_next_write():

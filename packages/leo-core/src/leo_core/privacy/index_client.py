@@ -43,7 +43,8 @@ T = TypeVar("T")
 
 _log = logging.getLogger("leo_core")
 _MOST_SESSIONS = 256
-_MAX_ERROR = 1e-6
+_MAX_ERROR = 1e-9
+_MOST_KIN = 31
 
 
 class TenantRings(Protocol):
@@ -112,7 +113,7 @@ class EncryptedIndex:
 
     @property
     def max_error(self) -> float:
-        """How far a cosine that it tells may be off: the rounding of float32."""
+        """How far a cosine that it tells may be off: by rounding."""
         return _MAX_ERROR
 
     def search(self, tenant: str, scope: str, vector: Vector, *, k: int, now: float) -> tuple[IndexHit, ...]:
@@ -275,19 +276,14 @@ class EncryptedIndex:
             self._note_mismatches(tenant, outcome.mismatches)
         if outcome.rotated or any(not key.primary for key in session.view.keys):
             self._start_rotation(tenant)
-        by_entry: dict[str, list[tuple[str, float]]] = {}
+        living = []
         for each in outcome.found:
             if each.row.is_expired(now):
                 with self._lock:
                     self._expired.setdefault((session.tenant, session.index), set()).add(each.row.id)
             else:
-                entry = each.row.question.partition(":")[0]
-                by_entry.setdefault(entry, []).append((each.row.question, each.cosine))
-        nearest = list(by_entry.values())[:k]
-        return tuple(
-            IndexHit(question=rows[0][0], cosine=rows[0][1], kin=tuple(cosine for _, cosine in rows[1:]))
-            for rows in nearest
-        )
+                living.append((each.row.question, each.cosine))
+        return _join_entries(living, k)
 
     def _note_mismatches(self, tenant: str, count: int) -> None:
         with self._lock:
@@ -336,6 +332,21 @@ class EncryptedIndex:
                 if not key.primary and key.params_id == session.params_id:
                     self._run(_retire(name, key.id))
             return
+
+
+def _join_entries(questions: Sequence[tuple[str, float]], k: int) -> tuple[IndexHit, ...]:
+    """The ``k`` nearest entries; of each its nearest question, and the further ones as near as the last entry."""
+    found: dict[str, tuple[str, list[float]]] = {}
+    for question, cosine in questions:
+        entry = question.partition(":")[0]
+        known = found.get(entry)
+        if known is None:
+            found[entry] = question, [cosine]
+            if len(found) == k:
+                break
+        elif len(known[1]) <= _MOST_KIN:
+            known[1].append(cosine)
+    return tuple(IndexHit(question=name, cosine=own[0], kin=tuple(own[1:])) for name, own in found.values())
 
 
 def _open_secrets(ring: ClientKeyring, params: FheParams, expected: int) -> IndexSecrets:

@@ -7,6 +7,8 @@ import secrets
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from leo_core.errors import (
     CiphertextError,
     ScoreMismatchError,
@@ -22,7 +24,6 @@ from leo_core.privacy.index_view import match_blocks, pick_best
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    import numpy as np
     import numpy.typing as npt
 
     from leo_core.privacy.index_flow import Flow
@@ -58,7 +59,7 @@ class SearchOutcome:
     """What a search found.
 
     Attributes:
-        found: Rows, best first; expired ones included.
+        found: Rows, best first, of equals the older one; expired ones included.
         mismatches: Rows whose score was not their inner product, and which are left out.
         rotated: Whether the evaluation keys, or a block, are of another secret than the keyring's present one.
     """
@@ -96,8 +97,9 @@ def search_index(session: IndexSession, vector: Vector, k: int) -> Flow[SearchOu
     best = pick_best(view, scores, count)
     fetched = yield from _fetch(session, view, [row for row, _ in best], count)
     checked, mismatches = _check(session, vector, dict(best), fetched)
-    near = [Found(row=row, cosine=float(row.vector @ vector)) for row in view.tail.values()]
-    found = sorted((*near, *checked), key=lambda each: -each.cosine)
+    near = [row for row in view.tail.values() if row.vector.shape == vector.shape]
+    tail = [Found(row=row, cosine=cosine) for row, cosine in zip(near, _multiply(near, vector), strict=True)]
+    found = sorted((*_sort_by_age(view, checked), *tail), key=lambda each: -each.cosine)
     return SearchOutcome(found=tuple(found), mismatches=mismatches, rotated=_is_rotated(session, len(vector)))
 
 
@@ -167,19 +169,33 @@ def _check(
     session: IndexSession, vector: Vector, scores: Mapping[bytes, float], fetched: Mapping[bytes, OpenedRow]
 ) -> tuple[list[Found], int]:
     """The fetched rows whose inner product is what the score said, and how many others there were."""
-    found, mismatches = [], 0
-    for row_id, score in scores.items():
-        row = fetched.get(row_id)
-        if row is None:
-            continue
-        cosine = float(row.vector @ vector) if row.vector.shape == vector.shape else float("nan")
-        if abs(cosine - score) <= session.config.tolerance:
-            found.append(Found(row=row, cosine=cosine))
-        else:
-            mismatches += 1
+    near = [row for row in map(fetched.get, scores) if row is not None and row.vector.shape == vector.shape]
+    found = [
+        Found(row=row, cosine=cosine)
+        for row, cosine in zip(near, _multiply(near, vector), strict=True)
+        if abs(cosine - scores[row.id]) <= session.config.tolerance
+    ]
+    mismatches = sum(row_id in fetched for row_id in scores) - len(found)
     if mismatches:
         _log.warning("%d scores of an encrypted index do not fit their rows; they are left out", mismatches)
     return found, mismatches
+
+
+def _multiply(rows: Sequence[OpenedRow], vector: Vector) -> list[float]:
+    """Exact inner products. Not a matrix product, which may sum equal rows in different orders."""
+    if not rows:
+        return []
+    products: list[float] = (
+        np.multiply(np.stack([row.vector for row in rows]), vector, dtype=np.float64).sum(axis=1).tolist()
+    )
+    return products
+
+
+def _sort_by_age(view: IndexView, found: Sequence[Found]) -> list[Found]:
+    """Rows in blocks, in the order of writing."""
+    wanted = {each.row.id: each for each in found}
+    order = (row for head in view.blocks.values() for row in head.rows or () if row in wanted)
+    return [wanted[row] for row in order]
 
 
 def _is_rotated(session: IndexSession, dim: int) -> bool:

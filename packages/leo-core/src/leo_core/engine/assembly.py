@@ -388,14 +388,14 @@ def open_journal(store: SealedStore | PrivateStore) -> Journal:
     return SealedJournal(journal, store.rows) if isinstance(store, PrivateStore) else journal
 
 
-def open_ledger(store: SealedStore | PrivateStore) -> Ledger:
+def open_ledger(store: Store) -> Ledger:
     """The ledger of budgets in the store's file; in memory where it has none."""
     from leo_core.storage.ledger import InMemoryLedger, SqliteLedger  # noqa: PLC0415 - only what a LEO is made of
     from leo_core.storage.private_store import PrivateStore  # noqa: PLC0415 - as above
     from leo_core.storage.sealed_ledger import SealedLedger  # noqa: PLC0415 - as above
     from leo_core.storage.sqlite import SqliteStore  # noqa: PLC0415 - as above
 
-    database = find_database(store.inner)
+    database = find_database(getattr(store, "inner", store))
     if database is None:
         return InMemoryLedger()
     ledger = SqliteLedger(database)

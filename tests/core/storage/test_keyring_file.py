@@ -31,7 +31,7 @@ KEK = LocalKek(bytes(range(32)))
 
 @pytest.fixture
 def path(tmp_path):
-    return tmp_path / "keys" / "acme.keyring"
+    return tmp_path / "keys" / "acme.ring"
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def test_it_keeps_its_mode_when_it_changes(path, ring):
     finally:
         os.umask(before)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert stat.S_IMODE(path.with_name("acme.keyring.lock").stat().st_mode) == 0o600
+    assert stat.S_IMODE(path.with_name("acme.ring.lock").stat().st_mode) == 0o600
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o601])
@@ -122,7 +122,7 @@ def test_a_change_that_fails_leaves_the_old_keyring(path, ring, monkeypatch):
         ring.rotate()
     monkeypatch.undo()
     assert path.read_bytes() == before
-    assert sorted(each.name for each in path.parent.iterdir()) == ["acme.keyring", "acme.keyring.lock"]
+    assert sorted(each.name for each in path.parent.iterdir()) == ["acme.ring", "acme.ring.lock"]
     assert ring.rotate() == 2
 
 

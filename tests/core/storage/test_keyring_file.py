@@ -111,6 +111,39 @@ def test_each_change_has_another_stamp_however_quickly_they_follow(path, ring):
     assert len({stamp[1] for stamp in stamps}) == len(stamps)
 
 
+def test_a_file_that_is_shredded_while_it_is_read_is_read_again(path, ring, monkeypatch):
+    """Otherwise a reader would see the random bytes that the old file is overwritten with."""
+    store, real = KeyringFile(path), os.fstat
+    text = store.read()[0]
+
+    def shred_first(descriptor):
+        status = real(descriptor)
+        monkeypatch.setattr(os, "fstat", real)
+        with store.changing():
+            store.shred(text)
+        return status
+
+    monkeypatch.setattr(os, "fstat", shred_first)
+    assert store.read() == (text, store.stamp())
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks are of POSIX")
+def test_what_was_counted_ahead_is_not_used_twice_after_a_fork(path, ring):
+    code = (
+        "import os, sys\n"
+        "from tests.core.storage.test_keyring_file import load\n"
+        "ring = load(sys.argv[1])\n"
+        "for _ in range(2): ring.seal('note', b'', aad=b''); ring.count_decrypts()\n"
+        "before = ring.keyset.versions[0]\n"
+        "if os.fork() == 0: ring.seal('note', b'', aad=b''); ring.count_decrypts(); os._exit(0)\n"
+        "os.wait(); after = ring.keyset.versions[0]\n"
+        "sys.stdout.write(f'{after.seals - before.seals} {after.decrypts - before.decrypts}')"
+    )
+    command = [sys.executable, "-c", code, str(path)]
+    done = subprocess.run(command, cwd=ROOT, timeout=120, capture_output=True, text=True, check=True)
+    assert done.stdout == "4096 64"
+
+
 def test_a_change_that_fails_leaves_the_old_keyring(path, ring, monkeypatch):
     before = path.read_bytes()
 

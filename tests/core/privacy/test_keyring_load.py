@@ -23,8 +23,8 @@ YEAR_S = 365 * 86_400.0
 
 @pytest.fixture
 def path(tmp_path):
-    ClientKeyring.create(KeyringFile(tmp_path / "acme.keyring"), tenant="acme", kek=KEK)
-    return tmp_path / "acme.keyring"
+    ClientKeyring.create(KeyringFile(tmp_path / "acme.ring"), tenant="acme", kek=KEK)
+    return tmp_path / "acme.ring"
 
 
 def start(*arguments):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import hmac
 import time
-from typing import TYPE_CHECKING
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from leo_core.errors import ConfigError, ForeignTenantError, KeyringError
 from leo_core.privacy import keyset as keysets
@@ -319,6 +320,25 @@ class ClientKeyring:
             sealed = keysets.find_kept(found, name) or self._keep(found, name, make)
             cipher = self._keys.cipher(found, use)
         return open_sealed(cipher, sealed, place=bind_place(self.tenant, use, b""))
+
+    def fhe_secret(self, params: Any, *, version: int | None = None) -> Any:
+        """The secret of the homomorphic encryption, which lives and dies with a version; a rotation makes a new one.
+
+        Args:
+            params: A ``FheParams`` of :mod:`leo_core.privacy.params`; each has a secret of its own.
+            version: Of an old version; by default the primary.
+
+        Returns:
+            A ``FheSecret`` of :mod:`leo_core.privacy.fhe_secret`. Count by :meth:`count_decrypts` what it decrypts.
+
+        Raises:
+            MissingExtraError: The extra ``fhe`` is not installed.
+            KeyringError: As :meth:`kept_secret` says.
+        """
+        kind = import_module("leo_core.privacy.fhe_secret").FheSecret
+        name = f"ckks/{params.params_id.hex()}"
+        data = self.kept_secret(name, lambda: bytes(kind.generate(params).to_bytes()), version=version)
+        return kind.from_bytes(params, data)
 
     def count_decrypts(self, count: int = 1, *, version: int | None = None) -> int:
         """Count homomorphic results before they are decrypted; rotates when so many were that it is due.

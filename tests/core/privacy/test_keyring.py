@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -608,3 +609,17 @@ def test_of_two_that_make_a_secret_at_once_both_get_the_same(ring, store):
         return b"second"
 
     assert ring.kept_secret("ckks", make) == b"first"
+
+
+def test_while_a_secret_is_made_other_threads_use_the_keyring_and_rotate_it(ring):
+    sealed = seal(ring)
+
+    def make():
+        with ThreadPoolExecutor(1) as pool:
+            assert pool.submit(reopen, ring, sealed).result(timeout=60) == b"forty-two"
+            assert pool.submit(ring.rotate).result(timeout=60) == 2
+        return b"secret"
+
+    assert ring.kept_secret("ckks", make) == b"secret"
+    assert ring.kept_secret("ckks", bytes) == b"secret"
+    assert [len(each.kept) for each in ring.keyset.versions] == [0, 1], "it belongs to the primary of that moment"

@@ -531,6 +531,15 @@ def test_decrypts_rotate_a_sixteenth_before_the_cap_and_end_at_it(store):
     assert ring.count_decrypts() == 2
 
 
+def test_counting_decrypts_rotates_for_decrypts_alone():
+    clock = Clock()
+    ring = ClientKeyring.create(tenant="acme", kek=KEK, policy=RotationPolicy(max_age_s=100), clock=clock)
+    clock.now += 1000
+    assert ring.count_decrypts() == ring.version == 1
+    seal(ring)
+    assert ring.version == 2
+
+
 def test_decrypts_that_do_not_fit_are_not_counted(store):
     ring = ClientKeyring.create(store, tenant="acme", kek=KEK, policy=RotationPolicy(max_decrypts=10, automatic=False))
     with pytest.raises(KeyExhaustedError):

@@ -474,6 +474,22 @@ def test_while_the_kek_is_away_the_old_version_goes_on_and_it_is_asked_now_and_t
     assert ring.version == 2
 
 
+def test_of_two_that_find_the_same_version_due_one_rotates(store):
+    """The other one asks its KEK first, and finds that there is a fresh version when it has the lock."""
+    clock, policy = Clock(), RotationPolicy(max_age_s=100)
+    quick = ClientKeyring.create(store, tenant="acme", kek=KEK, policy=policy, clock=clock)
+
+    class SlowKek(CountingKek):
+        def wrap(self, key, *, aad):
+            assert seal(quick)[13:17] == b"\0\0\0\2"
+            return super().wrap(key, aad=aad)
+
+    slow = ClientKeyring.load(store, kek=SlowKek(), policy=policy, clock=clock)
+    clock.now += 100
+    assert seal(slow)[13:17] == b"\0\0\0\2"
+    assert [each.number for each in quick.keyset.versions] == [1, 2]
+
+
 def test_at_the_last_seal_a_kek_that_is_away_is_an_error():
     kek = AbsentKek()
     ring = ClientKeyring.create(tenant="acme", kek=kek, policy=RotationPolicy(max_seals=2))

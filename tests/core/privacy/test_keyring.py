@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -473,6 +474,22 @@ def test_while_the_kek_is_away_the_old_version_goes_on_and_it_is_asked_now_and_t
     assert ring.version == 2
 
 
+def test_of_two_that_find_the_same_version_due_one_rotates(store):
+    """The other one asks its KEK first, and finds that there is a fresh version when it has the lock."""
+    clock, policy = Clock(), RotationPolicy(max_age_s=100)
+    quick = ClientKeyring.create(store, tenant="acme", kek=KEK, policy=policy, clock=clock)
+
+    class SlowKek(CountingKek):
+        def wrap(self, key, *, aad):
+            assert seal(quick)[13:17] == b"\0\0\0\2"
+            return super().wrap(key, aad=aad)
+
+    slow = ClientKeyring.load(store, kek=SlowKek(), policy=policy, clock=clock)
+    clock.now += 100
+    assert seal(slow)[13:17] == b"\0\0\0\2"
+    assert [each.number for each in quick.keyset.versions] == [1, 2]
+
+
 def test_at_the_last_seal_a_kek_that_is_away_is_an_error():
     kek = AbsentKek()
     ring = ClientKeyring.create(tenant="acme", kek=kek, policy=RotationPolicy(max_seals=2))
@@ -528,6 +545,15 @@ def test_decrypts_rotate_a_sixteenth_before_the_cap_and_end_at_it(store):
         ring.count_decrypts(version=1)
     assert ring.keyset.versions[0].decrypts == 32
     assert ring.count_decrypts() == 2
+
+
+def test_counting_decrypts_rotates_for_decrypts_alone():
+    clock = Clock()
+    ring = ClientKeyring.create(tenant="acme", kek=KEK, policy=RotationPolicy(max_age_s=100), clock=clock)
+    clock.now += 1000
+    assert ring.count_decrypts() == ring.version == 1
+    seal(ring)
+    assert ring.version == 2
 
 
 def test_decrypts_that_do_not_fit_are_not_counted(store):
@@ -608,3 +634,17 @@ def test_of_two_that_make_a_secret_at_once_both_get_the_same(ring, store):
         return b"second"
 
     assert ring.kept_secret("ckks", make) == b"first"
+
+
+def test_while_a_secret_is_made_other_threads_use_the_keyring_and_rotate_it(ring):
+    sealed = seal(ring)
+
+    def make():
+        with ThreadPoolExecutor(1) as pool:
+            assert pool.submit(reopen, ring, sealed).result(timeout=60) == b"forty-two"
+            assert pool.submit(ring.rotate).result(timeout=60) == 2
+        return b"secret"
+
+    assert ring.kept_secret("ckks", make) == b"secret"
+    assert ring.kept_secret("ckks", bytes) == b"secret"
+    assert [len(each.kept) for each in ring.keyset.versions] == [0, 1], "it belongs to the primary of that moment"

@@ -7,6 +7,7 @@ import stat
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -98,8 +99,9 @@ def test_a_folder_and_a_file_in_the_way_are_named(tmp_path):
         load(tmp_path)
 
 
-def test_each_change_has_another_stamp_however_quickly_they_follow(path, ring):
-    """Also where the clock stands still: a later time is made up."""
+def test_each_change_has_a_later_time_however_quickly_they_follow(path, ring, monkeypatch):
+    """Also where the clock stands still, or was set back."""
+    monkeypatch.setattr(time, "time_ns", lambda: 10**18)
     store = KeyringFile(path)
     text, first = store.read()
     future = path.stat().st_mtime_ns + 10**12
@@ -108,7 +110,10 @@ def test_each_change_has_another_stamp_however_quickly_they_follow(path, ring):
     for _ in range(20):
         store.replace(text)
         stamps.append(store.stamp())
-    assert len({stamp[1] for stamp in stamps}) == len(stamps)
+    times = [stamp[1] for stamp in stamps]
+    assert times[1:] == sorted(set(times[1:]))
+    assert times[1] == future, "and later ones follow"
+    assert len(set(stamps)) == len(stamps)
 
 
 def test_a_file_that_is_shredded_while_it_is_read_is_read_again(path, ring, monkeypatch):

@@ -58,9 +58,9 @@ def states(facts):
 def test_a_keyring_is_made_once(tmp_path, kek):
     facts, code = as_json("tenant", "new", tmp_path / "keys", "acme", "--kek", kek)
     assert code == 0
-    assert (facts["tenant"], facts["state"], facts["primary"], facts["file"]) == ("acme", "enabled", 1, "acme.keyring")
+    assert (facts["tenant"], facts["state"], facts["primary"], facts["file"]) == ("acme", "enabled", 1, "acme.ring")
     assert facts["kek"] == open_kek(kek).kid
-    assert stat.S_IMODE((tmp_path / "keys" / "acme.keyring").stat().st_mode) == 0o600
+    assert stat.S_IMODE((tmp_path / "keys" / "acme.ring").stat().st_mode) == 0o600
     facts, code = as_json("tenant", "new", tmp_path / "keys", "acme", "--kek", kek)
     assert (facts["error"], code) == ("ConfigError", 2)
     assert load(tmp_path / "keys", kek).version == 1
@@ -96,18 +96,18 @@ def test_list_shows_versions_and_no_secret(keys, kek, tmp_path):
 def test_list_says_what_cannot_be_read_or_was_altered(keys, kek):
     make(keys, kek, "globex")
     assert as_json("tenant", "list", keys, "--kek", kek) == (as_json("tenant", "list", keys)[0] | {"checked": True}, 0)
-    file = keys / "acme.keyring"
+    file = keys / "acme.ring"
     file.write_bytes(file.read_bytes().replace(b'"seals":0', b'"seals":9'))
-    (keys / "junk.keyring").write_bytes(b"junk")
-    (keys / "junk.keyring").chmod(0o600)
+    (keys / "junk.ring").write_bytes(b"junk")
+    (keys / "junk.ring").chmod(0o600)
     facts, code = as_json("tenant", "list", keys)
-    assert ([each["file"] for each in facts["faults"]], code) == (["junk.keyring"], 1)
+    assert ([each["file"] for each in facts["faults"]], code) == (["junk.ring"], 1)
     facts, code = as_json("tenant", "list", keys, "--kek", kek)
-    assert ([each["file"] for each in facts["faults"]], code) == (["acme.keyring", "junk.keyring"], 1)
+    assert ([each["file"] for each in facts["faults"]], code) == (["acme.ring", "junk.ring"], 1)
     assert "altered" in facts["faults"][0]["why"]
     result = leo("tenant", "list", keys, "--kek", kek)
     assert result.exit_code == 1
-    assert "junk.keyring: this is no keyring" in result.stderr
+    assert "junk.ring: this is no keyring" in result.stderr
 
 
 def test_rotate_keeps_what_was_sealed_and_takes_a_grace(keys, kek):
@@ -259,6 +259,6 @@ def test_rewrap_takes_all_keyrings_to_another_kek_and_can_be_run_again(keys, kek
     assert (facts["error"], code) == ("KekError", 2)
     facts, code = as_json("kek", "rewrap", keys, "--kek", "env:LEO_TEST_KEK", "--to", kek)
     assert (facts["rewrapped"], code) == (["acme", "globex"], 0)
-    (keys / "junk.keyring").touch(0o600)
+    (keys / "junk.ring").touch(0o600)
     facts, code = as_json("kek", "rewrap", keys, "--kek", kek, "--to", "env:LEO_TEST_KEK")
     assert (facts["error"], code) == ("KeyringError", 1)

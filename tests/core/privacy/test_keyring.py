@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -13,6 +14,7 @@ from leo_core.errors import (
     ConfigError,
     ForeignTenantError,
     KekError,
+    KekUnavailableError,
     KeyDestroyedError,
     KeyDisabledError,
     KeyExhaustedError,
@@ -356,6 +358,45 @@ def test_keys_are_unwrapped_once_each_and_only_when_needed(ring, store):
     assert (kek.unwraps, kek.wraps) == (3, 0)
 
 
+@pytest.mark.parametrize(
+    ("key", "message"), [(bytes(32), "is not key version 1"), (bytes(31), "unwraps 31 bytes; a key has 32")]
+)
+def test_a_kek_that_unwraps_another_key_is_not_believed(ring, store, key, message):
+    class WrongKek(CountingKek):
+        def unwrap(self, wrapped, *, aad):
+            found = super().unwrap(wrapped, aad=aad)
+            return found if self.unwraps == 1 else key
+
+    other = ClientKeyring.load(store, kek=WrongKek())
+    for act in (lambda: seal(other), lambda: reopen(other, seal(ring))):
+        with pytest.raises(KekError, match=message):
+            act()
+
+
+def test_keys_of_versions_that_open_no_more_are_forgotten(ring, store):
+    other = ClientKeyring.load(store, kek=KEK)
+    old = seal(ring)
+    reopen(other, old)
+    kid = ring.keyset.versions[0].kid
+    for each in (ring, other):
+        assert kid in each._keys._masters
+    ring.rotate()
+    reopen(other, seal(ring))
+    ring.disable(1)
+    for each in (ring, other):
+        assert each.version == 2
+        assert kid not in each._keys._masters
+        assert kid not in {at for at, _ in each._keys._ciphers}
+        assert len(each._keys._masters) == 1
+    ring.destroy()
+    with pytest.raises(TenantDestroyedError):
+        seal(other)
+    for each in (ring, other):
+        assert not each._keys._masters
+        assert not each._keys._ciphers
+        assert each._keys._lasting == b""
+
+
 def test_rewrapping_changes_the_kek_and_nothing_that_was_sealed(ring, store):
     sealed, name = seal(ring), ring.pseudonym("user", "ada")
     ring.rotate()
@@ -399,6 +440,65 @@ def test_age_rotates_and_not_before():
     assert ring.version == 2
     assert ring.keyset.versions[1].reason == "age"
     assert ring.keyset.versions[0].grace_ends_at == clock.now + 30 * 86_400
+
+
+class AbsentKek(CountingKek):
+    """A KEK that unwraps, and does not wrap while it is away."""
+
+    away = False
+
+    def wrap(self, key, *, aad):
+        wrapped = super().wrap(key, aad=aad)
+        if self.away:
+            raise KekUnavailableError("away")
+        return wrapped
+
+
+def test_while_the_kek_is_away_the_old_version_goes_on_and_it_is_asked_now_and_then(caplog):
+    clock, kek = Clock(), AbsentKek()
+    policy = RotationPolicy(max_age_s=100, max_decrypts=32, decrypt_lease=1)
+    ring = ClientKeyring.create(tenant="acme", kek=kek, policy=policy, clock=clock)
+    kek.away, before = True, kek.wraps
+    clock.now += 100
+    for _ in range(5):
+        assert seal(ring)[13:17] == b"\0\0\0\1"
+    assert kek.wraps == before + 1
+    assert "age" in caplog.text
+    clock.now += 60
+    assert reopen(ring, seal(ring)) == b"forty-two"
+    assert kek.wraps == before + 2
+    ring.count_decrypts(31)
+    kek.away = False
+    clock.now += 60
+    seal(ring)
+    assert ring.version == 2
+
+
+def test_of_two_that_find_the_same_version_due_one_rotates(store):
+    """The other one asks its KEK first, and finds that there is a fresh version when it has the lock."""
+    clock, policy = Clock(), RotationPolicy(max_age_s=100)
+    quick = ClientKeyring.create(store, tenant="acme", kek=KEK, policy=policy, clock=clock)
+
+    class SlowKek(CountingKek):
+        def wrap(self, key, *, aad):
+            assert seal(quick)[13:17] == b"\0\0\0\2"
+            return super().wrap(key, aad=aad)
+
+    slow = ClientKeyring.load(store, kek=SlowKek(), policy=policy, clock=clock)
+    clock.now += 100
+    assert seal(slow)[13:17] == b"\0\0\0\2"
+    assert [each.number for each in quick.keyset.versions] == [1, 2]
+
+
+def test_at_the_last_seal_a_kek_that_is_away_is_an_error():
+    kek = AbsentKek()
+    ring = ClientKeyring.create(tenant="acme", kek=kek, policy=RotationPolicy(max_seals=2))
+    seal(ring), seal(ring)
+    kek.away = True
+    with pytest.raises(KekUnavailableError):
+        seal(ring)
+    kek.away = False
+    assert seal(ring)[13:17] == b"\0\0\0\2"
 
 
 @pytest.mark.parametrize("limit", [1, 2, 10, 200])
@@ -445,6 +545,15 @@ def test_decrypts_rotate_a_sixteenth_before_the_cap_and_end_at_it(store):
         ring.count_decrypts(version=1)
     assert ring.keyset.versions[0].decrypts == 32
     assert ring.count_decrypts() == 2
+
+
+def test_counting_decrypts_rotates_for_decrypts_alone():
+    clock = Clock()
+    ring = ClientKeyring.create(tenant="acme", kek=KEK, policy=RotationPolicy(max_age_s=100), clock=clock)
+    clock.now += 1000
+    assert ring.count_decrypts() == ring.version == 1
+    seal(ring)
+    assert ring.version == 2
 
 
 def test_decrypts_that_do_not_fit_are_not_counted(store):
@@ -525,3 +634,17 @@ def test_of_two_that_make_a_secret_at_once_both_get_the_same(ring, store):
         return b"second"
 
     assert ring.kept_secret("ckks", make) == b"first"
+
+
+def test_while_a_secret_is_made_other_threads_use_the_keyring_and_rotate_it(ring):
+    sealed = seal(ring)
+
+    def make():
+        with ThreadPoolExecutor(1) as pool:
+            assert pool.submit(reopen, ring, sealed).result(timeout=60) == b"forty-two"
+            assert pool.submit(ring.rotate).result(timeout=60) == 2
+        return b"secret"
+
+    assert ring.kept_secret("ckks", make) == b"secret"
+    assert ring.kept_secret("ckks", bytes) == b"secret"
+    assert [len(each.kept) for each in ring.keyset.versions] == [0, 1], "it belongs to the primary of that moment"

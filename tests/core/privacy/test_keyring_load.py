@@ -23,8 +23,8 @@ YEAR_S = 365 * 86_400.0
 
 @pytest.fixture
 def path(tmp_path):
-    ClientKeyring.create(KeyringFile(tmp_path / "acme.keyring"), tenant="acme", kek=KEK)
-    return tmp_path / "acme.keyring"
+    ClientKeyring.create(KeyringFile(tmp_path / "acme.ring"), tenant="acme", kek=KEK)
+    return tmp_path / "acme.ring"
 
 
 def start(*arguments):
@@ -33,7 +33,7 @@ def start(*arguments):
 
 
 def finish(processes):
-    found = [json.loads(each.communicate(timeout=120)[0]) for each in processes]
+    found = [json.loads(each.communicate(timeout=200)[0]) for each in processes]
     assert all(each.returncode == 0 for each in processes)
     return found
 
@@ -43,7 +43,7 @@ def wait_for_seals(ring, records, version):
 
     A thread stores what it sealed before it seals again, so nothing sealed under an earlier version is on its way then.
     """
-    for _ in range(2000):
+    for _ in range(5000):
         rows = [(each.id.split(":")[0], ring.version_of(each.sealed)) for each in records.scan()]
         if len({name for name, number in rows if number >= version}) == 2 * THREADS:
             return

@@ -78,9 +78,13 @@ def test_a_leo_takes_its_keys_from_beside_the_store_or_where_it_is_told(tmp_path
     assert (tmp_path / "leo.db.keys" / "kek").is_file()
     assert not (tmp_path / "leo.db.seal").exists(), "there is no second seal"
     kek, elsewhere = LocalKek.generate(), tmp_path / "else" / "keys"
-    config = LEOConfig(privacy=PrivacyConfig(keys=elsewhere, kek=kek))
-    with LEO(small=PARROT, config=config, store=tmp_path / "two.db") as leo:
-        leo.ask("Hello?")
+    (tmp_path / "kek.key").touch(mode=0o600)
+    (tmp_path / "kek.key").write_text(kek.to_text())
+    for given in (kek, f"file:{tmp_path / 'kek.key'}"):
+        config = LEOConfig(privacy=PrivacyConfig(keys=elsewhere, kek=given))
+        with LEO(small=PARROT, config=config, store=tmp_path / "two.db") as leo:
+            leo.ask("Hello?")
+    assert config.to_dict()["privacy"]["kek"] == given
     assert (elsewhere / "store.ring").is_file()
     assert not (elsewhere / "kek").exists()
     assert not (tmp_path / "two.db.keys").exists()

@@ -7,6 +7,7 @@ import stat
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -31,7 +32,7 @@ KEK = LocalKek(bytes(range(32)))
 
 @pytest.fixture
 def path(tmp_path):
-    return tmp_path / "keys" / "acme.keyring"
+    return tmp_path / "keys" / "acme.ring"
 
 
 @pytest.fixture
@@ -58,7 +59,7 @@ def test_it_keeps_its_mode_when_it_changes(path, ring):
     finally:
         os.umask(before)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert stat.S_IMODE(path.with_name("acme.keyring.lock").stat().st_mode) == 0o600
+    assert stat.S_IMODE(path.with_name("acme.ring.lock").stat().st_mode) == 0o600
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o601])
@@ -98,8 +99,9 @@ def test_a_folder_and_a_file_in_the_way_are_named(tmp_path):
         load(tmp_path)
 
 
-def test_each_change_has_another_stamp_however_quickly_they_follow(path, ring):
-    """Also where the clock stands still: a later time is made up."""
+def test_each_change_has_a_later_time_however_quickly_they_follow(path, ring, monkeypatch):
+    """Also where the clock stands still, or was set back."""
+    monkeypatch.setattr(time, "time_ns", lambda: 10**18)
     store = KeyringFile(path)
     text, first = store.read()
     future = path.stat().st_mtime_ns + 10**12
@@ -108,7 +110,43 @@ def test_each_change_has_another_stamp_however_quickly_they_follow(path, ring):
     for _ in range(20):
         store.replace(text)
         stamps.append(store.stamp())
-    assert len({stamp[1] for stamp in stamps}) == len(stamps)
+    times = [stamp[1] for stamp in stamps]
+    assert times[1:] == sorted(set(times[1:]))
+    assert times[1] == future, "and later ones follow"
+    assert len(set(stamps)) == len(stamps)
+
+
+def test_a_file_that_is_shredded_while_it_is_read_is_read_again(path, ring, monkeypatch):
+    """Otherwise a reader would see the random bytes that the old file is overwritten with."""
+    store, real = KeyringFile(path), os.fstat
+    text = store.read()[0]
+
+    def shred_first(descriptor):
+        status = real(descriptor)
+        monkeypatch.setattr(os, "fstat", real)
+        with store.changing():
+            store.shred(text)
+        return status
+
+    monkeypatch.setattr(os, "fstat", shred_first)
+    assert store.read() == (text, store.stamp())
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks are of POSIX")
+def test_what_was_counted_ahead_is_not_used_twice_after_a_fork(path, ring):
+    code = (
+        "import os, sys\n"
+        "from tests.core.storage.test_keyring_file import load\n"
+        "ring = load(sys.argv[1])\n"
+        "for _ in range(2): ring.seal('note', b'', aad=b''); ring.count_decrypts()\n"
+        "before = ring.keyset.versions[0]\n"
+        "if os.fork() == 0: ring.seal('note', b'', aad=b''); ring.count_decrypts(); os._exit(0)\n"
+        "os.wait(); after = ring.keyset.versions[0]\n"
+        "sys.stdout.write(f'{after.seals - before.seals} {after.decrypts - before.decrypts}')"
+    )
+    command = [sys.executable, "-c", code, str(path)]
+    done = subprocess.run(command, cwd=ROOT, timeout=120, capture_output=True, text=True, check=True)
+    assert done.stdout == "4096 64"
 
 
 def test_a_change_that_fails_leaves_the_old_keyring(path, ring, monkeypatch):
@@ -122,7 +160,7 @@ def test_a_change_that_fails_leaves_the_old_keyring(path, ring, monkeypatch):
         ring.rotate()
     monkeypatch.undo()
     assert path.read_bytes() == before
-    assert sorted(each.name for each in path.parent.iterdir()) == ["acme.keyring", "acme.keyring.lock"]
+    assert sorted(each.name for each in path.parent.iterdir()) == ["acme.ring", "acme.ring.lock"]
     assert ring.rotate() == 2
 
 

@@ -21,6 +21,7 @@ from leo_core.errors import (
 )
 from leo_core.privacy.kek import LocalKek
 from leo_core.records import IndexHit, Observation
+from leo_core.storage import chroma_changes
 from leo_core.storage.chroma import ChromaStore
 from leo_core.storage.in_memory import InMemoryStore
 from leo_core.storage.keyrings import Keyrings
@@ -546,3 +547,24 @@ def test_finds_what_a_plain_store_finds_among_many(tmp_path: Path) -> None:
         assert [(each.entry, each.cosine, each.text, each.kin) for each in one] == [
             (each.entry, each.cosine, each.text, each.kin) for each in two
         ]
+
+
+def test_a_chroma_is_opened_page_by_page_and_what_others_wrote_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chroma_changes, "_AT_ONCE", 4)
+    told: list[int] = []
+    with ChromaStore("chroma::memory:") as inner:
+        writer = PrivateStore(inner, RINGS)
+        reader = PrivateStore(inner, RINGS, report=lambda _, done: told.append(done))
+        for store in (writer, reader):
+            store.open_for(FINGERPRINT)
+        for number in range(10):
+            writer.put(make_entry(str(number)), axis(number))
+        assert len(find_ids(reader, axis(0))) == 10
+        assert told == [4, 8, 10]
+        writer.put(make_entry("late"), axis(11))
+        writer.put(make_entry("5"), axis(12))
+        writer.remove("acme", entry_ids=["id-3"])
+        assert sorted(find_ids(reader, axis(0))) == sorted([*(f"id-{n}" for n in range(10) if n != 3), "id-late"])
+        assert find_ids(reader, axis(12), k=1) == ["id-5"]
+        with pytest.raises(StorageError, match="no cursor"):
+            inner.changes("a", "b", "yesterday+")

@@ -140,6 +140,7 @@ def open_parts(
 
 def _open_privately(kept: Store, settings: PrivacyConfig, seal_key: str | Path | None) -> PrivateStore:
     """The store that learns nothing, with its keyrings: beside its file, where they are nowhere else."""
+    from leo_core.storage.kek_names import open_kek  # noqa: PLC0415 - loads cryptography
     from leo_core.storage.keyrings import KEYS_SUFFIX, Keyrings  # noqa: PLC0415 - loads cryptography
     from leo_core.storage.private_store import PrivateStore  # noqa: PLC0415 - loads numpy
 
@@ -151,7 +152,8 @@ def _open_privately(kept: Store, settings: PrivacyConfig, seal_key: str | Path |
     if keys is None and database is not None:
         keys = database.path + KEYS_SUFFIX
     if keys is not None:
-        rings = Keyrings.in_folder(keys, kek=settings.kek, policy=settings.rotation)
+        kek = open_kek(settings.kek) if isinstance(settings.kek, str) else settings.kek
+        rings = Keyrings.in_folder(keys, kek=kek, policy=settings.rotation)
     elif _is_lasting(kept):
         message = f"{kept!r} has no folder for keys: give PrivacyConfig(keys=FOLDER), or an address with ?home=FOLDER"
         raise ConfigError(message)
@@ -391,14 +393,14 @@ def open_journal(store: SealedStore | PrivateStore) -> Journal:
     return SealedJournal(journal, store.rows) if isinstance(store, PrivateStore) else journal
 
 
-def open_ledger(store: SealedStore | PrivateStore) -> Ledger:
+def open_ledger(store: Store) -> Ledger:
     """The ledger of budgets in the store's file; in memory where it has none."""
     from leo_core.storage.ledger import InMemoryLedger, SqliteLedger  # noqa: PLC0415 - only what a LEO is made of
     from leo_core.storage.private_store import PrivateStore  # noqa: PLC0415 - as above
     from leo_core.storage.sealed_ledger import SealedLedger  # noqa: PLC0415 - as above
     from leo_core.storage.sqlite import SqliteStore  # noqa: PLC0415 - as above
 
-    database = find_database(store.inner)
+    database = find_database(getattr(store, "inner", store))
     if database is None:
         return InMemoryLedger()
     ledger = SqliteLedger(database)

@@ -24,9 +24,10 @@ class PrivacyConfig:
         mode: ``"sealed_local"``: everything is sealed and searched on the client. ``"query_private"``: an index server
             that knows the vectors searches for an encrypted query. ``"fully_encrypted"``: it knows neither.
         keys: Folder of the keyrings; by default beside the store, made when it is not there.
-        kek: Wraps the keyrings (:class:`leo_core.privacy.kek.KekProvider`); by default a key in a file of that folder,
-            made when it is not there. Then whoever has the folder reads the store, so that it protects only where the
-            two are kept apart.
+        kek: Wraps the keyrings: a :class:`leo_core.privacy.kek.KekProvider`, or its name, such as
+            ``"vault:transit/leo"`` (:func:`leo_core.storage.kek_names.open_kek`); by default a key in a file of that
+            folder, made when it is not there. Then whoever has the folder reads the store, so that it protects only
+            where the two are kept apart.
         rotation: When keys are rotated; by default what :class:`leo_core.privacy.key_rotation.RotationPolicy` says.
         index: For the two modes with an index server: its client (:class:`leo_core.ports.PrivateIndex`), or a function
             that makes it of the store's keyrings (:class:`leo_core.storage.keyrings.Keyrings`).
@@ -63,10 +64,11 @@ class PrivacyConfig:
             raise ConfigError(message)
 
     def to_dict(self) -> dict[str, Any]:
-        """The settings as plain values, without ``kek`` and ``index``, which are objects."""
+        """The settings as plain values, without the objects among them: an index, and a KEK that is not named."""
         return {
             "mode": self.mode,
             "keys": None if self.keys is None else str(self.keys),
+            "kek": self.kek if isinstance(self.kek, str) else None,
             "rotation": None if self.rotation is None else asdict(self.rotation),
             "index_bytes": self.index_bytes,
         }

@@ -6,10 +6,12 @@ dies leaves the rest of its lease counted and unused, so the count in the store 
 
 from __future__ import annotations
 
+import logging
+import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from leo_core.errors import KeyExhaustedError
+from leo_core.errors import KekError, KeyExhaustedError
 from leo_core.privacy.key_rotation import find_rotation_reason
 from leo_core.privacy.keys_in_use import make_version
 from leo_core.privacy.keyset import add_uses, change_primary, find_version, next_number
@@ -22,6 +24,11 @@ if TYPE_CHECKING:
     from leo_core.privacy.keyset import Keyset, KeyVersion
 
 __all__ = ["KeyUses"]
+
+_log = logging.getLogger("leo_core")
+
+_REST_S = 60.0
+"""Seconds before a rotation is tried again that failed because of the KEK."""
 
 _SHARE = 64
 """A lease is at most this part of what is allowed, so that several processes share it."""
@@ -40,6 +47,8 @@ class KeyUses:
         self._keys, self._policy, self._clock = keys, policy, clock
         self._seals_left: tuple[int, int] = (0, 0)
         self._decrypts_left: dict[int, int] = {}
+        self._pid = os.getpid()
+        self._rests_until = 0.0
 
     def take_seal(self) -> KeyVersion:
         """The primary, with one seal counted on it; a fresh one when the one that was has served long enough.
@@ -47,13 +56,16 @@ class KeyUses:
         Raises:
             KeyExhaustedError: It may seal no more, and the policy does not rotate by itself.
         """
+        self._forget_after_fork()
         while True:
             version = find_version(self._keys.keyset, self._keys.keyset.primary)
             number, left = self._seals_left
             reason = find_rotation_reason(version, self._policy, now=self._clock())
             counted = number == version.number and left > 0
-            if self._policy.automatic and reason and not (reason == "seals" and counted):
-                self.rotate_when_due(reason)
+            if self._policy.automatic and reason == "seals" and not counted:
+                self._rotate(self._find_reason(reason))  # nothing else will do
+            elif self._policy.automatic and reason not in {"", "seals"} and self.rotate_when_due(reason):
+                continue
             elif counted:
                 self._seals_left = number, left - 1
                 return version
@@ -69,6 +81,7 @@ class KeyUses:
         Raises:
             KeyExhaustedError: There are not so many left; none was counted.
         """
+        self._forget_after_fork()
         left = self._decrypts_left.get(number, 0)
         if left < count:
             left += self._lease_decrypts(number, count - left)
@@ -78,15 +91,33 @@ class KeyUses:
         """Make a fresh version the primary; returns its number."""
         return self._rotate(lambda _: reason)
 
-    def rotate_when_due(self, reason: str) -> None:
-        """Make a fresh version the primary if the policy says so for this reason, as the keyset stands in the store."""
+    def rotate_when_due(self, reason: str) -> bool:
+        """Make a fresh version the primary if the policy says so for this reason; whether it was tried.
 
+        A KEK that cannot be used leaves the old version at work, with a warning, and is asked again a minute later.
+        """
+        find, now = self._find_reason(reason), self._clock()
+        if now < self._rests_until or not find(find_version(self._keys.keyset, self._keys.keyset.primary)):
+            return False
+        try:
+            self._rotate(find)
+        except KekError as error:
+            self._rests_until = now + _REST_S
+            _log.warning("keys are due for rotation (%s), and their KEK refuses: %s", reason, type(error).__name__)
+            return False
+        return True
+
+    def _find_reason(self, reason: str) -> Callable[[KeyVersion], str]:
         def find(version: KeyVersion) -> str:
             found = find_rotation_reason(version, self._policy, now=self._clock())
             return found if found == reason else ""
 
-        if find(find_version(self._keys.keyset, self._keys.keyset.primary)):
-            self._rotate(find)
+        return find
+
+    def _forget_after_fork(self) -> None:
+        """What the parent counted ahead is the parent's."""
+        if self._pid != os.getpid():
+            self._pid, self._seals_left, self._decrypts_left = os.getpid(), (0, 0), {}
 
     def _rotate(self, find_reason: Callable[[KeyVersion], str]) -> int:
         keys, now = self._keys, self._clock()

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import hmac
 import time
-from typing import TYPE_CHECKING
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from leo_core.errors import ConfigError, ForeignTenantError, KeyringError
 from leo_core.privacy import keyset as keysets
@@ -304,7 +305,8 @@ class ClientKeyring:
 
         Args:
             name: What it is, such as ``"ckks/score128"``.
-            make: Makes one. Of several processes that do so at once, all end with the same.
+            make: Makes one, while other threads go on with the keyring. Of several threads and processes that do so at
+                once, all end with the same.
             version: Of an old version; by default the primary.
 
         Raises:
@@ -312,13 +314,28 @@ class ClientKeyring:
             KeyDisabledError: The version, or the keyring, is disabled.
             KeyDestroyedError: The version is destroyed.
         """
-        use = f"kept/{check_purpose(name)}"
-        with self._keys.lock:
-            keyset = self._keys.refresh()
-            found = keysets.find_version(keyset, keyset.primary if version is None else version)
-            sealed = keysets.find_kept(found, name) or self._keep(found, name, make)
-            cipher = self._keys.cipher(found, use)
-        return open_sealed(cipher, sealed, place=bind_place(self.tenant, use, b""))
+        check_purpose(name)
+        found = self._find_kept(name, version)
+        return self._keep(name, make()) if found is None else found
+
+    def fhe_secret(self, params: Any, *, version: int | None = None) -> Any:
+        """The secret of the homomorphic encryption, which lives and dies with a version; a rotation makes a new one.
+
+        Args:
+            params: A ``FheParams`` of :mod:`leo_core.privacy.params`; each has a secret of its own.
+            version: Of an old version; by default the primary.
+
+        Returns:
+            A ``FheSecret`` of :mod:`leo_core.privacy.fhe_secret`. Count by :meth:`count_decrypts` what it decrypts.
+
+        Raises:
+            MissingExtraError: The extra ``fhe`` is not installed.
+            KeyringError: As :meth:`kept_secret` says.
+        """
+        kind = import_module("leo_core.privacy.fhe_secret").FheSecret
+        name = f"ckks/{params.params_id.hex()}"
+        data = self.kept_secret(name, lambda: bytes(kind.generate(params).to_bytes()), version=version)
+        return kind.from_bytes(params, data)
 
     def count_decrypts(self, count: int = 1, *, version: int | None = None) -> int:
         """Count homomorphic results before they are decrypted; rotates when so many were that it is due.
@@ -357,22 +374,37 @@ class ClientKeyring:
         """
         self._keys.rewrap(kek)
 
-    def _keep(self, version: KeyVersion, name: str, make: Callable[[], bytes]) -> bytes:
-        """Make a secret of this name for the primary, unless another process does first; returns it sealed."""
-        if version.number != self._keys.keyset.primary:
-            message = f"key version {version.number} of tenant {self.tenant!r} keeps no secret {name!r}"
-            raise KeyringError(message)
-        use = f"kept/{name}"
-        cipher, header = self._keys.cipher(version, use), self._keys.head(version)
-        sealed = seal(cipher, header, make(), place=bind_place(self.tenant, use, b""))
+    def _find_kept(self, name: str, number: int | None) -> bytes | None:
+        """The secret of this name; ``None`` where it is the primary's to be made."""
+        with self._keys.lock:
+            keyset = self._keys.refresh()
+            version = keysets.find_version(keyset, keyset.primary if number is None else number)
+            sealed = keysets.find_kept(version, name)
+            if sealed is None and version.number != keyset.primary:
+                message = f"key version {version.number} of tenant {self.tenant!r} keeps no secret {name!r}"
+                raise KeyringError(message)
+            return None if sealed is None else self._open_kept(version, name, sealed)
 
-        def keep(keyset: Keyset) -> Keyset:
-            if keysets.find_kept(keysets.find_version(keyset, version.number), name) is not None:
-                return keyset
-            return keysets.keep_secret(keyset, version.number, keysets.KeptSecret(name=name, sealed=sealed))
+    def _keep(self, name: str, data: bytes) -> bytes:
+        """Keep a secret of this name for the primary, unless another thread or process was first; returns what is."""
+        with self._keys.lock:
+            keyset = self._keys.refresh()
+            version = keysets.find_version(keyset, keyset.primary)
+            cipher, header = self._keys.cipher(version, f"kept/{name}"), self._keys.head(version)
+            sealed = seal(cipher, header, data, place=bind_place(self.tenant, f"kept/{name}", b""))
 
-        changed = self._keys.change(keep)
-        return keysets.find_kept(keysets.find_version(changed, version.number), name) or sealed
+            def keep(keyset: Keyset) -> Keyset:
+                if keysets.find_kept(keysets.find_version(keyset, version.number), name) is not None:
+                    return keyset
+                return keysets.keep_secret(keyset, version.number, keysets.KeptSecret(name=name, sealed=sealed))
+
+            changed = self._keys.change(keep)
+            kept = keysets.find_kept(keysets.find_version(changed, version.number), name) or sealed
+            return self._open_kept(version, name, kept)
+
+    def _open_kept(self, version: KeyVersion, name: str, sealed: bytes) -> bytes:
+        cipher = self._keys.cipher(version, f"kept/{name}")
+        return open_sealed(cipher, sealed, place=bind_place(self.tenant, f"kept/{name}", b""))
 
 
 def _check_count(count: object) -> None:

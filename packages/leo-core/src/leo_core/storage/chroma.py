@@ -15,7 +15,7 @@ import numpy as np
 from leo_core.errors import ConfigError, EntryCorruptError, StorageError
 from leo_core.records import Alias, KeptEntry, Neighbour
 from leo_core.storage.checks import check_entry, check_vector
-from leo_core.storage.chroma_changes import read_changes
+from leo_core.storage.chroma_changes import is_opening, read_changes
 from leo_core.storage.chroma_client import ChromaAddress, ChromaLink
 from leo_core.storage.chroma_log import ChromaLog
 from leo_core.storage.chroma_rows import (
@@ -176,8 +176,13 @@ class ChromaStore:
             return self._read_neighbours(best[:k], tenant)
 
     def entries(self, tenant: str, *, entry_ids: Sequence[str] | None = None) -> Iterator[KeptEntry]:
-        """Entries with vectors and aliases, live or expired, in the order of writing: all, or those with these ids."""
-        with self._link.within(self._write_timeout_s):
+        """Entries with vectors and aliases, live or expired, in the order of writing: all, or those with these ids.
+
+        A few of them are a read like any other; many take as long as writes may.
+        """
+        few = entry_ids is not None and len(entry_ids) <= ROWS_AT_ONCE
+        patience_s = self._timeout_s if few else self._write_timeout_s
+        with self._link.within(patience_s):
             where: list[dict[str, Any]] = [{"tenant": digest(tenant)}, {"own": True}]
             if entry_ids is None:
                 rows = sorted(self._table.get_rows(where))
@@ -189,7 +194,7 @@ class ChromaStore:
                     for row in self._table.get_rows([*where, among("entry", some)])
                 )
         for some in parts(rows, _ENTRIES_AT_ONCE):
-            with self._link.within(self._write_timeout_s):
+            with self._link.within(patience_s):
                 questions = self._table.get(among("of", some))
             yield from self._read_kept(questions, tenant)
 
@@ -311,7 +316,7 @@ class ChromaStore:
         Rows are found by when they were written: the clocks of the machines that write to one store may differ by
         half a minute.
         """
-        with self._link.within(self._timeout_s if after else self._write_timeout_s):
+        with self._link.within(self._write_timeout_s if is_opening(after) else self._timeout_s):
             return read_changes(self._table, digest(tenant, scope_key), after, known)
 
     # ---------------------------------------------------------------------------- observations and states

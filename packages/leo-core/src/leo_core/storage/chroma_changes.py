@@ -19,12 +19,19 @@ if TYPE_CHECKING:
     from leo_core.storage.chroma_rows import Question
     from leo_core.storage.chroma_table import ChromaTable
 
-__all__ = ["read_changes"]
+__all__ = ["is_opening", "read_changes"]
 
 SLACK_US = 30_000_000
 """How far clocks may differ, and how long a write may take, in microseconds."""
 
 _AT_ONCE = 1024
+_OPENING = "+"
+"""Marks a cursor after which there is more to read already."""
+
+
+def is_opening(after: str) -> bool:
+    """Whether the reading after this cursor is one of many rows, which takes its time."""
+    return not after or after.endswith(_OPENING)
 
 
 def read_changes(table: ChromaTable, scope: str, after: str, known: Container[str]) -> QuestionChanges:
@@ -49,7 +56,7 @@ def read_changes(table: ChromaTable, scope: str, after: str, known: Container[st
     questions = [each for some in parts(page, ROWS_AT_ONCE) for each in table.get_each(some)]
     reach = min(started - SLACK_US, time_of(page[-1]) - 1) if more else started - SLACK_US
     return QuestionChanges(
-        cursor=str(max(since, reach)),
+        cursor=f"{max(since, reach)}{_OPENING if more else ''}",
         added=tuple(_read(each) for each in questions if each.vector is not None),
         more=more,
     )
@@ -67,7 +74,8 @@ def _read(question: Question) -> KeptQuestion:
 
 
 def _read_cursor(text: str) -> int:
-    if text and not text.isdecimal():
+    since = text.removesuffix(_OPENING)
+    if text and not since.isdecimal():
         message = f"{text[:40]!r} is no cursor of this store; begin anew with an empty one"
         raise StorageError(message)
-    return int(text or 0)
+    return int(since or 0)

@@ -76,9 +76,9 @@ class KeyringFile:
             KeyringError: There is no such file, it cannot be read, or others can read it.
         """
         try:
-            with self.path.open("rb") as stream:
-                status = os.fstat(stream.fileno())
-                text = stream.read(_MOST_BYTES)
+            text, status = self._read()
+            while _stamp(status) != self.stamp():  # it gave way while it was read, and may be overwritten by now
+                text, status = self._read()
         except OSError as error:
             message = f"keyring {str(self.path)!r} cannot be read: {error.strerror}"
             raise KeyringError(message) from error
@@ -136,6 +136,11 @@ class KeyringFile:
         finally:
             for stream in old:
                 stream.close()
+
+    def _read(self) -> tuple[bytes, os.stat_result]:
+        with self.path.open("rb") as stream:
+            status = os.fstat(stream.fileno())
+            return stream.read(_MOST_BYTES), status
 
     def _lock(self) -> sqlite3.Connection:
         path = self.path.with_name(f"{self.path.name}.lock")

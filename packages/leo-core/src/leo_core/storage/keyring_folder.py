@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["FoundKeyring", "KeyringFolder"]
 
 _PLAIN = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
-_SUFFIX = ".keyring"
+_SUFFIX = ".ring"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         QuestionChanges,
         Vector,
     )
+    from leo_core.storage.database import Database
     from leo_core.storage.sealed_rows import Rings
 
 __all__ = ["PrivateStore"]
@@ -108,6 +109,11 @@ class PrivateStore:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    @property
+    def database(self) -> Database | None:
+        """The file of the inner store, where it has one."""
+        return getattr(self.inner, "database", None)
 
     @property
     def leases(self) -> Leases | None:
@@ -256,6 +262,11 @@ class PrivateStore:
                 sources=rows.name_all(tenant, "source", sources),
                 model=None if model is None else rows.name(tenant, "model", model),
             )
+
+    def remove_rows(self, tenant: str, names: Sequence[str]) -> int:
+        """Remove rows by the ids that they have in the store, as refused ones are told by; returns how many."""
+        with key_trouble_told("store"):
+            return self.inner.remove(self.rows.name_tenant(tenant), entry_ids=names)
 
     def trim(self, tenant: str, *, max_entries: int | None, max_bytes: int | None, now: float) -> int:
         """Remove expired entries, then those that save least until the limits hold; returns how many.

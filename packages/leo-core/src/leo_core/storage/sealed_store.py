@@ -163,6 +163,10 @@ class SealedStore:
         """Remove the entries that have one of the ids, tags or sources, or the model; returns how many."""
         return self.inner.remove(tenant, entry_ids=entry_ids, tags=tags, sources=sources, model=model)
 
+    def remove_rows(self, tenant: str, names: Sequence[str]) -> int:
+        """Remove rows by the ids that they have in the store, as refused ones are told by; returns how many."""
+        return self.inner.remove(tenant, entry_ids=names)
+
     def trim(self, tenant: str, *, max_entries: int | None, max_bytes: int | None, now: float) -> int:
         """Remove expired entries, then those that save least until the limits hold; returns how many."""
         return self.inner.trim(tenant, max_entries=max_entries, max_bytes=max_bytes, now=now)

@@ -44,6 +44,13 @@ def test_verifying_a_receipt_loads_neither_numpy_nor_numba():
     assert not modules & {*HEAVY, "numpy"}
 
 
+def test_the_server_of_encrypted_search_knows_no_secret_side_and_loads_seal_and_numba_when_it_computes():
+    modules, _ = modules_after("import leo_core.privacy.block_scoring, leo_core.privacy.params")
+    assert not modules & {*HEAVY, "leo_core.privacy.fhe_secret", "leo_core.privacy.seal"}
+    modules, _ = modules_after("import leo_core.privacy.fhe_secret")
+    assert not modules & set(HEAVY)
+
+
 def test_a_provider_loads_its_sdk_only_when_it_is_called():
     modules, _ = modules_after(
         "from leo_core.providers.names import resolve_model\n"

@@ -52,6 +52,20 @@ def test_a_keyring_loads_neither_numpy_nor_what_other_keks_need():
     assert not modules & {*HEAVY, "numpy", "requests", "pydantic"}
 
 
+def test_the_server_of_encrypted_search_knows_no_secret_side_and_loads_seal_and_numba_when_it_computes():
+    modules, _ = modules_after("import leo_core.privacy.block_scoring, leo_core.privacy.params")
+    assert not modules & {*HEAVY, "leo_core.privacy.fhe_secret", "leo_core.privacy.seal"}
+    modules, _ = modules_after("import leo_core.privacy.fhe_secret")
+    assert not modules & set(HEAVY)
+
+
+def test_an_index_server_knows_no_secret_side_and_the_client_loads_no_seal():
+    modules, _ = modules_after("import leo_core.privacy.index_server, leo_core.privacy.index_service")
+    assert not modules & {*HEAVY, "leo_core.privacy.fhe_secret", "leo_core.privacy.keyring", "leo_core.privacy.seal"}
+    modules, _ = modules_after("import leo_core.privacy.index_client, leo_core.storage.index_http")
+    assert not modules & {*HEAVY, "starlette", "uvicorn"}
+
+
 def test_a_provider_loads_its_sdk_only_when_it_is_called():
     modules, _ = modules_after(
         "from leo_core.providers.names import resolve_model\n"

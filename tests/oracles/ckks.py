@@ -51,12 +51,13 @@ def transform_back(values, prime):
 
 
 def fourier(values, root, prime):
-    if len(values) == 1:
+    """Along the last axis: halves first, all of them at once."""
+    if values.shape[-1] == 1:
         return values
-    even, odd = (fourier(values[start::2], root * root % prime, prime) for start in (0, 1))
-    odd = odd * list_powers(root, len(even), prime) % np.uint64(prime)
+    even, odd = fourier(np.stack((values[..., ::2], values[..., 1::2])), root * root % prime, prime)
     prime = np.uint64(prime)
-    return np.concatenate(((even + odd) % prime, (even + prime - odd) % prime))
+    odd = odd * list_powers(root, odd.shape[-1], int(prime)) % prime
+    return np.concatenate(((even + odd) % prime, (even + prime - odd) % prime), axis=-1)
 
 
 def turn(coefficients, element):

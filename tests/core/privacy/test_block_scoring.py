@@ -137,6 +137,14 @@ def test_a_block_and_a_query_of_another_secret_are_refused():
         scorer.score(secret_of().encrypt_query(unit_rows(1)[0]), [foreign])
 
 
+def test_a_block_of_another_layout_or_engine_is_refused_and_not_misread():
+    query = secret_of().encrypt_query(unit_rows(1)[0])
+    for other in (scorer_of(expected=100_000_000), scorer_of(engine="kernel")):
+        with pytest.raises(KeyMismatchError, match="load it again"):
+            scorer_of(engine="seal", expected=10_000).score(query, [other.load_plain(unit_rows(1))])
+    assert scorer_of(expected=100_000_000).keys.layout != scorer_of().keys.layout
+
+
 @pytest.mark.parametrize(
     ("rows", "says"),
     [

@@ -9,6 +9,7 @@ from leo_core.kernels import ckks, ckks_ring, ckks_seed
 from leo_core.privacy.encoding import encode_slots
 from leo_core.privacy.evaluation_keys import find_galois_element
 from leo_core.privacy.fhe_secret import FheSecret
+from leo_core.privacy.kernel_scoring import KernelScoring
 from leo_core.privacy.params import FheParams
 from leo_core.privacy.seal import SealContext
 from tests.oracles import ckks as oracle
@@ -76,3 +77,31 @@ def test_the_rotation_that_is_not_hoisted_is_bit_exact_with_seal(seal):
     scale = 2.0**context.params.query_scale_bits
     secret._decryptor.decrypt(context.load_ciphertext(hoisted, scale=scale), plaintext)
     np.testing.assert_allclose(context.decode(plaintext).real, np.roll(np.linspace(-1, 1, 2048), -3), atol=2e-4)
+
+
+def test_centred_digits_spare_the_slots_whose_roots_are_next_to_one():
+    """The mean of SEAL's digits puts its noise into the first slot; score192 would not keep its promise with it."""
+    params = FheParams.preset("score192")
+    context, secret = SealContext(params), FheSecret.generate_untested(params)
+    ring, scale = ckks_ring.make_ring(params.primes, params.degree), 2.0**params.query_scale_bits
+    plaintext, rotated = context.api.Plaintext(), context.api.Ciphertext()
+    noise = {"seal": [], "centred": []}
+    for _ in range(8):
+        keys = secret.evaluation_keys(dim=16)
+        ciphertext, _, _ = encrypt(context, secret, np.zeros(2048))
+        context.evaluator.rotate_vector(ciphertext, 1, context.load_galois_keys({3: keys.read()[0][1]}), rotated)
+        engine = KernelScoring(keys)
+        turned = ckks.rotate_query(
+            context.read_ciphertext(ciphertext).astype(np.uint32)[np.newaxis],
+            engine._step_turns,
+            engine._step_keys,
+            ring,
+        )
+        hoisted = context.load_ciphertext(turned[:, :, 1].transpose(2, 0, 1, 3).reshape(2, 2, -1), scale=scale)
+        for name, found in (("seal", rotated), ("centred", hoisted)):
+            secret._decryptor.decrypt(found, plaintext)
+            noise[name].append(np.abs(context.decode(plaintext)) ** 2)
+    first = {name: np.sqrt(np.mean(found, axis=0))[0] for name, found in noise.items()}
+    usual = {name: np.sqrt(np.mean(found)) for name, found in noise.items()}
+    assert first["seal"] > 10 * usual["centred"]
+    assert first["centred"] < 4 * usual["centred"]

@@ -114,6 +114,7 @@ def test_a_layout_that_there_is_not_is_refused(baby):
         ([0.5, 0.5], r"the shape is \(2,\)"),
         ("text", "not made of numbers"),
         ([[1j, 0]], "not made of numbers"),
+        (np.array([[1j, 0]]), "not made of numbers"),
     ],
 )
 def test_rows_that_could_wrap_around_are_refused(rows, says):

@@ -1,14 +1,24 @@
 from __future__ import annotations
 
 import copy
+import os
 import pickle
+import sys
 
 import numpy as np
 import pytest
 
-from leo_core.errors import CiphertextError, ConfigError, KeyMismatchError, ParametersMismatchError, ScoreRangeError
+from leo_core.errors import (
+    CiphertextError,
+    ConfigError,
+    KeyMismatchError,
+    MissingExtraError,
+    ParametersMismatchError,
+    ScoreRangeError,
+)
 from leo_core.privacy.fhe_secret import FheSecret
 from leo_core.privacy.params import FheParams
+from leo_core.privacy.seal import load_seal
 from leo_core.privacy.wire import HEADER_BYTES
 from tests.core.privacy.fhe import DIM, PARAMS, changed, scorer_of, secret_of, unit_rows
 
@@ -147,6 +157,18 @@ def test_the_counts_must_be_those_of_the_blocks():
     with pytest.raises(ConfigError, match="not 4097"):
         secret_of().decrypt_scores(reply, [20, 4097])
     assert secret_of().decrypt_scores(reply_to(secret_of().encrypt_query(ROWS[0]), blocks=0), []) == []
+
+
+def test_without_the_extra_the_message_says_what_brings_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "tenseal", None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'leo-core\[fhe\]'"):
+        load_seal()
+
+
+def test_a_system_without_files_in_memory_is_refused_before_a_key_touches_the_disk(monkeypatch):
+    monkeypatch.delattr(os, "memfd_create")
+    with pytest.raises(ConfigError, match="memfd_create"):
+        load_seal()
 
 
 def test_keys_are_drawn_anew_each_time():

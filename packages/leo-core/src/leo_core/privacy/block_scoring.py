@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from leo_core.privacy.evaluation_keys import EvaluationKeys
-    from leo_core.privacy.packing import Slots
+    from leo_core.privacy.packing import Layout, Slots
     from leo_core.privacy.params import FheParams
 
     Fresh = tuple[npt.NDArray[np.integer], bytes]
@@ -46,14 +46,14 @@ class Block:
         count: Rows.
         encrypted: Whether the server sees none of them.
         size_bytes: Memory that they take, about.
-        secret_id: The secret of the evaluation keys that they were loaded for.
+        made_for: Secret, layout and engine of the scorer that loaded them; no other can use them.
         content: What the engine works on.
     """
 
     count: int
     encrypted: bool
     size_bytes: int
-    secret_id: bytes
+    made_for: tuple[bytes, Layout, str]
     content: Any
 
     def __repr__(self) -> str:
@@ -93,11 +93,12 @@ class BlockScorer:
         MissingExtraError: SEAL is needed and the extra ``fhe`` is not installed.
     """
 
-    __slots__ = ("_engine", "keys")
+    __slots__ = ("_engine", "_made_for", "keys")
 
     def __init__(self, keys: EvaluationKeys, *, engine: str | None = None) -> None:
         self.keys = keys
         self._engine = _open_engine(keys, engine)
+        self._made_for = (keys.secret_id, keys.layout, type(self._engine).__name__)
 
     @property
     def size_bytes(self) -> int:
@@ -159,8 +160,8 @@ class BlockScorer:
             message = f"a query of {header.dim} coordinates has {parts} ciphertexts, not {header.count}"
             raise ParametersMismatchError(message)
         check_length(query, Kind.QUERY, HEADER_BYTES + parts * size)
-        if any(block.secret_id != self.keys.secret_id for block in blocks):
-            message = f"a block was loaded for other evaluation keys than {self.keys.key_id}; load it again"
+        if any(block.made_for != self._made_for for block in blocks):
+            message = f"a block was loaded by a scorer of other keys or another engine than {self.keys}; load it again"
             raise KeyMismatchError(message)
         fresh = [self._read_fresh(query, first, "a query") for first in range(HEADER_BYTES, len(query), size)]
         scores = self._engine.score(fresh, blocks)
@@ -190,7 +191,7 @@ class BlockScorer:
         return unpack(data[start:stop], params.primes[:2], params.degree, what=what), data[first:start]
 
     def _keep(self, count: int, content: Any, size: int, *, encrypted: bool) -> Block:
-        return Block(count=count, encrypted=encrypted, size_bytes=size, secret_id=self.keys.secret_id, content=content)
+        return Block(count=count, encrypted=encrypted, size_bytes=size, made_for=self._made_for, content=content)
 
 
 def _open_engine(keys: EvaluationKeys, engine: str | None) -> ScoringEngine:

@@ -179,8 +179,9 @@ class FheSecret:
         if header.count != len(counts):
             message = f"a reply has scores of {header.count} blocks instead of {len(counts)}"
             raise CiphertextError(message)
-        if not all(0 <= count <= self.params.block_size for count in counts):
-            message = f"a block has 0 to {self.params.block_size} rows, not {max(counts)}"
+        wrong = next((count for count in counts if not 0 <= count <= self.params.block_size), None)
+        if wrong is not None:
+            message = f"a block has 0 to {self.params.block_size} rows, not {wrong}"
             raise ConfigError(message)
         starts = range(HEADER_BYTES, len(reply), size)
         return [self._decrypt(reply[first : first + size])[:count] for first, count in zip(starts, counts, strict=True)]

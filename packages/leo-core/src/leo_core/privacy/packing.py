@@ -155,10 +155,12 @@ def check_vectors(vectors: Any, *, dim: int, unit: bool, what: str) -> Rows:
     Raises:
         ConfigError: They have another shape, are not finite or not of that length: scores above 1 would wrap around.
     """
+    message = f"{what} is not made of numbers"
+    if np.iscomplexobj(vectors):
+        raise ConfigError(message)
     try:
         rows = np.asarray(vectors, dtype=np.float64)
     except (TypeError, ValueError) as error:
-        message = f"{what} is not made of numbers"
         raise ConfigError(message) from error
     if rows.ndim != 2 or rows.shape[1] != dim:  # noqa: PLR2004 - rows and columns
         message = f"{what} must have {dim} coordinates; the shape is {rows.shape}"

@@ -63,6 +63,8 @@ def _print(result: dict[str, Any]) -> None:
             f"{place} of the server: {sum(told.values())} of {len(told)} prompts, answers and vectors found "
             f"(control found {control} times)"
         )
+    tails = ", ".join(f"{each['rows']} rows {each['ms']:.2f} ms" for each in result["tails"])
+    out.print(f"tail searched on the client in: {tails}; most sent for one request {result['kb_sent_most']:,.0f} KB")
     out.print(
         f"file of the server {result['server_file_mb']:.1f} MB; tail of {result['tail_rows']} rows; "
         f"{result['machine']}, {result['cores']} cores; seed {result['seed']}"

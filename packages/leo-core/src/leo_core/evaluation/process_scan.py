@@ -17,10 +17,10 @@ _AT_ONCE = 16 * 1024 * 1024
 
 
 def scan_process(pid: int, needles: Mapping[str, bytes]) -> dict[str, int]:
-    """How often each needle lies in the memory of a process that the caller may trace. Linux only.
+    """How often each needle lies in the memory that a process can write to. Linux only.
 
     Args:
-        pid: The process.
+        pid: The process; the caller must have the right to trace it.
         needles: What is looked for, by name; each at most 64 KiB.
 
     Raises:
@@ -32,7 +32,7 @@ def scan_process(pid: int, needles: Mapping[str, bytes]) -> dict[str, int]:
         with Path(f"/proc/{pid}/mem").open("rb", buffering=0) as memory:
             for region in regions:
                 span, rights = region.split()[:2]
-                if "r" in rights and not region.endswith(("[vvar]", "[vsyscall]")):
+                if rights.startswith("rw"):
                     first, last = (int(each, 16) for each in span.split("-"))
                     _count(_read_region(memory.fileno(), first, last), needles, found)
     except OSError as error:

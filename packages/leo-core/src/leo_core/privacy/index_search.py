@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from leo_core.privacy.index_view import IndexView
     from leo_core.records import Vector
 
-__all__ = ["Found", "SearchOutcome", "search_index"]
+__all__ = ["Found", "SearchOutcome", "multiply_rows", "search_index"]
 
 _log = logging.getLogger("leo_core")
 _ROUNDS = 4
@@ -98,7 +98,7 @@ def search_index(session: IndexSession, vector: Vector, k: int) -> Flow[SearchOu
     fetched = yield from _fetch(session, view, [row for row, _ in best], count)
     checked, mismatches = _check(session, vector, dict(best), fetched)
     near = [row for row in view.tail.values() if row.vector.shape == vector.shape]
-    tail = [Found(row=row, cosine=cosine) for row, cosine in zip(near, _multiply(near, vector), strict=True)]
+    tail = [Found(row=row, cosine=cosine) for row, cosine in zip(near, multiply_rows(near, vector), strict=True)]
     found = sorted((*_sort_by_age(view, checked), *tail), key=lambda each: -each.cosine)
     return SearchOutcome(found=tuple(found), mismatches=mismatches, rotated=_is_rotated(session, len(vector)))
 
@@ -172,7 +172,7 @@ def _check(
     near = [row for row in map(fetched.get, scores) if row is not None and row.vector.shape == vector.shape]
     found = [
         Found(row=row, cosine=cosine)
-        for row, cosine in zip(near, _multiply(near, vector), strict=True)
+        for row, cosine in zip(near, multiply_rows(near, vector), strict=True)
         if abs(cosine - scores[row.id]) <= session.config.tolerance
     ]
     mismatches = sum(row_id in fetched for row_id in scores) - len(found)
@@ -181,7 +181,7 @@ def _check(
     return found, mismatches
 
 
-def _multiply(rows: Sequence[OpenedRow], vector: Vector) -> list[float]:
+def multiply_rows(rows: Sequence[OpenedRow], vector: Vector) -> list[float]:
     """Exact inner products. Not a matrix product, which may sum equal rows in different orders."""
     if not rows:
         return []

@@ -1,4 +1,4 @@
-"""The private store with an encrypted index is a store."""
+"""The private store with an encrypted index is a store, as exact as what it fetches is enough."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def rings():
 def make_private(rings, mode):
     server = make_server()
     token = server.add_account("acme")
-    config = PrivateIndexConfig(mode=mode, tail_rows=64, grace_s=0.0)
+    config = PrivateIndexConfig(mode=mode, tail_rows=64, fetch_rows=256, grace_s=0.0)
     index = EncryptedIndex(
         InProcessTransport(server, token), token, rings, config=config, open_secrets=FakeTenantSecrets
     )

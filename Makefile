@@ -8,7 +8,7 @@ export UV_PROJECT_ENVIRONMENT := .venv
 export NO_MKDOCS_2_WARNING := 1
 RUN := .venv/bin/python -m
 
-.PHONY: help demo test check bench bench-core bench-cache bench-consensus bench-risk bench-route soak docs clean setup-demo setup-test setup-check
+.PHONY: help demo test check bench bench-core bench-cache bench-consensus bench-risk bench-route bench-fhe soak fuzz-index docs clean setup-demo setup-test setup-check
 .DEFAULT_GOAL := help
 
 help:
@@ -21,8 +21,10 @@ help:
 	@echo "make bench-consensus  committees with adversaries; refreshes their figures in the docs; takes half an hour"
 	@echo "make bench-risk  risks of committees' verdicts; refreshes their figures in the docs"
 	@echo "make bench-route  routers before the call and cascades; refreshes their figures in the docs; takes half an hour"
+	@echo "make bench-fhe  search under encryption beside a plain scan, naive products and a sealed index; takes a quarter of an hour"
 	@echo "make soak    two processes write 50,000 entries under random kill -9, tenants use one cache 100,000 times;"
 	@echo "             prints what was found"
+	@echo "make fuzz-index  a million altered envelopes at an index server"
 	@echo "make docs    build the documentation into site/"
 
 $(UV):
@@ -77,9 +79,16 @@ bench-route: $(UV)
 	$(UV) sync --quiet --frozen --python $(PYTHON) --all-packages --no-default-groups --group train --group peers --inexact
 	.venv/bin/python tools/refresh_route_figures.py $(DATA)
 
+bench-fhe: $(UV)
+	$(UV) sync --quiet --frozen --python $(PYTHON) --all-packages --no-default-groups --group test --group peers --inexact
+	COLUMNS=120 .venv/bin/leo bench fhe --data $(DATA)
+
 soak: setup-test
 	$(RUN) tests.soak.two_writers 50000 0
 	$(RUN) tests.soak.tenants 100000 0
+
+fuzz-index: setup-test
+	$(RUN) tests.soak.fuzz_envelopes 1000000 0
 
 clean:
 	rm -rf .venv .tools site dist build out

@@ -23,6 +23,7 @@ LONG = (
     "core/engine/test_budgets.py",
     "core/engine/test_chroma_outage.py",
     "core/engine/test_fault_injection.py",
+    "core/privacy/test_keyring_load.py",
     "adapters/langchain/test_langchain_single_flight.py",
     "core/evaluation/test_cache_bench.py",
     "core/cache/test_cache_minimal_pairs_traffic.py",

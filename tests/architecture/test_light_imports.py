@@ -9,7 +9,10 @@ import sys
 
 import pytest
 
-HEAVY = ("numba", "openai", "anthropic", "chromadb", "tenseal", "matplotlib", "langchain_core", "llama_index")
+HEAVY = (
+    *("numba", "openai", "anthropic", "chromadb", "tenseal", "hvac", "pkcs11"),
+    *("matplotlib", "langchain_core", "llama_index"),
+)
 
 
 def modules_after(code):
@@ -42,6 +45,25 @@ def test_records_configs_and_the_command_line_load_neither_numba_nor_an_sdk():
 def test_verifying_a_receipt_loads_neither_numpy_nor_numba():
     modules, _ = modules_after("from leo_core import verify_receipt")
     assert not modules & {*HEAVY, "numpy"}
+
+
+def test_a_keyring_loads_neither_numpy_nor_what_other_keks_need():
+    modules, _ = modules_after("import leo_core.privacy.keyring, leo_core.storage.kek_names, leo_core.storage.keyfile")
+    assert not modules & {*HEAVY, "numpy", "requests", "pydantic"}
+
+
+def test_the_server_of_encrypted_search_knows_no_secret_side_and_loads_seal_and_numba_when_it_computes():
+    modules, _ = modules_after("import leo_core.privacy.block_scoring, leo_core.privacy.params")
+    assert not modules & {*HEAVY, "leo_core.privacy.fhe_secret", "leo_core.privacy.seal"}
+    modules, _ = modules_after("import leo_core.privacy.fhe_secret")
+    assert not modules & set(HEAVY)
+
+
+def test_an_index_server_knows_no_secret_side_and_the_client_loads_no_seal():
+    modules, _ = modules_after("import leo_core.privacy.index_server, leo_core.privacy.index_service")
+    assert not modules & {*HEAVY, "leo_core.privacy.fhe_secret", "leo_core.privacy.keyring", "leo_core.privacy.seal"}
+    modules, _ = modules_after("import leo_core.privacy.index_client, leo_core.storage.index_http")
+    assert not modules & {*HEAVY, "starlette", "uvicorn"}
 
 
 def test_a_provider_loads_its_sdk_only_when_it_is_called():

@@ -29,6 +29,11 @@ class ChromaServer:
         self._process: subprocess.Popen[bytes] | None = None
         self.start()
 
+    @property
+    def folder(self) -> Path:
+        """Where it keeps its data."""
+        return self._folder
+
     def new_address(self, *, timeout_ms: int = 60_000, home: Path | None = None) -> str:
         """Address of a store that nobody uses yet; patient, because machines that run tests are busy."""
         where = "" if home is None else f"&home={home}"

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from leo_core.config import LEOConfig
     from leo_core.engine.assembly import load_pair_model
     from leo_core.engine.leo import LEO
+    from leo_core.privacy.config import PrivacyConfig
     from leo_core.records import Answer, Chunk, Message, Receipt, Request, Route
     from leo_core.stages.budget.config import Budget
     from leo_core.stages.embed.load import load_embedder
@@ -26,6 +27,7 @@ __all__ = [
     "Chunk",
     "LEOConfig",
     "Message",
+    "PrivacyConfig",
     "Receipt",
     "Request",
     "Route",
@@ -42,6 +44,7 @@ _HOMES = {
     "Chunk": "leo_core.records",
     "LEOConfig": "leo_core.config",
     "Message": "leo_core.records",
+    "PrivacyConfig": "leo_core.privacy.config",
     "Receipt": "leo_core.records",
     "Request": "leo_core.records",
     "Route": "leo_core.records",

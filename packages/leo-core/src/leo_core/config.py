@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 from leo_core.errors import ConfigError
+from leo_core.privacy.config import PrivacyConfig
 from leo_core.stages.budget.config import Budget, check_budgets
 from leo_core.stages.cache.config import CacheConfig
 from leo_core.stages.consensus.config import ConsensusConfig
@@ -40,6 +41,7 @@ class LEOConfig:
         consensus: How a committee decides, and trust.
         receipts: Whether and how receipts are signed.
         resilience: When a member is asked again, left alone, or asked twice at once.
+        privacy: How the store is kept from knowing what is in it; ``None`` for a store that holds texts as they are.
         budgets: What may be spent per tenant, user, session, or in all; each with a name of its own.
         reservation_ttl_s: Seconds after which a reservation that nobody settled counts as spent, at least 60; longer
             than any call takes. A request whose ``max_latency_s`` is longer than half of it gets twice that.
@@ -60,6 +62,7 @@ class LEOConfig:
     consensus: ConsensusConfig = field(default_factory=ConsensusConfig)
     receipts: ReceiptConfig = field(default_factory=ReceiptConfig)
     resilience: ResilienceConfig = field(default_factory=ResilienceConfig)
+    privacy: PrivacyConfig | None = None
     budgets: tuple[Budget, ...] = ()
     reservation_ttl_s: float = 3600.0
     audit_rate: float = 0.0
@@ -70,6 +73,9 @@ class LEOConfig:
 
     def __post_init__(self) -> None:
         check_budgets(self.budgets)
+        if self.privacy is not None and not isinstance(self.privacy, PrivacyConfig):
+            message = f"LEOConfig.privacy is a PrivacyConfig or None, not {type(self.privacy).__name__}"
+            raise ConfigError(message)
         if not _SHORTEST_RESERVATION_S <= self.reservation_ttl_s < float("inf"):
             message = (
                 f"reservation_ttl_s must be finite and at least {_SHORTEST_RESERVATION_S:g}, "
@@ -117,4 +123,4 @@ class LEOConfig:
 
     def to_dict(self) -> dict[str, Any]:
         """The settings as plain values, as receipts digest them."""
-        return asdict(self)
+        return asdict(replace(self, privacy=None)) | {"privacy": self.privacy and self.privacy.to_dict()}

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Container, Iterator, Mapping, Sequence
 
     import numpy as np
     import numpy.typing as npt
@@ -24,12 +24,14 @@ if TYPE_CHECKING:
         Draft,
         EmbedderFingerprint,
         Event,
+        IndexHit,
         Intent,
         Json,
         KeptEntry,
         Message,
         Neighbour,
         Observation,
+        QuestionChanges,
         Receipt,
         Request,
         Reservation,
@@ -46,6 +48,8 @@ __all__ = [
     "Ledger",
     "Listener",
     "Model",
+    "PrivateIndex",
+    "QuestionFeed",
     "ReceiptLog",
     "Retriable",
     "Store",
@@ -264,6 +268,51 @@ class Leases(Protocol):
 
     def release_lease(self, name: str, owner: str) -> None:
         """Give a lease back before it expires; nothing happens where another owner holds it."""
+        ...
+
+
+@runtime_checkable
+class QuestionFeed(Protocol):
+    """What a store may have besides: it tells which questions came and went, for a client that searches itself."""
+
+    def changes(self, tenant: str, scope_key: str, after: str, *, known: Container[str] = ()) -> QuestionChanges:
+        """What came and went in a scope since the reading that ended with this cursor; from the start for ``""``.
+
+        One page at a time; rows that are known need not be told. What went may be left to whoever misses it.
+        """
+        ...
+
+
+@runtime_checkable
+class PrivateIndex(Protocol):
+    """Finds the nearest questions without the store's learning a vector. Thread-safe; raises ``StorageError``.
+
+    Scopes and questions are named by pseudonyms. Questions that went may still be found; whoever misses them says so.
+    """
+
+    @property
+    def max_error(self) -> float:
+        """How far a cosine that it tells may be off."""
+        ...
+
+    def search(self, tenant: str, scope: str, vector: Vector, *, k: int, now: float) -> tuple[IndexHit, ...]:
+        """The ``k`` nearest questions, best first, one per entry: the part of the id before the colon."""
+        ...
+
+    def add(self, tenant: str, scope: str, question: str, vector: Vector, *, expires_at: float | None) -> None:
+        """A question was written to the store, in the place of an earlier one with this id."""
+        ...
+
+    def remove(self, tenant: str, scope: str, questions: Sequence[str]) -> None:
+        """Questions are not in the store any more."""
+        ...
+
+    def clear(self, tenant: str | None = None) -> None:
+        """All questions of a tenant, or of all tenants, are gone."""
+        ...
+
+    def close(self) -> None:
+        """Release what it holds; idempotent."""
         ...
 
 

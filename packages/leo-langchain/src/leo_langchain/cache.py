@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from leo_core import LEO
     from leo_core.config import LEOConfig
+    from leo_core.privacy.config import PrivacyConfig
 
 __all__ = ["LEOCache"]
 
@@ -63,6 +64,8 @@ class LEOCache(Closeable, BaseCache):
         embedder: Makes the vectors; by default what the settings name.
         listeners: Hear the cache's events.
         seal_key: File of the key that entries are sealed with; by default made beside the store, mode 0600.
+        privacy: ``"sealed_local"``, another mode, or a :class:`leo_core.PrivacyConfig`: whoever holds the store learns
+            no prompt, no answer and no name. By default what the settings say.
         single_flight_wait_s: Longest wait for an equal prompt that a model is answering, in seconds; then another one
             asks too. A call that fails or is cancelled lets one of them ask at once. 0 waits for nobody; by
             default what the settings say.
@@ -87,11 +90,12 @@ class LEOCache(Closeable, BaseCache):
         embedder: Any = None,
         listeners: Sequence[Any] = (),
         seal_key: str | Path | None = None,
+        privacy: PrivacyConfig | str | None = None,
         single_flight_wait_s: float | None = None,
         comparator: Any = None,
         seed: int | None = None,
     ) -> None:
-        settings = configure(config, max_wrong_hits)
+        settings = configure(config, max_wrong_hits, privacy)
         if single_flight_wait_s is not None:
             settings = replace(settings, cache=replace(settings.cache, single_flight_wait_s=single_flight_wait_s))
         self._config = replace(settings, receipts=replace(settings.receipts, enabled=False))

@@ -22,6 +22,7 @@ from leo_core.adapting.plain import plain
 from leo_core.adapting.settings import configure, refuse_unknown, reveal
 from leo_core.config import LEOConfig
 from leo_core.errors import ConfigError
+from leo_core.privacy.config import PrivacyConfig, pick_privacy
 from leo_langchain._answers import ChunkWriter, make_message
 from leo_langchain._fingerprint import fingerprint_model
 from leo_langchain._profile import intersect_profiles
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
 __all__ = ["ChatLEO", "LEOChatModel"]
 
 _ENGINE_FIELDS = frozenset({
-    "small", "large", "jury", "max_wrong_hits", "store", "signing_key", "seal_key", "config", "embedder",
+    "small", "large", "jury", "max_wrong_hits", "store", "signing_key", "seal_key", "privacy", "config", "embedder",
     "listeners", "checker", "engine_seed", "prices", "api_key", "base_url", "timeout", "max_retries",
 })  # fmt: skip
 _DEFAULTS = ("temperature", "top_p", "max_tokens", "seed", "stop", "tenant", "max_error", "max_cost_usd", "route")
@@ -70,6 +71,7 @@ class LEOChatModel(Closeable, BaseChatModel):
             0 turns semantic hits off.
         max_error, max_cost_usd: Per request.
         store: A path, ``":memory:"``, or a store of leo_core.
+        privacy: ``"sealed_local"``, another mode, or a ``PrivacyConfig``: whoever holds the store learns nothing.
         tenant: Whose requests these are, where neither the call nor a ``tenant(...)`` block says so.
         config: Every other setting (``LEOConfig``).
 
@@ -117,6 +119,7 @@ class LEOChatModel(Closeable, BaseChatModel):
     store: Any = ":memory:"
     signing_key: Any = Field(default=None, exclude=True, repr=False)
     seal_key: Any = Field(default=None, exclude=True, repr=False)
+    privacy: PrivacyConfig | str | None = Field(default=None, repr=False)
     tenant: str | None = None
     config: LEOConfig | None = None
     embedder: Any = None
@@ -171,6 +174,7 @@ class LEOChatModel(Closeable, BaseChatModel):
     def _check_members(self) -> Self:
         if self.model and self.small is None and self.large is None and not self.jury:
             self.__dict__["small"] = self.model
+        pick_privacy(self.privacy)
         if self.small is None and self.large is None and not self.jury:
             message = "LEOChatModel needs a member: give small=, large=, jury= or model="
             raise ConfigError(message)
@@ -219,7 +223,7 @@ class LEOChatModel(Closeable, BaseChatModel):
             small=panel.small,
             large=panel.large,
             jury=panel.jury,
-            config=configure(self.config, self.max_wrong_hits),
+            config=configure(self.config, self.max_wrong_hits, self.privacy),
             store=self.store,
             signing_key=self.signing_key,
             seal_key=self.seal_key,
@@ -259,7 +263,7 @@ class LEOChatModel(Closeable, BaseChatModel):
     @property
     def _identifying_params(self) -> Mapping[str, Any]:
         """Everything that can change an answer, without secrets."""
-        config = configure(self.config, self.max_wrong_hits)
+        config = configure(self.config, self.max_wrong_hits, self.privacy)
         return {
             "model": self.model,
             "small": _identify(self.small),

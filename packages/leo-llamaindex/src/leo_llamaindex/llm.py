@@ -30,6 +30,7 @@ from leo_core.adapting.plain import plain
 from leo_core.adapting.settings import configure, refuse_unknown, reveal
 from leo_core.config import LEOConfig
 from leo_core.errors import ConfigError
+from leo_core.privacy.config import PrivacyConfig, pick_privacy
 from leo_llamaindex._annotate import current_sheet, watch_synthesizers
 from leo_llamaindex._answers import ResponseWriter, describe_answer, to_completion, to_response
 from leo_llamaindex._convert import reads_disk
@@ -52,8 +53,8 @@ if TYPE_CHECKING:
 __all__ = ["LEOLLM"]
 
 _FIXED = frozenset({
-    "small", "large", "jury", "model", "max_wrong_hits", "store", "signing_key", "seal_key", "config", "embedder",
-    "listeners", "checker", "engine_seed", "prices", "api_key", "base_url", "timeout", "max_retries",
+    "small", "large", "jury", "model", "max_wrong_hits", "store", "signing_key", "seal_key", "privacy", "config",
+    "embedder", "listeners", "checker", "engine_seed", "prices", "api_key", "base_url", "timeout", "max_retries",
 })  # fmt: skip
 _DEFAULTS = (
     "temperature", "top_p", "max_tokens", "seed", "stop", "tenant", "max_error", "max_cost_usd", "route", "cache",
@@ -78,6 +79,8 @@ class LEOLLM(Closeable, FunctionCallingLLM):
         store: A path, ``":memory:"``, or a store of leo_core.
         signing_key: A key or a key file; made beside the store (mode 0600) by default.
         seal_key: File of the key that cache entries are sealed with; made beside the store (mode 0600) by default.
+        privacy: ``"sealed_local"``, another mode, or a ``PrivacyConfig``: whoever holds the store learns no prompt, no
+            answer and no name.
         tenant: Whose requests these are, where neither the call (``tenant=``) nor ``instrument_tags`` says so.
         config: Every other setting (``LEOConfig``).
         embedder: A name or an embedder of leo_core.
@@ -114,6 +117,7 @@ class LEOLLM(Closeable, FunctionCallingLLM):
     store: Any = ":memory:"
     signing_key: Any = Field(default=None, exclude=True, repr=False)
     seal_key: Any = Field(default=None, exclude=True, repr=False)
+    privacy: PrivacyConfig | str | None = Field(default=None, repr=False)
     tenant: str | None = None
     config: LEOConfig | None = Field(default=None, repr=False)
     embedder: Any = Field(default=None, exclude=True)
@@ -167,6 +171,7 @@ class LEOLLM(Closeable, FunctionCallingLLM):
         if given.get("model") and not (given.get("small") or given.get("large") or given.get("jury")):
             given["small"] = given["model"]
         super().__init__(**given)
+        pick_privacy(self.privacy)
         if not self._members:
             message = "LEOLLM needs a member: give small=, large=, jury= or model="
             raise ConfigError(message)
@@ -217,6 +222,10 @@ class LEOLLM(Closeable, FunctionCallingLLM):
     def _dump_config(self, given: LEOConfig | None) -> dict[str, Any] | None:
         return None if given is None else given.to_dict()
 
+    @field_serializer("privacy")
+    def _dump_privacy(self, given: PrivacyConfig | str | None) -> Any:
+        return given.to_dict() if isinstance(given, PrivacyConfig) else given
+
     # ------------------------------------------------------------------------------------------------ the engine
 
     @property
@@ -232,7 +241,7 @@ class LEOLLM(Closeable, FunctionCallingLLM):
             small=panel.small,
             large=panel.large,
             jury=panel.jury,
-            config=configure(self.config, self.max_wrong_hits),
+            config=configure(self.config, self.max_wrong_hits, self.privacy),
             store=self.store,
             signing_key=self.signing_key,
             seal_key=self.seal_key,

@@ -8,18 +8,29 @@ from typing import TYPE_CHECKING
 
 from leo_core.config import LEOConfig
 from leo_core.errors import ConfigError
+from leo_core.privacy.config import pick_privacy
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from pydantic import SecretStr
 
+    from leo_core.privacy.config import PrivacyConfig
+
 __all__ = ["configure", "refuse_unknown", "reveal"]
 
 
-def configure(config: LEOConfig | None, max_wrong_hits: float | None) -> LEOConfig:
-    """The settings, with the cache's promise where it was given apart."""
+def configure(
+    config: LEOConfig | None, max_wrong_hits: float | None, privacy: PrivacyConfig | str | None = None
+) -> LEOConfig:
+    """The settings, with the cache's promise and the privacy where they were given apart.
+
+    Raises:
+        ConfigError: ``privacy`` is neither settings nor the name of a mode.
+    """
     settings = config or LEOConfig()
+    if privacy is not None:
+        settings = replace(settings, privacy=pick_privacy(privacy))
     if max_wrong_hits is None:
         return settings
     return replace(settings, cache=replace(settings.cache, max_wrong_hits=max_wrong_hits))

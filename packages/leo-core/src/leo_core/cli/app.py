@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from leo_core._version import __version__
-from leo_core.cli import ask, bench, cache, export, gaps, keys, log, stats, student, verify
+from leo_core.cli import ask, bench, cache, export, gaps, index, keys, log, stats, student, verify
 
 __all__ = ["app"]
 
@@ -42,6 +42,7 @@ app.command(name="gaps")(gaps.gaps)
 app.command(name="export")(export.export)
 app.add_typer(cache.app, name="cache")
 app.add_typer(log.app, name="log")
+app.add_typer(index.app, name="index")
 app.add_typer(keys.app, name="keys")
 app.add_typer(student.app, name="student")
 app.add_typer(bench.app, name="bench")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from leo_core.cli.output import AsJson, err, out, print_json, report_errors
-from leo_core.cli.stores import write_text
+from leo_core.cli.stores import find_keyrings, write_text
 from leo_core.errors import RequestError
 
 if TYPE_CHECKING:
@@ -28,6 +28,9 @@ def ask(
     large: Annotated[str | None, typer.Option(help="Member asked where the small one is not enough.")] = None,
     jury: Annotated[str | None, typer.Option(help="Members asked for a verdict, separated by commas.")] = None,
     store: Annotated[str, typer.Option(help="Store: a path, or ':memory:'.")] = ":memory:",
+    privacy: Annotated[
+        str | None, typer.Option(help="sealed_local: whoever has the store learns nothing. Kept up where its keys are.")
+    ] = None,
     tenant: Annotated[str, typer.Option(help="Whose request it is.")] = "default",
     route: Annotated[str | None, typer.Option(help="Force a route: small, large, cascade, consensus.")] = None,
     max_error: Annotated[float | None, typer.Option(help="Largest acceptable P(wrong), 0 to 1.")] = None,
@@ -39,13 +42,17 @@ def ask(
     """Answer a question by the cheapest route that can be trusted. Without a member, the local reader answers."""
     with report_errors(as_json=as_json):
         text = _read_stdin() if question == "-" else question
+        from leo_core.config import LEOConfig  # noqa: PLC0415 - a command loads what it needs
         from leo_core.engine.leo import LEO  # noqa: PLC0415 - the engine loads when it is used
         from leo_core.engine.requests import parse_route  # noqa: PLC0415 - a command loads what it needs
+        from leo_core.privacy.config import pick_privacy  # noqa: PLC0415 - a command loads what it needs
 
         panel = [name.strip() for name in (jury or "").split(",") if name.strip()]
         if not (small or large or panel):
             small = "extractive"
-        with LEO(small, large, panel, store=store) as leo:
+        mode = privacy or ("sealed_local" if find_keyrings(Path(store)) is not None else None)
+        config = LEOConfig(privacy=pick_privacy(mode))
+        with LEO(small, large, panel, config=config, store=store) as leo:
             answer = _stream(
                 leo,
                 text,

@@ -11,13 +11,14 @@ import typer
 from rich.progress import Progress
 
 from leo_core.cli.output import FAILED, AsJson, err, out, print_json, report_errors
-from leo_core.cli.stores import read_text
+from leo_core.cli.stores import find_keyrings, read_text
 from leo_core.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from leo_core.engine.leo import LEO
+    from leo_core.storage.private_store import PrivateStore
     from leo_core.storage.sealed_store import SealedStore
     from leo_core.storage.sqlite import SqliteStore
 
@@ -44,7 +45,7 @@ def export_entries(
     with report_errors(as_json=as_json), _open_sealed(store, seal_key) as kept:
         from leo_core.storage.cache_file import write_cache_file  # noqa: PLC0415 - this command alone needs it
 
-        key = kept.key.derive_export_key()
+        key = kept.derive_export_key()
         owners = kept.tenants() if tenant is None else (tenant,)
         entries = (each for owner in owners for each in kept.entries(owner))
         count = write_cache_file(file, entries, key, now=_now())
@@ -137,7 +138,7 @@ def check(
         whole = sum(1 for tenant in kept.tenants() for _ in kept.entries(tenant))
         if remove:
             for tenant, entry_id in refused:
-                kept.remove(tenant, entry_ids=[entry_id])
+                kept.remove_rows(tenant, [entry_id])
         rows = [{"tenant": tenant, "entry": entry_id, "why": why} for (tenant, entry_id), why in refused.items()]
         if as_json:
             print_json({"readable": whole, "refused": rows, "removed": len(rows) if remove else 0})
@@ -166,25 +167,32 @@ def _report(act: Callable[[Callable[[int], None]], int], what: str, *, as_json: 
 
 
 @contextmanager
-def _open_existing(store: Path) -> Iterator[SqliteStore]:
+def _open_existing(store: Path) -> Iterator[SqliteStore | PrivateStore]:
+    """The store in an existing file; a private one with the keyrings beside it."""
     if not store.is_file():
         message = f"there is no store {store}"
         raise ConfigError(message)
+    from leo_core.storage.private_store import PrivateStore  # noqa: PLC0415 - loads numpy
     from leo_core.storage.sqlite import SqliteStore  # noqa: PLC0415 - loads numpy
 
+    rings = find_keyrings(store)
     with SqliteStore(store) as kept:
-        yield kept
+        yield kept if rings is None else PrivateStore(kept, rings)
 
 
 @contextmanager
-def _open_sealed(store: Path, seal_key: Path | None) -> Iterator[SealedStore]:
+def _open_sealed(store: Path, seal_key: Path | None) -> Iterator[SealedStore | PrivateStore]:
     """The store in an existing file with its existing key, for what needs neither members nor an embedder."""
     from leo_core.storage.keyfile import load_seal_key  # noqa: PLC0415 - loads cryptography
+    from leo_core.storage.private_store import PrivateStore  # noqa: PLC0415 - loads numpy
     from leo_core.storage.sealed_store import SealedStore  # noqa: PLC0415 - loads numpy
     from leo_core.storage.sqlite import SEAL_SUFFIX  # noqa: PLC0415 - loads numpy
 
     with _open_existing(store) as kept:
-        yield SealedStore(kept, load_seal_key(seal_key or store.with_name(store.name + SEAL_SUFFIX)))
+        if isinstance(kept, PrivateStore):
+            yield kept
+        else:
+            yield SealedStore(kept, load_seal_key(seal_key or store.with_name(store.name + SEAL_SUFFIX)))
 
 
 @contextmanager
@@ -197,9 +205,10 @@ def _open_engine(
     large: str | None = None,
     jury: tuple[str, ...] = (),
 ) -> Iterator[LEO]:
-    from leo_core import LEO, LEOConfig  # noqa: PLC0415 - the engine loads when it is used
+    from leo_core import LEO, LEOConfig, PrivacyConfig  # noqa: PLC0415 - the engine loads when it is used
 
     defaults = LEOConfig()
-    config = replace(defaults, receipts=replace(defaults.receipts, enabled=False))
+    privacy = None if find_keyrings(store) is None else PrivacyConfig()
+    config = replace(defaults, receipts=replace(defaults.receipts, enabled=False), privacy=privacy)
     with LEO(small, large, jury, config=config, store=store, embedder=embedder, seal_key=seal_key) as leo:
         yield leo

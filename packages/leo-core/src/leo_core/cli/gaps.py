@@ -11,6 +11,7 @@ import typer
 from rich.table import Table
 
 from leo_core.cli.output import AsJson, err, out, print_json, report_errors
+from leo_core.cli.stores import find_keyrings
 from leo_core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -96,12 +97,16 @@ def open_readable(store: Path, seal_key: Path | None, *, required: bool) -> Iter
         message = f"there is no store {store}"
         raise ConfigError(message)
     from leo_core.storage.keyfile import load_seal_key  # noqa: PLC0415 - loads cryptography
+    from leo_core.storage.private_store import PrivateStore  # noqa: PLC0415 - loads numpy
     from leo_core.storage.sealed_store import SealedStore  # noqa: PLC0415 - loads numpy
     from leo_core.storage.sealing import SealKey  # noqa: PLC0415 - loads cryptography
     from leo_core.storage.sqlite import SEAL_SUFFIX, SqliteStore  # noqa: PLC0415 - loads numpy
 
-    beside = store.with_name(store.name + SEAL_SUFFIX)
+    beside, rings = store.with_name(store.name + SEAL_SUFFIX), find_keyrings(store)
     with SqliteStore(store) as kept:
+        if rings is not None:
+            yield PrivateStore(kept, rings)
+            return
         if required or seal_key is not None or beside.is_file():
             yield SealedStore(kept, load_seal_key(seal_key or beside))
             return

@@ -25,13 +25,13 @@ def stats(
     """Spent, saved, budgets, hits, wrong hits and their bound, routes, trust."""
     with report_errors(as_json=as_json), open_existing(store) as (kept, log):
         from leo_core.config import LEOConfig  # noqa: PLC0415 - the engine loads when it is used
+        from leo_core.engine.assembly import open_ledger  # noqa: PLC0415 - as above
         from leo_core.evaluation.stats import collect_stats, list_balances  # noqa: PLC0415 - as above
-        from leo_core.storage.ledger import SqliteLedger  # noqa: PLC0415 - as above
 
         defaults = LEOConfig()
         config = replace(defaults, cache=replace(defaults.cache, max_wrong_hits=max_wrong_hits))
         found = collect_stats(kept, log, tenant, config=config)
-        found["budgets"] = list_balances(SqliteLedger(kept.database).balances(now=time.time()), tenant)
+        found["budgets"] = list_balances(open_ledger(kept).balances(now=time.time()), tenant)
         if as_json:
             print_json(found)
             return

@@ -13,10 +13,12 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import BinaryIO
 
+    from leo_core.storage.keyrings import Keyrings
+    from leo_core.storage.private_store import PrivateStore
     from leo_core.storage.receipt_log import SqliteReceiptLog
     from leo_core.storage.sqlite import SqliteStore
 
-__all__ = ["key_path", "open_existing", "open_new", "read_text", "read_time", "write_text"]
+__all__ = ["find_keyrings", "key_path", "open_existing", "open_new", "read_text", "read_time", "write_text"]
 
 
 def key_path(store: Path) -> Path:
@@ -81,9 +83,23 @@ def read_time(name: str, text: str) -> float:
     return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
 
 
+def find_keyrings(store: Path) -> Keyrings | None:
+    """The keyrings of a private store, in the folder beside it; ``None`` where there is none.
+
+    Raises:
+        KeyringError: They cannot be read, or their KEK is not with them.
+    """
+    from leo_core.storage.keyrings import KEYS_SUFFIX, Keyrings  # noqa: PLC0415 - a command loads what it needs
+
+    folder = store.parent / (store.name + KEYS_SUFFIX)
+    return Keyrings.in_folder(folder) if folder.is_dir() else None
+
+
 @contextmanager
-def open_existing(store: Path, public_key: Path | None = None) -> Iterator[tuple[SqliteStore, SqliteReceiptLog]]:
-    """The store and the receipt log in a file.
+def open_existing(
+    store: Path, public_key: Path | None = None
+) -> Iterator[tuple[SqliteStore | PrivateStore, SqliteReceiptLog]]:
+    """The store and the receipt log in a file; those of a private store with the keyrings beside it.
 
     Args:
         store: The SQLite file.
@@ -102,6 +118,7 @@ def open_existing(store: Path, public_key: Path | None = None) -> Iterator[tuple
     from leo_core.stages.receipt.rotation import follow, trace  # noqa: PLC0415 - a command loads what it needs
     from leo_core.storage.database import Database  # noqa: PLC0415 - a command loads what it needs
     from leo_core.storage.keyfile import load_handovers, load_key  # noqa: PLC0415 - a command loads what it needs
+    from leo_core.storage.private_store import PrivateStore  # noqa: PLC0415 - a command loads what it needs
     from leo_core.storage.receipt_log import SqliteReceiptLog, find_origin  # noqa: PLC0415 - a command loads what it needs
     from leo_core.storage.sqlite import SqliteStore  # noqa: PLC0415 - a command loads what it needs
 
@@ -111,9 +128,15 @@ def open_existing(store: Path, public_key: Path | None = None) -> Iterator[tuple
     else:
         own = load_key(key_path(store)).public
         keys = Keyset((own, *trace(own, handovers).keys))
+    rings = find_keyrings(store)
     database = Database(store)
     try:
         origin = find_origin(database) or ReceiptConfig().origin
-        yield SqliteStore(database), SqliteReceiptLog(database, keys, origin)
+        plain = SqliteStore(database)
+        if rings is None:
+            yield plain, SqliteReceiptLog(database, keys, origin)
+            return
+        private = PrivateStore(plain, rings)
+        yield private, SqliteReceiptLog(database, keys, origin, rows=private.rows)
     finally:
         database.close()

@@ -162,7 +162,7 @@ class AnswerCache:
     @property
     def export_key(self) -> PublicKey:
         """The public key that exports of this store are checked with."""
-        return self._world.store.key.derive_export_key().public
+        return self._world.store.derive_export_key().public
 
     def export(self, path: str | Path, *, tenant: str | None = None) -> int:
         """Write the entries of a tenant, or of all, to a signed file of JSON lines (mode 0600); returns how many.
@@ -175,7 +175,7 @@ class AnswerCache:
         store = self._world.store
         owners = store.tenants() if tenant is None else (tenant,)
         entries = (kept for owner in owners for kept in store.entries(owner))
-        key = store.key.derive_export_key()
+        key = store.derive_export_key()
         return write_cache_file(Path(path).expanduser(), entries, key, now=time.time())
 
     async def aexport(self, path: str | Path, *, tenant: str | None = None) -> int:

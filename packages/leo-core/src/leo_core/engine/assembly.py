@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 from leo_core.engine.plan import Plan
 from leo_core.engine.world import SystemClock, World
 from leo_core.errors import ConfigError, LEOError, ReceiptError, SigningKeyError, StoreUnavailableError
-from leo_core.ports import Model, Store
+from leo_core.ports import Model, PrivateIndex, Store
 from leo_core.records import Usage
 from leo_core.stages.cache.identity import canonical_bytes
 from leo_core.stages.consensus.presumption import presume_from_prices
@@ -24,11 +24,15 @@ if TYPE_CHECKING:
 
     from leo_core.config import LEOConfig
     from leo_core.ports import AnswerComparator, Clock, Embedder, Journal, Ledger, Listener, ReceiptLog
+    from leo_core.privacy.config import PrivacyConfig
     from leo_core.records import Answer, Message, Request
     from leo_core.stages.cache.pair import PairModel
     from leo_core.stages.receipt.config import ReceiptConfig
     from leo_core.stages.receipt.keys import PublicKey, SigningKey
     from leo_core.storage.database import Database
+    from leo_core.storage.keyrings import Keyrings
+    from leo_core.storage.private_store import PrivateStore
+    from leo_core.storage.sealed_rows import SealedRows
     from leo_core.storage.sealed_store import SealedStore
     from leo_core.storage.sealing import SealKey
 
@@ -107,23 +111,85 @@ def open_parts(
     config: LEOConfig,
     *,
     seal_key: str | Path | None = None,
-) -> tuple[SealedStore, ReceiptLog | None, SigningKey | None]:
+) -> tuple[SealedStore | PrivateStore, ReceiptLog | None, SigningKey | None]:
     """Store, log and key. A path means one SQLite file for all, with the keys beside it (mode 0600).
 
     So does a ``SqliteStore`` in a file. A Chroma with a home keeps receipts and keys in files there. Beside any other
     store the receipts are kept in memory.
     """
+    from leo_core.storage.private_store import PrivateStore  # noqa: PLC0415 - loads numpy
     from leo_core.storage.sealed_store import SealedStore  # noqa: PLC0415 - loads numpy
 
-    given = store.inner if isinstance(store, SealedStore) else store
-    kept, log, key = _open_unsealed(given, signing_key, config)
+    kept = _open_store(store.inner if isinstance(store, SealedStore | PrivateStore) else store)
     try:
-        if isinstance(store, SealedStore) and seal_key is None:
-            return SealedStore(kept, store.key), log, key
-        return SealedStore(kept, find_seal_key(kept, seal_key)), log, key
+        if isinstance(store, PrivateStore):
+            guarded: SealedStore | PrivateStore = store
+        elif config.privacy is not None:
+            guarded = _open_privately(kept, config.privacy, seal_key)
+        elif isinstance(store, SealedStore) and seal_key is None:
+            guarded = SealedStore(kept, store.key)
+        else:
+            guarded = SealedStore(kept, find_seal_key(kept, seal_key))
+        rows = guarded.rows if isinstance(guarded, PrivateStore) else None
+        log, key = _open_log(kept, signing_key, config.receipts, rows)
     except LEOError:
         kept.close()
         raise
+    return guarded, log, key
+
+
+def _open_privately(kept: Store, settings: PrivacyConfig, seal_key: str | Path | None) -> PrivateStore:
+    """The store that learns nothing, with its keyrings: beside its file, where they are nowhere else."""
+    from leo_core.storage.kek_names import open_kek  # noqa: PLC0415 - loads cryptography
+    from leo_core.storage.keyrings import KEYS_SUFFIX, Keyrings  # noqa: PLC0415 - loads cryptography
+    from leo_core.storage.private_store import PrivateStore  # noqa: PLC0415 - loads numpy
+
+    if seal_key is not None:
+        message = "seal_key has no use with privacy: what is sealed for privacy needs no other seal; leave it out"
+        raise ConfigError(message)
+    database = find_database(kept)
+    keys = settings.keys
+    if keys is None and database is not None:
+        keys = database.path + KEYS_SUFFIX
+    if keys is not None:
+        kek = open_kek(settings.kek) if isinstance(settings.kek, str) else settings.kek
+        rings = Keyrings.in_folder(keys, kek=kek, policy=settings.rotation)
+    elif _is_lasting(kept):
+        message = f"{kept!r} has no folder for keys: give PrivacyConfig(keys=FOLDER), or an address with ?home=FOLDER"
+        raise ConfigError(message)
+    else:
+        rings = Keyrings.in_memory(policy=settings.rotation)
+    return PrivateStore(kept, rings, index=_pick_index(settings, rings), index_bytes=settings.index_bytes)
+
+
+def _pick_index(settings: PrivacyConfig, rings: Keyrings) -> PrivateIndex | None:
+    """The index of the mode; ``None`` for opened vectors in memory."""
+    given = settings.index
+    index = given if given is None or isinstance(given, PrivateIndex) or not callable(given) else given(rings)
+    if getattr(index, "mode", settings.mode) != settings.mode:
+        message = f"privacy mode {settings.mode!r} and an index of mode {index.mode!r}: give both the same"
+        raise ConfigError(message)
+    if index is None or isinstance(index, PrivateIndex):
+        return index
+    message = f"PrivacyConfig.index is a PrivateIndex or a function that makes one, not {type(given).__name__}"
+    raise ConfigError(message)
+
+
+def _is_lasting(store: Store) -> bool:
+    """Whether what the store holds outlives this process."""
+    from leo_core.storage.in_memory import InMemoryStore  # noqa: PLC0415 - only what a LEO is made of is loaded
+
+    path = getattr(getattr(store, "address", None), "path", None)
+    database = getattr(store, "database", None)
+    return not isinstance(store, InMemoryStore) and path != ":memory:" and not getattr(database, "in_memory", False)
+
+
+def find_database(store: Store) -> Database | None:
+    """The file of a store, where it has one."""
+    from leo_core.storage.database import Database  # noqa: PLC0415 - only what a LEO is made of is loaded
+
+    database = getattr(store, "database", None)
+    return database if isinstance(database, Database) and not database.in_memory else None
 
 
 def find_seal_key(store: Store, given: str | Path | None = None) -> SealKey:
@@ -140,36 +206,38 @@ def find_seal_key(store: Store, given: str | Path | None = None) -> SealKey:
     return SealKey(secret) if isinstance(secret, bytes) else SealKey.generate()
 
 
-def _open_unsealed(
-    store: str | Path | Store, signing_key: SigningKey | str | Path | None, config: LEOConfig
-) -> tuple[Store, ReceiptLog | None, SigningKey | None]:
-    from leo_core.stages.receipt.keys import SigningKey  # noqa: PLC0415 - only what a LEO is made of is loaded
+def _open_store(store: str | Path | Store) -> Store:
     from leo_core.storage.chroma_client import is_chroma  # noqa: PLC0415 - only what a LEO is made of is loaded
-    from leo_core.storage.database import Database  # noqa: PLC0415 - only what a LEO is made of is loaded
     from leo_core.storage.in_memory import InMemoryStore  # noqa: PLC0415 - only what a LEO is made of is loaded
-    from leo_core.storage.keyfile import load_or_create_key  # noqa: PLC0415 - only what a LEO is made of is loaded
-    from leo_core.storage.receipt_log import InMemoryReceiptLog  # noqa: PLC0415 - only what a LEO is made of is loaded
     from leo_core.storage.sqlite import SqliteStore  # noqa: PLC0415 - only what a LEO is made of is loaded
 
-    settings = config.receipts
+    if is_chroma(store):
+        return _open_chroma(str(store))
+    if isinstance(store, str | Path):
+        return InMemoryStore() if str(store) == ":memory:" else SqliteStore(Path(store).expanduser())
+    if not callable(getattr(store, "open_for", None)):
+        message = f"a store is a path, ':memory:' or a Store, not {type(store).__name__}"
+        raise ConfigError(message)
+    return store
+
+
+def _open_log(
+    store: Store, signing_key: SigningKey | str | Path | None, settings: ReceiptConfig, rows: SealedRows | None
+) -> tuple[ReceiptLog | None, SigningKey | None]:
+    """The log, in the store's file where it has one, and its key."""
+    from leo_core.stages.receipt.keys import SigningKey  # noqa: PLC0415 - only what a LEO is made of is loaded
+    from leo_core.storage.keyfile import load_or_create_key  # noqa: PLC0415 - only what a LEO is made of is loaded
+    from leo_core.storage.receipt_log import InMemoryReceiptLog  # noqa: PLC0415 - only what a LEO is made of is loaded
+
     key_file = Path(signing_key) if isinstance(signing_key, str | Path) else None
     key = load_or_create_key(key_file) if key_file is not None else cast("SigningKey | None", signing_key)
-    if is_chroma(store):
-        store = _open_chroma(str(store))
-    if isinstance(store, str | Path) and str(store) != ":memory:":
-        store = SqliteStore(Path(store).expanduser())
-    if not isinstance(store, str | Path):
-        database = getattr(store, "database", None)
-        if isinstance(database, Database) and not database.in_memory:
-            return _open_file(store, database, key, key_file, settings)
-    kept = InMemoryStore() if isinstance(store, str | Path) else store
-    if not callable(getattr(kept, "open_for", None)):
-        message = f"a store is a path, ':memory:' or a Store, not {type(kept).__name__}"
-        raise ConfigError(message)
     if not settings.enabled:
-        return kept, None, None
+        return None, None
+    database = find_database(store)
+    if database is not None:
+        return _open_file_log(database, key, key_file, settings, rows)
     key = key or SigningKey.generate()
-    return kept, InMemoryReceiptLog(key, settings.origin), key
+    return InMemoryReceiptLog(key, settings.origin), key
 
 
 def _open_chroma(address: str) -> Store:
@@ -181,29 +249,28 @@ def _open_chroma(address: str) -> Store:
     return store
 
 
-def _open_file(
-    store: Store, database: Database, key: SigningKey | None, key_file: Path | None, settings: ReceiptConfig
-) -> tuple[Store, ReceiptLog | None, SigningKey | None]:
-    """A store with a file, with its log in that file and the key beside it; closed again when that fails."""
+def _open_file_log(
+    database: Database, key: SigningKey | None, key_file: Path | None, settings: ReceiptConfig, rows: SealedRows | None
+) -> tuple[ReceiptLog, SigningKey]:
+    """The log in a store's file, with the key beside it."""
     from leo_core.stages.receipt.rotation import trace  # noqa: PLC0415 - only what a LEO is made of is loaded
     from leo_core.storage.keyfile import load_handovers, load_or_create_key  # noqa: PLC0415 - as above
     from leo_core.storage.receipt_log import SqliteReceiptLog  # noqa: PLC0415 - only what a LEO is made of is loaded
 
-    if not settings.enabled:
-        return store, None, None
     path = Path(database.path)
-    try:
-        beside = path.with_name(path.name + ".key")
-        key = key or load_or_create_key(beside)
-        earlier = trace(key.public, load_handovers(key_file or beside)).keys
-        log = SqliteReceiptLog(
-            database, key, settings.origin, earlier_keys=earlier, clock_tolerance_s=settings.clock_tolerance_s
-        )
-        _check_signer(log, key, earlier, path)
-    except LEOError:
-        store.close()
-        raise
-    return store, log, key
+    beside = path.with_name(path.name + ".key")
+    key = key or load_or_create_key(beside)
+    earlier = trace(key.public, load_handovers(key_file or beside)).keys
+    log = SqliteReceiptLog(
+        database,
+        key,
+        settings.origin,
+        earlier_keys=earlier,
+        clock_tolerance_s=settings.clock_tolerance_s,
+        rows=rows,
+    )
+    _check_signer(log, key, earlier, path)
+    return log, key
 
 
 def _check_signer(log: ReceiptLog, key: SigningKey, earlier: Sequence[PublicKey], path: Path) -> None:
@@ -272,7 +339,7 @@ def make_plan(
 
 def make_world(
     *,
-    store: SealedStore,
+    store: SealedStore | PrivateStore,
     log: ReceiptLog | None,
     embedder: Embedder,
     config: LEOConfig,
@@ -313,26 +380,31 @@ def make_world(
     return world
 
 
-def open_journal(store: SealedStore) -> Journal:
+def open_journal(store: SealedStore | PrivateStore) -> Journal:
     """The journal in the store's file; in memory where it has none."""
-    from leo_core.storage.database import Database  # noqa: PLC0415 - only what a LEO is made of is loaded
-    from leo_core.storage.journal import InMemoryJournal, SqliteJournal  # noqa: PLC0415 - as above
+    from leo_core.storage.journal import InMemoryJournal, SqliteJournal  # noqa: PLC0415 - only what a LEO is made of
+    from leo_core.storage.private_store import PrivateStore  # noqa: PLC0415 - as above
+    from leo_core.storage.sealed_journal import SealedJournal  # noqa: PLC0415 - as above
 
-    database = getattr(store.inner, "database", None)
-    if isinstance(database, Database) and not database.in_memory:
-        return SqliteJournal(database)
-    return InMemoryJournal()
+    database = find_database(store.inner)
+    if database is None:
+        return InMemoryJournal()
+    journal = SqliteJournal(database)
+    return SealedJournal(journal, store.rows) if isinstance(store, PrivateStore) else journal
 
 
-def open_ledger(store: SealedStore) -> Ledger:
+def open_ledger(store: Store) -> Ledger:
     """The ledger of budgets in the store's file; in memory where it has none."""
-    from leo_core.storage.database import Database  # noqa: PLC0415 - only what a LEO is made of is loaded
-    from leo_core.storage.ledger import InMemoryLedger, SqliteLedger  # noqa: PLC0415 - as above
+    from leo_core.storage.ledger import InMemoryLedger, SqliteLedger  # noqa: PLC0415 - only what a LEO is made of
+    from leo_core.storage.private_store import PrivateStore  # noqa: PLC0415 - as above
+    from leo_core.storage.sealed_ledger import SealedLedger  # noqa: PLC0415 - as above
+    from leo_core.storage.sqlite import SqliteStore  # noqa: PLC0415 - as above
 
-    database = getattr(store.inner, "database", None)
-    if isinstance(database, Database) and not database.in_memory:
-        return SqliteLedger(database)
-    return InMemoryLedger()
+    database = find_database(getattr(store, "inner", store))
+    if database is None:
+        return InMemoryLedger()
+    ledger = SqliteLedger(database)
+    return SealedLedger(ledger, SqliteStore(database), store.rows) if isinstance(store, PrivateStore) else ledger
 
 
 def _canonical(value: Any) -> bytes:

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from leo_core.engine.knowledge import Known
     from leo_core.ports import AnswerComparator, Clock, Embedder, Journal, Leases, Ledger, Listener, ReceiptLog
     from leo_core.records import Alias, Answer, CacheEntry, Intent, Json, Neighbour, Receipt, Request
+    from leo_core.storage.private_store import PrivateStore
     from leo_core.storage.sealed_store import SealedStore
 
 __all__ = ["SystemClock", "World"]
@@ -83,7 +84,7 @@ class World:
     def __init__(
         self,
         *,
-        store: SealedStore,
+        store: SealedStore | PrivateStore,
         log: ReceiptLog | None,
         journal: Journal,
         ledger: Ledger,

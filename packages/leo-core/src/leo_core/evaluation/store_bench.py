@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     Rows = npt.NDArray[np.float32]
     Look = Callable[[int], object]
 
-__all__ = ["run_store"]
+__all__ = ["make_entries", "make_question", "run_store", "split_texts"]
 
 LOOKUPS = 300
 """Questions of each kind: asked for the first time, asked again, and kept."""
@@ -65,7 +65,7 @@ def run_store(
     from leo_core.stages.embed.load import load_embedder  # noqa: PLC0415 - loads numba
 
     made = load_embedder(embedder)
-    asked, kept = _split(read_texts(pairs), entries, seed)
+    asked, kept = split_texts(read_texts(pairs), entries, seed)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "store.db"
         report(f"filling with {len(kept):,} entries")
@@ -78,7 +78,7 @@ def run_store(
         with LEO(store=path, embedder=made, seed=seed) as leo:
             leo.warm_up()
             started = time.perf_counter()
-            leo.cache.lookup(_request(asked[0]))
+            leo.cache.lookup(make_question(asked[0]))
             first_s = time.perf_counter() - started
             report("look-ups")
             lookups = _compare_lookups(leo, asked, kept, rows, made, Path(folder), report)
@@ -99,7 +99,8 @@ def run_store(
     }
 
 
-def _split(texts: list[str], entries: int, seed: int) -> tuple[list[str], list[str]]:
+def split_texts(texts: list[str], entries: int, seed: int) -> tuple[list[str], list[str]]:
+    """Questions that are only asked, and as many as ``entries`` that are kept: numbered copies beyond the texts."""
     order = [texts[place] for place in np.random.default_rng(seed).permutation(len(texts))]
     count = min(2 * LOOKUPS, len(order) // 4 // 2 * 2)
     asked, kept = order[:count], order[count:]
@@ -111,7 +112,8 @@ def _split(texts: list[str], entries: int, seed: int) -> tuple[list[str], list[s
     return asked, kept[:entries]
 
 
-def _request(text: str) -> Request:
+def make_question(text: str) -> Request:
+    """The request that asks a question."""
     return Request(messages=(Message(role="user", content=text),), tenant=_TENANT)
 
 
@@ -120,13 +122,13 @@ def _answer(text: str) -> str:
     return f"To answer {text!r}: an answer of ordinary length, as a model gives it to a question of one line."
 
 
-def _make_entries(texts: Sequence[str], prefix: str = "") -> list[CacheEntry]:
+def make_entries(texts: Sequence[str], prefix: str = "") -> list[CacheEntry]:
     """Entries as the cache itself would keep them, for a LEO without members."""
     fingerprint = make_plan(None, None, (), LEOConfig(), audits=False).fingerprint
     usage = Usage(input_tokens=20, output_tokens=30, calls=1, cost_usd=0.001)
     entries = []
     for number, text in enumerate(texts):
-        identity = identify(_request(text), models=fingerprint)
+        identity = identify(make_question(text), models=fingerprint)
         entries.append(
             CacheEntry(
                 id=f"{prefix}{number:032x}",
@@ -151,7 +153,7 @@ def _fill(
     path: Path, texts: Sequence[str], embedder: Embedder, report: Callable[[str], None] = lambda _: None
 ) -> tuple[Rows, float]:
     rows = np.concatenate([embedder.embed(texts[first : first + 4096]) for first in range(0, len(texts), 4096)])
-    entries = _make_entries(texts)
+    entries = make_entries(texts)
     with LEO(store=path, embedder=embedder) as leo:
         started = time.perf_counter()
         for first in range(0, len(entries), BATCH):
@@ -177,8 +179,8 @@ def _compare_lookups(
     """Every cache answers the same questions in turns: LEO's whole decision, the peers without their embedding."""
     count = len(asked) // 2
     known = [kept[place] for place in np.linspace(0, len(kept) - 1, count, dtype=int)]
-    again, first = [_request(text) for text in asked[:count]], [_request(text) for text in asked[count:]]
-    repeated = [_request(text) for text in known]
+    again, first = [make_question(text) for text in asked[:count]], [make_question(text) for text in asked[count:]]
+    repeated = [make_question(text) for text in known]
     for request in again:
         leo.cache.decide(request)
     looks: dict[str, Look] = {
@@ -260,7 +262,7 @@ def _open_gptcache(
 
 
 def _weigh(store: SqliteStore, path: Path, text: str, embedder: Embedder) -> dict[str, Any]:
-    (entry,) = _make_entries([text])
+    (entry,) = make_entries([text])
     vectors = VectorCache(max_bytes=1 << 40)
     with store.database.read() as connection:
         started = time.perf_counter()
@@ -336,7 +338,7 @@ def _add_to_index(rows: Rows) -> dict[str, Any]:
 
 def _add_to_store(store: Store, texts: Sequence[str], rows: Rows) -> list[dict[str, Any]]:
     """New entries into the full store: one transaction each, and 256 in one."""
-    new = _make_entries([f"{text} (added)" for text in texts[: SINGLE + ADDED]], prefix="a")
+    new = make_entries([f"{text} (added)" for text in texts[: SINGLE + ADDED]], prefix="a")
     scope_key, vectors = new[0].scope_key, rows[: len(new)]
     single = min(SINGLE, len(new) // 2)
 

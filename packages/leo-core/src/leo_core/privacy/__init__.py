@@ -1,1 +1,1 @@
-"""What must not leave: personal data and secrets in texts."""
+"""What must not leave: personal data and secrets in texts; scores of vectors that a server cannot read."""

@@ -24,6 +24,7 @@ from leo_core.records.entries import (
     Novelty,
 )
 from leo_core.records.evolution import Gap, Promotion, RouteChange, Trial
+from leo_core.records.questions import IndexHit, KeptQuestion, QuestionChanges
 from leo_core.records.requests import Constraints, Identity, Message, Request, Route, Sampling, ToolCall
 from leo_core.records.values import Json, Role
 from leo_core.records.verdicts import (
@@ -62,14 +63,17 @@ __all__ = [
     "Failure",
     "Gap",
     "Identity",
+    "IndexHit",
     "Intent",
     "Json",
     "KeptEntry",
+    "KeptQuestion",
     "Message",
     "Neighbour",
     "Novelty",
     "Observation",
     "Promotion",
+    "QuestionChanges",
     "Receipt",
     "Request",
     "RequestRisk",

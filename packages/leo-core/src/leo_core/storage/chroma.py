@@ -15,6 +15,7 @@ import numpy as np
 from leo_core.errors import ConfigError, EntryCorruptError, StorageError
 from leo_core.records import Alias, KeptEntry, Neighbour
 from leo_core.storage.checks import check_entry, check_vector
+from leo_core.storage.chroma_changes import is_opening, read_changes
 from leo_core.storage.chroma_client import ChromaAddress, ChromaLink
 from leo_core.storage.chroma_log import ChromaLog
 from leo_core.storage.chroma_rows import (
@@ -44,9 +45,9 @@ from leo_core.storage.sealing import SECRET_BYTES
 from leo_core.storage.sqlite import SEAL_SUFFIX
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 
-    from leo_core.records import CacheEntry, EmbedderFingerprint, Observation, Vector
+    from leo_core.records import CacheEntry, EmbedderFingerprint, Observation, QuestionChanges, Vector
 
 __all__ = ["ChromaStore"]
 
@@ -108,6 +109,15 @@ class ChromaStore:
         """Where the store is."""
         return self._link.address
 
+    @property
+    def spills_memory(self) -> bool:
+        """Whether its files may hold parts of this process's memory.
+
+        An embedded Chroma writes the memory of its index to disk as it was allocated, with what freed objects of this
+        process left in it: prompts, answers, even keys. That of a server is the server's.
+        """
+        return self.address.path not in {None, ":memory:"}
+
     def __repr__(self) -> str:
         return f"ChromaStore({str(self.address)!r})"
 
@@ -166,8 +176,13 @@ class ChromaStore:
             return self._read_neighbours(best[:k], tenant)
 
     def entries(self, tenant: str, *, entry_ids: Sequence[str] | None = None) -> Iterator[KeptEntry]:
-        """Entries with vectors and aliases, live or expired, in the order of writing: all, or those with these ids."""
-        with self._link.within(self._write_timeout_s):
+        """Entries with vectors and aliases, live or expired, in the order of writing: all, or those with these ids.
+
+        A few of them are a read like any other; many take as long as writes may.
+        """
+        few = entry_ids is not None and len(entry_ids) <= ROWS_AT_ONCE
+        patience_s = self._timeout_s if few else self._write_timeout_s
+        with self._link.within(patience_s):
             where: list[dict[str, Any]] = [{"tenant": digest(tenant)}, {"own": True}]
             if entry_ids is None:
                 rows = sorted(self._table.get_rows(where))
@@ -179,7 +194,7 @@ class ChromaStore:
                     for row in self._table.get_rows([*where, among("entry", some)])
                 )
         for some in parts(rows, _ENTRIES_AT_ONCE):
-            with self._link.within(self._write_timeout_s):
+            with self._link.within(patience_s):
                 questions = self._table.get(among("of", some))
             yield from self._read_kept(questions, tenant)
 
@@ -224,7 +239,7 @@ class ChromaStore:
             before = self._table.get({"key": digest(tenant, exact_key)})
             if entry is None or any(question.own for question in before):
                 return
-            self._table.add(row, alias_facts(entry, exact_key, text, seal, checked), None, checked)
+            self._table.add(row, alias_facts(entry, row, exact_key, text, seal, checked), None, checked)
             self._table.delete([question.row for question in before])
 
     def count_hit(self, tenant: str, entry_id: str) -> None:
@@ -294,6 +309,15 @@ class ChromaStore:
         owned: list[dict[str, Any]] = [] if tenant is None else [{"tenant": digest(tenant)}]
         with self._link.within(self._write_timeout_s):
             return len(self._table.get_rows([*owned, {"own": True}]))
+
+    def changes(self, tenant: str, scope_key: str, after: str, *, known: Container[str] = ()) -> QuestionChanges:
+        """What came in a scope; see :meth:`leo_core.ports.QuestionFeed.changes`. What went is not told.
+
+        Rows are found by when they were written: the clocks of the machines that write to one store may differ by
+        half a minute.
+        """
+        with self._link.within(self._write_timeout_s if is_opening(after) else self._timeout_s):
+            return read_changes(self._table, digest(tenant, scope_key), after, known)
 
     # ---------------------------------------------------------------------------- observations and states
 

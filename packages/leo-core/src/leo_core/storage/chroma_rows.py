@@ -37,11 +37,13 @@ __all__ = [
     "idle_vector",
     "label_key",
     "read_questions",
+    "time_of",
 ]
 
 NEVER = 1e300
 """Stands for "does not expire": Chroma compares numbers, and JSON has no infinity."""
 _PLAIN, _ODD = "t", "b"
+_TIME_DIGITS = 20
 _NUMBERS = ("ends", "hits", "size_bytes", "created_at")
 
 
@@ -103,12 +105,17 @@ class RowClock:
         """20 digits of microseconds since the epoch, then 12 random hex digits."""
         with self._lock:
             self._last = max(self._last + 1, self.now_us())
-            return f"{self._last:020d}{secrets.token_hex(6)}"
+            return f"{self._last:0{_TIME_DIGITS}d}{secrets.token_hex(6)}"
+
+
+def time_of(row: str) -> int:
+    """When a row was named, in microseconds since the epoch."""
+    return int(row[:_TIME_DIGITS])
 
 
 def entry_facts(entry: CacheEntry, row: str, vector: Vector | None) -> tuple[dict[str, Any], str]:
     """Metadata and document of an entry with its own question."""
-    facts = _question_facts(entry.tenant, entry.exact_key, entry.text, entry.seal, vector)
+    facts = _question_facts(row, entry.tenant, entry.exact_key, entry.text, entry.seal, vector)
     facts |= {
         "own": True,
         "of": row,
@@ -129,14 +136,18 @@ def entry_facts(entry: CacheEntry, row: str, vector: Vector | None) -> tuple[dic
     return facts, encode_text(encode_entry(entry))
 
 
-def alias_facts(of: Question, exact_key: str, text: str, seal: str, vector: Vector) -> dict[str, Any]:
+def alias_facts(of: Question, row: str, exact_key: str, text: str, seal: str, vector: Vector) -> dict[str, Any]:
     """Metadata of a paraphrase that leads to the entry of the question ``of``."""
-    facts = _question_facts(of.tenant, exact_key, text, seal, vector)
-    return facts | {"own": False, **{name: of.facts[name] for name in ("of", "entry", "scope", "ends", "owner")}}
+    facts = _question_facts(row, of.tenant, exact_key, text, seal, vector)
+    taken = ("of", "entry", "name", "scope", "ends", "owner")
+    return facts | {"own": False, **{name: of.facts[name] for name in taken}}
 
 
-def _question_facts(tenant: str, exact_key: str, text: str, seal: str, vector: Vector | None) -> dict[str, Any]:
-    facts = {
+def _question_facts(
+    row: str, tenant: str, exact_key: str, text: str, seal: str, vector: Vector | None
+) -> dict[str, Any]:
+    facts: dict[str, Any] = {
+        "written": time_of(row),
         "tenant": digest(tenant),
         "key": digest(tenant, exact_key),
         "exact_key": encode_text(exact_key),

@@ -160,8 +160,8 @@ def decode_entry(text: str, *, hits: int, seal: str = "") -> CacheEntry:
         raise StoreCorruptError(message) from error
 
 
-def copy_entry(entry: CacheEntry) -> CacheEntry:
-    """An equal entry that shares nothing with it that can be changed."""
+def copy_entry(entry: CacheEntry, *, hits: int | None = None, seal: str | None = None) -> CacheEntry:
+    """An equal entry that shares nothing with it that can be changed, but for other hits or another seal."""
     message = entry.message
     if not isinstance(message.content, str):
         content = tuple(cast("Mapping[str, Json]", to_plain(block)) for block in message.content)
@@ -187,9 +187,9 @@ def copy_entry(entry: CacheEntry) -> CacheEntry:
         tags=entry.tags,
         sources=entry.sources,
         size_bytes=entry.size_bytes,
-        hits=entry.hits,
+        hits=entry.hits if hits is None else hits,
         metadata=to_plain(entry.metadata),
-        seal=entry.seal,
+        seal=entry.seal if seal is None else seal,
     )
 
 

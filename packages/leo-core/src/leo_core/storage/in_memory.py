@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import secrets
 import threading
+from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
 from leo_core.errors import StorageError
-from leo_core.records import Alias, KeptEntry, Neighbour
+from leo_core.records import Alias, KeptEntry, KeptQuestion, Neighbour, QuestionChanges
 from leo_core.storage.checks import check_embedder, check_entry, check_vector
 from leo_core.storage.codec import decode_entry, decode_observation, encode_entry, encode_observation
 from leo_core.storage.eviction import Occupant, choose_evicted
@@ -18,13 +19,15 @@ from leo_core.storage.sealing import SECRET_BYTES
 from leo_core.storage.vector_index import ScopeIndex, find_nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Container, Iterator, Sequence
 
     import numpy.typing as npt
 
     from leo_core.records import CacheEntry, EmbedderFingerprint, Observation, Vector
 
 __all__ = ["InMemoryStore"]
+
+_REMOVALS_KEPT = 4096
 
 
 @dataclass(slots=True, kw_only=True)
@@ -89,6 +92,8 @@ class InMemoryStore:
         self._by_id: dict[tuple[str, str], int] = {}
         self._by_key: dict[tuple[str, str], int] = {}
         self._scopes: dict[tuple[str, str], ScopeIndex] = {}
+        self._removed: deque[int] = deque(maxlen=_REMOVALS_KEPT)
+        self._removals = 0
         self._observations: list[tuple[str, str]] = []
         self._states: dict[tuple[str, str], bytes] = {}
 
@@ -261,6 +266,32 @@ class InMemoryStore:
         with self._opened():
             return sum(tenant is None or kept.tenant == tenant for kept in self._entries.values())
 
+    def changes(
+        self,
+        tenant: str,
+        scope_key: str,
+        after: str,
+        *,
+        known: Container[str] = (),  # noqa: ARG002 - the port's; here the cursor says it all
+    ) -> QuestionChanges:
+        """What came and went in a scope; see :meth:`leo_core.ports.QuestionFeed.changes`."""
+        with self._opened():
+            last, seen = map(int, after.split(".")) if after else (0, self._removals)
+            behind = self._removals - seen
+            anew = behind > len(self._removed)
+            removed = () if anew or not behind else tuple(self._removed)[-behind:]
+            index = self._scopes.get((tenant, scope_key))
+            numbers: list[int] = []
+            if index is not None:
+                view = index.view()
+                numbers = view.questions[view.alive & (view.questions > (0 if anew else last))].tolist()
+            return QuestionChanges(
+                cursor=f"{self._number}.{self._removals}",
+                added=tuple(self._read_question(number) for number in numbers),
+                removed=tuple(map(str, removed)),
+                anew=anew,
+            )
+
     # ---------------------------------------------------------------------------- observations and states
 
     def observe(self, observations: Sequence[Observation]) -> None:
@@ -321,6 +352,17 @@ class InMemoryStore:
             entry=kept.read(own.seal),
             vector=None if own.vector is None else own.vector.copy(),
             aliases=tuple(question.read_alias() for question in questions if not question.own),
+        )
+
+    def _read_question(self, number: int) -> KeptQuestion:
+        question = self._questions[number]
+        entry = self._entries[question.entry]
+        return KeptQuestion(
+            row=str(number),
+            entry_id=entry.id,
+            exact_key=question.exact_key,
+            expires_at=entry.expires_at,
+            seal=question.seal,
         )
 
     def _next(self) -> int:
@@ -393,6 +435,9 @@ class InMemoryStore:
         del self._by_key[question.tenant, question.exact_key]
         kept = self._entries[question.entry]
         kept.questions.discard(number)
+        if question.vector is not None:
+            self._removed.append(number)
+            self._removals += 1
         index = self._scopes.get((kept.tenant, kept.scope_key))
         if index is not None:
             index.remove(np.array([number], dtype=np.int64))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from leo_core.errors import ConfigError, ReceiptError, SigningKeyError, StorageError, StoreCorruptError
 from leo_core.stages.receipt.audit import CLOCK_TOLERANCE_S, Replay, check_head, replay_record
@@ -14,6 +14,7 @@ from leo_core.stages.receipt.keys import Keyset, SigningKey
 from leo_core.stages.receipt.lottery import derive_seed
 from leo_core.stages.receipt.merkle import EMPTY_ROOT, HASH_BYTES, CompactRange, consistency_proof
 from leo_core.stages.receipt.sealing import LogHead, LogRecord, make_receipt, seal
+from leo_core.storage.key_trouble import key_trouble_told
 
 if TYPE_CHECKING:
     import sqlite3
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from leo_core.stages.receipt.keys import PublicKey, PublicKeys
     from leo_core.stages.receipt.merkle import NodeReader
     from leo_core.storage.database import Database
+    from leo_core.storage.sealed_rows import SealedRows
 
 __all__ = ["InMemoryReceiptLog", "SqliteReceiptLog", "find_origin"]
 
@@ -47,6 +49,8 @@ class SqliteReceiptLog:
         origin: Name of the log in its checkpoints; the same for its whole life.
         earlier_keys: Public keys that signed before ``key`` did.
         clock_tolerance_s: How far the time of a receipt may lie before that of an earlier one, in an audit.
+        rows: Seals what is kept of each receipt: its envelope and its nonces. By default they are kept as they are. The
+            hashes and the signed checkpoints are never sealed, so that the log extends and is witnessed as any other.
 
     Raises:
         ConfigError: The log in this file has another name.
@@ -60,8 +64,9 @@ class SqliteReceiptLog:
         *,
         earlier_keys: PublicKeys = (),
         clock_tolerance_s: float = CLOCK_TOLERANCE_S,
+        rows: SealedRows | None = None,
     ) -> None:
-        self._database = database
+        self._database, self._rows = database, rows
         self._signing_key = key if isinstance(key, SigningKey) else None
         self._keys = _trusted(key, earlier_keys)
         self._origin = origin
@@ -93,16 +98,16 @@ class SqliteReceiptLog:
             head = self._head(connection)
             row = connection.execute(f"{_ROWS} WHERE r.answer_id = ?", (statement.get("answer_id"),)).fetchone()
             if row is not None:
-                return make_receipt(_record(row), head, _reader(connection))
+                return make_receipt(self._open(row), head, _reader(connection))
             sealed = seal(statement, openings, head=head, origin=self._origin, key=_signer(self._signing_key))
             record = sealed.record
             connection.execute(
                 "INSERT INTO receipts (position, id, answer_id, envelope) VALUES (?, ?, ?, ?)",
-                (record.index, record.id, record.answer_id, record.envelope),
+                (record.index, record.id, record.answer_id, self._seal("receipt", record.envelope, record.index)),
             )
             connection.execute(
                 "INSERT INTO receipt_openings (position, body) VALUES (?, ?)",
-                (record.index, json.dumps(dict(openings))),
+                (record.index, self._seal("openings", json.dumps(dict(openings)), record.index)),
             )
             connection.executemany("INSERT INTO receipt_nodes (level, position, hash) VALUES (?, ?, ?)", sealed.nodes)
             leaves = sealed.head.leaves
@@ -117,7 +122,7 @@ class SqliteReceiptLog:
         self._check_open()
         with self._database.read() as connection:
             row = connection.execute(f"{_ROWS} WHERE r.id = ?", (receipt_id,)).fetchone()
-            return None if row is None else make_receipt(_record(row), self._head(connection), _reader(connection))
+            return None if row is None else make_receipt(self._open(row), self._head(connection), _reader(connection))
 
     def receipts(self, start: int = 0, stop: int | None = None) -> Iterator[Receipt]:
         """Receipts by position, from ``start`` up to but not including ``stop``, or the size of the log now."""
@@ -204,7 +209,7 @@ class SqliteReceiptLog:
                 ).fetchall()
                 find = _finder(connection)
                 for row in rows:
-                    replay = replay_record(replay, _record(row), find)
+                    replay = replay_record(replay, self._open(row), find)
                 head, done = self._head(connection), len(rows) < _CHUNK
                 if done:
                     records, nodes = connection.execute(
@@ -226,7 +231,32 @@ class SqliteReceiptLog:
             rows = connection.execute(
                 f"{_ROWS} WHERE r.position >= ? AND r.position < ? ORDER BY r.position", (start, min(stop, head.size))
             ).fetchall()
-            return [make_receipt(_record(row), head, read) for row in rows]
+            return [make_receipt(self._open(row), head, read) for row in rows]
+
+    def _seal(self, purpose: str, data: bytes | str, position: int) -> bytes | str:
+        """What is kept of data of a receipt."""
+        if self._rows is None:
+            return data
+        raw = data if isinstance(data, bytes) else data.encode()
+        with key_trouble_told("receipt log"):
+            return self._rows.seal_bytes_for_store(purpose, raw, place=str(position))
+
+    def _unseal(self, purpose: str, kept: bytes | str, position: int) -> bytes:
+        data = kept if isinstance(kept, bytes) else str(kept).encode()
+        if self._rows is None:
+            return data
+        with key_trouble_told("receipt log"):
+            return self._rows.open_bytes_for_store(purpose, data, place=str(position))
+
+    def _open(self, row: Sequence[Any]) -> LogRecord:
+        position, receipt_id, answer_id, envelope, openings = row
+        return LogRecord(
+            index=position,
+            id=receipt_id,
+            answer_id=answer_id,
+            envelope=self._unseal("receipt", envelope, position),
+            openings={} if openings is None else json.loads(self._unseal("openings", openings, position)),
+        )
 
     def _head(self, connection: sqlite3.Connection) -> LogHead:
         row = connection.execute("SELECT size, frontier, checkpoint FROM receipt_head").fetchone()
@@ -421,17 +451,6 @@ def _check_name(note: str, origin: str) -> None:
     if name != origin:
         message = f"the log in this store is named {name!r}; set origin={name!r}, or choose another store"
         raise ConfigError(message)
-
-
-def _record(row: Sequence[Json]) -> LogRecord:
-    position, receipt_id, answer_id, envelope, openings = row
-    return LogRecord(
-        index=position,
-        id=receipt_id,
-        answer_id=answer_id,
-        envelope=envelope if isinstance(envelope, bytes) else str(envelope).encode(),
-        openings=json.loads(openings) if openings is not None else {},
-    )
 
 
 def _finder(connection: sqlite3.Connection) -> Callable[[int, int], bytes | None]:

@@ -10,12 +10,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from leo_core.errors import ConfigError
 from leo_core.stages.receipt.document import read_statement, stated_time
 from leo_core.storage.journal import SqliteJournal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from leo_core.storage.private_store import PrivateStore
     from leo_core.storage.receipt_log import SqliteReceiptLog
     from leo_core.storage.sqlite import SqliteStore
 
@@ -40,7 +42,7 @@ class Erased:
 
 
 def erase_before(
-    store: SqliteStore,
+    store: SqliteStore | PrivateStore,
     log: SqliteReceiptLog,
     before: float,
     *,
@@ -58,6 +60,7 @@ def erase_before(
         report: Told the receipts seen and their number, every now and then.
 
     Raises:
+        ConfigError: The store has no file.
         StoreLockedError: Another process works with the store, so that the file cannot be compacted: what was erased
             is gone from the store, but may be left in free pages of the file until this is run again.
         StorageError: The store failed.
@@ -77,6 +80,10 @@ def erase_before(
         ids = [kept.entry.id for kept in store.entries(tenant) if kept.entry.created_at < before]
         for start in range(0, len(ids), _AT_ONCE):
             entries += store.remove(tenant, entry_ids=ids[start : start + _AT_ONCE])
-    requests = SqliteJournal(store.database).trim(before)
-    store.database.compact()
+    database = store.database
+    if database is None:
+        message = "the store has no file that could be compacted; give a SQLite store"
+        raise ConfigError(message)
+    requests = SqliteJournal(database).trim(before)
+    database.compact()
     return Erased(receipts=receipts, entries=entries, requests=requests)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from leo_core.ports import Store
     from leo_core.records import Alias, CacheEntry, EmbedderFingerprint, KeptEntry, Neighbour, Observation, Vector
+    from leo_core.stages.receipt.keys import SigningKey
     from leo_core.storage.sealing import SealKey
 
 __all__ = ["SealedStore"]
@@ -60,6 +61,10 @@ class SealedStore:
     def leases(self) -> Leases | None:
         """The store's leases; ``None`` where it has none."""
         return self.inner if isinstance(self.inner, Leases) else None
+
+    def derive_export_key(self) -> SigningKey:
+        """The key that signs exports of this store."""
+        return self.key.derive_export_key()
 
     def open_for(self, fingerprint: EmbedderFingerprint) -> None:
         """Declare the embedder; see :meth:`leo_core.ports.Store.open_for`."""
@@ -157,6 +162,10 @@ class SealedStore:
     ) -> int:
         """Remove the entries that have one of the ids, tags or sources, or the model; returns how many."""
         return self.inner.remove(tenant, entry_ids=entry_ids, tags=tags, sources=sources, model=model)
+
+    def remove_rows(self, tenant: str, names: Sequence[str]) -> int:
+        """Remove rows by the ids that they have in the store, as refused ones are told by; returns how many."""
+        return self.inner.remove(tenant, entry_ids=names)
 
     def trim(self, tenant: str, *, max_entries: int | None, max_bytes: int | None, now: float) -> int:
         """Remove expired entries, then those that save least until the limits hold; returns how many."""

@@ -23,6 +23,7 @@ from leo_core.storage.database import Database
 from leo_core.storage.eviction import choose_evicted
 from leo_core.storage.question_cache import QuestionCache, QuestionReader
 from leo_core.storage.sealing import SECRET_BYTES
+from leo_core.storage.sqlite_changes import read_changes
 from leo_core.storage.sqlite_rows import insert_entry, read_entry, read_kept, read_occupants
 from leo_core.storage.vector_cache import VectorCache, forget_old_removals
 from leo_core.storage.vector_index import find_nearest
@@ -30,9 +31,17 @@ from leo_core.storage.vector_index import find_nearest
 if TYPE_CHECKING:
     import os
     import sqlite3
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Container, Iterator, Sequence
 
-    from leo_core.records import CacheEntry, EmbedderFingerprint, KeptEntry, Neighbour, Observation, Vector
+    from leo_core.records import (
+        CacheEntry,
+        EmbedderFingerprint,
+        KeptEntry,
+        Neighbour,
+        Observation,
+        QuestionChanges,
+        Vector,
+    )
 
 __all__ = ["SEAL_SUFFIX", "SqliteStore"]
 
@@ -287,6 +296,18 @@ class SqliteStore:
         condition, values = _restrict(tenant)
         with self._database.read() as connection:
             return int(connection.execute(f"SELECT count(*) FROM entries{condition}", values).fetchone()[0])  # noqa: S608 - our own fragments; values are bound
+
+    def changes(
+        self,
+        tenant: str,
+        scope_key: str,
+        after: str,
+        *,
+        known: Container[str] = (),  # noqa: ARG002 - the port's; here the cursor says it all
+    ) -> QuestionChanges:
+        """What came and went in a scope; see :meth:`leo_core.ports.QuestionFeed.changes`."""
+        with self._database.read() as connection:
+            return read_changes(connection, to_column(tenant), to_column(scope_key), after)
 
     # ---------------------------------------------------------------------------- observations and states
 

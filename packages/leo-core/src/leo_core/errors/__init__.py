@@ -32,10 +32,45 @@
     │   │   └── EntryCorruptError    one cache entry cannot be read; ``.entry_id`` names it
     │   ├── StoreFullError       no space left; what was acknowledged is safe
     │   ├── StoreUnavailableError    its server cannot be reached, or did not reply in time
-    │   └── StoreMismatchError   written by a newer LEO, or with another embedder
-    └── ReceiptError             a receipt, proof, checkpoint or log fails a check; ``.check`` names it
-        ├── NotAReceiptError     the input is not a receipt at all
-        └── SigningKeyError      a key is missing, unreadable or of the wrong kind
+    │   ├── StoreMismatchError   written by a newer LEO, or with another embedder
+    │   └── PrivateIndexError    the encrypted index refused a request or a reply; ``.check`` names the check
+    │       ├── EnvelopeError        the bytes are no envelope: magic, version, kind, a field, the payload
+    │       │   ├── EnvelopeSizeError    cut off, longer than it says, or larger than allowed
+    │       │   └── EnvelopeMacError     altered on the way, or made with another key
+    │       ├── IndexAccessError     the token is not the one of an account of this server
+    │       ├── ForeignAccountError  the envelope speaks for another account than the token does
+    │       ├── UnknownIndexError    the account has no index of that name
+    │       ├── ParametersError      other encryption parameters, dimension or mode than the index has
+    │       ├── UnknownEvaluationKeyError  evaluation keys that were never registered
+    │       ├── StaleEvaluationKeyError    evaluation keys that were rotated out
+    │       ├── ReplayedWriteError   this write is in the index already
+    │       ├── WriteConflictError   another client wrote first; ``.sequence`` is where the index is now
+    │       ├── IndexQuotaError      the account or the index has no room for this
+    │       ├── IndexRollbackError   the server shows an older state than it has shown before
+    │       └── ScoreMismatchError   scores that do not fit what was fetched: one attacker, or a wrong key
+    ├── KeyringError             the keys of the privacy layer refuse, or cannot be used
+    │   ├── KekError                 the key that wraps a keyring is missing, is another one, or refuses
+    │   │   └── KekUnavailableError      the service that holds it cannot be reached now
+    │   ├── KeyringCorruptError      the file is no keyring, was altered, or was set back
+    │   ├── KeyDisabledError         the key version, or the whole keyring, is disabled
+    │   ├── KeyDestroyedError        the key version is destroyed; what it sealed stays sealed for good
+    │   │   └── TenantDestroyedError     so are all keys of the tenant
+    │   ├── KeyExhaustedError        the key version was used as often as it may be
+    │   ├── ShareError               shares of a key are damaged, too few, or of different keys
+    │   └── SealedDataError          what was sealed does not open
+    │       ├── NotSealedError           it does not begin as sealed data does
+    │       ├── SealedTruncatedError     it is shorter than sealed data can be
+    │       ├── SealedAlteredError       a byte is another one, or it belongs elsewhere (purpose, AAD)
+    │       ├── ForeignTenantError       another keyring sealed it
+    │       ├── UnknownKeyError          the keyring has no key version of that number
+    │       └── WrongKeyError            the key version of that number is another key
+    ├── ReceiptError             a receipt, proof, checkpoint or log fails a check; ``.check`` names it
+    │   ├── NotAReceiptError     the input is not a receipt at all
+    │   └── SigningKeyError      a key is missing, unreadable or of the wrong kind
+    └── CiphertextError          encrypted bytes are not what they have to be: truncated, oversized, of another kind
+        ├── ParametersMismatchError  made with other parameters, or laid out for other keys
+        ├── KeyMismatchError         made with another key
+        └── ScoreRangeError          decrypted to what no score can be: altered, or of another key
 
 Errors of other libraries are translated where they enter, with the original as ``__cause__``.
 No message holds a prompt, an answer or a secret.
@@ -43,17 +78,73 @@ No message holds a prompt, an answer or a secret.
 
 from __future__ import annotations
 
+from leo_core.errors.privacy import (
+    CiphertextError,
+    EnvelopeError,
+    EnvelopeMacError,
+    EnvelopeSizeError,
+    ForeignAccountError,
+    ForeignTenantError,
+    IndexAccessError,
+    IndexQuotaError,
+    IndexRollbackError,
+    KekError,
+    KekUnavailableError,
+    KeyDestroyedError,
+    KeyDisabledError,
+    KeyExhaustedError,
+    KeyMismatchError,
+    KeyringCorruptError,
+    KeyringError,
+    NotSealedError,
+    ParametersError,
+    ParametersMismatchError,
+    PrivateIndexError,
+    ReplayedWriteError,
+    ScoreMismatchError,
+    ScoreRangeError,
+    SealedAlteredError,
+    SealedDataError,
+    SealedTruncatedError,
+    ShareError,
+    StaleEvaluationKeyError,
+    TenantDestroyedError,
+    UnknownEvaluationKeyError,
+    UnknownIndexError,
+    UnknownKeyError,
+    WriteConflictError,
+    WrongKeyError,
+)
+from leo_core.errors.roots import ConfigError, LEOError, StorageError
+
 __all__ = [
     "AbstainedError",
     "AuthenticationError",
     "BudgetExceededError",
     "CallAbandonedError",
     "CapabilityError",
+    "CiphertextError",
     "CircuitOpenError",
     "ConfigError",
     "EntryCorruptError",
+    "EnvelopeError",
+    "EnvelopeMacError",
+    "EnvelopeSizeError",
+    "ForeignAccountError",
+    "ForeignTenantError",
     "InProgressError",
+    "IndexAccessError",
+    "IndexQuotaError",
+    "IndexRollbackError",
     "InvalidRequestError",
+    "KekError",
+    "KekUnavailableError",
+    "KeyDestroyedError",
+    "KeyDisabledError",
+    "KeyExhaustedError",
+    "KeyMismatchError",
+    "KeyringCorruptError",
+    "KeyringError",
     "LEOError",
     "LimitReachedError",
     "MalformedReplyError",
@@ -62,14 +153,26 @@ __all__ = [
     "MissingExtraError",
     "NoAnswerError",
     "NotAReceiptError",
+    "NotSealedError",
     "OutOfTimeError",
+    "ParametersError",
+    "ParametersMismatchError",
+    "PrivateIndexError",
     "ProviderError",
     "ProviderTimeoutError",
     "ProviderUnavailableError",
     "RateLimitError",
     "ReceiptError",
+    "ReplayedWriteError",
     "RequestError",
+    "ScoreMismatchError",
+    "ScoreRangeError",
+    "SealedAlteredError",
+    "SealedDataError",
+    "SealedTruncatedError",
+    "ShareError",
     "SigningKeyError",
+    "StaleEvaluationKeyError",
     "StorageError",
     "StoreCorruptError",
     "StoreFullError",
@@ -77,16 +180,14 @@ __all__ = [
     "StoreMismatchError",
     "StoreUnavailableError",
     "StreamInterruptedError",
+    "TenantDestroyedError",
     "TenantRequiredError",
+    "UnknownEvaluationKeyError",
+    "UnknownIndexError",
+    "UnknownKeyError",
+    "WriteConflictError",
+    "WrongKeyError",
 ]
-
-
-class LEOError(Exception):
-    """Root of every error that LEO raises on purpose."""
-
-
-class ConfigError(LEOError, ValueError):
-    """A setting or an argument is wrong."""
 
 
 class MissingExtraError(ConfigError, ImportError):
@@ -242,10 +343,6 @@ class BudgetExceededError(LEOError):
     def __init__(self, message: str, *, budget: str | None = None, ends_at: float | None = None) -> None:
         super().__init__(message)
         self.budget, self.ends_at = budget, ends_at
-
-
-class StorageError(LEOError):
-    """The store failed."""
 
 
 class StoreLockedError(StorageError):

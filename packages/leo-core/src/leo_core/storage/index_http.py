@@ -1,0 +1,218 @@
+"""To an index server behind HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import urlsplit
+
+from leo_core.errors import ConfigError, MissingExtraError, StoreUnavailableError
+from leo_core.privacy.index_access import IndexToken
+from leo_core.privacy.index_errors import read_error
+from leo_core.stages.resilience.config import ResilienceConfig
+from leo_core.stages.resilience.retry import decide_wait
+from leo_core.storage.keyfile import load_token
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable
+
+    from leo_core.errors import LEOError
+    from leo_core.privacy.index_client import EncryptedIndex, TenantRings
+    from leo_core.privacy.index_config import PrivateIndexConfig
+
+__all__ = ["HttpTransport", "index_at"]
+
+_PATH = "/v1/envelopes"
+_LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+_OK = 200
+_RETRIES = 3
+
+
+class HttpTransport:
+    """A :class:`leo_core.privacy.index_transport.IndexTransport` to a server at an address; threads may share it.
+
+    A request that got no answer, or was told that the server is busy, is sent again with the same bytes: the server
+    knows a write again that it has made already.
+
+    Args:
+        url: Address of the server, such as ``"https://index.example"``.
+        token: Token of an account.
+        timeout_s: Seconds to wait for a connection, and between two pieces of an answer; above 0.
+        resilience: How long to wait before a request is sent again; ``max_retries=None`` means three times.
+        plain: Whether plain HTTP to another machine is allowed, where something else encrypts the way there.
+        verify: The certificates trusted, as httpx2 takes them.
+
+    Attributes:
+        bytes_sent: Bytes of all requests so far, without what HTTP adds.
+        bytes_received: Bytes of all answers so far, without what HTTP adds.
+
+    Raises:
+        ConfigError: The address is not one of http or https, or of http to another machine without ``plain``.
+        MissingExtraError: The extra ``index`` is not installed.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        token: IndexToken,
+        *,
+        timeout_s: float = 60.0,
+        resilience: ResilienceConfig | None = None,
+        plain: bool = False,
+        verify: Any = True,
+    ) -> None:
+        self._url = _check_url(url, plain=plain) + _PATH
+        if not 0 < timeout_s < float("inf"):
+            message = f"timeout_s is {timeout_s!r}; it is above 0 and finite"
+            raise ConfigError(message)
+        try:
+            import httpx2  # noqa: PLC0415 - optional part, loaded when it is used
+        except ImportError as error:
+            extra, needed_for = "index", "an index server behind HTTP"
+            raise MissingExtraError(extra, needed_for) from error
+        self._httpx = httpx2
+        self._resilience = resilience or ResilienceConfig(backoff_s=0.1, longest_backoff_s=2.0)
+        self._settings: dict[str, Any] = {
+            "timeout": timeout_s,
+            "verify": verify,
+            "trust_env": False,
+            "headers": {"Authorization": f"Bearer {token.bearer()}", "Content-Type": "application/octet-stream"},
+        }
+        self._client = httpx2.Client(**self._settings)
+        self._async: tuple[asyncio.AbstractEventLoop, Any] | None = None
+        self.bytes_sent = 0
+        self.bytes_received = 0
+
+    def __repr__(self) -> str:
+        return f"HttpTransport({self._url.removesuffix(_PATH)!r})"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def send(self, request: bytes) -> bytes:
+        """The reply to a request.
+
+        Raises:
+            StoreUnavailableError: The server cannot be reached, or is too busy, also after some tries.
+            StorageError: The server refused; its own error where it said which.
+        """
+        waited, attempt = 0.0, 0
+        while True:
+            attempt += 1
+            try:
+                answer = self._client.post(self._url, content=request)
+                return self._read(request, answer)
+            except (self._httpx.HTTPError, StoreUnavailableError) as error:
+                wait = self._decide(error, attempt, waited)
+                time.sleep(wait)
+                waited += wait
+
+    async def asend(self, request: bytes) -> bytes:
+        """:meth:`send`, without blocking the event loop."""
+        waited, attempt = 0.0, 0
+        while True:
+            attempt += 1
+            try:
+                answer = await self._find_async_client().post(self._url, content=request)
+                return self._read(request, answer)
+            except (self._httpx.HTTPError, StoreUnavailableError) as error:
+                wait = self._decide(error, attempt, waited)
+                await asyncio.sleep(wait)
+                waited += wait
+
+    def close(self) -> None:
+        """Close the connections of :meth:`send`; idempotent."""
+        self._client.close()
+
+    async def aclose(self) -> None:
+        """Close all connections; idempotent."""
+        self.close()
+        if self._async is not None:
+            client, self._async = self._async[1], None
+            await client.aclose()
+
+    def _find_async_client(self) -> Any:
+        """The client of the running event loop: connections belong to one."""
+        loop = asyncio.get_running_loop()
+        if self._async is None or self._async[0] is not loop:
+            self._async = loop, self._httpx.AsyncClient(**self._settings)
+        return self._async[1]
+
+    def _read(self, request: bytes, answer: Any) -> bytes:
+        self.bytes_sent += len(request)
+        self.bytes_received += len(answer.content)
+        if answer.status_code != _OK:
+            raise read_error(answer.status_code, answer.content)
+        return bytes(answer.content)
+
+    def _decide(self, error: Exception, attempt: int, waited: float) -> float:
+        """Seconds to wait before the same bytes are sent again.
+
+        Raises:
+            StoreUnavailableError: They are not.
+        """
+        translated: LEOError = (
+            error
+            if isinstance(error, StoreUnavailableError)
+            else StoreUnavailableError(
+                f"the index server {self._url.removesuffix(_PATH)} cannot be reached ({type(error).__name__}); "
+                "is it running, and is the address right?"
+            )
+        )
+        retries = _RETRIES if self._resilience.max_retries is None else self._resilience.max_retries
+        wait = None
+        if attempt <= retries:
+            draw = random.random()  # noqa: S311 - spreads retries, keeps no secret
+            wait = decide_wait(
+                translated, attempt=attempt, waited_s=waited, left_s=None, draw=draw, config=self._resilience
+            )
+        if wait is None:
+            raise translated from (None if translated is error else error)
+        return wait
+
+
+def index_at(
+    url: str,
+    token: IndexToken | str | os.PathLike[str],
+    config: PrivateIndexConfig | None = None,
+    *,
+    plain: bool = False,
+    verify: Any = True,
+    on_alarm: Callable[[str, int], None] = lambda *_: None,
+) -> Callable[[TenantRings], EncryptedIndex]:
+    """What :class:`leo_core.privacy.config.PrivacyConfig` takes as ``index`` for a server at an address.
+
+    Args:
+        url: Address of the server.
+        token: The token, or the file that holds it, which nobody else may read (mode 0600).
+        config: Settings of the client; its ``mode`` is that of the ``PrivacyConfig``.
+        plain: As for :class:`HttpTransport`.
+        verify: As for :class:`HttpTransport`.
+        on_alarm: As for :class:`leo_core.privacy.index_client.EncryptedIndex`.
+
+    Raises:
+        ConfigError: The address or the token cannot be used.
+        MissingExtraError: The extra ``index`` is not installed.
+    """
+    from leo_core.privacy.index_client import EncryptedIndex  # noqa: PLC0415 - loads numpy
+
+    kept = token if isinstance(token, IndexToken) else load_token(token)
+    transport = HttpTransport(url, kept, plain=plain, verify=verify)
+    return lambda rings: EncryptedIndex(transport, kept, rings, config=config, on_alarm=on_alarm)
+
+
+def _check_url(url: str, *, plain: bool) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username is not None:
+        message = f"an index server has an address such as https://index.example, not {url!r}"
+        raise ConfigError(message)
+    if parts.scheme == "http" and parts.hostname not in _LOOPBACK and not plain:
+        message = f"{url!r} is not encrypted, and the token goes with each request: use https, or say plain=True"
+        raise ConfigError(message)
+    return url.rstrip("/")

@@ -1,0 +1,781 @@
+"""The client of an encrypted index, against a plain one, against other clients, and against a server that lies."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from leo_core.errors import (
+    ConfigError,
+    EnvelopeError,
+    IndexQuotaError,
+    IndexRollbackError,
+    KeyExhaustedError,
+    ScoreMismatchError,
+    StoreUnavailableError,
+    TenantDestroyedError,
+    WriteConflictError,
+)
+from leo_core.ports import PrivateIndex
+from leo_core.privacy.envelope import Kind, open_envelope, seal_envelope
+from leo_core.privacy.framing import FramingReader
+from leo_core.privacy.index_config import PrivateIndexConfig
+from leo_core.privacy.index_payloads import Scores, pack_rows, read_rows
+from leo_core.privacy.index_transport import InProcessTransport
+from leo_core.privacy.key_rotation import RotationPolicy
+from tests.core.privacy.index_parts import make_client, make_rings, make_server, unit_rows
+
+MODES = ["query_private", "fully_encrypted"]
+ROWS = unit_rows(200)
+BOTH = pytest.mark.parametrize("mode", MODES)
+
+
+class World:
+    """A server with one account, the keyrings, and what a plain index would hold."""
+
+    def __init__(self, mode="fully_encrypted", *, policy=None, server=None, token=None, **config):
+        self.server = server or make_server()
+        self.token = token or self.server.add_account("acme")
+        self.rings = make_rings(policy)
+        self.config = {"mode": mode, **config}
+        self.kept: dict[str, np.ndarray] = {}
+
+    def client(self, transport=None, **more):
+        return make_client(self.server, self.token, self.rings, transport=transport, **{**self.config, **more})
+
+    def add(self, client, number, *, question=None, row=None, expires_at=None):
+        question = question or f"e{number}:k{number}"
+        vector = ROWS[number] if row is None else row
+        client.add("t", "s", question, vector, expires_at=expires_at)
+        self.kept[question] = vector
+
+    def remove(self, client, *questions):
+        client.remove("t", "s", list(questions))
+        for question in questions:
+            self.kept.pop(question, None)
+
+    def nearest(self, query, k):
+        scored = sorted(((float(row @ query), name) for name, row in self.kept.items()), reverse=True)
+        best: dict[str, tuple[str, float]] = {}
+        for cosine, name in scored:
+            best.setdefault(name.partition(":")[0], (name, round(cosine, 5)))
+        return list(best.values())[:k]
+
+    def check(self, client, number=0, k=4):
+        query = ROWS[number]
+        found = client.search("t", "s", query, k=k, now=0.0)
+        assert [(hit.question, round(hit.cosine, 5)) for hit in found] == self.nearest(query, k)
+
+
+class Spy:
+    """A transport that notes what goes over it, and lets a test change it on the way, as the server could."""
+
+    def __init__(self, world, change=None, *, before=None):
+        self.inner, self.key = InProcessTransport(world.server, world.token), world.token.mac_key()
+        self.change, self.before = change, before
+        self.asked, self.replies = [], []
+
+    def send(self, request):
+        asked = open_envelope(request, self.key, most_bytes=2**30)
+        self.asked.append(asked)
+        if self.before is not None:
+            self.before(asked)
+        reply = open_envelope(self.inner.send(request), self.key, most_bytes=2**30)
+        self.replies.append(reply)
+        if self.change is not None:
+            reply = self.change(asked, reply)
+        return seal_envelope(reply, self.key)
+
+    async def asend(self, request):
+        return await asyncio.to_thread(self.send, request)
+
+    def close(self):
+        pass
+
+    def kinds(self):
+        return [asked.kind for asked in self.asked]
+
+
+def test_it_is_a_private_index():
+    client = World().client()
+    assert isinstance(client, PrivateIndex)
+    assert client.max_error <= 1e-9
+    assert client.mode == "fully_encrypted"
+    assert "acme" in repr(client)
+
+
+@BOTH
+def test_it_finds_what_a_plain_index_finds(mode):
+    world = World(mode)
+    client = world.client()
+    world.check(client)
+    for number in range(30):
+        world.add(client, number)
+        if number in {0, 6, 7, 8, 20}:
+            world.check(client, number)
+    (figures,) = client.stats("t").values()
+    assert (figures["rows"], figures["blocks"]) == (30, 1)
+    assert figures["tail"] < 8
+    for number in range(100, 140):
+        world.check(client, number)
+
+
+@BOTH
+@pytest.mark.parametrize("seed", range(3))
+def test_any_order_of_writes_by_two_clients_leaves_what_a_plain_index_holds(mode, seed):
+    world, draw = World(mode), random.Random(seed)
+    clients = [world.client(), world.client()]
+    fresh = iter(unit_rows(400, seed=1000 + seed))
+    for step in range(120):
+        client = draw.choice(clients)
+        kind = draw.random()
+        if kind < 0.6 or not world.kept:
+            world.add(client, draw.randrange(200), row=next(fresh))
+        elif kind < 0.75:
+            world.remove(client, *draw.sample(sorted(world.kept), min(3, len(world.kept))))
+        elif kind < 0.8:
+            client.compact("t", "s")
+        elif kind < 0.85:
+            client.flush("t", "s")
+        elif kind < 0.9:
+            clients[draw.randrange(2)] = world.client()  # a restart
+        elif kind < 0.93:
+            client.rotate("t", wait=True)
+        else:
+            world.add(client, 0, question=draw.choice(sorted(world.kept)), row=next(fresh))
+        if step % 7 == 0:
+            world.check(draw.choice(clients), draw.randrange(200))
+    for client in clients:
+        world.check(client, 5, k=30)
+        client.close()
+
+
+@BOTH
+def test_what_one_client_writes_the_other_one_finds_at_once(mode):
+    world = World(mode)
+    one, two = world.client(), world.client()
+    for number in range(20):
+        world.add(one if number % 2 else two, number)
+        world.check(two if number % 2 else one, number)
+    world.remove(one, "e3:k3", "e19:k19")
+    world.check(two, 3)
+    world.check(two, 19)
+
+
+def test_a_question_that_comes_again_takes_the_place_of_the_earlier_one():
+    world = World()
+    client = world.client()
+    for number in range(10):
+        world.add(client, number)
+    world.add(client, 50, question="e0:k0")
+    world.add(client, 51, question="e9:k9")
+    world.check(client, 0)
+    world.check(client, 50)
+    world.check(world.client(), 51)
+    assert client.stats("t").popitem()[1]["rows"] == 10
+
+
+def test_several_questions_of_an_entry_are_one_hit_with_kin():
+    world = World()
+    client = world.client()
+    for number, name in enumerate(["a:1", "a:2", "b:1", "a:3"]):
+        client.add("t", "s", name, ROWS[number], expires_at=None)
+    query = (ROWS[0] + 0.5 * ROWS[1]) / np.linalg.norm(ROWS[0] + 0.5 * ROWS[1])
+    hits = client.search("t", "s", query.astype(np.float32), k=5, now=0.0)
+    assert {hit.question.partition(":")[0] for hit in hits} == {"a", "b"}
+    (of_a,) = (hit for hit in hits if hit.question.startswith("a"))
+    cosines = sorted((float(row @ query) for row in (ROWS[0], ROWS[1], ROWS[3])), reverse=True)
+    assert [of_a.cosine, *of_a.kin] == pytest.approx(cosines, abs=1e-6)
+    (alone,) = client.search("t", "s", query.astype(np.float32), k=1, now=0.0)
+    assert alone.kin == ()  # only what is as near as the last entry
+
+
+def test_what_has_expired_is_not_found_and_goes_with_the_next_write():
+    world = World()
+    client = world.client()
+    for number in range(9):
+        client.add("t", "s", f"e{number}:k", ROWS[number], expires_at=100.0 if number < 4 else None)
+    found = {hit.question for hit in client.search("t", "s", ROWS[0], k=9, now=100.0)}
+    assert found == {f"e{number}:k" for number in range(9)}
+    found = {hit.question for hit in client.search("t", "s", ROWS[0], k=9, now=100.5)}
+    assert found == {f"e{number}:k" for number in range(4, 9)}
+    client.add("t", "s", "e9:k", ROWS[9], expires_at=None)
+    assert client.stats("t").popitem()[1]["rows"] == 6
+
+
+def test_scopes_and_tenants_are_apart():
+    world = World()
+    client = world.client()
+    client.add("t", "s", "a:1", ROWS[0], expires_at=None)
+    client.add("t", "s2", "b:1", ROWS[0], expires_at=None)
+    client.add("t2", "s", "c:1", ROWS[0], expires_at=None)
+    for tenant, scope, question in (("t", "s", "a:1"), ("t", "s2", "b:1"), ("t2", "s", "c:1")):
+        assert [hit.question for hit in client.search(tenant, scope, ROWS[0], k=9, now=0.0)] == [question]
+    client.clear("t")
+    assert client.search("t", "s", ROWS[0], k=9, now=0.0) == ()
+    assert client.search("t", "s2", ROWS[0], k=9, now=0.0) == ()
+    assert len(client.search("t2", "s", ROWS[0], k=9, now=0.0)) == 1
+    client.clear()
+    assert client.search("t2", "s", ROWS[0], k=9, now=0.0) == ()
+    client.add("t", "s", "d:1", ROWS[1], expires_at=None)
+    assert [hit.question for hit in world.client().search("t", "s", ROWS[0], k=9, now=0.0)] == ["d:1"]
+
+
+def test_removing_from_an_index_that_is_not_there_does_nothing():
+    client = World().client()
+    client.remove("t", "s", ["a:1"])
+    assert client.compact("t", "s") == 0
+    client.flush("t", "s")
+    assert client.stats("t") == {}
+
+
+# ----------------------------------------------------------------------------------------- blocks of the tail
+
+
+@BOTH
+def test_a_full_tail_goes_into_the_block_that_has_room(mode):
+    world = World(mode)
+    spy = Spy(world)
+    client = world.client(spy)
+    for number in range(24):
+        world.add(client, number)
+    uploads = [kind for kind in spy.kinds() if kind in {Kind.APPEND_ENCRYPTED_BLOCK, Kind.APPEND_PLAIN_BLOCK}]
+    assert len(uploads) == 3
+    (figures,) = client.stats("t").values()
+    assert (figures["blocks"], figures["tail"], figures["rows"], figures["dead"]) == (1, 0, 24, 0)
+
+
+def test_a_full_block_stays_as_it_is(monkeypatch):
+    world = World()
+    client = world.client()
+    monkeypatch.setattr(type(client._params), "block_size", 12, raising=True)
+    for number in range(40):
+        world.add(client, number)
+        world.check(client, number)
+    (figures,) = client.stats("t").values()
+    assert (figures["rows"], figures["blocks"]) == (40, 5)
+
+
+def test_compaction_leaves_out_what_was_removed_and_joins_blocks():
+    world = World()
+    client = world.client()
+    for number in range(32):
+        world.add(client, number)
+    world.remove(client, *[f"e{number}:k{number}" for number in range(0, 32, 2)])
+    assert client.stats("t").popitem()[1]["dead"] == 16
+    assert client.compact("t", "s") == 1
+    (figures,) = client.stats("t").values()
+    assert (figures["dead"], figures["rows"], figures["blocks"]) == (0, 16, 1)
+    for number in range(8):
+        world.check(client, number)
+        world.check(world.client(), number)
+
+
+def test_a_worn_block_is_written_anew_with_the_next_full_tail():
+    world = World(compact_share=0.25)
+    client = world.client()
+    for number in range(8):
+        world.add(client, number)
+    world.remove(client, "e0:k0", "e1:k1", "e2:k2")
+    for number in range(8, 16):
+        world.add(client, number)
+    (figures,) = client.stats("t").values()
+    assert (figures["dead"], figures["rows"], figures["blocks"]) == (0, 13, 1)
+
+
+def test_a_lost_acknowledgement_loses_and_doubles_nothing():
+    world = World()
+
+    class Twice(Spy):
+        """Each request arrives twice; the client gets the second answer, as after a retry."""
+
+        def send(self, request):
+            if open_envelope(request, self.key, most_bytes=2**30).kind.writes:
+                self.inner.send(request)
+            return self.inner.send(request)
+
+    client = world.client(Twice(world))
+    for number in range(20):
+        world.add(client, number)
+    world.remove(client, "e3:k3")
+    world.check(client, 3)
+    world.check(world.client(), 3)
+    assert client.stats("t").popitem()[1]["rows"] == 19
+
+
+def test_a_write_that_always_comes_second_says_so():
+    world = World(attempts=3)
+    other = world.client()
+    rows = iter(range(100, 200))
+
+    def first(asked):
+        if asked.kind is Kind.APPEND_TAIL:
+            world.add(other, next(rows))
+
+    world.add(other, 99)
+    client = world.client(Spy(world, before=first))
+    with pytest.raises(WriteConflictError, match="3 times in a row") as caught:
+        client.add("t", "s", "mine:1", ROWS[0], expires_at=None)
+    assert caught.value.check == "attempts"
+    world.check(other, 0)
+
+
+@BOTH
+def test_eight_clients_at_once_lose_nothing(mode):
+    world = World(mode, tail_rows=16)
+    clients = [world.client() for _ in range(8)]
+
+    def work(number):
+        for each in range(15):
+            row = number * 15 + each
+            clients[number].add("t", "s", f"e{row}:k{row}", ROWS[row], expires_at=None)
+            hits = clients[number].search("t", "s", ROWS[row], k=1, now=0.0)
+            assert hits[0].question == f"e{row}:k{row}"
+            if each % 5 == 4:
+                clients[number].remove("t", "s", [f"e{row}:k{row}"])
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(work, range(8)))
+    world.kept = {f"e{row}:k{row}": ROWS[row] for row in range(120) if row % 5 != 4}
+    for client in (*clients, world.client()):
+        world.check(client, 0, k=40)
+    assert clients[0].stats("t").popitem()[1]["rows"] == 96
+
+
+def test_threads_may_share_a_client():
+    world = World()
+    client = world.client()
+
+    def work(number):
+        for each in range(10):
+            row = number * 10 + each
+            client.add("t", "s", f"e{row}:k{row}", ROWS[row], expires_at=None)
+            assert client.search("t", "s", ROWS[row], k=1, now=0.0)[0].cosine > 0.99
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(work, range(4)))
+    world.kept = {f"e{row}:k{row}": ROWS[row] for row in range(40)}
+    world.check(client, 3, k=40)
+
+
+async def test_the_asynchronous_ways_do_the_same():
+    world = World()
+    client = world.client()
+    for number in range(12):
+        await client.aadd("t", "s", f"e{number}:k{number}", ROWS[number], expires_at=None)
+    await client.aremove("t", "s", ["e4:k4"])
+    hits = await client.asearch("t", "s", ROWS[3], k=1, now=0.0)
+    assert hits[0].question == "e3:k3"
+    assert await client.asearch("t", "s", ROWS[4], k=12, now=0.0) == client.search("t", "s", ROWS[4], k=12, now=0.0)
+
+
+# ------------------------------------------------------------------------------------- what the server can see
+
+
+@BOTH
+def test_as_many_rows_are_fetched_whether_there_is_a_hit_or_not(mode):
+    world = World(mode, fetch_rows=5)
+    client = world.client()
+    for number in range(16):
+        world.add(client, number)
+    spy = Spy(world)
+    client = world.client(spy)
+    for number in (0, 1, 150, 151):  # there, there, not there, not there
+        client.search("t", "s", ROWS[number], k=2, now=0.0)
+    fetches = [asked for asked in spy.asked if asked.kind is Kind.FETCH]
+    assert len(fetches) == 4
+    assert {len(FramingReader(asked.payload, "ids").ids(99)) for asked in fetches} == {5}
+    replies = {len(reply.payload) for reply in spy.replies if reply.kind is Kind.FETCH}
+    assert len(replies) == 1
+    client.search("t", "s", ROWS[0], k=4, now=0.0)
+    assert len(FramingReader(spy.asked[-1].payload, "ids").ids(99)) == 8
+
+
+def test_requests_for_hits_and_misses_have_the_same_kinds_and_sizes():
+    world = World(fetch_rows=4)
+    client = world.client()
+    for number in range(8):
+        world.add(client, number)
+    spy = Spy(world)
+    client = world.client(spy)
+    client.search("t", "s", ROWS[0], k=1, now=0.0)
+    shapes = []
+    for number in (0, 190):
+        spy.asked.clear()
+        client.search("t", "s", ROWS[number], k=1, now=0.0)
+        shapes.append([(asked.kind, len(asked.payload)) for asked in spy.asked])
+    assert shapes[0] == shapes[1]
+    assert [kind for kind, _ in shapes[0]] == [Kind.SCORE, Kind.FETCH]
+
+
+def test_the_best_row_is_not_first_among_those_that_are_fetched():
+    world = World(fetch_rows=8)
+    client = world.client()
+    for number in range(16):
+        world.add(client, number)
+    spy = Spy(world)
+    client = world.client(spy)
+    places = set()
+    for _ in range(40):
+        client.search("t", "s", ROWS[0], k=1, now=0.0)
+        wanted = FramingReader(spy.asked[-1].payload, "ids").ids(99)
+        prefix = next(iter(client._sessions.values())).sealer.find_prefix("e0:k0")
+        places |= {at for at, row in enumerate(wanted) if row.startswith(prefix)}
+    assert len(places) > 3
+
+
+def test_nothing_readable_goes_over_the_wire():
+    world = World()
+    spy = Spy(world)
+    client = world.client(spy)
+    for number in range(10):
+        client.add("tenant-name", "scope-name", f"entry{number}:key{number}", ROWS[number], expires_at=None)
+    client.search("tenant-name", "scope-name", ROWS[3], k=3, now=0.0)
+    for asked in spy.asked:
+        sent = seal_envelope(asked, spy.key)
+        for told in (b"tenant-name", b"scope-name", b"entry3", b"key3"):
+            assert told not in sent
+        if asked.kind in {Kind.APPEND_TAIL, Kind.RESEAL}:
+            assert ROWS[3].tobytes() not in sent
+
+
+def test_a_client_of_other_keys_opens_nothing():
+    world = World()
+    client = world.client()
+    for number in range(4):
+        world.add(client, number)
+    name = client._name_tenant("t")
+    other = World(server=world.server, token=world.token).client()
+    other._name_tenant = lambda tenant: name
+    ring = world.rings.of("t")
+    index = ring.pseudonym("index", "s")
+    session = other._session_of("t", name, index)
+    other._run(session.catch_up())
+    assert session.view.tail == {}
+    assert (session.refused, session.view.tail_size) == (4, 4)
+
+
+# ------------------------------------------------------------------------------------------ a server that lies
+
+
+def swap_rows(asked, reply):
+    """The records of two rows change places."""
+    if asked.kind is not Kind.FETCH:
+        return reply
+    rows = read_rows(reply.payload, most_rows=99, most_bytes=2**20)
+    first, second, *rest = rows
+    swapped = (replace(first, sealed=second.sealed), replace(second, sealed=first.sealed), *rest)
+    return replace(reply, payload=pack_rows(swapped))
+
+
+def shift_scores(asked, reply):
+    """The scores are turned by one row: each row gets another one's."""
+    if asked.kind is not Kind.SCORE:
+        return reply
+    scores = Scores.read(reply.payload)
+    head, body = scores.scores[:26], scores.scores[26:]
+    sizes, values = body[:4], body[4:]
+    return replace(reply, payload=Scores(blocks=scores.blocks, scores=head + sizes + values[8:] + values[:8]).pack())
+
+
+def lying(change, **config):
+    world = World(fetch_rows=4, alarm_after=10_000, **config)
+    client = world.client()
+    for number in range(8):
+        world.add(client, number)
+    return world, world.client(Spy(world, change))
+
+
+def test_rows_that_were_swapped_are_not_served():
+    _, client = lying(swap_rows)
+    hits = client.search("t", "s", ROWS[0], k=2, now=0.0)
+    assert len(hits) == 2
+    for hit in hits:
+        assert hit.cosine == pytest.approx(float(ROWS[int(hit.question[1])] @ ROWS[0]), abs=1e-6)
+
+
+def test_scores_that_do_not_fit_the_rows_are_not_served():
+    _, client = lying(shift_scores)
+    hits = client.search("t", "s", ROWS[0], k=2, now=0.0)
+    assert client.mismatches >= 3
+    for hit in hits:
+        assert hit.cosine == pytest.approx(float(ROWS[int(hit.question[1])] @ ROWS[0]), abs=1e-6)
+
+
+def test_a_mismatch_is_not_asked_about_again():
+    _, client = lying(shift_scores)
+    spy = client._transport
+    client.search("t", "s", ROWS[0], k=4, now=0.0)
+    spy.asked.clear()
+    client.search("t", "s", ROWS[0], k=4, now=0.0)
+    assert spy.kinds() == [Kind.SCORE, Kind.FETCH]
+
+
+def test_mismatches_raise_an_alarm_and_rotate_the_keys():
+    world, heard = World(fetch_rows=4, alarm_after=6), []
+    client = world.client()
+    for number in range(8):
+        world.add(client, number)
+    version = world.rings.of("t").version
+    victim = world.client(Spy(world, shift_scores), on_alarm=lambda tenant, count: heard.append((tenant, count)))
+    while not heard:
+        victim.search("t", "s", ROWS[0], k=4, now=0.0)
+    assert heard[0][0] == "t"
+    assert heard[0][1] >= 6
+    assert world.rings.of("t").version > version
+    victim.close()
+    still = World(fetch_rows=4, alarm_after=1, rotate_on_alarm=False)
+    for number in range(8):
+        still.add(still.client(), number)
+    still.client(Spy(still, shift_scores)).search("t", "s", ROWS[0], k=4, now=0.0)
+    assert still.rings.of("t").version == 1
+
+
+@pytest.mark.parametrize("fault", ["cut off", "of another key", "of another kind"])
+def test_scores_that_cannot_be_decrypted_are_refused(fault):
+    def spoil(asked, reply):
+        if asked.kind is not Kind.SCORE:
+            return reply
+        scores = Scores.read(reply.payload)
+        spoiled = {
+            "cut off": scores.scores[:-1],
+            "of another key": scores.scores[:4] + bytes(16) + scores.scores[20:],
+            "of another kind": b"x" + scores.scores[1:],
+        }[fault]
+        return replace(reply, payload=Scores(blocks=scores.blocks, scores=spoiled).pack())
+
+    _, client = lying(spoil)
+    with pytest.raises(ScoreMismatchError, match="cannot be decrypted"):
+        client.search("t", "s", ROWS[0], k=2, now=0.0)
+
+
+def test_a_server_that_was_set_back_is_found_out(tmp_path):
+    old = tmp_path / "old.db"
+    server = make_server(tmp_path / "index.db")
+    world = World(server=server)
+    client = world.client()
+    for number in range(3):
+        world.add(client, number)
+    with server._database.read() as connection:
+        connection.execute("VACUUM INTO ?", (str(old),))
+    for number in range(3, 6):
+        world.add(client, number)
+    client._transport = InProcessTransport(make_server(old), world.token)
+    with pytest.raises(IndexRollbackError, match="at write 3 and has been at 6"):
+        client.search("t", "s", ROWS[0], k=1, now=0.0)
+
+
+@pytest.mark.parametrize("field", ["request_id", "kind", "tenant", "index", "key_id", "is_reply"])
+def test_a_reply_to_another_request_is_refused(field):
+    other = {"request_id": bytes(16), "kind": Kind.STATS, "is_reply": False}
+
+    def exchange(asked, reply):
+        return replace(reply, **{field: other.get(field, "x")})
+
+    _, client = lying(exchange)
+    with pytest.raises(EnvelopeError, match="another request") as caught:
+        client.search("t", "s", ROWS[0], k=1, now=0.0)
+    assert caught.value.check == "reply"
+
+
+def test_a_server_that_withholds_rows_causes_misses_only():
+    def withhold(asked, reply):
+        return replace(reply, payload=pack_rows(())) if asked.kind is Kind.FETCH else reply
+
+    _, client = lying(withhold)
+    assert client.search("t", "s", ROWS[0], k=4, now=0.0) == ()
+    assert client.mismatches == 0
+
+
+# ---------------------------------------------------------------------------------------------------- rotation
+
+
+@BOTH
+def test_after_a_rotation_nothing_is_lost_and_nothing_is_left_under_old_keys(mode):
+    world = World(mode)
+    client, other = world.client(), world.client()
+    for number in range(20):
+        world.add(client, number)
+    ring = world.rings.of("t")
+    client.rotate("t", reason="test", wait=True)
+    assert ring.version == 2
+    for number in range(5):
+        world.check(client, number)
+        world.check(other, number)
+    wait_for(lambda: len(heads_of(client)) == 1)
+    client.close()
+    ring.destroy_version(1)
+    fresh = world.client()
+    for number in range(20):
+        world.check(fresh, number)
+        world.check(other, number)
+
+
+def heads_of(client):
+    session = next(iter(client._sessions.values()))
+    client._run(session.catch_up())
+    return session.view.keys
+
+
+def wait_for(holds, seconds=20.0):
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def test_queries_and_writes_go_on_while_keys_are_rotated():
+    world = World(tail_rows=16)
+    client, other = world.client(), world.client()
+    for number in range(60):
+        world.add(client, number)
+    stopped, failed = threading.Event(), []
+
+    def ask(number):
+        while not stopped.is_set():
+            hits = other.search("t", "s", ROWS[number], k=1, now=0.0)
+            failed.extend([number] if [hit.question for hit in hits] != [f"e{number}:k{number}"] else [])
+
+    threads = [threading.Thread(target=ask, args=(number,)) for number in (0, 31, 59)]
+    for thread in threads:
+        thread.start()
+    for round_ in range(4):
+        client.rotate("t", wait=True)
+        for number in range(60 + 10 * round_, 70 + 10 * round_):
+            world.add(other, number)
+    stopped.set()
+    for thread in threads:
+        thread.join()
+    assert failed == []
+    for number in range(0, 100, 9):
+        world.check(client, number)
+        world.check(other, number)
+    client.close()
+    other.close()
+
+
+def test_a_rotation_that_was_cut_off_is_finished_by_whoever_searches_next():
+    world = World()
+    client = world.client(grace_s=1000.0)
+    for number in range(8):
+        world.add(client, number)
+    world.rings.of("t").rotate(reason="elsewhere")
+    other = world.client()
+    world.check(other, 0)
+    wait_for(lambda: len(heads_of(other)) == 1 and heads_of(other)[0].primary)
+    head = heads_of(other)[0]
+    assert all(block.key_id == head.id for block in next(iter(other._sessions.values())).view.blocks.values())
+    world.check(client, 1)
+    client.close()
+    other.close()
+
+
+def test_a_destroyed_key_serves_nothing():
+    world = World()
+    client = world.client()
+    for number in range(12):
+        world.add(client, number)
+    ring = world.rings.of("t")
+    ring.rotate(reason="test")
+    ring.destroy_version(1)
+    for each in (client, world.client()):
+        spy = Spy(world)
+        each._transport = spy
+        hits = each.search("t", "s", ROWS[0], k=12, now=0.0)
+        assert Kind.SCORE not in spy.kinds()
+        assert all(hit.question not in {f"e{number}:k{number}" for number in range(8)} for hit in hits)
+        each.close()
+    assert world.client().search("t", "s", ROWS[0], k=12, now=0.0) == ()
+
+
+def test_a_destroyed_tenant_is_refused():
+    world = World()
+    client = world.client()
+    world.add(client, 0)
+    world.rings.of("t").destroy()
+    with pytest.raises(TenantDestroyedError):
+        client.search("t", "s", ROWS[0], k=1, now=0.0)
+    with pytest.raises(TenantDestroyedError):
+        client.add("t", "s", "a:1", ROWS[0], expires_at=None)
+
+
+def test_a_key_version_decrypts_so_often_and_then_no_more():
+    policy = RotationPolicy(max_decrypts=40, decrypt_lease=1, automatic=False)
+    world = World(policy=policy)
+    client = world.client()
+    for number in range(8):
+        world.add(client, number)
+    for _ in range(40):
+        client.search("t", "s", ROWS[0], k=1, now=0.0)
+    with pytest.raises(KeyExhaustedError):
+        client.search("t", "s", ROWS[0], k=1, now=0.0)
+    world.rings.of("t").rotate(reason="exhausted")
+    client.rewrite("t")
+    world.check(client, 0)
+
+
+def test_a_key_version_that_has_decrypted_enough_is_rotated_by_itself():
+    world = World(policy=RotationPolicy(max_decrypts=64, decrypt_lease=1))
+    client = world.client()
+    for number in range(8):
+        world.add(client, number)
+    for number in range(70):
+        world.check(client, number % 8)
+        wait_for(lambda: not any(thread.is_alive() for thread in client._rotating.values()))
+    assert world.rings.of("t").version == 2
+    client.close()
+
+
+# ---------------------------------------------------------------------------------------------------- refusals
+
+
+def test_no_room_is_told():
+    world = World(server=make_server(max_rows=3))
+    client = world.client()
+    for number in range(3):
+        world.add(client, number)
+    with pytest.raises(IndexQuotaError):
+        world.add(client, 4)
+
+
+def test_a_server_out_of_reach_is_told():
+    world = World()
+
+    def out(_):
+        message = "out"
+        raise StoreUnavailableError(message)
+
+    client = world.client(Spy(world, before=out))
+    with pytest.raises(StoreUnavailableError):
+        client.search("t", "s", ROWS[0], k=1, now=0.0)
+    with pytest.raises(StoreUnavailableError):
+        client.add("t", "s", "a:1", ROWS[0], expires_at=None)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("mode", "sealed_local"),
+        ("expected", 0),
+        ("tail_rows", 0),
+        ("fetch_rows", -1),
+        ("tolerance", 0.0),
+        ("tolerance", 3.0),
+        ("alarm_after", True),
+        ("compact_share", 0.0),
+        ("compact_share", 1.5),
+        ("grace_s", -1.0),
+        ("grace_s", float("inf")),
+        ("attempts", 1.5),
+    ],
+)
+def test_settings_out_of_range_are_refused(name, value):
+    with pytest.raises(ConfigError, match=f"PrivateIndexConfig.{name} is"):
+        PrivateIndexConfig(**{name: value})

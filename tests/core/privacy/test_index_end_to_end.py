@@ -1,0 +1,149 @@
+"""LEO's chat model with an encrypted index in another process: hits of a plain cache, a server that knows nothing."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from leo_core.config import LEOConfig
+from leo_core.errors import ConfigError
+from leo_core.evaluation.cache_stream import read_stream
+from leo_core.evaluation.private_bench import serve_index
+from leo_core.evaluation.process_scan import scan_files, scan_process
+from leo_core.privacy.config import PrivacyConfig
+from leo_core.privacy.index_config import PrivateIndexConfig
+from leo_core.providers.scripted import ScriptedModel
+from leo_core.stages.cache.config import CacheConfig
+from leo_core.stages.embed.load import load_embedder
+from leo_core.storage.index_http import index_at
+from leo_langchain import LEOChatModel
+
+ROOT = Path(__file__).resolve().parents[3]
+STREAM = ROOT.parent / "shared" / "data" / "streams" / "banking77.jsonl.gz"
+REQUESTS = 40
+
+
+@pytest.fixture(scope="module")
+def stream():
+    if not STREAM.exists():
+        pytest.skip("needs ../shared/data/streams/banking77.jsonl.gz")
+    texts, intents = read_stream(STREAM)
+    wanted = sorted(set(intents))[:6]  # few intents, so that a short stream has hits
+    rows = [row for row, intent in enumerate(intents) if intent in wanted]
+    order = np.random.default_rng(0).permutation(rows)[:REQUESTS].tolist()
+    return [texts[row] for row in order], {
+        text: f"All about {intent}." for text, intent in zip(texts, intents, strict=True)
+    }
+
+
+def ask(texts, answers, privacy=None, **settings):
+    """What is served for each, whether it was a hit, and the score: a fresh model that has seen none of them."""
+    member = ScriptedModel("clerk", replies=lambda request: answers[request.question])
+    config = LEOConfig(cache=CacheConfig(max_wrong_hits=0.4))
+    with LEOChatModel(small=member, config=config, privacy=privacy, engine_seed=0, **settings) as model:
+        told = []
+        for text in texts:
+            message = model.invoke(text)
+            model.leo.flush()
+            told.append((message.content, message.response_metadata["leo"]["cache"]["hit"]))
+    return told
+
+
+@pytest.mark.parametrize("mode", ["query_private", "fully_encrypted"])
+def test_hits_and_misses_are_those_of_a_plain_cache_and_the_server_learns_nothing(stream, mode, tmp_path):
+    texts, answers = stream
+    plain = ask(texts, answers)
+    assert sum(hit for _, hit in plain) >= 3
+    served = tmp_path / "server"
+    served.mkdir()
+    token_file = tmp_path / "token"
+    with serve_index(served / "index.db", "acme") as (process, url, token):
+        token_file.write_text(token.to_text(), encoding="ascii")
+        token_file.chmod(0o600)
+        config = PrivateIndexConfig(mode=mode, tail_rows=16)
+        privacy = PrivacyConfig(mode=mode, index=index_at(url, token_file, config), keys=tmp_path / "keys")
+        private = ask(texts, answers, privacy, store=str(tmp_path / "leo.db"))
+        needles = {f"prompt {text}": text.encode() for text in texts}
+        needles |= {f"answer {text}": answers[text].encode() for text in texts}
+        if mode == "fully_encrypted":
+            vectors = load_embedder("default").embed(texts).astype("<f4")
+            needles |= {f"vector {text}": row.tobytes() for text, row in zip(texts, vectors, strict=True)}
+        needles |= {"the token": token.secret, "control": b"acme/"}
+        in_memory = scan_process(process.pid, needles)
+        on_disk = scan_files(served, needles)
+    assert private == plain
+    for found in (in_memory, on_disk):
+        assert found.pop("control") > 0
+        assert not any(found.values()), {name for name, count in found.items() if count}
+
+
+def test_a_server_process_loads_nothing_of_the_secret_side(tmp_path):
+    """What is loaded after a server has registered keys, loaded blocks and scored; nothing that it holds decrypts."""
+    program = """
+import gc, sys
+from tests.core.privacy.fhe import keys_of, secret_of, unit_rows
+keys, query = keys_of(32).to_bytes(), secret_of().encrypt_query(unit_rows(1)[0])
+block = secret_of().encrypt_block(unit_rows(3))
+secret = secret_of().to_bytes()
+import pickle
+pickle.dump((keys, query, block, secret), open(sys.argv[1], "wb"))
+"""
+    file = tmp_path / "made"
+    subprocess.run([sys.executable, "-c", program, str(file)], check=True, cwd=ROOT, timeout=280)
+    program = """
+import gc, pickle, sys
+keys, query, block, _ = pickle.load(open(sys.argv[1], "rb"))
+del _
+from leo_core.privacy.index_server import EncryptedIndexServer, open_block_scorer
+from leo_core.privacy import index_service
+server = EncryptedIndexServer(":memory:")
+opened = open_block_scorer(keys)
+opened.scorer.score(query, [opened.scorer.load_encrypted(block)])
+loaded = [name for name in sys.modules if name.startswith("leo_core.privacy")]
+assert not {"fhe_secret", "keyring", "index_secrets", "index_client", "kek", "keys_in_use"} & {
+    name.rpartition(".")[2] for name in loaded
+}, loaded
+kinds = {type(each) for each in gc.get_objects()}
+ours = {kind for kind in kinds if kind.__module__.startswith("leo_core")}
+names = {name for kind in ours for name in dir(kind)}
+assert not [name for name in names if "decrypt" in name.lower()]
+assert not [kind for kind in kinds if kind.__name__ in {"SecretKey", "Decryptor", "KeyGenerator", "Encryptor"}]
+print("nothing that decrypts")
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(file)], capture_output=True, text=True, cwd=ROOT, timeout=280, check=False
+    )
+    assert done.stdout == "nothing that decrypts\n", done.stderr
+
+
+def test_a_scan_finds_what_is_there(tmp_path):
+    program = "import sys; kept = bytes.fromhex(sys.stdin.readline()); print(flush=True); sys.stdin.readline()"
+    with subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        needle = os.urandom(64)
+        process.stdin.write(needle.hex().encode() + b"\n")
+        process.stdin.flush()
+        process.stdout.readline()
+        found = scan_process(process.pid, {"there": needle, "not there": os.urandom(64)})
+        process.stdin.close()
+    assert found["there"] >= 1
+    assert found["not there"] == 0
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "file").write_bytes(b"xx" + needle + needle)
+    assert scan_files(tmp_path, {"there": needle, "not": b"yy"}) == {"there": 2, "not": 0}
+    with pytest.raises(ConfigError, match="cannot be read"):
+        scan_process(process.pid, {"there": needle})
+
+
+def test_a_mode_and_an_index_of_another_mode_are_refused(stream):
+    texts, answers = stream
+
+    class Index:
+        mode = "query_private"
+
+    with pytest.raises(ConfigError, match="give both the same"):
+        ask(texts, answers, PrivacyConfig(mode="fully_encrypted", index=lambda rings: Index()))

@@ -473,7 +473,9 @@ def lying() -> tuple[PrivateStore, LyingIndex, CountingStore]:
     return store, index, inner
 
 
-def test_what_an_index_says_is_computed_again(lying: tuple[PrivateStore, LyingIndex, CountingStore]) -> None:
+def test_what_an_index_says_is_computed_again(
+    lying: tuple[PrivateStore, LyingIndex, CountingStore], caplog: pytest.LogCaptureFixture
+) -> None:
     store, index, _ = lying
     a, b, c = index.added
     heard: list[tuple[str, str, str]] = []
@@ -485,6 +487,7 @@ def test_what_an_index_says_is_computed_again(lying: tuple[PrivateStore, LyingIn
     index.hits = (IndexHit(question=c, cosine=float("nan")),)
     assert store.search("acme", "scope", axis(2), k=4, now=NOW) == ()
     assert store.mismatches == 2
+    assert len([record for record in caplog.records if "inner products that are none" in record.message]) == 1
     index.hits = (IndexHit(question=c, cosine=1.0),)
     assert store.search("acme", "scope", axis(2), k=4, now=NOW + 6) == ()
     assert heard[-1] == ("acme", c.partition(":")[0], "expiry")

@@ -109,8 +109,8 @@ def test_the_file_holds_no_name_and_no_plain_hash(database):
 
 def test_an_intent_that_was_altered_is_not_taken(database):
     journal = SealedJournal(SqliteJournal(database), ROWS)
-    for key in ("order-17", "order-18"):
-        journal.begin(replace(INTENT, key=key))
+    for began_at, key in enumerate(("order-17", "order-18")):
+        journal.begin(replace(INTENT, key=key, began_at=float(began_at)))
         journal.keep("acme", key, f'{{"text": "{key}"}}')
     assert [intent.key for intent in journal.unsettled()] == ["order-17", "order-18"]
     first, second = (ROWS.name("acme", "intent", key) for key in ("order-17", "order-18"))

@@ -36,6 +36,7 @@ __all__ = ["OpenedQuestion", "Rings", "SealedRows", "decode_sealed", "draw_decoy
 
 _COUNT = 4
 _LEAST_FOR_STORE = 256
+_LEAST_OBSERVATION = 512
 _SCOPES_KEPT = 4096
 _ALIGNED = 4
 """Bytes of a float32: vectors begin at a multiple of it."""
@@ -201,7 +202,7 @@ class SealedRows:
             StorageError: The body holds a value that is not JSON.
         """
         tenant = self.name_tenant(observation.tenant)
-        body = pad(_to_bytes(encode_observation(observation)))
+        body = pad(_to_bytes(encode_observation(observation)), least=_LEAST_OBSERVATION)
         sealed = self.rings.of(observation.tenant).seal("observation", body, aad=_place(tenant))
         return Observation(kind="served", tenant=tenant, body={"sealed": encode_sealed(sealed)}, at=0.0)
 

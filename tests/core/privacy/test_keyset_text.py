@@ -90,7 +90,7 @@ def test_a_text_that_no_keyset_has_is_refused(text):
     assert "wrapped" not in str(refused.value)
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(at=st.integers(0, len(TEXT) - 1), byte=st.integers(0, 255), cut=st.integers(0, len(TEXT)))
 def test_no_damage_makes_another_error_and_none_passes_the_mac(at, byte, cut):
     """Whatever is altered is refused: on reading, or by the MAC that the keyring checks next."""

@@ -70,7 +70,7 @@ def test_golden_shares_make_the_key():
 KEYS = st.binary(min_size=32, max_size=32)
 
 
-@settings(max_examples=20)
+@settings(max_examples=20, deadline=None)
 @given(key=KEYS, nonce=st.binary(min_size=12, max_size=12), data=st.binary(max_size=40), aad=st.binary(max_size=40))
 def test_the_oracle_is_the_library(key, nonce, data, aad):
     sealed = AESGCM(key).encrypt(nonce, data, aad)
@@ -78,6 +78,7 @@ def test_the_oracle_is_the_library(key, nonce, data, aad):
     assert aes_gcm.decrypt(key, nonce, sealed, aad) == data
 
 
+@settings(deadline=None)
 @given(secret=KEYS, salt=st.binary(min_size=1, max_size=16), use=st.text(max_size=20), length=st.integers(1, 100))
 def test_keys_are_derived_as_rfc_5869_says(secret, salt, use, length):
     derived = sealed_text.derive_key(secret, use, salt=salt, length=length)
@@ -90,6 +91,7 @@ def test_the_oracle_derives_the_first_case_of_rfc_5869():
     assert found.hex() == ("3cb25f25faacd57a90434f64d0362f2a2d2d0a90cf1a5a4c5db02d56ecc4c5bf34007208d5b887185865")
 
 
+@settings(deadline=None)
 @given(st.lists(st.binary(max_size=6), max_size=4), st.lists(st.binary(max_size=6), max_size=4))
 def test_different_parts_never_make_the_same_bytes(left, right):
     assert (sealed_text.join_parts(*left) == sealed_text.join_parts(*right)) == (left == right)

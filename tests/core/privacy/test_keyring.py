@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from leo_core.errors import (
@@ -88,6 +88,7 @@ def states(ring):
 RING = ClientKeyring.create(tenant="acme", kek=KEK)
 
 
+@settings(deadline=None)
 @given(data=st.binary(max_size=300), purpose=st.text(min_size=1, max_size=20), aad=st.binary(max_size=30))
 def test_what_was_sealed_opens_with_the_same_purpose_and_place(data, purpose, aad):
     sealed = RING.seal(purpose, data, aad=aad)

@@ -25,7 +25,7 @@ def splits(draw):
     return draw(KEYS), needed, draw(st.integers(needed, 9))
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(split=splits(), data=st.data())
 def test_any_shares_that_are_enough_make_the_key_in_any_order(split, data):
     key, needed, count = split
@@ -36,7 +36,7 @@ def test_any_shares_that_are_enough_make_the_key_in_any_order(split, data):
     assert oracle.combine({each.point: each.values for each in chosen[:needed]}) == key
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(split=splits(), data=st.data())
 def test_shares_that_are_too_few_are_refused(split, data):
     key, needed, count = split
@@ -86,7 +86,7 @@ def test_shares_of_different_splittings_are_refused_by_name():
         combine_shares([first[0], second[1]])
 
 
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 @given(data=st.data())
 def test_an_altered_share_is_refused_even_with_its_check_value_made_good(data):
     shares = split_key(KEY, needed=3, shares=5)

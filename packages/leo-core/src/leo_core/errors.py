@@ -26,6 +26,7 @@
     │   └── AbstainedError       the members disagree too much for the confidence that was asked for
     ├── InProgressError          a request with the same idempotency key is still being answered; try again later
     ├── BudgetExceededError      the next call would cost more than allowed; ``.budget``, ``.ends_at``
+    ├── PrivacyBudgetError       a release would cost more privacy than is left; ``.principal``, ``.spent``, ``.needed``
     ├── StorageError             the store failed
     │   ├── StoreLockedError     another process held the store for too long
     │   ├── StoreCorruptError    the file is not a LEO store or is damaged; nothing was changed
@@ -63,6 +64,7 @@ __all__ = [
     "NoAnswerError",
     "NotAReceiptError",
     "OutOfTimeError",
+    "PrivacyBudgetError",
     "ProviderError",
     "ProviderTimeoutError",
     "ProviderUnavailableError",
@@ -242,6 +244,21 @@ class BudgetExceededError(LEOError):
     def __init__(self, message: str, *, budget: str | None = None, ends_at: float | None = None) -> None:
         super().__init__(message)
         self.budget, self.ends_at = budget, ends_at
+
+
+class PrivacyBudgetError(LEOError):
+    """A release would cost more privacy than is left; nothing was charged.
+
+    Attributes:
+        principal: Whose budget it is.
+        spent: ε that is spent.
+        needed: ε that would be spent with the release.
+        epsilon: ε of the budget.
+    """
+
+    def __init__(self, message: str, *, principal: str, spent: float, needed: float, epsilon: float) -> None:
+        super().__init__(message)
+        self.principal, self.spent, self.needed, self.epsilon = principal, spent, needed, epsilon
 
 
 class StorageError(LEOError):

@@ -27,6 +27,7 @@
     ├── InProgressError          a request with the same idempotency key is still being answered; try again later
     ├── BudgetExceededError      the next call would cost more than allowed; ``.budget``, ``.ends_at``
     ├── PrivacyBudgetError       a release would cost more privacy than is left; ``.principal``, ``.spent``, ``.needed``
+    ├── SecureSumError           a step of a secure sum was refused, or too few parties are there; names who is missing
     ├── StorageError             the store failed
     │   ├── StoreLockedError     another process held the store for too long
     │   ├── StoreCorruptError    the file is not a LEO store or is damaged; nothing was changed
@@ -71,6 +72,7 @@ __all__ = [
     "RateLimitError",
     "ReceiptError",
     "RequestError",
+    "SecureSumError",
     "SigningKeyError",
     "StorageError",
     "StoreCorruptError",
@@ -259,6 +261,10 @@ class PrivacyBudgetError(LEOError):
     def __init__(self, message: str, *, principal: str, spent: float, needed: float, epsilon: float) -> None:
         super().__init__(message)
         self.principal, self.spent, self.needed, self.epsilon = principal, spent, needed, epsilon
+
+
+class SecureSumError(LEOError):
+    """A step of a secure sum was refused: a message is not what its sender signed, or too few parties are there."""
 
 
 class StorageError(LEOError):

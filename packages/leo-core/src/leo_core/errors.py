@@ -7,7 +7,8 @@
     │   ├── MissingExtraError    an optional part is not installed; names the ``pip install`` that brings it
     │   └── TenantRequiredError  the policy serves several tenants and the request names none
     ├── RequestError             the request itself cannot be answered as it stands (empty, malformed, too large)
-    │   └── CapabilityError      no member can do what the request needs (tools, images, …)
+    │   ├── CapabilityError      no member can do what the request needs (tools, images, …)
+    │   └── PersonalDataError    it holds personal data, which the policy refuses; ``.counts`` by kind
     ├── ProviderError            a model's provider failed; ``.provider``, ``.model``, ``.retry_after_s``
     │   ├── ProviderTimeoutError     no answer within the time allowed
     │   ├── ProviderUnavailableError connection refused or reset, 5xx
@@ -65,6 +66,7 @@ __all__ = [
     "NoAnswerError",
     "NotAReceiptError",
     "OutOfTimeError",
+    "PersonalDataError",
     "PrivacyBudgetError",
     "ProviderError",
     "ProviderTimeoutError",
@@ -116,6 +118,18 @@ class RequestError(LEOError, ValueError):
 
 class CapabilityError(RequestError):
     """No member can do what the request needs."""
+
+
+class PersonalDataError(RequestError):
+    """The request holds personal data, and the policy refuses such requests.
+
+    Attributes:
+        counts: How many different values were found, by kind.
+    """
+
+    def __init__(self, message: str, *, counts: dict[str, int]) -> None:
+        super().__init__(message)
+        self.counts = counts
 
 
 class ProviderError(LEOError):

@@ -24,7 +24,7 @@ from leo_core.records.entries import (
     Novelty,
 )
 from leo_core.records.evolution import Gap, Promotion, RouteChange, Trial
-from leo_core.records.requests import Constraints, Identity, Message, Request, Route, Sampling, ToolCall
+from leo_core.records.requests import Constraints, Identity, Message, Redaction, Request, Route, Sampling, ToolCall
 from leo_core.records.values import Json, Role
 from leo_core.records.verdicts import (
     CategoryRisk,
@@ -71,6 +71,7 @@ __all__ = [
     "Observation",
     "Promotion",
     "Receipt",
+    "Redaction",
     "Request",
     "RequestRisk",
     "Reservation",

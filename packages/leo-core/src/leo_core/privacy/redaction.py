@@ -15,6 +15,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import product
 from typing import TYPE_CHECKING, Any, Final
 
 from leo_core.errors import PersonalDataError
@@ -160,10 +161,9 @@ def list_stand_ins(text: str) -> tuple[str, ...]:
 def in_json(values: Mapping[str, str]) -> dict[str, str]:
     """Stand-ins as they are spelled inside a JSON text, with and without escapes, and their values spelled likewise."""
     spelled = {stand_in: json.dumps(value)[1:-1] for stand_in, value in values.items()}
-    less, greater = ("\\u003c", "\\u003C"), ("\\u003e", "\\u003E")
-    return spelled | {
-        f"{less[way]}{stand_in[1:-1]}{greater[way]}": value for stand_in, value in spelled.items() for way in (0, 1)
-    }
+    ways = product(("\\u003c", "\\u003C"), ("\\u003e", "\\u003E"))
+    escaped = {f"{less}{name[1:-1]}{more}": value for (less, more), (name, value) in product(ways, spelled.items())}
+    return spelled | escaped
 
 
 def _find_taken(request: Request) -> Iterator[str]:

@@ -157,7 +157,7 @@ _FORMS: tuple[_Form, ...] = (
     _form("phone", r"(?<![\w.+])\+\d(?:[ ./()-]{0,2}\d){7,14}" + _NO_WORD_AFTER, _is_phone),
     _form("phone", r"(?<![\w.+-])(?:1[-. ])?(?:\(\d{3}\) ?|\d{3}[-.])\d{3}[-.]\d{4}" + r"(?![\w@-])"),
     _form("phone", r"(?<![\w.+/-])0[1-9](?:[ .]\d{2}){4}" + _NO_WORD_AFTER + _NO_MORE),
-    _form("phone", r"(?<![\w.+/-])0[1-9]\d{1,3}/ ?\d{3,8}(?:[ -]\d{2,4})*" + _NO_WORD_AFTER + _NO_MORE, _is_phone),
+    _form("phone", r"(?<![\w.+/-])0[1-9]\d{1,3}/ ?\d{3,8}(?:[ -]\d{2,4})*(?!/)" + _NO_WORD_AFTER + _NO_MORE, _is_phone),
     _form("phone", r"(?<![\w.+/-])07\d{3} ?\d{3} ?\d{3}" + _NO_WORD_AFTER + _NO_MORE),
     _form(
         "phone", r"(?<![\w.+/-])0(?:1[567]\d{1,2}|20|1\d1|11\d) \d{3,4} ?\d{3,5}" + _NO_WORD_AFTER + _NO_MORE, _is_phone

@@ -16,7 +16,7 @@ from tests.servers.brain import Brain, Reply, answer_by_default
 
 __all__ = ["Completed", "Event", "Fault", "LoopbackServer", "Recorded", "WireError"]
 
-_SECRET_HEADERS = ("authorization", "x-api-key", "api-key")
+_SECRET_HEADERS = ("authorization", "x-api-key", "api-key", "x-vault-token")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

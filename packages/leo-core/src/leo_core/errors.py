@@ -36,6 +36,22 @@
     │   ├── StoreFullError       no space left; what was acknowledged is safe
     │   ├── StoreUnavailableError    its server cannot be reached, or did not reply in time
     │   └── StoreMismatchError   written by a newer LEO, or with another embedder
+    ├── KeyringError             the keys of the privacy layer refuse, or cannot be used
+    │   ├── KekError                 the key that wraps a keyring is missing, is another one, or refuses
+    │   │   └── KekUnavailableError      the service that holds it cannot be reached now
+    │   ├── KeyringCorruptError      the file is no keyring, was altered, or was set back
+    │   ├── KeyDisabledError         the key version, or the whole keyring, is disabled
+    │   ├── KeyDestroyedError        the key version is destroyed; what it sealed stays sealed for good
+    │   │   └── TenantDestroyedError     so are all keys of the tenant
+    │   ├── KeyExhaustedError        the key version was used as often as it may be
+    │   ├── ShareError               shares of a key are damaged, too few, or of different keys
+    │   └── SealedDataError          what was sealed does not open
+    │       ├── NotSealedError           it does not begin as sealed data does
+    │       ├── SealedTruncatedError     it is shorter than sealed data can be
+    │       ├── SealedAlteredError       a byte is another one, or it belongs elsewhere (purpose, AAD)
+    │       ├── ForeignTenantError       another keyring sealed it
+    │       ├── UnknownKeyError          the keyring has no key version of that number
+    │       └── WrongKeyError            the key version of that number is another key
     └── ReceiptError             a receipt, proof, checkpoint or log fails a check; ``.check`` names it
         ├── NotAReceiptError     the input is not a receipt at all
         └── SigningKeyError      a key is missing, unreadable or of the wrong kind
@@ -55,8 +71,16 @@ __all__ = [
     "CircuitOpenError",
     "ConfigError",
     "EntryCorruptError",
+    "ForeignTenantError",
     "InProgressError",
     "InvalidRequestError",
+    "KekError",
+    "KekUnavailableError",
+    "KeyDestroyedError",
+    "KeyDisabledError",
+    "KeyExhaustedError",
+    "KeyringCorruptError",
+    "KeyringError",
     "LEOError",
     "LimitReachedError",
     "MalformedReplyError",
@@ -65,6 +89,7 @@ __all__ = [
     "MissingExtraError",
     "NoAnswerError",
     "NotAReceiptError",
+    "NotSealedError",
     "OutOfTimeError",
     "PersonalDataError",
     "PrivacyBudgetError",
@@ -74,7 +99,11 @@ __all__ = [
     "RateLimitError",
     "ReceiptError",
     "RequestError",
+    "SealedAlteredError",
+    "SealedDataError",
+    "SealedTruncatedError",
     "SecureSumError",
+    "ShareError",
     "SigningKeyError",
     "StorageError",
     "StoreCorruptError",
@@ -83,7 +112,10 @@ __all__ = [
     "StoreMismatchError",
     "StoreUnavailableError",
     "StreamInterruptedError",
+    "TenantDestroyedError",
     "TenantRequiredError",
+    "UnknownKeyError",
+    "WrongKeyError",
 ]
 
 
@@ -315,6 +347,70 @@ class StoreUnavailableError(StorageError):
 
 class StoreMismatchError(StorageError):
     """The store was written by a newer LEO, or with another embedder."""
+
+
+class KeyringError(LEOError):
+    """The keys of the privacy layer refuse, or cannot be used."""
+
+
+class KekError(KeyringError):
+    """The key that wraps a keyring's keys is missing, is another one, or refuses."""
+
+
+class KekUnavailableError(KekError):
+    """The service that holds the wrapping key cannot be reached now; the same call may succeed later."""
+
+
+class KeyringCorruptError(KeyringError):
+    """The file is no keyring, was altered without its keys, or an older one took its place."""
+
+
+class KeyDisabledError(KeyringError):
+    """The key version, or the whole keyring, is disabled; nothing is lost."""
+
+
+class KeyDestroyedError(KeyringError):
+    """The key version is destroyed; what it sealed stays sealed for good."""
+
+
+class TenantDestroyedError(KeyDestroyedError):
+    """All keys of the tenant are destroyed."""
+
+
+class KeyExhaustedError(KeyringError):
+    """The key version was used as often as it may be."""
+
+
+class ShareError(KeyringError):
+    """Shares of a key are damaged, too few, or of different keys."""
+
+
+class SealedDataError(KeyringError):
+    """What was sealed does not open."""
+
+
+class NotSealedError(SealedDataError):
+    """It does not begin as sealed data does, or a newer LEO sealed it."""
+
+
+class SealedTruncatedError(SealedDataError):
+    """It is shorter than sealed data can be."""
+
+
+class SealedAlteredError(SealedDataError):
+    """A byte is another one than was sealed, or it was sealed for another purpose or place."""
+
+
+class ForeignTenantError(SealedDataError):
+    """Another keyring sealed it: that of another tenant, or an earlier one of this tenant."""
+
+
+class UnknownKeyError(SealedDataError):
+    """The keyring has no key version of that number."""
+
+
+class WrongKeyError(SealedDataError):
+    """The key version of that number is another key than it was sealed with."""
 
 
 class ReceiptError(LEOError):

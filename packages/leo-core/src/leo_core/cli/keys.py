@@ -1,4 +1,4 @@
-"""``leo keys``: signing keys."""
+"""``leo keys``: signing keys, keyrings of tenants, and the keys that wrap them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from leo_core.cli import kek_keys, tenant_keys
 from leo_core.cli.output import AsJson, print_json, report_errors
 from leo_core.cli.stores import key_path
 from leo_core.errors import ConfigError
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
 
 __all__ = ["app"]
 
-app = typer.Typer(help="Signing keys.", no_args_is_help=True)
+app = typer.Typer(help="Signing keys, keyrings of tenants, and the keys that wrap them.", no_args_is_help=True)
+app.add_typer(tenant_keys.app, name="tenant")
+app.add_typer(kek_keys.app, name="kek")
 
 
 @app.command()

@@ -16,7 +16,15 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 from rich.console import Console
 
-from leo_core.errors import ConfigError, LEOError, NotAReceiptError, ReceiptError, SigningKeyError
+from leo_core.errors import (
+    ConfigError,
+    KekError,
+    KekUnavailableError,
+    LEOError,
+    NotAReceiptError,
+    ReceiptError,
+    SigningKeyError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -76,7 +84,8 @@ def report_errors(*, as_json: bool) -> Iterator[None]:
             print_json(facts)
         else:
             err.print(f"{facts['error']}: {error}", style="red", markup=False)
-        wrong_use = isinstance(error, ConfigError | NotAReceiptError | SigningKeyError)
+        unusable = isinstance(error, SigningKeyError | KekError) and not isinstance(error, KekUnavailableError)
+        wrong_use = unusable or isinstance(error, ConfigError | NotAReceiptError)
         raise typer.Exit(WRONG_USE if wrong_use else FAILED) from error
 
 

@@ -1,4 +1,4 @@
-"""The files that hold keys: that of the receipts, and that of the cache's seals."""
+"""The files that hold keys: that of the receipts, that of the cache's seals, and that which wraps keyrings."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import secrets
 import stat
 from pathlib import Path
 
-from leo_core.errors import ConfigError, SigningKeyError
+from leo_core.errors import ConfigError, KekError, SigningKeyError
+from leo_core.privacy.kek import LocalKek
 from leo_core.stages.receipt.keys import SEED_BYTES, SigningKey
 from leo_core.stages.receipt.rotation import Handover, hand_over, read_handovers, write_handovers
 from leo_core.storage.sealing import SECRET_BYTES, SealKey
@@ -16,7 +17,9 @@ from leo_core.storage.whole_file import create_file, replace_file
 __all__ = [
     "handovers_path",
     "load_handovers",
+    "load_kek",
     "load_key",
+    "load_or_create_kek",
     "load_or_create_key",
     "load_or_create_seal_key",
     "load_seal_key",
@@ -159,3 +162,45 @@ def load_seal_key(path: str | os.PathLike[str]) -> SealKey:
     except ValueError:  # its text may hold a part of the secret
         message = f"{str(file)!r} is no seal key: it holds {2 * SECRET_BYTES} hex digits and nothing else"
         raise ConfigError(message) from None
+
+
+def load_or_create_kek(path: str | os.PathLike[str]) -> LocalKek:
+    """The KEK in this file; a fresh one, in a new file with mode 0600, when there is no such file.
+
+    Of several processes that do this at once, all end with the same key.
+
+    Raises:
+        KekError: The file is readable by others, holds no KEK, or cannot be read or created.
+    """
+    file = Path(path)
+    try:
+        if not file.exists():
+            create_file(file, f"{LocalKek.generate().to_text()}\n".encode())
+    except OSError as error:
+        message = f"KEK {str(file)!r} cannot be created: {error.strerror}; check folder and rights"
+        raise KekError(message) from error
+    return load_kek(file)
+
+
+def load_kek(path: str | os.PathLike[str]) -> LocalKek:
+    """The KEK in this file.
+
+    Raises:
+        KekError: There is no such file, it is readable by others, or it holds no KEK.
+    """
+    file = Path(path)
+    try:
+        with file.open("rb") as stream:
+            status = os.fstat(stream.fileno())
+            text = stream.read(_MOST_BYTES)
+    except OSError as error:
+        message = f"KEK {str(file)!r} cannot be read: {error.strerror}"
+        raise KekError(message) from error
+    if os.name == "posix" and status.st_mode & _OTHERS:
+        message = f"KEK {str(file)!r} can be read by others (mode {status.st_mode & 0o777:o}): chmod 600 it"
+        raise KekError(message)
+    try:
+        return LocalKek.from_text(text.decode("ascii", "replace"))
+    except KekError as error:
+        message = f"{str(file)!r}: {error}"
+        raise KekError(message) from None

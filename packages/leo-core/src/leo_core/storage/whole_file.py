@@ -36,8 +36,11 @@ def replace_file(path: str | os.PathLike[str], *, mode: int = PRIVATE) -> Iterat
     _sync_folder(file.parent)
 
 
-def create_file(path: str | os.PathLike[str], content: bytes, *, mode: int = PRIVATE) -> None:
+def create_file(path: str | os.PathLike[str], content: bytes, *, mode: int = PRIVATE) -> bool:
     """Put content into a file, and leave it as it is where there is one already; folders are made.
+
+    Returns:
+        Whether there was none.
 
     Raises:
         OSError: It cannot be written.
@@ -50,8 +53,9 @@ def create_file(path: str | os.PathLike[str], content: bytes, *, mode: int = PRI
         try:
             os.link(draft, file)
         except FileExistsError:
-            return
+            return False
     _sync_folder(file.parent)
+    return True
 
 
 @contextmanager

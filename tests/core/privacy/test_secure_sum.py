@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chisquare, pearsonr
 
-from leo_core.errors import ConfigError, SecureSumError
+from leo_core.errors import ConfigError, SecureSumError, ShareError
 from leo_core.privacy.mechanisms import DiscreteGaussian
-from leo_core.privacy.secret_shares import join_shares
 from leo_core.privacy.secure_sum import SumAggregator, SumParty, encode
+from leo_core.privacy.shamir import Share, combine_shares
 from leo_core.privacy.sum_masks import make_mask, mask_between, public_bytes
 from leo_core.privacy.sum_session import SumSession
 from leo_core.stages.receipt.keys import SigningKey
@@ -240,17 +240,19 @@ def test_a_false_share_is_found_out(kind):
     given = [run.parties[name].unmask(run.confirmations) for name in run.stayed]
     about = "egon" if kind == "keys" else "bela"
     false = dict(getattr(given[0], kind))
-    false[about] = false[about][:-1] + bytes([false[about][-1] ^ 1])
+    share = Share.from_text(false[about])
+    false[about] = replace(share, values=bytes([share.values[0] ^ 1]) + share.values[1:]).to_text()
     with pytest.raises(SecureSumError, match=f"of {about} do not give what it advertised"):
         run.aggregator.add_up([replace(given[0], **{kind: false}), *given[1:]])
 
 
 def test_fewer_shares_than_the_threshold_say_nothing_of_a_seed():
     run = Run(make_session(threshold=3), same()).advertise().share().mask()
-    shares = {number: run.parties[name]._held["anna"][1] for number, name in enumerate(NAMES, 1)}
+    shares = [Share.from_text(run.parties[name]._held["anna"][1]) for name in NAMES]
     seed = run.parties["anna"]._seed
-    assert join_shares({at: shares[at] for at in (2, 4, 5)}) == seed
-    assert join_shares({at: shares[at] for at in (2, 4)}) != seed
+    assert combine_shares([shares[at] for at in (1, 3, 4)]) == seed
+    with pytest.raises(ShareError, match="3 are needed"):
+        combine_shares([shares[at] for at in (1, 3)])
     assert hashlib.sha256(seed).digest() == run.adverts[0].seed_hash
 
 

@@ -99,6 +99,7 @@ _SECRETS = (
     r"\bSG\.[A-Za-z0-9_-]{20,}\.[A-Za-z0-9_-]{20,}",
     r"\bya29\.[A-Za-z0-9_-]{20,}",
     r"\bdo[opr]_v1_[a-f0-9]{64}\b",
+    r"\bleo-share:1:[0-9a-f:]{40,}",
     r"\bAGE-SECRET-KEY-1[A-Z0-9]{50,}",
     r"(?<![\w:])\d{8,10}:[A-Za-z0-9_-]{35}(?![\w-])",
     r"\bhttps://hooks\.slack\.com/services/[A-Za-z0-9/]{20,}",

@@ -31,9 +31,9 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from leo_core.errors import SecureSumError
+from leo_core.errors import SecureSumError, ShareError
 from leo_core.privacy.noise import add_noise
-from leo_core.privacy.secret_shares import SECRET_BYTES, SHARE_BYTES, join_shares, share_secret
+from leo_core.privacy.shamir import Share, combine_shares, split_key
 from leo_core.privacy.sum_masks import make_mask, mask_between, open_shares, public_bytes, read_words, seal_shares
 from leo_core.privacy.sum_session import Advert, MaskedValues, Shares, Unmasking, sign, verify
 
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 __all__ = ["SumAggregator", "SumParty"]
 
 _STEPS: Final = ("advertise", "share", "mask", "confirm", "unmask")
+_SECRET_BYTES: Final = 32
 _OWN: Final = "own mask"
 _FALSE_SHARE: Final = "the shares of the {} of {} do not give what it advertised: somebody gave a false share"
 _WRAP: Final = 2**64
@@ -71,10 +72,10 @@ class SumParty:
     ) -> None:
         session.check_names((name,), 1, "party")
         self.session, self.name, self._signer = session, name, signer
-        self._sealing, self._masking, self._seed = (entropy(SECRET_BYTES) for _ in range(3))
+        self._sealing, self._masking, self._seed = (entropy(_SECRET_BYTES) for _ in range(3))
         self._step = 0
         self._adverts: dict[str, Advert] = {}
-        self._held: dict[str, tuple[bytes, bytes]] = {}
+        self._held: dict[str, tuple[str, str]] = {}
         self._among: tuple[str, ...] = ()
         self._stayed: tuple[str, ...] = ()
         verify(session, "proof", name, b"", sign(session, signer, "proof", name, b""))
@@ -111,12 +112,12 @@ class SumParty:
             message = f"the adverts leave out {self.name}, which advertised"
             raise SecureSumError(message)
         count, threshold = len(self.session.parties), self.session.threshold
-        keys = share_secret(self._masking, count, threshold)
-        seeds = share_secret(self._seed, count, threshold)
+        keys = [each.to_text() for each in split_key(self._masking, needed=threshold, shares=count)]
+        seeds = [each.to_text() for each in split_key(self._seed, needed=threshold, shares=count)]
         sealed = {}
         for other, advert in self._adverts.items():
             place = self.session.point(other) - 1
-            both = keys[place] + seeds[place]
+            both = json.dumps([keys[place], seeds[place]]).encode()
             if other == self.name:
                 self._held[other] = (keys[place], seeds[place])
             else:
@@ -203,10 +204,13 @@ class SumParty:
             raise SecureSumError(message)
         sealed = shares.sealed[self.name]
         both = open_shares(self._sealing, self.name, advert.sealing_key, shares.sender, self.session, sealed)
-        if len(both) != 2 * SHARE_BYTES:
-            message = f"the shares of {shares.sender} for {self.name} have {len(both)} bytes, not {2 * SHARE_BYTES}"
-            raise SecureSumError(message)
-        self._held[shares.sender] = (both[:SHARE_BYTES], both[SHARE_BYTES:])
+        try:
+            key, seed = json.loads(both)
+            Share.from_text(key), Share.from_text(seed)
+        except (ValueError, TypeError, AttributeError, ShareError) as error:
+            message = f"what {shares.sender} sealed for {self.name} are no two shares"
+            raise SecureSumError(message) from error
+        self._held[shares.sender] = (key, seed)
 
     def _enter(self, step: str) -> None:
         """Begin a step; unless it is finished (:meth:`_leave`), this party's part in the session is over."""
@@ -283,24 +287,28 @@ class SumAggregator:
         total = np.zeros(self.session.length, dtype=np.uint64)
         for name in stayed:
             total += self._words[name]
-            seed = self._join({each.sender: each.seeds.get(name) for each in found.values()}, name)
-            if seed is None or hashlib.sha256(seed).digest() != self._adverts[name].seed_hash:
+            seed = self._join({each.sender: each.seeds.get(name) for each in found.values()}, "seed", name)
+            if hashlib.sha256(seed).digest() != self._adverts[name].seed_hash:
                 raise SecureSumError(_FALSE_SHARE.format("seed", name))
             total -= make_mask(seed, self.session, _OWN)
         for name in sorted(set(self._shared) - set(stayed)):
-            key = self._join({each.sender: each.keys.get(name) for each in found.values()}, name)
-            if key is None or public_bytes(key) != self._adverts[name].masking_key:
+            key = self._join({each.sender: each.keys.get(name) for each in found.values()}, "masking key", name)
+            if public_bytes(key) != self._adverts[name].masking_key:
                 raise SecureSumError(_FALSE_SHARE.format("masking key", name))
             for other in stayed:  # what those who stayed added for the one who did not is the negative of its own
                 total += mask_between(key, name, self._adverts[other].masking_key, other, self.session)
         return decode(total, self.session)
 
-    def _join(self, shares: Mapping[str, bytes | None], name: str) -> bytes | None:
-        known = {self.session.point(sender): share for sender, share in shares.items() if share is not None}
+    def _join(self, shares: Mapping[str, str | None], what: str, name: str) -> bytes:
+        """The secret of a party from the shares that the others gave of it."""
+        known = {sender: share for sender, share in shares.items() if share is not None}
         if len(known) < self.session.threshold:
             message = f"{len(known)} parties gave a share of {name}; {self.session.threshold} are needed"
             raise SecureSumError(message)
-        return join_shares(dict(sorted(known.items())[: self.session.threshold]))
+        try:
+            return combine_shares([Share.from_text(known[sender]) for sender in sorted(known)])
+        except ShareError as error:
+            raise SecureSumError(_FALSE_SHARE.format(what, name)) from error
 
 
 def check_adverts(session: SumSession, adverts: Iterable[Advert]) -> dict[str, Advert]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Protocol
 
 from leo_core.errors import ConfigError, SecureSumError
+from leo_core.privacy.shamir import MOST_SHARES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -50,7 +51,7 @@ class SumSession:
 
     Attributes:
         id: At least 16 bytes that no other session has.
-        parties: The parties by name, with the key that each of them is known by; 3 or more.
+        parties: The parties by name, with the key that each of them is known by; 3 to 255.
         length: How many figures are summed, 1 or more.
         threshold: How many parties have to stay until the end. By default more than two thirds: what holds against an
             aggregator that lies and has less than a third of the parties on its side (Bonawitz et al. 2017, section
@@ -76,6 +77,9 @@ class SumSession:
         count = len(self.parties)
         if count < 3:  # noqa: PLR2004 - of two, each knows the other's figures from the sum
             message = f"the session has {count} parties; from the sum of two each knows the other's figures"
+            raise ConfigError(message)
+        if count > MOST_SHARES:
+            message = f"the session has {count} parties; there are shares for {MOST_SHARES}, so form groups"
             raise ConfigError(message)
         if len({key.id for key in self.parties.values()}) < count:
             message = "two parties have the same key; each has to be known by its own"
@@ -189,8 +193,8 @@ class Unmasking:
     """Step 5: a party's shares of the seeds of those who stayed, and of the masking keys of those who did not."""
 
     sender: str
-    seeds: Mapping[str, bytes] = field(repr=False)
-    keys: Mapping[str, bytes] = field(repr=False)
+    seeds: Mapping[str, str] = field(repr=False)
+    keys: Mapping[str, str] = field(repr=False)
 
 
 def sign(session: SumSession, signer: Signer, kind: str, sender: str, body: bytes) -> bytes:

@@ -40,7 +40,7 @@ class Echo(BaseChatModel):
 
 
 def chat(echo):
-    member = LangChainModel(echo, provider="test", name="echo")
+    member = LangChainModel(echo)
     return LEOChatModel(small=member, config=REVERSIBLE)
 
 

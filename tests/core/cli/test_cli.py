@@ -148,6 +148,22 @@ def test_stats_counts_money_hits_and_tenants(store):
     assert list(only["tenants"]) == ["acme"]
 
 
+def test_private_stats_are_charged_and_refused_when_the_budget_is_spent(store):
+    options = ("stats", store, "--private", "--epsilon", "0.5", "--budget-epsilon", "0.8", "--contribution", "10")
+    facts, code = as_json(*options)
+    assert code == 0
+    assert (facts["unit"], facts["contribution"], facts["epsilon"], facts["delta"]) == ("tenant", 10, 0.5, 1e-6)
+    assert "traffic" not in facts
+    assert store.with_name("leo.db.privacy").is_file()
+    table = leo(*options).stdout
+    assert "hit_rate" in table
+    assert "of 0.8" in table
+    refused, code = as_json(*options)
+    assert (refused["error"], code) == ("PrivacyBudgetError", 1)
+    wrong, code = as_json("stats", store, "--private", "--unit", "user")
+    assert (wrong["error"], code) == ("ConfigError", 2)
+
+
 def test_stats_shows_budgets(tmp_path):
     budgets = (Budget(limit_usd=2.0, period="total"), Budget(limit_usd=0.5, per="user", period="day", name="readers"))
     parrot = ScriptedModel("parrot", replies="29", cost=0.5)

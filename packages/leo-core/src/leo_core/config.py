@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from leo_core.errors import ConfigError
 from leo_core.privacy.config import PrivacyConfig
+from leo_core.privacy.redaction_config import PersonalDataConfig
 from leo_core.stages.budget.config import Budget, check_budgets
 from leo_core.stages.cache.config import CacheConfig
 from leo_core.stages.consensus.config import ConsensusConfig
@@ -50,6 +51,7 @@ class LEOConfig:
         require_tenant: Refuse requests that name no tenant.
         max_prompt_chars: Longest request admitted, in characters.
         background_capacity: Answers that may wait to be written before new requests have to wait.
+        personal_data: What becomes of personal data in requests, before anything is embedded, looked up, sent or kept.
         idempotency_ttl_s: Seconds for which the answer of an idempotency key is kept, greater than 0.
     """
 
@@ -63,6 +65,7 @@ class LEOConfig:
     receipts: ReceiptConfig = field(default_factory=ReceiptConfig)
     resilience: ResilienceConfig = field(default_factory=ResilienceConfig)
     privacy: PrivacyConfig | None = None
+    personal_data: PersonalDataConfig = field(default_factory=PersonalDataConfig)
     budgets: tuple[Budget, ...] = ()
     reservation_ttl_s: float = 3600.0
     audit_rate: float = 0.0

@@ -156,7 +156,12 @@ def make_message(answer: Answer) -> AIMessage:
 
 
 def _native_of(answer: Answer) -> AIMessage | None:
-    """LangChain's own message of an answer: a new object each time, or ``None`` where there is none."""
+    """LangChain's own message of an answer: a new object each time, or ``None`` where there is none.
+
+    One that has stand-ins for personal data, where the answer has the values, is none either.
+    """
+    if answer.covered is not None:
+        return None
     if answer.draft is not None and isinstance(answer.draft.native, AIMessage):
         return answer.draft.native.model_copy(deep=True)
     kept = answer.entry.metadata.get(NATIVE) if answer.entry is not None else None

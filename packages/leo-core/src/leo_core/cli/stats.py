@@ -5,13 +5,17 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
 
 from leo_core.cli.output import AsJson, out, print_json, report_errors
 from leo_core.cli.stores import open_existing
+from leo_core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from leo_core.evaluation.published_stats import Unit
 
 __all__ = ["stats"]
 
@@ -20,10 +24,32 @@ def stats(
     store: Annotated[Path, typer.Argument(help="The store (a SQLite file).")],
     tenant: Annotated[str | None, typer.Option(help="Only this tenant.")] = None,
     max_wrong_hits: Annotated[float, typer.Option(help="The promise that the store is used with.")] = 0.01,
+    private: Annotated[bool, typer.Option("--private", help="Figures to publish: clipped, with noise.")] = False,
+    epsilon: Annotated[float, typer.Option(help="With --private: what this publication may cost.")] = 0.5,
+    budget_epsilon: Annotated[float, typer.Option(help="With --private: what all of them together may cost.")] = 3.0,
+    delta: Annotated[float, typer.Option(help="With --private: δ of the budget.")] = 1e-6,
+    unit: Annotated[str, typer.Option(help="With --private: what is protected, tenant or request.")] = "tenant",
+    contribution: Annotated[int, typer.Option(help="With --private: requests of a tenant that count.")] = 1000,
+    ledger: Annotated[
+        Path | None, typer.Option(help="With --private: file of the budget; by default beside STORE.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Spent, saved, budgets, hits, wrong hits and their bound, routes, trust."""
+    """Spent, saved, budgets, hits, wrong hits and their bound, routes, trust; or what of it may be published."""
     with report_errors(as_json=as_json), open_existing(store) as (kept, log):
+        if private:
+            from leo_core.evaluation.published_stats import PublishTerms, publish_stats  # noqa: PLC0415 - as below
+            from leo_core.privacy.accountant import PrivacyAccountant  # noqa: PLC0415 - as below
+
+            terms = PublishTerms(epsilon=epsilon, unit=_read_unit(unit), contribution=contribution)
+            path = ledger or store.with_name(store.name + ".privacy")
+            accountant = PrivacyAccountant(epsilon=budget_epsilon, delta=delta, path=path)
+            published = publish_stats(kept, accountant, terms, tenant=tenant)
+            if as_json:
+                print_json(published)
+            else:
+                _show_published(published)
+            return
         from leo_core.config import LEOConfig  # noqa: PLC0415 - the engine loads when it is used
         from leo_core.engine.assembly import open_ledger  # noqa: PLC0415 - as above
         from leo_core.evaluation.stats import collect_stats, list_balances  # noqa: PLC0415 - as above
@@ -40,6 +66,26 @@ def stats(
         if found["budgets"]:
             out.print(_budgets(found["budgets"]))
         out.print(f"{found['receipts']} receipts")
+
+
+def _read_unit(name: str) -> Unit:
+    if name == "tenant":
+        return "tenant"
+    if name == "request":
+        return "request"
+    message = f"--unit is {name!r}; there are tenant and request"
+    raise ConfigError(message)
+
+
+def _show_published(published: dict[str, Any]) -> None:
+    table = Table("figure", "value", "95 % interval of the noise", title=published["principal"])
+    for name, figure in published["figures"].items():
+        table.add_row(name, _show(figure["value"]), " to ".join(map(_show, figure["interval"])))
+    out.print(table)
+    out.print(
+        f"epsilon {published['epsilon']:g} at delta {published['delta']:g}; spent {published['spent_epsilon']:.4g} "
+        f"of {published['budget_epsilon']:g}; noise sigma {published['sigma']:.4g}"
+    )
 
 
 def _table(name: str, facts: dict[str, Any]) -> Table:

@@ -22,6 +22,7 @@ from leo_core.engine.open_lookups import OpenLookups, give_up_lookups
 from leo_core.engine.sharing import take_turn
 from leo_core.engine.warming import keep_filed, keep_past, make_past_answer, read_log
 from leo_core.errors import ConfigError
+from leo_core.privacy.redaction import holds_personal_data
 from leo_core.records import CacheDecision, Route, Usage
 from leo_core.stages.cache.identity import identify
 from leo_core.stages.receipt.keys import PublicKey
@@ -43,6 +44,8 @@ CLAIM_S = 60.0
 
 T = TypeVar("T")
 _AT_ONCE = 256
+_UNTOUCHED = CacheDecision(action="off", why="the request holds personal data, which the framework's model has seen")
+"""An answer of a model that saw personal data may depend on it, so that it is neither kept nor looked up."""
 
 
 class AnswerCache:
@@ -263,9 +266,13 @@ class AnswerCache:
         return identity, (yield from consult_cache(request, identity, embedding, -1, self._plan, claims=claims))
 
     def _decide(self, request: Request) -> Pipeline[tuple[CacheDecision, CacheEntry | None]]:
+        if holds_personal_data(request, self._plan.config.personal_data):
+            return _UNTOUCHED, None
         return (yield from self._consult(request))[1]
 
     def _lookup(self, request: Request) -> Pipeline[tuple[CacheDecision, CacheEntry | None]]:
+        if holds_personal_data(request, self._plan.config.personal_data):
+            return _UNTOUCHED, None
         give_up_lookups()  # whoever asks again has no answer to bring, and waits without keeping others waiting
         started = yield from Now()
         identity, found = yield from self._consult(request, claims=self._claim_renewal)
@@ -280,6 +287,8 @@ class AnswerCache:
     def _update(
         self, request: Request, message: Message, model: str, usage: Usage, metadata: Mapping[str, Json]
     ) -> Pipeline[None]:
+        if holds_personal_data(request, self._plan.config.personal_data):
+            return
         identity, embedding = yield from self._look_at(request)
         now = yield from Now()
         answer_id = (yield from Entropy(16)).hex()

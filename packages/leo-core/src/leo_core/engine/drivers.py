@@ -11,11 +11,12 @@ import re
 from contextlib import aclosing, closing
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from leo_core.engine.effects import CallMember, Hedge, Show
+from leo_core.engine.effects import CallMember, Hedge, Show, ShowRevealed
+from leo_core.privacy.stream_redaction import StreamRevealer
 from leo_core.records import Chunk, ToolCallDelta
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 
     from leo_core.engine.effects import Effect, Pipeline
     from leo_core.engine.world import World
@@ -75,20 +76,23 @@ async def arun(pipeline: Pipeline[T], world: World) -> T:
 
 def stream(pipeline: Pipeline[Answer], world: World) -> Iterator[Chunk]:
     """Run a pipeline and yield what it shows; the last chunk carries the answer."""
-    shown = False
+    shown, revealer = False, StreamRevealer({})
     with closing(_Steps(pipeline)) as steps:
         while (effect := steps.effect) is not None:
             live = _live_call(effect)
             if live is not None:
                 relay = world.open_relay(live)
                 with closing(relay.chunks()) as chunks:
-                    yield from chunks
+                    yield from revealer.feed_all(chunks)
                 shown = shown or relay.shown
                 steps.reply((relay.reply,) if isinstance(effect, Hedge) else relay.reply)
             elif isinstance(effect, Show):
                 if not shown:
-                    yield from chunk_message(effect.message)
+                    yield from revealer.feed_all(chunk_message(effect.message))
                 shown = True
+                steps.reply(None)
+            elif isinstance(effect, ShowRevealed):
+                revealer = StreamRevealer(effect.values)
                 steps.reply(None)
             else:
                 _step(steps, effect, world)
@@ -97,26 +101,39 @@ def stream(pipeline: Pipeline[Answer], world: World) -> Iterator[Chunk]:
 
 async def astream(pipeline: Pipeline[Answer], world: World) -> AsyncIterator[Chunk]:
     """Run a pipeline on the event loop and yield what it shows; the last chunk carries the answer."""
-    shown = False
+    shown, revealer = False, StreamRevealer({})
     with closing(_Steps(pipeline)) as steps:
         while (effect := steps.effect) is not None:
             live = _live_call(effect)
             if live is not None:
                 relay = world.open_relay(live)
-                async with aclosing(relay.achunks()) as chunks:
+                async with aclosing(_afeed_all(revealer, relay.achunks())) as chunks:
                     async for chunk in chunks:
                         yield chunk
                 shown = shown or relay.shown
                 steps.reply((relay.reply,) if isinstance(effect, Hedge) else relay.reply)
             elif isinstance(effect, Show):
                 if not shown:
-                    for chunk in chunk_message(effect.message):
+                    for chunk in revealer.feed_all(chunk_message(effect.message)):
                         yield chunk
                 shown = True
+                steps.reply(None)
+            elif isinstance(effect, ShowRevealed):
+                revealer = StreamRevealer(effect.values)
                 steps.reply(None)
             else:
                 await _astep(steps, effect, world)
         yield Chunk(answer=steps.result)
+
+
+async def _afeed_all(revealer: StreamRevealer, chunks: AsyncGenerator[Chunk, None]) -> AsyncGenerator[Chunk, None]:
+    """:meth:`StreamRevealer.feed_all` for chunks that are waited for."""
+    async with aclosing(chunks) as raw:
+        async for chunk in raw:
+            for piece in revealer.feed(chunk):
+                yield piece
+    for piece in revealer.end():
+        yield piece
 
 
 def chunk_message(message: Message) -> Iterator[Chunk]:

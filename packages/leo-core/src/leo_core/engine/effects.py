@@ -7,7 +7,7 @@ stands between it and the world. Written ``reply = yield from Effect(...)``, the
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from leo_core.engine.budgets import Hold
@@ -61,6 +61,7 @@ __all__ = [
     "SettleIntent",
     "SettleReservation",
     "Show",
+    "ShowRevealed",
     "Together",
     "WriteEntry",
 ]
@@ -333,6 +334,13 @@ class Show(Effect[None]):
     """Show a settled message to a caller who is streaming and has not seen it live."""
 
     message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class ShowRevealed(Effect[None]):
+    """From now on, show a caller who is streaming what the stand-ins of the request stand for."""
+
+    values: Mapping[str, str] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

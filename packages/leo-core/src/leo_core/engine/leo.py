@@ -28,6 +28,7 @@ from leo_core.engine.pipeline import answer_request
 from leo_core.engine.requests import make_request
 from leo_core.engine.trials import demote_default
 from leo_core.errors import ConfigError, RequestError
+from leo_core.privacy.redaction import cover_request
 from leo_core.records import Answer
 from leo_core.stages.budget.policy import find_accounts
 
@@ -430,10 +431,12 @@ class LEO:
             raise ConfigError(message)
 
     def _keep(self, request: Request, answer: Answer) -> Answer:
+        kept = answer if answer.covered is None else replace(answer, message=answer.covered)
+        request, _ = cover_request(request, self.config.personal_data)
         with self._lock:
             if answer.replayed and answer.id in self._recent:  # the first one knows more
                 return answer
-            self._recent[answer.id] = (request, answer)
+            self._recent[answer.id] = (request, kept)
             while len(self._recent) > MOST_RECENT:
                 self._recent.popitem(last=False)
         return answer

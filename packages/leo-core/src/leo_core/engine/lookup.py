@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from leo_core.engine.effects import Decide, Draw, FindExact, FindNear, Notify, Now
+from leo_core.privacy.redaction import list_stand_ins
 from leo_core.records import CacheDecision
 from leo_core.stages.cache.observations import observe_served
 from leo_core.stages.cache.policy import choose_hit
@@ -65,7 +66,8 @@ def consult_cache(
         return CacheDecision(action="miss", stale=True, why=why, entry_id=exact.id if exact else None), exact
     near: tuple[Neighbour, ...] = ()
     if exact is None and embedding is not None and identity.semantic and wanted is True:
-        near = yield from FindNear(request.tenant, identity.scope_key, embedding.vector, plan.config.cache.candidates)
+        found = yield from FindNear(request.tenant, identity.scope_key, embedding.vector, plan.config.cache.candidates)
+        near = tuple(each for each in found if _fits(identity.text, each.entry.text))
     (draw,) = yield from Draw()
     moment = yield from Now()
 
@@ -89,6 +91,16 @@ def consult_cache(
     if not decision.hit:
         yield from Notify(f"cache.{decision.action}", {"kind": decision.kind, "entry_id": decision.entry_id})
     return decision, entry
+
+
+def _fits(text: str, kept: str) -> bool:
+    """Whether a kept answer can be told with the values of this request.
+
+    It needs the same stand-ins for personal data. With two or more, a paraphrase may have them in other places, where
+    the answer would be told with one's values for the other's: such requests match exactly only.
+    """
+    own = list_stand_ins(text)
+    return len(own) < 2 and own == list_stand_ins(kept)  # noqa: PLR2004 - one cannot be in another's place
 
 
 def look_again(request: Request, identity: Identity, region: int, plan: Plan) -> Pipeline[Choice]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from leo_core.engine.admission import admit
 from leo_core.engine.aftermath import settle
 from leo_core.engine.auditing import find_chance
+from leo_core.engine.covering import answer_covered
 from leo_core.engine.effects import (
     AuditSeed,
     Certify,
@@ -58,6 +59,11 @@ def answer_request(request: Request, plan: Plan) -> Pipeline[Answer]:
     """From a request to an answer with a receipt, by the cheapest route that can be trusted."""
     started = yield from Now()
     admit(request, plan)
+    return (yield from answer_covered(request, plan, lambda covered: answer_admitted(covered, plan, started)))
+
+
+def answer_admitted(request: Request, plan: Plan, started: Instant) -> Pipeline[Answer]:
+    """Answer a request once for each idempotency key; its personal data is behind stand-ins by now."""
     work = find_answer(request, plan, started)
     if request.idempotency_key is None:
         return (yield from work)

@@ -10,6 +10,7 @@ from leo_core.engine.entries import make_entry, weigh_entry
 from leo_core.engine.request_form import check_form
 from leo_core.engine.requests import make_request
 from leo_core.errors import ConfigError, RequestError
+from leo_core.privacy.redaction import holds_personal_data
 from leo_core.records import Message, Route, Usage
 from leo_core.stages.cache.identity import identify
 
@@ -83,7 +84,12 @@ def _to_assistant(answer: Any) -> Any:
 
 
 def keep_past(pairs: Sequence[PastAnswer], plan: Plan) -> Pipeline[int]:
-    """Keep past answers; a request that the cache can answer already is passed over. Returns how many were kept."""
+    """Keep past answers; returns how many.
+
+    Passed over are requests that the cache can answer already, and those with personal data that the policy covers: the
+    model saw it, so that its answer may depend on it.
+    """
+    pairs = [pair for pair in pairs if not holds_personal_data(pair[0], plan.config.personal_data)]
     identities = [identify(request, models=plan.fingerprint) for request, _, _ in pairs]
     texts = [identity.text if identity.semantic else "" for identity in identities]
     vectors = yield from _embed(texts)

@@ -150,6 +150,7 @@ class World:
             ask.Reserve: lambda effect: self.budgets.reserve(effect.accounts, effect.amount, effect.life_s),
             ask.SettleReservation: lambda effect: self.budgets.settle(effect.reservation, effect.cost),
             ask.Show: lambda _: None,
+            ask.ShowRevealed: lambda _: None,
             ask.CheckAnswer: self._check,
             ask.Compare: self._compare,
             ask.Certify: self._certify,

@@ -7,7 +7,8 @@
     │   ├── MissingExtraError    an optional part is not installed; names the ``pip install`` that brings it
     │   └── TenantRequiredError  the policy serves several tenants and the request names none
     ├── RequestError             the request itself cannot be answered as it stands (empty, malformed, too large)
-    │   └── CapabilityError      no member can do what the request needs (tools, images, …)
+    │   ├── CapabilityError      no member can do what the request needs (tools, images, …)
+    │   └── PersonalDataError    it holds personal data, which the policy refuses; ``.counts`` by kind
     ├── ProviderError            a model's provider failed; ``.provider``, ``.model``, ``.retry_after_s``
     │   ├── ProviderTimeoutError     no answer within the time allowed
     │   ├── ProviderUnavailableError connection refused or reset, 5xx
@@ -26,6 +27,8 @@
     │   └── AbstainedError       the members disagree too much for the confidence that was asked for
     ├── InProgressError          a request with the same idempotency key is still being answered; try again later
     ├── BudgetExceededError      the next call would cost more than allowed; ``.budget``, ``.ends_at``
+    ├── PrivacyBudgetError       a release would cost more privacy than is left; ``.principal``, ``.spent``, ``.needed``
+    ├── SecureSumError           a step of a secure sum was refused, or too few parties are there; names who is missing
     ├── StorageError             the store failed
     │   ├── StoreLockedError     another process held the store for too long
     │   ├── StoreCorruptError    the file is not a LEO store or is damaged; nothing was changed
@@ -158,6 +161,8 @@ __all__ = [
     "ParametersError",
     "ParametersMismatchError",
     "PrivateIndexError",
+    "PersonalDataError",
+    "PrivacyBudgetError",
     "ProviderError",
     "ProviderTimeoutError",
     "ProviderUnavailableError",
@@ -170,6 +175,7 @@ __all__ = [
     "SealedAlteredError",
     "SealedDataError",
     "SealedTruncatedError",
+    "SecureSumError",
     "ShareError",
     "SigningKeyError",
     "StaleEvaluationKeyError",
@@ -213,6 +219,18 @@ class RequestError(LEOError, ValueError):
 
 class CapabilityError(RequestError):
     """No member can do what the request needs."""
+
+
+class PersonalDataError(RequestError):
+    """The request holds personal data, and the policy refuses such requests.
+
+    Attributes:
+        counts: How many different values were found, by kind.
+    """
+
+    def __init__(self, message: str, *, counts: dict[str, int]) -> None:
+        super().__init__(message)
+        self.counts = counts
 
 
 class ProviderError(LEOError):
@@ -343,6 +361,25 @@ class BudgetExceededError(LEOError):
     def __init__(self, message: str, *, budget: str | None = None, ends_at: float | None = None) -> None:
         super().__init__(message)
         self.budget, self.ends_at = budget, ends_at
+
+
+class PrivacyBudgetError(LEOError):
+    """A release would cost more privacy than is left; nothing was charged.
+
+    Attributes:
+        principal: Whose budget it is.
+        spent: ε that is spent.
+        needed: ε that would be spent with the release.
+        epsilon: ε of the budget.
+    """
+
+    def __init__(self, message: str, *, principal: str, spent: float, needed: float, epsilon: float) -> None:
+        super().__init__(message)
+        self.principal, self.spent, self.needed, self.epsilon = principal, spent, needed, epsilon
+
+
+class SecureSumError(LEOError):
+    """A step of a secure sum was refused: a message is not what its sender signed, or too few parties are there."""
 
 
 class StoreLockedError(StorageError):

@@ -25,7 +25,7 @@ from leo_core.records.entries import (
 )
 from leo_core.records.evolution import Gap, Promotion, RouteChange, Trial
 from leo_core.records.questions import IndexHit, KeptQuestion, QuestionChanges
-from leo_core.records.requests import Constraints, Identity, Message, Request, Route, Sampling, ToolCall
+from leo_core.records.requests import Constraints, Identity, Message, Redaction, Request, Route, Sampling, ToolCall
 from leo_core.records.values import Json, Role
 from leo_core.records.verdicts import (
     CategoryRisk,
@@ -75,6 +75,7 @@ __all__ = [
     "Promotion",
     "QuestionChanges",
     "Receipt",
+    "Redaction",
     "Request",
     "RequestRisk",
     "Reservation",

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from leo_core.records.drafts import Draft, Failure, Usage
     from leo_core.records.entries import CacheDecision, CacheEntry, Novelty
-    from leo_core.records.requests import Message, Route
+    from leo_core.records.requests import Message, Redaction, Route
     from leo_core.records.values import Json
     from leo_core.records.verdicts import RequestRisk, Risk, RouteDecision, Verdict
 
@@ -62,6 +62,9 @@ class Answer:
         failures: Calls that brought no draft.
         entry: The entry that is served on a cache hit.
         replayed: Whether this is the kept answer to an earlier request with the same idempotency key.
+        redaction: What was found of personal data in the request; ``None`` where nothing was, or was looked for.
+        covered: The message with the stand-ins for personal data, as it is kept and as its receipt commits to it;
+            ``None`` where it is the message itself.
     """
 
     id: str
@@ -86,6 +89,8 @@ class Answer:
     failures: tuple[Failure, ...] = ()
     entry: CacheEntry | None = None
     replayed: bool = False
+    redaction: Redaction | None = None
+    covered: Message | None = None
 
     @property
     def own_s(self) -> float:

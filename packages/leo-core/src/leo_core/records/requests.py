@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from leo_core.records.values import Json, Role
 
-__all__ = ["Constraints", "Identity", "Message", "Request", "Route", "Sampling", "ToolCall"]
+__all__ = ["Constraints", "Identity", "Message", "Redaction", "Request", "Route", "Sampling", "ToolCall"]
 
 
 class Route(StrEnum):
@@ -102,6 +102,19 @@ class Constraints:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Redaction:
+    """What was found of personal data in a request, without any of it.
+
+    Attributes:
+        mode: What became of it.
+        counts: How many different values, by kind.
+    """
+
+    mode: Literal["detect", "redact", "reversible"]
+    counts: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """What is asked.
 
@@ -124,6 +137,7 @@ class Request:
         idempotency_key: A name of the caller's for this request: asked again under it, the request is not answered
             anew but gets the same answer and receipt. Not part of any other key.
         native: The framework's own messages, handed to members of that framework unchanged; not part of any key.
+        redaction: What was found of personal data; set by LEO when it has looked. Not part of any key.
     """
 
     messages: tuple[Message, ...]
@@ -141,6 +155,7 @@ class Request:
     sources: tuple[str, ...] = ()
     idempotency_key: str | None = None
     native: Any = field(default=None, compare=False, repr=False)
+    redaction: Redaction | None = field(default=None, compare=False)
 
     @property
     def question(self) -> str:

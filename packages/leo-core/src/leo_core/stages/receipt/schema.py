@@ -157,16 +157,22 @@ def _list(inner: Form, *, length: int | None = None) -> Form:
 
 
 def _object(**fields: Form) -> Form:
+    return _object_of(fields)
+
+
+def _object_of(fields: Mapping[str, Form], may_lack: tuple[str, ...] = ()) -> Form:
     def check(value: Json, path: str) -> None:
         if not isinstance(value, Mapping):
             raise _refuse(path, "an object")
-        for name in sorted(fields.keys() ^ value.keys()):
+        for name in sorted((fields.keys() ^ value.keys()) - ({*may_lack} - value.keys())):
             raise _refuse(f"{path}.{name}".lstrip("."), "there" if name in fields else "known")
         for name, inner in fields.items():
-            inner(value[name], f"{path}.{name}".lstrip("."))
+            if name in value:
+                inner(value[name], f"{path}.{name}".lstrip("."))
 
     properties = {name: inner.schema for name, inner in fields.items()}
-    schema = {"type": "object", "properties": properties, "required": list(fields), "additionalProperties": False}
+    required = [name for name in fields if name not in may_lack]
+    schema = {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
     return Form(check, schema)
 
 
@@ -311,9 +317,12 @@ _FIELDS: dict[str, Form] = {
     "lcs": _list(
         _object(name=_text, value=_optional(_text), relation=_one_of("<=", ">=", ">", "="), bound=_optional(_text))
     ),
+    "personal_data": _object(
+        mode=_one_of("detect", "redact", "reversible"), found=_list(_object(kind=_text, count=_integer(1)))
+    ),
     "log": LOG_FIELDS,
 }
-_STATEMENT = _object(**_FIELDS)
+_STATEMENT = _object_of(_FIELDS, may_lack=("personal_data",))
 
 
 def check_statement(statement: Json) -> None:

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         Json,
         Novelty,
         Promotion,
+        Redaction,
         Request,
         RequestRisk,
         RouteDecision,
@@ -117,6 +118,8 @@ def build_statement(
         "verdict": _verdict(answer.verdict, commitments, quorum) if answer.verdict is not None else None,
         "source_receipt": source_receipt or None,
     }
+    if request.redaction is not None:
+        statement["personal_data"] = _redaction(request.redaction)
     if statement["verdict"] is not None:
         check_verdict(statement["verdict"])
     check_coherence(statement)
@@ -356,6 +359,12 @@ def _verdict(verdict: Verdict, commitments: Mapping[str, str], quorum: int) -> d
         "required": fixed(verdict.required),
         "quorum": quorum,
     }
+
+
+def _redaction(redaction: Redaction) -> dict[str, Json]:
+    """How many different values of which kinds were found, and what became of them; none of them."""
+    found = [{"kind": kind, "count": int(count)} for kind, count in sorted(redaction.counts.items())]
+    return {"mode": redaction.mode, "found": found}
 
 
 def _trust(estimate: TrustEstimate) -> dict[str, Json]:

@@ -1,8 +1,8 @@
 """Pairs that were kept out of sight while the guards were written.
 
-Of each file the share of different pairs that guards and pair model let through, and that of true paraphrases which the
-guards stop. The aim is 0.02 and 0.07; ``fourth`` and ``seventh``, which nobody has read, show how far the guards are from it on words that nobody had
-in mind (``tests/data/minimal_pairs/README.md``).
+Of each file the share of different pairs that guards and pair model let through, and that of true paraphrases that the
+guards stop. The aim is 0.02 and 0.07; ``fourth`` and ``seventh``, which nobody has read, show how far they are from
+it on words that nobody had in mind (``tests/data/minimal_pairs/README.md``).
 """
 
 from __future__ import annotations
@@ -16,7 +16,10 @@ from leo_core import load_pair_model
 from leo_core.stages.cache.guards import find_conflict
 
 FOLDER = Path(__file__).parents[2] / "data" / "minimal_pairs"
-LET_THROUGH = {"held_out": 0.02, "fresh": 0.02, "unseen": 0.02, "second": 0.02, "eighth": 0.02, "ninth": 0.02, "fourth": 0.05, "seventh": 0.035}
+LET_THROUGH = dict.fromkeys(("held_out", "fresh", "unseen", "second", "eighth", "ninth"), 0.02) | {
+    "fourth": 0.05,
+    "seventh": 0.035,
+}
 STOPPED = {"seventh": 0.12}
 LEAST_PROBABILITY = 0.5
 

@@ -13,6 +13,8 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.pop("COVERAGE_PROCESS_CONFIG", None)
 
 LONG = (
+    "core/privacy/test_index_end_to_end.py",
+    "core/privacy/test_index_service.py",
     "core/engine/test_kill.py",
     "examples/test_examples.py",
     "core/engine/test_single_flight.py",

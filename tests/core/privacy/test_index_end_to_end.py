@@ -109,7 +109,7 @@ assert not {"fhe_secret", "keyring", "index_secrets", "index_client", "kek", "ke
     name.rpartition(".")[2] for name in loaded
 }, loaded
 kinds = {type(each) for each in gc.get_objects()}
-ours = {kind for kind in kinds if kind.__module__.startswith("leo_core")}
+ours = {kind for kind in kinds if str(kind.__module__).startswith("leo_core")}
 names = {name for kind in ours for name in dir(kind)}
 assert not [name for name in names if "decrypt" in name.lower()]
 assert not [kind for kind in kinds if kind.__name__ in {"SecretKey", "Decryptor", "KeyGenerator", "Encryptor"}]

@@ -27,7 +27,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from leo_core.errors import EnvelopeError, EnvelopeMacError, EnvelopeSizeError
-from leo_core.privacy.framing import ID_BYTES, FramingReader, pack_blob, pack_text, pack_u8, pack_u64
+from leo_core.privacy.framing import ID_BYTES, FramingReader, pack_blob, pack_byte, pack_text, pack_u64
 
 __all__ = ["MAC_BYTES", "MAGIC", "VERSION", "Envelope", "Kind", "open_envelope", "read_mac", "seal_envelope"]
 
@@ -110,8 +110,8 @@ def seal_envelope(envelope: Envelope, mac_key: bytes) -> bytes:
     body = b"".join(
         (
             MAGIC,
-            pack_u8(VERSION),
-            pack_u8(envelope.kind | (_REPLY if envelope.is_reply else 0)),
+            pack_byte(VERSION),
+            pack_byte(envelope.kind | (_REPLY if envelope.is_reply else 0)),
             pack_u64(envelope.sequence),
             envelope.request_id,
             pack_text(envelope.params_id),

@@ -17,9 +17,9 @@ __all__ = [
     "ID_BYTES",
     "FramingReader",
     "pack_blob",
+    "pack_byte",
     "pack_ids",
     "pack_text",
-    "pack_u8",
     "pack_u16",
     "pack_u32",
     "pack_u64",
@@ -31,7 +31,7 @@ ID_BYTES: Final = 16
 _LONGEST_TEXT = 255
 
 
-def pack_u8(value: int) -> bytes:
+def pack_byte(value: int) -> bytes:
     """An integer in [0, 2^8)."""
     return value.to_bytes(1, "big")
 
@@ -61,7 +61,7 @@ def pack_text(text: str) -> bytes:
     if len(encoded) > _LONGEST_TEXT:
         message = f"a field of {len(encoded)} bytes does not fit into an envelope; at most {_LONGEST_TEXT} do"
         raise EnvelopeSizeError(message, check="field")
-    return pack_u8(len(encoded)) + encoded
+    return pack_byte(len(encoded)) + encoded
 
 
 def pack_blob(data: bytes) -> bytes:

@@ -15,9 +15,9 @@ from leo_core.privacy.framing import (
     ID_BYTES,
     FramingReader,
     pack_blob,
+    pack_byte,
     pack_ids,
     pack_text,
-    pack_u8,
     pack_u16,
     pack_u32,
     pack_u64,
@@ -91,7 +91,7 @@ class IndexForm:
 
     def pack(self) -> bytes:
         """As bytes."""
-        return pack_u8(self.mode) + pack_u16(self.dim)
+        return pack_byte(self.mode) + pack_u16(self.dim)
 
     @classmethod
     def read(cls, payload: bytes) -> IndexForm:
@@ -244,7 +244,7 @@ class Changes:
             pack_text(each.id)
             + pack_text(each.params_id)
             + pack_u16(each.dim)
-            + pack_u8(each.primary)
+            + pack_byte(each.primary)
             + pack_text(each.secret_id)
             for each in self.keys
         )
@@ -289,7 +289,7 @@ class Changes:
 
 def _pack_head(head: BlockHead) -> bytes:
     fixed = head.id + pack_text(head.key_id) + pack_u64(head.sequence) + pack_u32(head.count)
-    return fixed + (pack_u8(0) if head.rows is None else pack_u8(1) + pack_ids(head.rows))
+    return fixed + (pack_byte(0) if head.rows is None else pack_byte(1) + pack_ids(head.rows))
 
 
 def _read_head(reader: FramingReader) -> BlockHead:

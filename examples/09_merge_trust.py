@@ -7,8 +7,8 @@ that look random, and the sum. One deployment drops out on the way; the others f
 import secrets
 
 from leo_core import LEO, LEOConfig
-from leo_core.privacy.secure_sum import SumAggregator, SumParty
-from leo_core.privacy.sum_session import SumSession
+from leo_core.privacy.sums.secure_sum import SumAggregator, SumParty
+from leo_core.privacy.sums.sum_session import SumSession
 from leo_core.providers.scripted import ScriptedModel
 from leo_core.stages.consensus.trust import estimate
 from leo_core.stages.consensus.trust_merging import FIGURES_PER_MEMBER, fold_trust, list_counts, merge_counts

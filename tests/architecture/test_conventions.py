@@ -25,7 +25,7 @@ UNFINISHED = re.compile(
 IGNORED = re.compile(r"# (?:noqa|type: ignore|pragma)(?=$|[:\[ ])")
 REASONED = re.compile(r"# (?:noqa: [A-Z0-9, ]+ - |type: ignore\[[a-z, -]+\]  # |pragma: no cover - )[\w\"]")
 UNNAMED = re.compile(r"(?:Manager|Helper|Helpers|Utils|Util|Base)$|^Base(?=[A-Z])")
-LOADER = CORE / "privacy" / "environment.py"
+LOADER = CORE / "privacy" / "keys" / "environment.py"
 ENVIRONMENT = {"environ", "environb", "getenv", "getenvb"}
 MUTABLE_CALLS = {"dict", "list", "set", "defaultdict", "OrderedDict", "Counter", "deque", "bytearray"}
 

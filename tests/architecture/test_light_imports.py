@@ -48,21 +48,28 @@ def test_verifying_a_receipt_loads_neither_numpy_nor_numba():
 
 
 def test_a_keyring_loads_neither_numpy_nor_what_other_keks_need():
-    modules, _ = modules_after("import leo_core.privacy.keyring, leo_core.storage.kek_names, leo_core.storage.keyfile")
+    modules, _ = modules_after(
+        "import leo_core.privacy.keys.keyring, leo_core.storage.kek_names, leo_core.storage.keyfile"
+    )
     assert not modules & {*HEAVY, "numpy", "requests", "pydantic"}
 
 
 def test_the_server_of_encrypted_search_knows_no_secret_side_and_loads_seal_and_numba_when_it_computes():
-    modules, _ = modules_after("import leo_core.privacy.block_scoring, leo_core.privacy.params")
-    assert not modules & {*HEAVY, "leo_core.privacy.fhe_secret", "leo_core.privacy.seal"}
-    modules, _ = modules_after("import leo_core.privacy.fhe_secret")
+    modules, _ = modules_after("import leo_core.privacy.ckks.block_scoring, leo_core.privacy.ckks.params")
+    assert not modules & {*HEAVY, "leo_core.privacy.ckks.fhe_secret", "leo_core.privacy.ckks.seal"}
+    modules, _ = modules_after("import leo_core.privacy.ckks.fhe_secret")
     assert not modules & set(HEAVY)
 
 
 def test_an_index_server_knows_no_secret_side_and_the_client_loads_no_seal():
-    modules, _ = modules_after("import leo_core.privacy.index_server, leo_core.privacy.index_service")
-    assert not modules & {*HEAVY, "leo_core.privacy.fhe_secret", "leo_core.privacy.keyring", "leo_core.privacy.seal"}
-    modules, _ = modules_after("import leo_core.privacy.index_client, leo_core.storage.index_http")
+    modules, _ = modules_after("import leo_core.privacy.index.server, leo_core.privacy.index.service")
+    assert not modules & {
+        *HEAVY,
+        "leo_core.privacy.ckks.fhe_secret",
+        "leo_core.privacy.keys.keyring",
+        "leo_core.privacy.ckks.seal",
+    }
+    modules, _ = modules_after("import leo_core.privacy.index.client, leo_core.storage.index_http")
     assert not modules & {*HEAVY, "starlette", "uvicorn"}
 
 

@@ -1,4 +1,4 @@
-"""What every KEK does: the contract of :class:`leo_core.privacy.kek.KekProvider`."""
+"""What every KEK does: the contract of :class:`leo_core.privacy.keys.kek.KekProvider`."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from leo_core.errors import KekError, KekUnavailableError
-from leo_core.privacy.kek import KekProvider
-from leo_core.privacy.keyring import ClientKeyring
-from leo_core.privacy.keyset_store import InMemoryKeysetStore
+from leo_core.privacy.keys.kek import KekProvider
+from leo_core.privacy.keys.keyring import ClientKeyring
+from leo_core.privacy.keys.keyset_store import InMemoryKeysetStore
 
 KEY, PLACE = bytes(range(32)), b"keyring/version"
 

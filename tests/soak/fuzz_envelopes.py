@@ -16,9 +16,9 @@ from collections import Counter
 from dataclasses import replace
 
 from leo_core.errors import PrivateIndexError
-from leo_core.privacy.envelope import MAC_BYTES, Kind, open_envelope, seal_envelope
-from leo_core.privacy.framing import pack_ids, pack_u64
-from leo_core.privacy.index_payloads import BlockUpload, IndexForm, KeyUpload, SealedRow, pack_rows
+from leo_core.privacy.index.envelope import MAC_BYTES, Kind, open_envelope, seal_envelope
+from leo_core.privacy.index.framing import pack_ids, pack_u64
+from leo_core.privacy.index.payloads import BlockUpload, IndexForm, KeyUpload, SealedRow, pack_rows
 from tests.core.privacy.index_parts import DIM, make_server, unit_rows
 from tests.core.privacy.index_wire import ENCRYPTED, Wire
 

@@ -10,7 +10,7 @@ from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage, Sys
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 
 from leo_core import LEOConfig
-from leo_core.privacy.redaction_config import PersonalDataConfig
+from leo_core.privacy.personal.redaction_config import PersonalDataConfig
 from leo_langchain import LangChainModel, LEOCache, LEOChatModel
 
 ANNA, BOB = "anna.k@example.org", "bob.m@example.org"

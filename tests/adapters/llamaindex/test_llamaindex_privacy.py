@@ -6,7 +6,7 @@ import pytest
 
 from leo_core import PrivacyConfig
 from leo_core.errors import ConfigError
-from leo_core.privacy.kek import LocalKek
+from leo_core.privacy.keys.kek import LocalKek
 from leo_core.providers.scripted import ScriptedModel
 from leo_llamaindex import LEOLLM
 from tests.adapters.private_bytes import find_texts, read_folder

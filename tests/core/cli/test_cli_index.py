@@ -9,8 +9,8 @@ from typer.testing import CliRunner
 
 from leo_core.cli.app import app
 from leo_core.errors import IndexAccessError
-from leo_core.privacy.index_access import IndexToken
-from leo_core.privacy.index_server import EncryptedIndexServer
+from leo_core.privacy.index.access import IndexToken
+from leo_core.privacy.index.server import EncryptedIndexServer
 
 
 def run(*args):

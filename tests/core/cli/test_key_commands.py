@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from leo_core.cli.keys import app
 from leo_core.errors import KeyDestroyedError, KeyDisabledError, TenantDestroyedError
-from leo_core.privacy.keyring import ClientKeyring
+from leo_core.privacy.keys.keyring import ClientKeyring
 from leo_core.storage.kek_names import open_kek
 from leo_core.storage.keyfile import load_or_create_kek
 from leo_core.storage.keyring_folder import KeyringFolder

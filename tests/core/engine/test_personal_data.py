@@ -8,7 +8,7 @@ import pytest
 
 from leo_core import LEO, LEOConfig, Route, verify_receipt
 from leo_core.errors import PersonalDataError, RequestError, StreamInterruptedError
-from leo_core.privacy.redaction_config import PersonalDataConfig
+from leo_core.privacy.personal.redaction_config import PersonalDataConfig
 from leo_core.providers.scripted import ScriptedModel
 from leo_core.records import Message, Request, ToolCall
 from leo_core.stages.embed.load import load_embedder

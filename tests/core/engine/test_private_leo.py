@@ -124,7 +124,7 @@ def test_an_altered_entry_is_an_event_and_a_miss(tmp_path):
 
 def test_keys_that_cannot_be_had_cost_the_hit_and_never_the_answer(tmp_path, monkeypatch: pytest.MonkeyPatch):
     from leo_core.errors import KekUnavailableError
-    from leo_core.privacy.kek import LocalKek
+    from leo_core.privacy.keys.kek import LocalKek
 
     path = tmp_path / "leo.db"
     with open_leo(path, PrivacyConfig()) as leo:

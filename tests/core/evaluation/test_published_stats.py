@@ -11,7 +11,7 @@ from scipy.stats import norm
 from leo_core import LEO
 from leo_core.errors import ConfigError, PrivacyBudgetError
 from leo_core.evaluation.published_stats import GRID, PublishTerms, _count, publish_stats
-from leo_core.privacy.accountant import PrivacyAccountant
+from leo_core.privacy.publishing.accountant import PrivacyAccountant
 from leo_core.providers.scripted import ScriptedModel
 from leo_core.records import Observation
 from leo_core.storage.in_memory import InMemoryStore

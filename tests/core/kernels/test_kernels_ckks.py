@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from leo_core.kernels import ckks, ckks_ring, ckks_seed
-from leo_core.privacy.evaluation_keys import find_galois_element
+from leo_core.privacy.ckks.evaluation_keys import find_galois_element
 from tests.oracles import ckks as oracle
 
 PRIMES = (268361729, 268369921, 536813569)

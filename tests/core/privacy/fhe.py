@@ -6,9 +6,9 @@ from functools import cache
 
 import numpy as np
 
-from leo_core.privacy.block_scoring import BlockScorer
-from leo_core.privacy.fhe_secret import FheSecret
-from leo_core.privacy.params import FheParams
+from leo_core.privacy.ckks.block_scoring import BlockScorer
+from leo_core.privacy.ckks.fhe_secret import FheSecret
+from leo_core.privacy.ckks.params import FheParams
 
 PARAMS = FheParams.preset("score128")
 DIM = 32

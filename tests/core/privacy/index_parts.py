@@ -14,14 +14,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from leo_core.errors import CiphertextError, KeyMismatchError, ParametersMismatchError
-from leo_core.privacy.index_client import EncryptedIndex
-from leo_core.privacy.index_config import PrivateIndexConfig
-from leo_core.privacy.index_limits import IndexLimits
-from leo_core.privacy.index_scoring import OpenedKeys
-from leo_core.privacy.index_secrets import TenantSecrets
-from leo_core.privacy.index_server import EncryptedIndexServer
-from leo_core.privacy.index_transport import InProcessTransport
-from leo_core.privacy.params import FheParams
+from leo_core.privacy.ckks.params import FheParams
+from leo_core.privacy.index.client import EncryptedIndex
+from leo_core.privacy.index.client_secrets import TenantSecrets
+from leo_core.privacy.index.config import PrivateIndexConfig
+from leo_core.privacy.index.limits import IndexLimits
+from leo_core.privacy.index.scoring import OpenedKeys
+from leo_core.privacy.index.server import EncryptedIndexServer
+from leo_core.privacy.index.transport import InProcessTransport
 from leo_core.storage.keyrings import Keyrings
 
 DIM = 16

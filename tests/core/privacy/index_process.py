@@ -57,7 +57,7 @@ def stop(process):
 
 def main():
     """Serve with the fake scorer."""
-    from leo_core.privacy.index_service import run_service
+    from leo_core.privacy.index.service import run_service
     from tests.core.privacy.index_parts import make_server
 
     run_service(make_server(sys.argv[1]), host="127.0.0.1", port=int(sys.argv[2]))

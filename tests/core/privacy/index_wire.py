@@ -6,9 +6,9 @@ import secrets
 
 import numpy as np
 
-from leo_core.privacy.envelope import Envelope, Kind, open_envelope, seal_envelope
-from leo_core.privacy.framing import pack_ids, pack_u64
-from leo_core.privacy.index_payloads import (
+from leo_core.privacy.index.envelope import Envelope, Kind, open_envelope, seal_envelope
+from leo_core.privacy.index.framing import pack_ids, pack_u64
+from leo_core.privacy.index.payloads import (
     ENCRYPTED,
     PLAIN,
     BlockUpload,
@@ -20,7 +20,7 @@ from leo_core.privacy.index_payloads import (
     pack_rows,
     read_rows,
 )
-from leo_core.privacy.index_stats import read_stats
+from leo_core.privacy.index.stats import read_stats
 from tests.core.privacy.index_parts import DIM, PARAMS_ID, FakeSecret, unit_rows
 
 

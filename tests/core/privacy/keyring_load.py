@@ -22,10 +22,10 @@ from collections import Counter
 from pathlib import Path
 
 from leo_core.errors import KeyDestroyedError, KeyExhaustedError
-from leo_core.privacy.kek import LocalKek
-from leo_core.privacy.key_rotation import RotationPolicy
-from leo_core.privacy.keyring import ClientKeyring
-from leo_core.privacy.reencryption import SealedRecord
+from leo_core.privacy.keys.kek import LocalKek
+from leo_core.privacy.keys.key_rotation import RotationPolicy
+from leo_core.privacy.keys.keyring import ClientKeyring
+from leo_core.privacy.keys.reencryption import SealedRecord
 from leo_core.storage.keyring_file import KeyringFile
 
 __all__ = ["KEK", "MOST_DECRYPTS", "MOST_SEALS", "THREADS", "Records", "load"]

@@ -9,9 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from leo_core.errors import ConfigError, PrivacyBudgetError, StorageError, StoreCorruptError, StoreLockedError
-from leo_core.privacy.accountant import PrivacyAccountant
-from leo_core.privacy.composition import compose
-from leo_core.privacy.mechanisms import DiscreteGaussian, DiscreteLaplace, Gaussian, Laplace
+from leo_core.privacy.publishing.accountant import PrivacyAccountant
+from leo_core.privacy.publishing.composition import compose
+from leo_core.privacy.publishing.mechanisms import DiscreteGaussian, DiscreteLaplace, Gaussian, Laplace
 
 ONE = DiscreteGaussian(sigma=40)
 
@@ -184,7 +184,7 @@ def test_other_files_are_left_alone(tmp_path):
 
 
 def test_a_locked_ledger_charges_nothing(tmp_path):
-    from leo_core.privacy.charge_ledger import ChargeLedger
+    from leo_core.privacy.publishing.charge_ledger import ChargeLedger
 
     ledger = ChargeLedger(tmp_path / "b.db", (1.0, 1e-6, "tightest"), busy_timeout_s=0.05)
     holder = sqlite3.connect(tmp_path / "b.db", isolation_level=None)

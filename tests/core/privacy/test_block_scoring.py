@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from leo_core.errors import CiphertextError, ConfigError, KeyMismatchError, ParametersMismatchError
-from leo_core.privacy.block_scoring import BlockScorer
+from leo_core.privacy.ckks.block_scoring import BlockScorer
 from tests.core.privacy.fhe import DIM, block_of, changed, keys_of, scorer_of, secret_of, unit_rows
 
 ENGINES = ("seal", "kernel")

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from leo_core.kernels import ckks, ckks_ring, ckks_seed
-from leo_core.privacy.encoding import encode_slots
-from leo_core.privacy.evaluation_keys import find_galois_element
-from leo_core.privacy.fhe_secret import FheSecret
-from leo_core.privacy.kernel_scoring import KernelScoring
-from leo_core.privacy.params import FheParams
-from leo_core.privacy.seal import SealContext
+from leo_core.privacy.ckks.encoding import encode_slots
+from leo_core.privacy.ckks.evaluation_keys import find_galois_element
+from leo_core.privacy.ckks.fhe_secret import FheSecret
+from leo_core.privacy.ckks.kernel_scoring import KernelScoring
+from leo_core.privacy.ckks.params import FheParams
+from leo_core.privacy.ckks.seal import SealContext
 from tests.oracles import ckks as oracle
 
 

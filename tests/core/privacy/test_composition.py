@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from leo_core.errors import ConfigError
-from leo_core.privacy.composition import (
+from leo_core.privacy.publishing.composition import (
     compose,
     find_sigma,
     gaussian_delta,
@@ -22,7 +22,7 @@ from leo_core.privacy.composition import (
     renyi_epsilon,
     zcdp_epsilon,
 )
-from leo_core.privacy.mechanisms import DiscreteGaussian, DiscreteLaplace, Gaussian, Laplace, read_mechanism
+from leo_core.privacy.publishing.mechanisms import DiscreteGaussian, DiscreteLaplace, Gaussian, Laplace, read_mechanism
 
 ORDERS = [1 + 2.0**power for power in np.arange(-10, 14, 0.05)]
 

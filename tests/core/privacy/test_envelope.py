@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from leo_core.errors import EnvelopeError, EnvelopeMacError, EnvelopeSizeError
-from leo_core.privacy.envelope import MAC_BYTES, Envelope, Kind, open_envelope, read_mac, seal_envelope
-from leo_core.privacy.framing import FramingReader, pack_blob, pack_ids, pack_text
-from leo_core.privacy.index_access import IndexToken
+from leo_core.privacy.index.access import IndexToken
+from leo_core.privacy.index.envelope import MAC_BYTES, Envelope, Kind, open_envelope, read_mac, seal_envelope
+from leo_core.privacy.index.framing import FramingReader, pack_blob, pack_ids, pack_text
 from tests.core.privacy.make_envelope_vectors import FILE, make
 
 VECTORS = json.loads(FILE.read_text(encoding="utf-8"))

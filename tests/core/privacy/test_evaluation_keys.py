@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 
 from leo_core.errors import CiphertextError, ConfigError, ParametersMismatchError
-from leo_core.privacy.evaluation_keys import EvaluationKeys, find_galois_element
-from leo_core.privacy.fhe_secret import FheSecret
-from leo_core.privacy.params import FheParams
+from leo_core.privacy.ckks.evaluation_keys import EvaluationKeys, find_galois_element
+from leo_core.privacy.ckks.fhe_secret import FheSecret
+from leo_core.privacy.ckks.params import FheParams
 from tests.core.privacy.fhe import DIM, PARAMS, changed, keys_of, secret_of
 
 DIGIT = 64 + 4096 * 85 // 8

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from leo_core.errors import ConfigError
-from leo_core.privacy.packing import (
+from leo_core.privacy.ckks.packing import (
     MOST_DIM,
     check_vectors,
     choose_layout,

@@ -6,8 +6,8 @@ import pytest
 from tenseal import sealapi
 
 from leo_core.errors import ConfigError
-from leo_core.privacy import self_test
-from leo_core.privacy.params import _CLASSICAL, _QUANTUM, PRESETS, FheParams
+from leo_core.privacy.ckks import self_test
+from leo_core.privacy.ckks.params import _CLASSICAL, _QUANTUM, PRESETS, FheParams
 
 
 def make(**changes):

@@ -16,10 +16,10 @@ from leo_core.errors import (
     ParametersMismatchError,
     ScoreRangeError,
 )
-from leo_core.privacy.fhe_secret import FheSecret
-from leo_core.privacy.params import FheParams
-from leo_core.privacy.seal import load_seal
-from leo_core.privacy.wire import HEADER_BYTES
+from leo_core.privacy.ckks.fhe_secret import FheSecret
+from leo_core.privacy.ckks.params import FheParams
+from leo_core.privacy.ckks.seal import load_seal
+from leo_core.privacy.ckks.wire import HEADER_BYTES
 from tests.core.privacy.fhe import DIM, PARAMS, changed, scorer_of, secret_of, unit_rows
 
 ROWS = unit_rows(20)

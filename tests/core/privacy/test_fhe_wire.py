@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from leo_core.errors import CiphertextError, KeyMismatchError, ParametersMismatchError
-from leo_core.privacy.params import FheParams
-from leo_core.privacy.wire import HEADER_BYTES, Header, Kind, check_length, count_bytes, pack, read_header, unpack
+from leo_core.privacy.ckks.params import FheParams
+from leo_core.privacy.ckks.wire import HEADER_BYTES, Header, Kind, check_length, count_bytes, pack, read_header, unpack
 from tests.core.privacy.fhe import PARAMS, changed
 
 HEADER = Header(kind=Kind.QUERY, params_id=PARAMS.params_id, secret_id=bytes(range(16)), dim=256, baby=32, count=70_000)

@@ -7,7 +7,7 @@ import pickle
 import pytest
 
 from leo_core.errors import ConfigError, IndexAccessError
-from leo_core.privacy.index_access import AccountAccess, IndexToken, check_account, read_bearer
+from leo_core.privacy.index.access import AccountAccess, IndexToken, check_account, read_bearer
 
 
 def test_a_token_is_what_its_text_says():

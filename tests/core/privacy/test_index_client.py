@@ -24,12 +24,12 @@ from leo_core.errors import (
     WriteConflictError,
 )
 from leo_core.ports import PrivateIndex
-from leo_core.privacy.envelope import Kind, open_envelope, seal_envelope
-from leo_core.privacy.framing import FramingReader
-from leo_core.privacy.index_config import PrivateIndexConfig
-from leo_core.privacy.index_payloads import Scores, pack_rows, read_rows
-from leo_core.privacy.index_transport import InProcessTransport
-from leo_core.privacy.key_rotation import RotationPolicy
+from leo_core.privacy.index.config import PrivateIndexConfig
+from leo_core.privacy.index.envelope import Kind, open_envelope, seal_envelope
+from leo_core.privacy.index.framing import FramingReader
+from leo_core.privacy.index.payloads import Scores, pack_rows, read_rows
+from leo_core.privacy.index.transport import InProcessTransport
+from leo_core.privacy.keys.key_rotation import RotationPolicy
 from tests.core.privacy.index_parts import make_client, make_rings, make_server, unit_rows
 
 MODES = ["query_private", "fully_encrypted"]

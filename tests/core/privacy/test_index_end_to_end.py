@@ -16,7 +16,7 @@ from leo_core.evaluation.cache_stream import read_stream
 from leo_core.evaluation.private_bench import serve_index
 from leo_core.evaluation.process_scan import scan_files, scan_process
 from leo_core.privacy.config import PrivacyConfig
-from leo_core.privacy.index_config import PrivateIndexConfig
+from leo_core.privacy.index.config import PrivateIndexConfig
 from leo_core.providers.scripted import ScriptedModel
 from leo_core.stages.cache.config import CacheConfig
 from leo_core.stages.embed.load import load_embedder
@@ -99,13 +99,13 @@ pickle.dump((keys, query, block, secret), open(sys.argv[1], "wb"))
 import gc, pickle, sys
 keys, query, block, _ = pickle.load(open(sys.argv[1], "rb"))
 del _
-from leo_core.privacy.index_server import EncryptedIndexServer, open_block_scorer
-from leo_core.privacy import index_service
+from leo_core.privacy.index.server import EncryptedIndexServer, open_block_scorer
+from leo_core.privacy.index import service
 server = EncryptedIndexServer(":memory:")
 opened = open_block_scorer(keys)
 opened.scorer.score(query, [opened.scorer.load_encrypted(block)])
 loaded = [name for name in sys.modules if name.startswith("leo_core.privacy")]
-assert not {"fhe_secret", "keyring", "index_secrets", "index_client", "kek", "keys_in_use"} & {
+assert not {"fhe_secret", "keyring", "client_secrets", "client", "kek", "keys_in_use"} & {
     name.rpartition(".")[2] for name in loaded
 }, loaded
 kinds = {type(each) for each in gc.get_objects()}

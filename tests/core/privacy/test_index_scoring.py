@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from leo_core.errors import EnvelopeError, ParametersError, UnknownEvaluationKeyError
-from leo_core.privacy.index_scoring import LoadedBlocks, blame_client, read_plain_rows
-from leo_core.privacy.index_server import open_block_scorer
+from leo_core.privacy.index.scoring import LoadedBlocks, blame_client, read_plain_rows
+from leo_core.privacy.index.server import open_block_scorer
 from tests.contracts.block_scorer import BlockScorerContract
 from tests.core.privacy.fhe import PARAMS, scorer_of, secret_of
 from tests.core.privacy.index_parts import FakeBlock, FakeSecret, open_fake_scorer

@@ -28,13 +28,13 @@ from leo_core.errors import (
     UnknownIndexError,
     WriteConflictError,
 )
-from leo_core.privacy import index_server
-from leo_core.privacy.envelope import Kind
-from leo_core.privacy.framing import pack_ids, pack_u64
-from leo_core.privacy.index_access import IndexToken
-from leo_core.privacy.index_limits import IndexLimits
-from leo_core.privacy.index_payloads import BlockUpload, SealedRow, pack_rows
-from leo_core.privacy.index_server import EncryptedIndexServer
+from leo_core.privacy.index import server as index_server
+from leo_core.privacy.index.access import IndexToken
+from leo_core.privacy.index.envelope import Kind
+from leo_core.privacy.index.framing import pack_ids, pack_u64
+from leo_core.privacy.index.limits import IndexLimits
+from leo_core.privacy.index.payloads import BlockUpload, SealedRow, pack_rows
+from leo_core.privacy.index.server import EncryptedIndexServer
 from tests.core.privacy.index_parts import DIM, FakeSecret, make_server, unit_rows
 from tests.core.privacy.index_wire import ENCRYPTED, PLAIN, Wire
 

@@ -26,11 +26,11 @@ from leo_core.errors import (
     UnknownIndexError,
     WriteConflictError,
 )
-from leo_core.privacy.envelope import Kind
-from leo_core.privacy.index_access import IndexToken
-from leo_core.privacy.index_errors import read_error, write_error
-from leo_core.privacy.index_service import PATH, ServiceConfig, make_app
-from leo_core.privacy.index_transport import IndexTransport, InProcessTransport
+from leo_core.privacy.index.access import IndexToken
+from leo_core.privacy.index.envelope import Kind
+from leo_core.privacy.index.errors import read_error, write_error
+from leo_core.privacy.index.service import PATH, ServiceConfig, make_app
+from leo_core.privacy.index.transport import IndexTransport, InProcessTransport
 from leo_core.stages.resilience.config import ResilienceConfig
 from leo_core.storage.index_http import HttpTransport, index_at
 from tests.core.privacy.index_parts import make_client, make_rings, make_server, unit_rows

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from leo_core.privacy.index_client import EncryptedIndex
-from leo_core.privacy.index_config import PrivateIndexConfig
-from leo_core.privacy.index_transport import InProcessTransport
+from leo_core.privacy.index.client import EncryptedIndex
+from leo_core.privacy.index.config import PrivateIndexConfig
+from leo_core.privacy.index.transport import InProcessTransport
 from leo_core.storage.in_memory import InMemoryStore
 from leo_core.storage.keyrings import Keyrings
 from leo_core.storage.private_store import PrivateStore

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from leo_core.errors import ConfigError, KekError, KekUnavailableError, MissingExtraError
-from leo_core.privacy.kek_pkcs11 import Pkcs11Kek
+from leo_core.privacy.keys.kek_pkcs11 import Pkcs11Kek
 from leo_core.storage.kek_names import open_kek, open_pkcs11_kek
 from tests.contracts.kek import KEY, PLACE, KekContract
 
@@ -85,7 +85,7 @@ def test_the_key_does_not_leave_the_module(kek):
 def test_another_process_unwraps_it(kek):
     wrapped = kek.wrap(KEY, aad=PLACE)
     code = (
-        "import sys; from leo_core.privacy.kek_pkcs11 import Pkcs11Kek\n"
+        "import sys; from leo_core.privacy.keys.kek_pkcs11 import Pkcs11Kek\n"
         "kek = Pkcs11Kek(library=sys.argv[1], token='leo', key='kek', pin=sys.stdin.readline().strip())\n"
         "print(kek.unwrap(bytes.fromhex(sys.argv[2]), aad=bytes.fromhex(sys.argv[3])).hex())"
     )

@@ -7,7 +7,7 @@ import builtins
 import pytest
 
 from leo_core.errors import ConfigError, KekError, KekUnavailableError, MissingExtraError
-from leo_core.privacy.kek_vault import VaultKek
+from leo_core.privacy.keys.kek_vault import VaultKek
 from leo_core.storage.kek_names import open_kek
 from tests.contracts.kek import KEY, PLACE, KekContract
 from tests.servers.loopback import Fault

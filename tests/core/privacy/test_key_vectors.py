@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from leo_core.errors import SealedAlteredError
-from leo_core.privacy import sealed_text
-from leo_core.privacy.kek import LocalKek
-from leo_core.privacy.key_rotation import RotationPolicy
-from leo_core.privacy.keyring import ClientKeyring
-from leo_core.privacy.keyset_store import InMemoryKeysetStore
-from leo_core.privacy.shamir import Share, combine_shares
+from leo_core.privacy.keys import sealed_text
+from leo_core.privacy.keys.kek import LocalKek
+from leo_core.privacy.keys.key_rotation import RotationPolicy
+from leo_core.privacy.keys.keyring import ClientKeyring
+from leo_core.privacy.keys.keyset_store import InMemoryKeysetStore
+from leo_core.privacy.keys.shamir import Share, combine_shares
 from tests.core.privacy.make_key_vectors import FILE, make
 from tests.oracles import aes_gcm
 

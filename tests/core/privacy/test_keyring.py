@@ -27,12 +27,12 @@ from leo_core.errors import (
     UnknownKeyError,
     WrongKeyError,
 )
-from leo_core.privacy.kek import KekProvider, LocalKek
-from leo_core.privacy.key_rotation import RotationPolicy
-from leo_core.privacy.keyring import ClientKeyring
-from leo_core.privacy.keyset import KeyState
-from leo_core.privacy.keyset_store import InMemoryKeysetStore
-from leo_core.privacy.sealed_text import OVERHEAD
+from leo_core.privacy.keys.kek import KekProvider, LocalKek
+from leo_core.privacy.keys.key_rotation import RotationPolicy
+from leo_core.privacy.keys.keyring import ClientKeyring
+from leo_core.privacy.keys.keyset import KeyState
+from leo_core.privacy.keys.keyset_store import InMemoryKeysetStore
+from leo_core.privacy.keys.sealed_text import OVERHEAD
 
 KEK = LocalKek(bytes(range(32)))
 PLACE = b"index/entry-1"

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from leo_core.errors import KeyDestroyedError
-from leo_core.privacy.kek import LocalKek
-from leo_core.privacy.keyring import ClientKeyring
-from leo_core.privacy.keyset_store import InMemoryKeysetStore
+from leo_core.privacy.keys.kek import LocalKek
+from leo_core.privacy.keys.keyring import ClientKeyring
+from leo_core.privacy.keys.keyset_store import InMemoryKeysetStore
 
 pytest.importorskip("tenseal", reason="the extra fhe is not installed: pip install 'leo-core[fhe]'")
-params = pytest.importorskip("leo_core.privacy.params", reason="this LEO has no homomorphic encryption")
+params = pytest.importorskip("leo_core.privacy.ckks.params", reason="this LEO has no homomorphic encryption")
 
 KEK = LocalKek(bytes(range(32)))
 SCORE128, SCORE192 = (params.FheParams.preset(name) for name in ("score128", "score192"))

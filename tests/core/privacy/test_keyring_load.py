@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from leo_core.errors import KeyDestroyedError
-from leo_core.privacy.keyring import ClientKeyring
-from leo_core.privacy.keyset import KeyState
-from leo_core.privacy.reencryption import reencrypt
+from leo_core.privacy.keys.keyring import ClientKeyring
+from leo_core.privacy.keys.keyset import KeyState
+from leo_core.privacy.keys.reencryption import reencrypt
 from leo_core.storage.keyring_file import KeyringFile
 from tests.core.privacy.keyring_load import KEK, MOST_DECRYPTS, MOST_SEALS, THREADS, Records, load
 

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from leo_core.errors import ConfigError, KeyDestroyedError, KeyDisabledError, KeyringCorruptError, UnknownKeyError
-from leo_core.privacy.kek import LocalKek
-from leo_core.privacy.key_rotation import RotationPolicy
-from leo_core.privacy.keyring import ClientKeyring
-from leo_core.privacy.keyset import KeyState, change_primary, find_version
-from leo_core.privacy.keyset_store import InMemoryKeysetStore
-from leo_core.privacy.keyset_text import check_mac, read_keyset, write_keyset
+from leo_core.privacy.keys.kek import LocalKek
+from leo_core.privacy.keys.key_rotation import RotationPolicy
+from leo_core.privacy.keys.keyring import ClientKeyring
+from leo_core.privacy.keys.keyset import KeyState, change_primary, find_version
+from leo_core.privacy.keys.keyset_store import InMemoryKeysetStore
+from leo_core.privacy.keys.keyset_text import check_mac, read_keyset, write_keyset
 
 KEK, MAC_KEY = LocalKek(bytes(range(32))), bytes(32)
 

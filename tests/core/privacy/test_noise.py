@@ -11,8 +11,8 @@ import pytest
 from scipy.stats import chisquare
 
 from leo_core.errors import ConfigError
-from leo_core.privacy.mechanisms import DiscreteGaussian, DiscreteLaplace, Gaussian
-from leo_core.privacy.noise import _happens, add_noise, draw_discrete_gaussian, draw_discrete_laplace
+from leo_core.privacy.publishing.mechanisms import DiscreteGaussian, DiscreteLaplace, Gaussian
+from leo_core.privacy.publishing.noise import _happens, add_noise, draw_discrete_gaussian, draw_discrete_laplace
 
 DRAWS = 20_000
 

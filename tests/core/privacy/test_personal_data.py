@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leo_core.privacy import check_digits
-from leo_core.privacy.personal_data import find_personal_data, redact
+from leo_core.privacy.personal import check_digits
+from leo_core.privacy.personal.personal_data import find_personal_data, redact
 
 FOUND = [
     ("write to anna.k+x@mail.example.org!", "email", "anna.k+x@mail.example.org"),

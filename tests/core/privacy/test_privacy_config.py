@@ -10,8 +10,8 @@ import pytest
 from leo_core import LEO, LEOConfig, PrivacyConfig
 from leo_core.errors import ConfigError
 from leo_core.privacy.config import pick_privacy
-from leo_core.privacy.kek import LocalKek
-from leo_core.privacy.key_rotation import RotationPolicy
+from leo_core.privacy.keys.kek import LocalKek
+from leo_core.privacy.keys.key_rotation import RotationPolicy
 from leo_core.providers.scripted import ScriptedModel
 from leo_core.storage.chroma import ChromaStore
 from leo_core.storage.in_memory import InMemoryStore

@@ -11,15 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from leo_core.errors import ConfigError, PersonalDataError
-from leo_core.privacy.redaction import (
+from leo_core.privacy.personal.redaction import (
     StandIns,
     cover_request,
     holds_personal_data,
     list_stand_ins,
     reveal_message,
 )
-from leo_core.privacy.redaction_config import PersonalDataConfig
-from leo_core.privacy.stream_redaction import StreamRevealer
+from leo_core.privacy.personal.redaction_config import PersonalDataConfig
+from leo_core.privacy.personal.stream_redaction import StreamRevealer
 from leo_core.records import Chunk, Message, Redaction, Request, ToolCall, ToolCallDelta
 
 REVERSIBLE = PersonalDataConfig(mode="reversible")

@@ -7,11 +7,11 @@ import threading
 import pytest
 
 from leo_core.errors import KeyDestroyedError, KeyDisabledError, TenantDestroyedError
-from leo_core.privacy.kek import LocalKek
-from leo_core.privacy.key_rotation import RotationPolicy
-from leo_core.privacy.keyring import ClientKeyring
-from leo_core.privacy.keyset_store import InMemoryKeysetStore
-from leo_core.privacy.reencryption import BackgroundReencryption, SealedRecord, reencrypt
+from leo_core.privacy.keys.kek import LocalKek
+from leo_core.privacy.keys.key_rotation import RotationPolicy
+from leo_core.privacy.keys.keyring import ClientKeyring
+from leo_core.privacy.keys.keyset_store import InMemoryKeysetStore
+from leo_core.privacy.keys.reencryption import BackgroundReencryption, SealedRecord, reencrypt
 
 KEK = LocalKek(bytes(range(32)))
 

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from scipy.stats import chisquare, pearsonr
 
 from leo_core.errors import ConfigError, SecureSumError, ShareError
-from leo_core.privacy.mechanisms import DiscreteGaussian
-from leo_core.privacy.secure_sum import SumAggregator, SumParty, encode
-from leo_core.privacy.shamir import Share, combine_shares
-from leo_core.privacy.sum_masks import make_mask, mask_between, public_bytes
-from leo_core.privacy.sum_session import SumSession
+from leo_core.privacy.keys.shamir import Share, combine_shares
+from leo_core.privacy.publishing.mechanisms import DiscreteGaussian
+from leo_core.privacy.sums.secure_sum import SumAggregator, SumParty, encode
+from leo_core.privacy.sums.sum_masks import make_mask, mask_between, public_bytes
+from leo_core.privacy.sums.sum_session import SumSession
 from leo_core.stages.receipt.keys import SigningKey
 from tests.oracles import chacha20
 

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from leo_core.errors import ConfigError, ShareError
-from leo_core.privacy import shamir
-from leo_core.privacy.shamir import Share, combine_shares, split_key
+from leo_core.privacy.keys import shamir
+from leo_core.privacy.keys.shamir import Share, combine_shares, split_key
 from tests.oracles import shamir as oracle
 
 KEY = bytes(range(32))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from leo_core.errors import ConfigError, KekError
-from leo_core.privacy.environment import load_kek_from_environment
-from leo_core.privacy.kek import LocalKek
+from leo_core.privacy.keys.environment import load_kek_from_environment
+from leo_core.privacy.keys.kek import LocalKek
 from leo_core.storage.kek_names import open_kek
 from leo_core.storage.keyfile import load_or_create_kek
 from tests.contracts.kek import KekContract

@@ -21,8 +21,8 @@ from leo_core.errors import (
     StoreLockedError,
     TenantDestroyedError,
 )
-from leo_core.privacy.kek import LocalKek
-from leo_core.privacy.keyring import ClientKeyring
+from leo_core.privacy.keys.kek import LocalKek
+from leo_core.privacy.keys.keyring import ClientKeyring
 from leo_core.storage.keyfile import load_kek, load_or_create_kek
 from leo_core.storage.keyring_file import KeyringFile
 

@@ -8,8 +8,8 @@ import threading
 import pytest
 
 from leo_core.errors import KekError, KeyringError
-from leo_core.privacy.kek import LocalKek
-from leo_core.privacy.key_rotation import RotationPolicy
+from leo_core.privacy.keys.kek import LocalKek
+from leo_core.privacy.keys.key_rotation import RotationPolicy
 from leo_core.storage.keyrings import KEK_FILE, Keyrings
 from tests.core.storage.test_store_processes import finish, start
 

@@ -19,7 +19,7 @@ from leo_core.errors import (
     StoreMismatchError,
     StoreUnavailableError,
 )
-from leo_core.privacy.kek import LocalKek
+from leo_core.privacy.keys.kek import LocalKek
 from leo_core.records import IndexHit, Observation
 from leo_core.storage import chroma_changes
 from leo_core.storage.chroma import ChromaStore

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from leo_core.errors import ConfigError
 from leo_core.privacy.config import PrivacyConfig
-from leo_core.privacy.redaction_config import PersonalDataConfig
+from leo_core.privacy.personal.redaction_config import PersonalDataConfig
 from leo_core.stages.budget.config import Budget, check_budgets
 from leo_core.stages.cache.config import CacheConfig
 from leo_core.stages.consensus.config import ConsensusConfig

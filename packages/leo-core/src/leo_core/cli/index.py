@@ -38,9 +38,9 @@ def serve(
 ) -> None:
     """Serve encrypted indexes until the process is told to end."""
     with report_errors(as_json=False):
-        from leo_core.privacy.index_limits import IndexLimits  # noqa: PLC0415 - a command loads what it needs
-        from leo_core.privacy.index_server import EncryptedIndexServer  # noqa: PLC0415 - as above
-        from leo_core.privacy.index_service import ServiceConfig, run_service  # noqa: PLC0415 - as above
+        from leo_core.privacy.index.limits import IndexLimits  # noqa: PLC0415 - a command loads what it needs
+        from leo_core.privacy.index.server import EncryptedIndexServer  # noqa: PLC0415 - as above
+        from leo_core.privacy.index.service import ServiceConfig, run_service  # noqa: PLC0415 - as above
 
         if (tls_cert is None) != (tls_key is None):
             message = "TLS needs both, --tls-cert and --tls-key"
@@ -68,7 +68,7 @@ def serve(
 def add(file: _File, name: _Name, as_json: AsJson = False) -> None:
     """Make an account, or give one a new token, and print the token; it is kept nowhere."""
     with report_errors(as_json=as_json):
-        from leo_core.privacy.index_server import EncryptedIndexServer  # noqa: PLC0415 - a command loads what it needs
+        from leo_core.privacy.index.server import EncryptedIndexServer  # noqa: PLC0415 - a command loads what it needs
 
         with EncryptedIndexServer(file) as server:
             token = server.add_account(name)
@@ -82,7 +82,7 @@ def add(file: _File, name: _Name, as_json: AsJson = False) -> None:
 def remove(file: _File, name: _Name, as_json: AsJson = False) -> None:
     """Remove an account with all its indexes."""
     with report_errors(as_json=as_json):
-        from leo_core.privacy.index_server import EncryptedIndexServer  # noqa: PLC0415 - a command loads what it needs
+        from leo_core.privacy.index.server import EncryptedIndexServer  # noqa: PLC0415 - a command loads what it needs
 
         with EncryptedIndexServer(file) as server:
             found = server.remove_account(name)

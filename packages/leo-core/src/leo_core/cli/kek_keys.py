@@ -12,7 +12,7 @@ from leo_core.cli.stores import read_text
 from leo_core.errors import ConfigError, KeyringError
 
 if TYPE_CHECKING:
-    from leo_core.privacy.kek import KekProvider, LocalKek
+    from leo_core.privacy.keys.kek import KekProvider, LocalKek
 
 __all__ = ["app"]
 
@@ -32,7 +32,7 @@ def new(
 
             made: KekProvider = open_pkcs11_kek(kek, make=True)
         elif kind == "file" and rest:
-            from leo_core.privacy.kek import LocalKek  # noqa: PLC0415 - loads cryptography
+            from leo_core.privacy.keys.kek import LocalKek  # noqa: PLC0415 - loads cryptography
 
             made = _write(LocalKek.generate(), Path(rest))
         else:
@@ -54,8 +54,8 @@ def split(
 ) -> None:
     """Split a KEK among people; the KEK itself stays where it is, for you to remove."""
     with report_errors(as_json=as_json):
-        from leo_core.privacy.kek import LocalKek  # noqa: PLC0415 - loads cryptography
-        from leo_core.privacy.shamir import split_key  # noqa: PLC0415 - a command loads what it needs
+        from leo_core.privacy.keys.kek import LocalKek  # noqa: PLC0415 - loads cryptography
+        from leo_core.privacy.keys.shamir import split_key  # noqa: PLC0415 - a command loads what it needs
         from leo_core.storage.kek_names import open_kek  # noqa: PLC0415 - a command loads what it needs
 
         found = open_kek(kek)
@@ -80,8 +80,8 @@ def combine(
 ) -> None:
     """Make a KEK of its shares; refuses shares that are damaged, too few, or of different KEKs."""
     with report_errors(as_json=as_json):
-        from leo_core.privacy.kek import LocalKek  # noqa: PLC0415 - loads cryptography
-        from leo_core.privacy.shamir import Share, combine_shares  # noqa: PLC0415 - a command loads what it needs
+        from leo_core.privacy.keys.kek import LocalKek  # noqa: PLC0415 - loads cryptography
+        from leo_core.privacy.keys.shamir import Share, combine_shares  # noqa: PLC0415 - a command loads what it needs
 
         key = combine_shares([Share.from_text(read_text(path)) for path in shares])
         _print(_write(LocalKek(key), to), as_json=as_json)
@@ -96,7 +96,7 @@ def rewrap(
 ) -> None:
     """Wrap all keyrings with another KEK; what they sealed stays as it is. Can be run again when it was cut off."""
     with report_errors(as_json=as_json):
-        from leo_core.privacy.keyring import ClientKeyring  # noqa: PLC0415 - loads cryptography
+        from leo_core.privacy.keys.keyring import ClientKeyring  # noqa: PLC0415 - loads cryptography
         from leo_core.storage.kek_names import open_kek  # noqa: PLC0415 - a command loads what it needs
         from leo_core.storage.keyring_folder import KeyringFolder  # noqa: PLC0415 - a command loads what it needs
 

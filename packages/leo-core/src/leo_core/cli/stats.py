@@ -39,7 +39,7 @@ def stats(
     with report_errors(as_json=as_json), open_existing(store) as (kept, log):
         if private:
             from leo_core.evaluation.published_stats import PublishTerms, publish_stats  # noqa: PLC0415 - as below
-            from leo_core.privacy.accountant import PrivacyAccountant  # noqa: PLC0415 - as below
+            from leo_core.privacy.publishing.accountant import PrivacyAccountant  # noqa: PLC0415 - as below
 
             terms = PublishTerms(epsilon=epsilon, unit=_read_unit(unit), contribution=contribution)
             path = ledger or store.with_name(store.name + ".privacy")

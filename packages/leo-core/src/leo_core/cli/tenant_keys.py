@@ -13,9 +13,9 @@ from leo_core.cli.output import FAILED, AsJson, err, out, print_json, report_err
 from leo_core.errors import ConfigError, LEOError
 
 if TYPE_CHECKING:
-    from leo_core.privacy.kek import KekProvider
-    from leo_core.privacy.keyring import ClientKeyring
-    from leo_core.privacy.keyset import Keyset
+    from leo_core.privacy.keys.kek import KekProvider
+    from leo_core.privacy.keys.keyring import ClientKeyring
+    from leo_core.privacy.keys.keyset import Keyset
     from leo_core.storage.keyring_file import KeyringFile
 
 __all__ = ["app"]
@@ -31,7 +31,7 @@ Version = Annotated[int | None, typer.Option(help="Only this key version; by def
 def new(folder: Folder, tenant: Tenant, kek: Kek, as_json: AsJson = False) -> None:
     """Create the keyring of a tenant; refuses to overwrite one."""
     with report_errors(as_json=as_json):
-        from leo_core.privacy.keyring import ClientKeyring  # noqa: PLC0415 - loads cryptography
+        from leo_core.privacy.keys.keyring import ClientKeyring  # noqa: PLC0415 - loads cryptography
         from leo_core.storage.keyring_folder import KeyringFolder  # noqa: PLC0415 - a command loads what it needs
 
         file = KeyringFolder(folder).file(tenant)
@@ -118,7 +118,7 @@ def destroy(
             raise ConfigError(message)
         file = _file(folder, tenant)
         if version is None:
-            from leo_core.privacy.keyring import ClientKeyring  # noqa: PLC0415 - loads cryptography
+            from leo_core.privacy.keys.keyring import ClientKeyring  # noqa: PLC0415 - loads cryptography
 
             ClientKeyring.shred(file)
         elif kek is None:
@@ -126,7 +126,7 @@ def destroy(
             raise ConfigError(message)
         else:
             _open(folder, tenant, kek).destroy_version(version)
-        from leo_core.privacy.keyset_text import read_keyset  # noqa: PLC0415 - loads cryptography
+        from leo_core.privacy.keys.keyset_text import read_keyset  # noqa: PLC0415 - loads cryptography
 
         _show(read_keyset(file.read()[0]), file.path, as_json=as_json)
 
@@ -149,8 +149,8 @@ def _file(folder: Path, tenant: str) -> KeyringFile:
 
 
 def _open(folder: Path, tenant: str, kek: str, *, grace_days: float = 30.0) -> ClientKeyring:
-    from leo_core.privacy.key_rotation import RotationPolicy  # noqa: PLC0415 - a command loads what it needs
-    from leo_core.privacy.keyring import ClientKeyring  # noqa: PLC0415 - loads cryptography
+    from leo_core.privacy.keys.key_rotation import RotationPolicy  # noqa: PLC0415 - a command loads what it needs
+    from leo_core.privacy.keys.keyring import ClientKeyring  # noqa: PLC0415 - loads cryptography
 
     file, policy = _file(folder, tenant), RotationPolicy(grace_s=grace_days * 86_400)
     return ClientKeyring.load(file, tenant=tenant, kek=_open_kek(kek), policy=policy)
@@ -164,7 +164,7 @@ def _open_kek(name: str) -> KekProvider:
 
 def _check(file: KeyringFile, keyset: Keyset, kek: KekProvider) -> str:
     """What is wrong with a keyring, as its KEK shows; empty when nothing is."""
-    from leo_core.privacy.keyring import ClientKeyring  # noqa: PLC0415 - loads cryptography
+    from leo_core.privacy.keys.keyring import ClientKeyring  # noqa: PLC0415 - loads cryptography
 
     if keyset.destroyed_at is not None:  # nothing is left to check it with
         return ""

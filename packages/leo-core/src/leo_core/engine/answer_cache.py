@@ -22,7 +22,7 @@ from leo_core.engine.open_lookups import OpenLookups, give_up_lookups
 from leo_core.engine.sharing import take_turn
 from leo_core.engine.warming import keep_filed, keep_past, make_past_answer, read_log
 from leo_core.errors import ConfigError
-from leo_core.privacy.redaction import holds_personal_data
+from leo_core.privacy.personal.redaction import holds_personal_data
 from leo_core.records import CacheDecision, Route, Usage
 from leo_core.stages.cache.identity import identify
 from leo_core.stages.receipt.keys import PublicKey

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from leo_core.engine.effects import Notify, ShowRevealed
 from leo_core.errors import StreamInterruptedError
-from leo_core.privacy.redaction import cover_request, reveal, reveal_message
+from leo_core.privacy.personal.redaction import cover_request, reveal, reveal_message
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,7 +12,7 @@ from contextlib import aclosing, closing
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from leo_core.engine.effects import CallMember, Hedge, Show, ShowRevealed
-from leo_core.privacy.stream_redaction import StreamRevealer
+from leo_core.privacy.personal.stream_redaction import StreamRevealer
 from leo_core.records import Chunk, ToolCallDelta
 
 if TYPE_CHECKING:

@@ -28,7 +28,7 @@ from leo_core.engine.pipeline import answer_request
 from leo_core.engine.requests import make_request
 from leo_core.engine.trials import demote_default
 from leo_core.errors import ConfigError, RequestError
-from leo_core.privacy.redaction import cover_request
+from leo_core.privacy.personal.redaction import cover_request
 from leo_core.records import Answer
 from leo_core.stages.budget.policy import find_accounts
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from leo_core.engine.effects import Decide, Draw, FindExact, FindNear, Notify, Now
-from leo_core.privacy.redaction import list_stand_ins
+from leo_core.privacy.personal.redaction import list_stand_ins
 from leo_core.records import CacheDecision
 from leo_core.stages.cache.observations import observe_served
 from leo_core.stages.cache.policy import choose_hit

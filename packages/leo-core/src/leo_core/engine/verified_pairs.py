@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from leo_core.engine.knowledge import Known, fold
-from leo_core.privacy.personal_data import find_personal_data, redact
+from leo_core.privacy.personal.personal_data import find_personal_data, redact
 from leo_core.stages.consensus.equivalence import same_answer
 from leo_core.stages.consensus.trust import estimate, is_known
 

@@ -10,7 +10,7 @@ from leo_core.engine.entries import make_entry, weigh_entry
 from leo_core.engine.request_form import check_form
 from leo_core.engine.requests import make_request
 from leo_core.errors import ConfigError, RequestError
-from leo_core.privacy.redaction import holds_personal_data
+from leo_core.privacy.personal.redaction import holds_personal_data
 from leo_core.records import Message, Route, Usage
 from leo_core.stages.cache.identity import identify
 

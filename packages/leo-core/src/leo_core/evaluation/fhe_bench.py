@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from leo_core.privacy.block_scoring import Block, BlockScorer
-    from leo_core.privacy.fhe_secret import FheSecret
+    from leo_core.privacy.ckks.block_scoring import Block, BlockScorer
+    from leo_core.privacy.ckks.fhe_secret import FheSecret
 
     Rows = npt.NDArray[np.float32]
 
@@ -80,8 +80,8 @@ def run_fhe(
         MissingExtraError: The extra ``fhe`` is not installed.
     """
     _check(sizes, modes, queries)
-    from leo_core.privacy.fhe_secret import FheSecret  # noqa: PLC0415 - loads SEAL
-    from leo_core.privacy.params import FheParams  # noqa: PLC0415 - as above
+    from leo_core.privacy.ckks.fhe_secret import FheSecret  # noqa: PLC0415 - loads SEAL
+    from leo_core.privacy.ckks.params import FheParams  # noqa: PLC0415 - as above
 
     params = FheParams.preset(preset)
     secret = FheSecret.generate(params)
@@ -153,7 +153,7 @@ def _fit(vectors: Any, dim: int, seed: int) -> Rows:
 
 
 def _measure(secret: FheSecret, rows: Rows, asked: Rows, *, modes: Sequence[str]) -> dict[str, Any]:
-    from leo_core.privacy.block_scoring import BlockScorer  # noqa: PLC0415 - loads numba
+    from leo_core.privacy.ckks.block_scoring import BlockScorer  # noqa: PLC0415 - loads numba
 
     size, dim = rows.shape
     started = time.process_time()

@@ -7,8 +7,8 @@ from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any
 
 from leo_core.errors import ConfigError
-from leo_core.privacy.personal_data import find_personal_data
-from leo_core.privacy.redaction_config import PERSONAL_KINDS
+from leo_core.privacy.personal.personal_data import find_personal_data
+from leo_core.privacy.personal.redaction_config import PERSONAL_KINDS
 
 if TYPE_CHECKING:
     from pathlib import Path

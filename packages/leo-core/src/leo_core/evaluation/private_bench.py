@@ -21,11 +21,11 @@ from leo_core.evaluation.cache_stream import read_stream
 from leo_core.evaluation.paired import describe_machine
 from leo_core.evaluation.process_scan import scan_files, scan_process
 from leo_core.privacy.config import PrivacyConfig
-from leo_core.privacy.index_client import EncryptedIndex
-from leo_core.privacy.index_config import PrivateIndexConfig
-from leo_core.privacy.index_rows import OpenedRow
-from leo_core.privacy.index_search import multiply_rows
-from leo_core.privacy.index_server import EncryptedIndexServer
+from leo_core.privacy.index.client import EncryptedIndex
+from leo_core.privacy.index.config import PrivateIndexConfig
+from leo_core.privacy.index.rows import OpenedRow
+from leo_core.privacy.index.search import multiply_rows
+from leo_core.privacy.index.server import EncryptedIndexServer
 from leo_core.providers.scripted import ScriptedModel
 from leo_core.stages.cache.config import CacheConfig
 from leo_core.storage.index_http import HttpTransport
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from leo_core.ports import Embedder
-    from leo_core.privacy.index_access import IndexToken
-    from leo_core.privacy.index_client import TenantRings
+    from leo_core.privacy.index.access import IndexToken
+    from leo_core.privacy.index.client import TenantRings
     from leo_core.records import Answer
 
 __all__ = ["run_private", "serve_index"]

@@ -21,16 +21,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from leo_core.errors import ConfigError
-from leo_core.privacy.composition import find_sigma
-from leo_core.privacy.mechanisms import DiscreteGaussian
-from leo_core.privacy.noise import add_noise
+from leo_core.privacy.publishing.composition import find_sigma
+from leo_core.privacy.publishing.mechanisms import DiscreteGaussian
+from leo_core.privacy.publishing.noise import add_noise
 from leo_core.records import Route
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from leo_core.ports import Store
-    from leo_core.privacy.accountant import PrivacyAccountant
+    from leo_core.privacy.publishing.accountant import PrivacyAccountant
     from leo_core.records import Observation
 
 __all__ = ["PublishTerms", "Unit", "publish_stats"]

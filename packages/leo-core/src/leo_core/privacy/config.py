@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
 from leo_core.errors import ConfigError
-from leo_core.privacy.key_rotation import RotationPolicy  # noqa: TC001 - pydantic reads the types of settings
+from leo_core.privacy.keys.key_rotation import RotationPolicy  # noqa: TC001 - pydantic reads the types of settings
 
 __all__ = ["PrivacyConfig", "PrivacyMode", "pick_privacy"]
 
@@ -24,11 +24,11 @@ class PrivacyConfig:
         mode: ``"sealed_local"``: everything is sealed and searched on the client. ``"query_private"``: an index server
             that knows the vectors searches for an encrypted query. ``"fully_encrypted"``: it knows neither.
         keys: Folder of the keyrings; by default beside the store, made when it is not there.
-        kek: Wraps the keyrings: a :class:`leo_core.privacy.kek.KekProvider`, or its name, such as
+        kek: Wraps the keyrings: a :class:`leo_core.privacy.keys.kek.KekProvider`, or its name, such as
             ``"vault:transit/leo"`` (:func:`leo_core.storage.kek_names.open_kek`); by default a key in a file of that
             folder, made when it is not there. Then whoever has the folder reads the store, so that it protects only
             where the two are kept apart.
-        rotation: When keys are rotated; by default what :class:`leo_core.privacy.key_rotation.RotationPolicy` says.
+        rotation: When keys are rotated; by default as :class:`leo_core.privacy.keys.key_rotation.RotationPolicy` says.
         index: For the two modes with an index server: its client (:class:`leo_core.ports.PrivateIndex`), or a function
             that makes it of the store's keyrings (:class:`leo_core.storage.keyrings.Keyrings`).
         index_bytes: Memory for opened vectors in ``"sealed_local"``, in bytes, at least 1.

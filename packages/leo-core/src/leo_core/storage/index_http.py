@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
 from leo_core.errors import ConfigError, MissingExtraError, StoreUnavailableError
-from leo_core.privacy.index_access import IndexToken
-from leo_core.privacy.index_errors import read_error
+from leo_core.privacy.index.access import IndexToken
+from leo_core.privacy.index.errors import read_error
 from leo_core.stages.resilience.config import ResilienceConfig
 from leo_core.stages.resilience.retry import decide_wait
 from leo_core.storage.keyfile import load_token
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from leo_core.errors import LEOError
-    from leo_core.privacy.index_client import EncryptedIndex, TenantRings
-    from leo_core.privacy.index_config import PrivateIndexConfig
+    from leo_core.privacy.index.client import EncryptedIndex, TenantRings
+    from leo_core.privacy.index.config import PrivateIndexConfig
 
 __all__ = ["HttpTransport", "index_at"]
 
@@ -32,7 +32,7 @@ _RETRIES = 3
 
 
 class HttpTransport:
-    """A :class:`leo_core.privacy.index_transport.IndexTransport` to a server at an address; threads may share it.
+    """A :class:`leo_core.privacy.index.transport.IndexTransport` to a server at an address; threads may share it.
 
     A request that got no answer, or was told that the server is busy, is sent again with the same bytes: the server
     knows a write again that it has made already.
@@ -194,13 +194,13 @@ def index_at(
         config: Settings of the client; its ``mode`` is that of the ``PrivacyConfig``.
         plain: As for :class:`HttpTransport`.
         verify: As for :class:`HttpTransport`.
-        on_alarm: As for :class:`leo_core.privacy.index_client.EncryptedIndex`.
+        on_alarm: As for :class:`leo_core.privacy.index.client.EncryptedIndex`.
 
     Raises:
         ConfigError: The address or the token cannot be used.
         MissingExtraError: The extra ``index`` is not installed.
     """
-    from leo_core.privacy.index_client import EncryptedIndex  # noqa: PLC0415 - loads numpy
+    from leo_core.privacy.index.client import EncryptedIndex  # noqa: PLC0415 - loads numpy
 
     kept = token if isinstance(token, IndexToken) else load_token(token)
     transport = HttpTransport(url, kept, plain=plain, verify=verify)

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from leo_core.errors import ConfigError, KekError
-from leo_core.privacy.environment import find_variable, load_kek_from_environment, read_variable
+from leo_core.privacy.keys.environment import find_variable, load_kek_from_environment, read_variable
 from leo_core.storage.keyfile import load_kek
 
 if TYPE_CHECKING:
     from typing import Final
 
-    from leo_core.privacy.kek import KekProvider
-    from leo_core.privacy.kek_pkcs11 import Pkcs11Kek
+    from leo_core.privacy.keys.kek import KekProvider
+    from leo_core.privacy.keys.kek_pkcs11 import Pkcs11Kek
 
 __all__ = ["open_kek", "open_pkcs11_kek"]
 
@@ -68,7 +68,7 @@ def open_pkcs11_kek(uri: str, *, make: bool = False) -> Pkcs11Kek:
         KekError: The KEK cannot be used.
         MissingExtraError: The extra ``pkcs11`` is not installed.
     """
-    from leo_core.privacy.kek_pkcs11 import Pkcs11Kek  # noqa: PLC0415 - only what is asked for is loaded
+    from leo_core.privacy.keys.kek_pkcs11 import Pkcs11Kek  # noqa: PLC0415 - only what is asked for is loaded
 
     path, _, query = uri.removeprefix("pkcs11:").partition("?")
     parts = [part.partition("=") for part in (*path.split(";"), *query.split("&")) if part]
@@ -86,7 +86,7 @@ def open_pkcs11_kek(uri: str, *, make: bool = False) -> Pkcs11Kek:
 
 
 def _open_vault(path: str) -> KekProvider:
-    from leo_core.privacy.kek_vault import VaultKek  # noqa: PLC0415 - only what is asked for is loaded
+    from leo_core.privacy.keys.kek_vault import VaultKek  # noqa: PLC0415 - only what is asked for is loaded
 
     mount, _, key = path.rpartition("/")
     need = f"KEK vault:{path}"

@@ -8,8 +8,8 @@ import stat
 from pathlib import Path
 
 from leo_core.errors import ConfigError, KekError, SigningKeyError
-from leo_core.privacy.index_access import IndexToken
-from leo_core.privacy.kek import LocalKek
+from leo_core.privacy.index.access import IndexToken
+from leo_core.privacy.keys.kek import LocalKek
 from leo_core.stages.receipt.keys import SEED_BYTES, SigningKey
 from leo_core.stages.receipt.rotation import Handover, hand_over, read_handovers, write_handovers
 from leo_core.storage.sealing import SECRET_BYTES, SealKey

@@ -35,7 +35,7 @@ _TICK_NS = 1000
 
 
 class KeyringFile:
-    """Keeps a keyset in a file with mode 0600 (:class:`leo_core.privacy.keyset_store.KeysetStore`).
+    """Keeps a keyset in a file with mode 0600 (:class:`leo_core.privacy.keys.keyset_store.KeysetStore`).
 
     Args:
         path: The file; its folder is made when the keyring is.

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from leo_core.errors import KeyringError
-from leo_core.privacy.keyset_text import read_keyset
+from leo_core.privacy.keys.keyset_text import read_keyset
 from leo_core.storage.keyring_file import KeyringFile
 
 if TYPE_CHECKING:
     import os
 
-    from leo_core.privacy.keyset import Keyset
+    from leo_core.privacy.keys.keyset import Keyset
 
 __all__ = ["FoundKeyring", "KeyringFolder"]
 

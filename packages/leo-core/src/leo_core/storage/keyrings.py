@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from leo_core.errors import ConfigError, KeyringError
-from leo_core.privacy.kek import LocalKek
-from leo_core.privacy.keyring import ClientKeyring
-from leo_core.privacy.keyset_store import InMemoryKeysetStore
+from leo_core.privacy.keys.kek import LocalKek
+from leo_core.privacy.keys.keyring import ClientKeyring
+from leo_core.privacy.keys.keyset_store import InMemoryKeysetStore
 from leo_core.storage.keyfile import load_or_create_kek
 from leo_core.storage.keyring_folder import KeyringFolder
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable
 
-    from leo_core.privacy.kek import KekProvider
-    from leo_core.privacy.key_rotation import RotationPolicy
-    from leo_core.privacy.keyset_store import KeysetStore
+    from leo_core.privacy.keys.kek import KekProvider
+    from leo_core.privacy.keys.key_rotation import RotationPolicy
+    from leo_core.privacy.keys.keyset_store import KeysetStore
 
 __all__ = ["KEK_FILE", "KEYS_SUFFIX", "Keyrings"]
 

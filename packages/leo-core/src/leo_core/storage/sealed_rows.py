@@ -21,15 +21,15 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from leo_core.errors import SealedAlteredError, StorageError
+from leo_core.privacy.keys.sealed_text import read_header
 from leo_core.privacy.padding import pad, round_up, unpad
-from leo_core.privacy.sealed_text import read_header
 from leo_core.records import CacheEntry, EmbedderFingerprint, Message, Observation, Route, Usage
 from leo_core.storage.codec import decode_entry, decode_observation, encode_entry, encode_observation
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from leo_core.privacy.keyring import ClientKeyring
+    from leo_core.privacy.keys.keyring import ClientKeyring
     from leo_core.records import Vector
 
 __all__ = ["OpenedQuestion", "Rings", "SealedRows", "decode_sealed", "draw_decoy", "encode_sealed"]

@@ -2,7 +2,8 @@
 
 Each deployment counts right and wrong answers of the same members (:mod:`leo_core.stages.consensus.trust`). The counts
 add up: S and F of the merged state are the sums of the deployments' S and F. Summed by
-:mod:`leo_core.privacy.secure_sum`, no deployment shows its own. Regions are each deployment's own and are not merged.
+:mod:`leo_core.privacy.sums.secure_sum`, no deployment shows its own. Regions are each deployment's own and are not
+merged.
 """
 
 from __future__ import annotations

@@ -1,0 +1,1 @@
+"""Scores under encryption: CKKS by SEAL and by our own kernel."""

@@ -1,0 +1,207 @@
+"""The flow that searches an index: scores from the server, the tail on the client, all that is fetched checked."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from leo_core.errors import (
+    CiphertextError,
+    ScoreMismatchError,
+    StaleEvaluationKeyError,
+    UnknownEvaluationKeyError,
+    UnknownIndexError,
+)
+from leo_core.privacy.index.envelope import Kind
+from leo_core.privacy.index.framing import pack_ids
+from leo_core.privacy.index.payloads import Scores, read_rows
+from leo_core.privacy.index.view import match_blocks, pick_best
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import numpy.typing as npt
+
+    from leo_core.privacy.index.flow import Flow
+    from leo_core.privacy.index.payloads import KeyHead
+    from leo_core.privacy.index.rows import OpenedRow
+    from leo_core.privacy.index.session import IndexSession
+    from leo_core.privacy.index.view import IndexView
+    from leo_core.records import Vector
+
+__all__ = ["Found", "SearchOutcome", "multiply_rows", "search_index"]
+
+_log = logging.getLogger("leo_core")
+_ROUNDS = 4
+_MOST_ROWS = 2**16
+_MOST_BYTES = 2**24
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """A row that was found.
+
+    Attributes:
+        row: The row.
+        cosine: Its inner product with the query, computed in the clear.
+    """
+
+    row: OpenedRow = field(repr=False)
+    cosine: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchOutcome:
+    """What a search found.
+
+    Attributes:
+        found: Rows, best first, of equals the older one; expired ones included.
+        mismatches: Rows whose score was not their inner product, and which are left out.
+        rotated: Whether the evaluation keys, or a block, are of another secret than the keyring's present one.
+    """
+
+    found: tuple[Found, ...]
+    mismatches: int = 0
+    rotated: bool = False
+
+
+def search_index(session: IndexSession, vector: Vector, k: int) -> Flow[SearchOutcome]:
+    """The nearest rows: those of the tail, and of those in blocks the ones with the best scores.
+
+    ``fetch_rows`` of the latter are fetched, or ``2 k`` where that is more: several may belong to one entry.
+
+    Raises:
+        ScoreMismatchError: The scores cannot be decrypted: altered, or of another key.
+        KeyExhaustedError: The key version has decrypted as often as it may.
+    """
+    view, scores = session.view, _no_scores()
+    for _ in range(_ROUNDS):
+        if not session.view.blocks:
+            yield from session.catch_up()
+        keys = _choose_keys(session, len(vector))
+        if session.view.blocks and not session.encrypted and not keys:
+            keys = [(yield from session.register_keys(len(vector)))]
+        scores, newest = yield from _ask_scores(session, keys, vector)
+        if newest != session.view.sequence:
+            yield from session.catch_up()
+        view = session.view
+        if match_blocks(view, scores, _name_keys(session, len(vector))):
+            break
+    else:
+        scores = {block: each for block, each in scores.items() if block in view.blocks}
+    count = max(session.config.fetch_rows, 2 * k)
+    best = pick_best(view, scores, count)
+    fetched = yield from _fetch(session, view, [row for row, _ in best], count)
+    checked, mismatches = _check(session, vector, dict(best), fetched)
+    near = [row for row in view.tail.values() if row.vector.shape == vector.shape]
+    tail = [Found(row=row, cosine=cosine) for row, cosine in zip(near, multiply_rows(near, vector), strict=True)]
+    found = sorted((*_sort_by_age(view, checked), *tail), key=lambda each: -each.cosine)
+    return SearchOutcome(found=tuple(found), mismatches=mismatches, rotated=_is_rotated(session, len(vector)))
+
+
+def _no_scores() -> dict[bytes, npt.NDArray[np.float64]]:
+    return {}
+
+
+def _choose_keys(session: IndexSession, dim: int) -> list[KeyHead]:
+    """The keys under which there are blocks, and whose secrets the keyring still has."""
+    view = session.view
+    used = {head.key_id for head in view.blocks.values()}
+    if not session.encrypted:
+        fit = [key for key in view.keys if (key.params_id, key.dim) == (session.params_id, dim)]
+        usable = [key for key in reversed(fit) if session.secrets.holds(key.secret_id)] if used else []
+        return usable[:1]
+    return [key for key in view.keys if key.id in used and session.secrets.holds(key.secret_id)]
+
+
+def _name_keys(session: IndexSession, dim: int) -> list[str]:
+    """Under which keys blocks can be scored: plain ones under none, if there is any that can be used."""
+    keys = [key.id for key in _choose_keys(session, dim)]
+    return [*keys, ""] if keys else []
+
+
+def _ask_scores(
+    session: IndexSession, keys: Sequence[KeyHead], vector: Vector
+) -> Flow[tuple[dict[bytes, npt.NDArray[np.float64]], int]]:
+    """The scores of all rows in blocks under these keys, and the number of the last write that they know of."""
+    found: dict[bytes, npt.NDArray[np.float64]] = {}
+    newest = session.view.sequence
+    for key in keys:
+        query = session.secrets.encrypt_query(key.secret_id, vector)
+        try:
+            reply = yield session.ask(Kind.SCORE, query, key_id=key.id)
+        except (StaleEvaluationKeyError, UnknownEvaluationKeyError, UnknownIndexError):
+            return {}, -1
+        scores, newest = Scores.read(reply.payload), max(newest, reply.sequence)
+        counts = [count for _, count in scores.blocks]
+        if not counts:
+            continue
+        try:
+            decrypted = session.secrets.decrypt_scores(key.secret_id, scores.scores, counts)
+        except CiphertextError as error:
+            message = "the server's scores cannot be decrypted: altered, or of another key"
+            raise ScoreMismatchError(message, check="scores") from error
+        found |= {block: each for (block, _), each in zip(scores.blocks, decrypted, strict=True)}
+    return found, newest
+
+
+def _fetch(session: IndexSession, view: IndexView, best: Sequence[bytes], count: int) -> Flow[dict[bytes, OpenedRow]]:
+    """The rows with these ids; always as many are asked for, the missing ones drawn at random."""
+    wanted = list(best)
+    short = count - len(wanted)
+    if short > 0 and view.blocks:
+        taken = set(wanted)
+        pool = [row for block in view.blocks for row in view.living(block) if row not in taken]
+        wanted += secrets.SystemRandom().sample(pool, min(short, len(pool)))
+    if not wanted:
+        return {}
+    reply = yield session.ask(Kind.FETCH, pack_ids(secrets.SystemRandom().sample(wanted, len(wanted))))
+    rows = read_rows(reply.payload, most_rows=_MOST_ROWS, most_bytes=_MOST_BYTES)
+    opened = ((row.id, session.open_row(row)) for row in rows)
+    return {row_id: row for row_id, row in opened if row is not None}
+
+
+def _check(
+    session: IndexSession, vector: Vector, scores: Mapping[bytes, float], fetched: Mapping[bytes, OpenedRow]
+) -> tuple[list[Found], int]:
+    """The fetched rows whose inner product is what the score said, and how many others there were."""
+    near = [row for row in map(fetched.get, scores) if row is not None and row.vector.shape == vector.shape]
+    found = [
+        Found(row=row, cosine=cosine)
+        for row, cosine in zip(near, multiply_rows(near, vector), strict=True)
+        if abs(cosine - scores[row.id]) <= session.config.tolerance
+    ]
+    mismatches = sum(row_id in fetched for row_id in scores) - len(found)
+    if mismatches:
+        _log.warning("%d scores of an encrypted index do not fit their rows; they are left out", mismatches)
+    return found, mismatches
+
+
+def multiply_rows(rows: Sequence[OpenedRow], vector: Vector) -> list[float]:
+    """Exact inner products. Not a matrix product, which may sum equal rows in different orders."""
+    if not rows:
+        return []
+    products: list[float] = (
+        np.multiply(np.stack([row.vector for row in rows]), vector, dtype=np.float64).sum(axis=1).tolist()
+    )
+    return products
+
+
+def _sort_by_age(view: IndexView, found: Sequence[Found]) -> list[Found]:
+    """Rows in blocks, in the order of writing."""
+    wanted = {each.row.id: each for each in found}
+    order = (row for head in view.blocks.values() for row in head.rows or () if row in wanted)
+    return [wanted[row] for row in order]
+
+
+def _is_rotated(session: IndexSession, dim: int) -> bool:
+    if not session.view.blocks:
+        return False
+    primary = session.view.find_primary(session.params_id, dim)
+    if primary is None or primary.secret_id != session.secrets.find_primary():
+        return True
+    return session.encrypted and any(head.key_id != primary.id for head in session.view.blocks.values())

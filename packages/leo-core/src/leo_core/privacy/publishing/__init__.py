@@ -1,0 +1,1 @@
+"""Published figures: noise, and the budget that it is charged to."""

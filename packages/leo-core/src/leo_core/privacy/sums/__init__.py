@@ -1,0 +1,1 @@
+"""Sums over parties that no one of them sees."""

@@ -21,12 +21,13 @@ POLICY = LEOConfig().consensus
 def audit_some(questions: int) -> list[float]:
     """What one deployment has counted after that many audited questions."""
     jury = [ScriptedModel("anna", replies="yes"), ScriptedModel("liar", replies="no", family="liar")]
-    settings = LEOConfig(audit_rate=1.0)
-    with LEO(jury=jury, config=settings, checker=lambda _, answer: "yes" in answer.text, seed=1) as leo:
+    with LEO(
+        jury=jury, config=LEOConfig(audit_rate=1.0), checker=lambda _, answer: "yes" in answer.text, seed=1
+    ) as leo:
         for number in range(questions):
             leo.ask(f"Is {number} a whole number?", route="consensus", cache=False)
         leo.flush()
-        kept = (observation for _, observation in leo.store.observations(tenant="default"))
+        kept = (each for _, each in leo.store.observations(tenant="default"))
         return list_counts(fold_trust(kept, POLICY), MEMBERS)
 
 
@@ -56,6 +57,5 @@ trust = merge_counts(sums, MEMBERS)
 for member in MEMBERS:
     found = estimate(trust, member, -1, POLICY)
     print(f"{member}: trust {found.mean:.2f} from the audits of {len(stayed)} deployments")
-
 plain = [sum(figures) for figures in zip(*(counts[name] for name in stayed), strict=True)]
 assert [round(figure, 4) for figure in sums.tolist()] == [round(figure, 4) for figure in plain]

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
 from leo_core.cli.app import app
@@ -57,8 +58,9 @@ def test_the_sentences_are_many_and_no_kind_is_found_worse_than_it_was():
     assert all(facts["recall"] >= 0.7 for facts in held_out.values())
 
 
-def test_the_command_prints_them():
-    printed = CliRunner().invoke(app, ["bench", "personal-data", str(DATA / "held_out.txt")], env={"COLUMNS": "200"})
+def test_the_command_prints_them(monkeypatch):
+    monkeypatch.setattr("leo_core.cli.bench_personal_data.out", Console(width=200))
+    printed = CliRunner().invoke(app, ["bench", "personal-data", str(DATA / "held_out.txt")])
     assert printed.exit_code == 0
     assert "national_id" in printed.stdout
     result = CliRunner().invoke(app, ["bench", "personal-data", str(DATA / "held_out.txt"), "--json"])

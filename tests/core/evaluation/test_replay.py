@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -13,7 +14,7 @@ from leo_core.engine.leo import LEO
 from leo_core.errors import ConfigError, MissingExtraError
 from leo_core.evaluation.datasets import is_held_out, read_questions
 from leo_core.evaluation.figures import check_figure, draw_cost_against_accuracy
-from leo_core.evaluation.replay import ReplaySettings, run_replay
+from leo_core.evaluation.replay import ReplaySettings, make_defaults, run_replay
 from leo_core.records import Route
 
 MODELS = ("gpt-4o-mini-2024-07-18", "gpt-4o-2024-08-06", "claude-3-haiku-20240307")
@@ -93,7 +94,7 @@ def test_turning_every_grade_round_changes_the_grades_and_nothing_else(recording
             answer["correct"] = not answer["correct"]
     turned = tmp_path / "turned.jsonl"
     turned.write_text("".join(json.dumps(item) + "\n" for item in rows))
-    engine = LEOConfig(audit_rate=0.5)
+    engine = replace(make_defaults(), audit_rate=0.5)  # waiting is free: it would steer routes
     settings = {"small": MODELS[0], "large": MODELS[1], "jury": MODELS, "everything": True, "seed": 3}
     plain, other = (run_replay(ReplaySettings(data=path, **settings), config=engine) for path in (recording, turned))
     for figure in ("calls_per_model", "route_shares", "cost_per_question_usd", "receipts_verified", "failures"):

@@ -34,7 +34,7 @@ def test_a_small_store_is_measured(tmp_path, monkeypatch):
 
 def test_kept_questions_are_hits_and_asked_ones_are_not_inside(tmp_path):
     texts = [f"question about topic {n}" for n in range(40)]
-    asked, kept = store_bench._split(texts, 70, seed=1)
+    asked, kept = store_bench.split_texts(texts, 70, seed=1)
     assert len(asked) == 10
     assert len(kept) == len(set(kept)) == 70
     assert not set(asked) & set(kept)
@@ -47,12 +47,12 @@ def test_kept_questions_are_hits_and_asked_ones_are_not_inside(tmp_path):
     assert per_s > 0
     np.testing.assert_allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-5)
     with LEO(store=tmp_path / "s.db", embedder=made) as leo:
-        decision, entry = leo.cache.lookup(store_bench._request(kept[3]))
+        decision, entry = leo.cache.lookup(store_bench.make_question(kept[3]))
         assert isinstance(decision, CacheDecision)
         assert decision.hit
         assert entry is not None
         assert entry.text == kept[3]
-        assert not leo.cache.lookup(store_bench._request(asked[0]))[0].hit
+        assert not leo.cache.lookup(store_bench.make_question(asked[0]))[0].hit
 
 
 def test_peers_are_timed_in_turns_with_ratios():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Self, cast
 
 from leo_core.errors import (
@@ -232,6 +233,11 @@ class PrivateStore:
         with key_trouble_told("store"):
             rows, owner = self.rows, self.rows.name_tenant(tenant)
             name, key = rows.name(tenant, "entry", entry_id), rows.name(tenant, "key", exact_key)
+            taken = self.inner.get_exact(owner, key, now=-math.inf)
+            if (
+                taken is not None and taken.exact_key == key
+            ):  # an entry's own; the index must not lead to what is not kept
+                return
             scope = rows.name_scope(tenant, entry.scope_key)
             question = OpenedQuestion(exact_key=exact_key, text=text, seal=seal, vector=checked)
             made = rows.seal_question(tenant, name, scope, question)

@@ -37,6 +37,8 @@ __all__ = ["Found", "SearchOutcome", "multiply_rows", "search_index"]
 
 _log = logging.getLogger("leo_core")
 _ROUNDS = 4
+_AT_ONCE = 256
+"""Ids in a request, as a server allows by default."""
 _MOST_ROWS = 2**16
 _MOST_BYTES = 2**24
 
@@ -159,10 +161,14 @@ def _fetch(session: IndexSession, view: IndexView, best: Sequence[bytes], count:
         wanted += secrets.SystemRandom().sample(pool, min(short, len(pool)))
     if not wanted:
         return {}
-    reply = yield session.ask(Kind.FETCH, pack_ids(secrets.SystemRandom().sample(wanted, len(wanted))))
-    rows = read_rows(reply.payload, most_rows=_MOST_ROWS, most_bytes=_MOST_BYTES)
-    opened = ((row.id, session.open_row(row)) for row in rows)
-    return {row_id: row for row_id, row in opened if row is not None}
+    shuffled = secrets.SystemRandom().sample(wanted, len(wanted))
+    found: dict[bytes, OpenedRow] = {}
+    for start in range(0, len(shuffled), _AT_ONCE):
+        reply = yield session.ask(Kind.FETCH, pack_ids(shuffled[start : start + _AT_ONCE]))
+        rows = read_rows(reply.payload, most_rows=_MOST_ROWS, most_bytes=_MOST_BYTES)
+        opened = ((row.id, session.open_row(row)) for row in rows)
+        found |= {row_id: row for row_id, row in opened if row is not None}
+    return found
 
 
 def _check(

@@ -67,6 +67,10 @@ class AuditTerms:
     seed: bytes = field(repr=False)
 
 
+_TREE = "leo_core.errors."
+"""Where LEO's own errors are defined."""
+
+
 def build_statement(
     request: Request,
     answer: Answer,
@@ -212,7 +216,7 @@ def _failure(failure: Failure) -> dict[str, Json]:
 
     The class is that of LEO's own tree, whatever a member's error is called.
     """
-    kinds = (kind.__name__ for kind in type(failure.error).__mro__ if kind.__module__ == LEOError.__module__)
+    kinds = (kind.__name__ for kind in type(failure.error).__mro__ if f"{kind.__module__}.".startswith(_TREE))
     return {
         "member": failure.member,
         "outcome": failure.outcome,

@@ -6,6 +6,7 @@ import os
 import secrets
 import stat
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from leo_core.errors import ConfigError, KekError, SigningKeyError
 from leo_core.privacy.index.access import IndexToken
@@ -14,6 +15,9 @@ from leo_core.stages.receipt.keys import SEED_BYTES, SigningKey
 from leo_core.stages.receipt.rotation import Handover, hand_over, read_handovers, write_handovers
 from leo_core.storage.sealing import SECRET_BYTES, SealKey
 from leo_core.storage.whole_file import create_file, replace_file
+
+if TYPE_CHECKING:
+    from leo_core.errors import LEOError
 
 __all__ = [
     "handovers_path",
@@ -58,16 +62,7 @@ def load_key(path: str | os.PathLike[str]) -> SigningKey:
         SigningKeyError: There is no such file, it is readable by others, or it holds no Ed25519 private key.
     """
     file = Path(path)
-    try:
-        with file.open("rb") as stream:
-            status = os.fstat(stream.fileno())
-            pem = stream.read(_MOST_BYTES)
-    except OSError as error:
-        message = f"signing key {str(file)!r} cannot be read: {error.strerror}"
-        raise SigningKeyError(message) from error
-    if os.name == "posix" and status.st_mode & _OTHERS:
-        message = f"signing key {str(file)!r} can be read by others (mode {status.st_mode & 0o777:o}): chmod 600 it"
-        raise SigningKeyError(message)
+    pem = _read_secret(file, "signing key", SigningKeyError)
     try:
         return SigningKey.from_pem(pem)
     except SigningKeyError as error:
@@ -149,16 +144,7 @@ def load_seal_key(path: str | os.PathLike[str]) -> SealKey:
         ConfigError: There is no such file, it is readable by others, or it holds no seal key.
     """
     file = Path(path)
-    try:
-        with file.open("rb") as stream:
-            status = os.fstat(stream.fileno())
-            text = stream.read(_MOST_BYTES)
-    except OSError as error:
-        message = f"seal key {str(file)!r} cannot be read: {error.strerror}"
-        raise ConfigError(message) from error
-    if os.name == "posix" and status.st_mode & _OTHERS:
-        message = f"seal key {str(file)!r} can be read by others (mode {status.st_mode & 0o777:o}): chmod 600 it"
-        raise ConfigError(message)
+    text = _read_secret(file, "seal key", ConfigError)
     try:
         return SealKey(bytes.fromhex(text.decode("ascii")))
     except ValueError:  # its text may hold a part of the secret
@@ -191,16 +177,7 @@ def load_kek(path: str | os.PathLike[str]) -> LocalKek:
         KekError: There is no such file, it is readable by others, or it holds no KEK.
     """
     file = Path(path)
-    try:
-        with file.open("rb") as stream:
-            status = os.fstat(stream.fileno())
-            text = stream.read(_MOST_BYTES)
-    except OSError as error:
-        message = f"KEK {str(file)!r} cannot be read: {error.strerror}"
-        raise KekError(message) from error
-    if os.name == "posix" and status.st_mode & _OTHERS:
-        message = f"KEK {str(file)!r} can be read by others (mode {status.st_mode & 0o777:o}): chmod 600 it"
-        raise KekError(message)
+    text = _read_secret(file, "KEK", KekError)
     try:
         return LocalKek.from_text(text.decode("ascii", "replace"))
     except KekError as error:
@@ -215,18 +192,28 @@ def load_token(path: str | os.PathLike[str]) -> IndexToken:
         ConfigError: There is no such file, it is readable by others, or it holds no token.
     """
     file = Path(path).expanduser()
-    try:
-        with file.open("rb") as stream:
-            status = os.fstat(stream.fileno())
-            text = stream.read(_MOST_BYTES)
-    except OSError as error:
-        message = f"token {str(file)!r} cannot be read: {error.strerror}"
-        raise ConfigError(message) from error
-    if os.name == "posix" and status.st_mode & _OTHERS:
-        message = f"token {str(file)!r} can be read by others (mode {status.st_mode & 0o777:o}): chmod 600 it"
-        raise ConfigError(message)
+    text = _read_secret(file, "token", ConfigError)
     try:
         return IndexToken.from_text(text.decode("ascii", "replace"))
     except ConfigError as error:
         message = f"{str(file)!r}: {error}"
         raise ConfigError(message) from None
+
+
+def _read_secret(file: Path, what: str, refusal: type[LEOError]) -> bytes:
+    """The content of a file that nobody else may read.
+
+    Raises:
+        LEOError: Of the kind ``refusal``: there is no such file, or others can read it.
+    """
+    try:
+        with file.open("rb") as stream:
+            status = os.fstat(stream.fileno())
+            content = stream.read(_MOST_BYTES)
+    except OSError as error:
+        message = f"{what} {str(file)!r} cannot be read: {error.strerror}"
+        raise refusal(message) from error
+    if os.name == "posix" and status.st_mode & _OTHERS:
+        message = f"{what} {str(file)!r} can be read by others (mode {status.st_mode & 0o777:o}): chmod 600 it"
+        raise refusal(message)
+    return content

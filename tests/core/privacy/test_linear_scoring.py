@@ -1,0 +1,64 @@
+"""Linear models on the server, asked about vectors that it does not see."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from leo_core.errors import CiphertextError, ConfigError
+from leo_core.privacy.ckks.linear_scoring import LinearQuestion, LinearScorer
+from tests.core.privacy.fhe import changed, keys_of, secret_of, unit_rows
+
+DIM = 15
+"""One coordinate more is that of the intercepts."""
+
+
+@pytest.fixture(scope="module")
+def scorer():
+    random = np.random.default_rng(0)
+    weights, intercepts = 3.0 * random.standard_normal((5, DIM)), np.array([2.0, -1.0, 0.0, 0.5, -4.0])
+    return LinearScorer(keys_of(DIM + 1), weights, intercepts), weights, intercepts
+
+
+def test_scores_are_those_of_the_model_in_the_clear(scorer):
+    server, weights, intercepts = scorer
+    client = LinearQuestion(secret_of(), count=server.count, scale=server.scale)
+    for vector in unit_rows(4, DIM):
+        scores = client.read(server.score(client.ask(vector)))
+        np.testing.assert_allclose(scores, weights @ vector + intercepts, atol=1.5e-3 * server.scale)
+    assert server.scale == pytest.approx(np.linalg.norm(np.column_stack([weights, intercepts]), axis=1).max())
+
+
+def test_decisions_of_a_router_are_those_in_the_clear(scorer):
+    server, weights, intercepts = scorer
+    client = LinearQuestion(secret_of(), count=server.count, scale=server.scale)
+    vectors = unit_rows(12, DIM)
+    plain = vectors @ weights.T + intercepts
+    private = np.array([client.read(server.score(client.ask(vector))) for vector in vectors])
+    clear = np.abs(plain) > 2e-3 * server.scale
+    assert clear.mean() > 0.9
+    assert ((private > 0) == (plain > 0))[clear].all()
+
+
+def test_what_does_not_fit_is_refused(scorer):
+    server, weights, intercepts = scorer
+    client = LinearQuestion(secret_of(), count=server.count, scale=server.scale)
+    question = client.ask(unit_rows(1, DIM)[0])
+    with pytest.raises(CiphertextError):
+        server.score(question[:-1])
+    with pytest.raises(CiphertextError):
+        client.read(changed(server.score(question), 0, 0))
+    with pytest.raises(CiphertextError):
+        LinearQuestion(secret_of(), count=1, scale=1.0).read(b"")
+    with pytest.raises(ConfigError, match="one vector"):
+        client.ask(unit_rows(2, DIM))
+    with pytest.raises(ConfigError):
+        client.ask(2.0 * unit_rows(1, DIM)[0])
+    for wrong in ((weights, intercepts[:-1]), (weights[0], intercepts), (weights * np.nan, intercepts), ([], [])):
+        with pytest.raises(ConfigError):
+            LinearScorer(keys_of(DIM + 1), *wrong)
+    with pytest.raises(ConfigError, match="not all of them 0"):
+        LinearScorer(keys_of(DIM + 1), np.zeros((2, DIM)), np.zeros(2))
+    for settings in ({"count": 0, "scale": 1.0}, {"count": 1, "scale": 0.0}):
+        with pytest.raises(ConfigError, match="above 0"):
+            LinearQuestion(secret_of(), **settings)

@@ -8,12 +8,13 @@ export UV_PROJECT_ENVIRONMENT := .venv
 export NO_MKDOCS_2_WARNING := 1
 RUN := .venv/bin/python -m
 
-.PHONY: help demo test check bench bench-core bench-cache bench-consensus bench-risk bench-route bench-fhe soak fuzz-index docs clean setup-demo setup-test setup-check
+.PHONY: help demo test coverage check bench bench-core bench-cache bench-consensus bench-risk bench-route bench-fhe soak fuzz-index docs clean setup-demo setup-test setup-check
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo    set up, then run LEO's main job offline"
 	@echo "make test    set up, then run all tests"
+	@echo "make coverage  all tests with branch coverage of packages/, at least 95 %; twice as long"
 	@echo "make check   lint, types, import contracts, docs build"
 	@echo "make bench   the replay benchmark on recorded answers (DATA=$(DATA)); refreshes tables and figures in the docs"
 	@echo "make bench-core  the numeric core beside the libraries it replaces; refreshes its figures in the docs"
@@ -43,6 +44,9 @@ demo: setup-demo
 	.venv/bin/python examples/demo/run.py
 
 test: setup-test
+	$(RUN) pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+
+coverage: setup-test
 	rm -f .coverage .coverage.*
 	$(RUN) coverage run -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 	$(RUN) coverage combine --quiet

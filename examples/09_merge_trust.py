@@ -35,12 +35,8 @@ counts = {"berlin": audit_some(4), "lisbon": audit_some(7), "oslo": audit_some(5
 keys = {name: SigningKey.generate() for name in counts}
 
 # Agreed on beforehand, by a channel that the aggregator does not control: who takes part, by which key.
-session = SumSession(
-    id=secrets.token_bytes(16),
-    parties={name: key.public for name, key in keys.items()},
-    length=FIGURES_PER_MEMBER * len(MEMBERS),
-    threshold=3,
-)
+known, length = {name: key.public for name, key in keys.items()}, FIGURES_PER_MEMBER * len(MEMBERS)
+session = SumSession(id=secrets.token_bytes(16), parties=known, length=length, threshold=3)
 parties = {name: SumParty(session, name, key) for name, key in keys.items()}
 aggregator = SumAggregator(session)
 

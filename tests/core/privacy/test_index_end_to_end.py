@@ -25,7 +25,7 @@ from leo_langchain import LEOChatModel
 
 ROOT = Path(__file__).resolve().parents[3]
 STREAM = ROOT.parent / "shared" / "data" / "streams" / "banking77.jsonl.gz"
-REQUESTS = 28
+REQUESTS = 40
 
 
 @pytest.fixture(scope="module")

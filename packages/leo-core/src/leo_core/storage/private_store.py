@@ -234,9 +234,7 @@ class PrivateStore:
             rows, owner = self.rows, self.rows.name_tenant(tenant)
             name, key = rows.name(tenant, "entry", entry_id), rows.name(tenant, "key", exact_key)
             taken = self.inner.get_exact(owner, key, now=-math.inf)
-            if (
-                taken is not None and taken.exact_key == key
-            ):  # an entry's own; the index must not lead to what is not kept
+            if taken is not None and taken.exact_key == key:  # an entry's own: no alias, and nothing for the index
                 return
             scope = rows.name_scope(tenant, entry.scope_key)
             question = OpenedQuestion(exact_key=exact_key, text=text, seal=seal, vector=checked)

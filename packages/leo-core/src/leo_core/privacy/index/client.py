@@ -324,14 +324,13 @@ class EncryptedIndex:
 
     def _retire(self, tenant: str) -> None:
         """Retire the keys of this client's parameters that are not primary and under which nothing lies."""
-        name = self._name_tenant(tenant)
-        for index in self.stats(tenant):
-            session = self._session_of(tenant, name, index)
-            view = self._run(session.catch_up())
-            for key in view.keys:
-                if not key.primary and key.params_id == session.params_id:
-                    self._run(_retire(name, key.id))
+        name, index = self._name_tenant(tenant), next(iter(self.stats(tenant)), None)
+        if index is None:
             return
+        session = self._session_of(tenant, name, index)  # keys are a tenant's, so that any of its indexes knows them all
+        for key in self._run(session.catch_up()).keys:
+            if not key.primary and key.params_id == session.params_id:
+                self._run(_retire(name, key.id))
 
 
 def _join_entries(questions: Sequence[tuple[str, float]], k: int) -> tuple[IndexHit, ...]:

@@ -18,6 +18,7 @@ from leo_core.errors import (
 )
 from leo_core.privacy.index.envelope import Kind
 from leo_core.privacy.index.framing import pack_ids
+from leo_core.privacy.index.limits import IndexLimits
 from leo_core.privacy.index.payloads import Scores, read_rows
 from leo_core.privacy.index.view import match_blocks, pick_best
 
@@ -37,7 +38,7 @@ __all__ = ["Found", "SearchOutcome", "multiply_rows", "search_index"]
 
 _log = logging.getLogger("leo_core")
 _ROUNDS = 4
-_AT_ONCE = 256
+_AT_ONCE = IndexLimits().max_fetch
 """Ids in a request, as a server allows by default."""
 _MOST_ROWS = 2**16
 _MOST_BYTES = 2**24

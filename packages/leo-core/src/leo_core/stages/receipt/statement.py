@@ -51,6 +51,9 @@ if TYPE_CHECKING:
 
 __all__ = ["AuditTerms", "build_statement", "list_commitments", "statement_contents"]
 
+_TREE = "leo_core.errors."
+"""Where LEO's own errors are defined."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditTerms:
@@ -65,10 +68,6 @@ class AuditTerms:
     rate: float
     chance: float
     seed: bytes = field(repr=False)
-
-
-_TREE = "leo_core.errors."
-"""Where LEO's own errors are defined."""
 
 
 def build_statement(

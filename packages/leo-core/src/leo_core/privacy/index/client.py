@@ -327,7 +327,9 @@ class EncryptedIndex:
         name, index = self._name_tenant(tenant), next(iter(self.stats(tenant)), None)
         if index is None:
             return
-        session = self._session_of(tenant, name, index)  # keys are a tenant's, so that any of its indexes knows them all
+        session = self._session_of(
+            tenant, name, index
+        )  # keys are a tenant's, so that any of its indexes knows them all
         for key in self._run(session.catch_up()).keys:
             if not key.primary and key.params_id == session.params_id:
                 self._run(_retire(name, key.id))

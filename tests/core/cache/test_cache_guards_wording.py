@@ -35,6 +35,8 @@ DIFFERENT = {
         ("It starts when cold", "It fails to start when cold"),
         ("List sugar-free sodas", "List sugary sodas"),
         ("Which rules apply in Norway?", "Which rules apply everywhere but in Norway?"),
+        ("Which seeds are unable to sprout?", "What seeds can sprout?"),
+        ("Which seeds can not sprout?", "What seeds are able to sprout?"),
     ],
     "frequency": [("Is it safe all the time?", "Is it safe once in a while?"), ("I rarely swim", "I often swim")],
     "majority": [("Do most of the voters agree?", "Do any voters agree?")],
@@ -77,6 +79,8 @@ SAME = [
     ("Who was Henry VIII's third wife?", "Who was the third wife of Henry VIII?"),
     ("A flat for 2,000 zloty", "A flat for PLN 2,000"),
     ("Meet me in a fortnight", "Meet me in two weeks"),
+    ("Why am I unable to pay?", "Why can I not pay?"),
+    ("Which lamps are able to float?", "Which lamps can float?"),
 ]
 
 

@@ -47,8 +47,10 @@ __all__ = ["Profile", "find_conflict", "find_conflict_between", "read_profile"]
 
 _SIMILAR = 0.4
 _LOOSE = 0.3
-_FOLDED_WORDS = frozenset({"with", "without", "included", "excluding", "including", "excluded", "come"})
-"""Opposites that may stand in phrases of one meaning: "with no", "not included"."""
+_FOLDED_WORDS = frozenset(
+    {"with", "without", "included", "excluding", "including", "excluded", "come", "able", "unable"}
+)
+"""Opposites that may stand in phrases of one meaning: "with no", "not included", "unable to"."""
 _AMOUNTS = {("how", "many"), ("how", "much")}
 _REASONS = frozenset(
     """reason caus mak purpos point use for happen behind explain lead why motiv explanation ration number amount

@@ -68,6 +68,9 @@ _RULES: tuple[tuple[str, str, str], ...] = (
     ("case", r"\bin case(?: that)?\b(?! of)", "if"),
     ("event", r"\bin the event that\b", "if"),
     ("whether", r"\bwhether or not\b", "regardless if"),
+    # ability
+    ("unable", rf"\b(?:am|is|are) ((?:{_WORD} ){{0,3}}?)unable to\b", r"can \1not"),
+    ("able", rf"\b(?:am|is|are) ((?:{_WORD} ){{0,3}}?)able to\b", r"can \1"),
     # questions
     ("come", r"\bhow come\b", "why"),
     ("reason", r"\bfor (?:what|which) reason\b", "why"),

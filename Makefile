@@ -6,6 +6,8 @@ DATA ?= ../shared/data
 export UV_PYTHON_DOWNLOADS := never
 export UV_PROJECT_ENVIRONMENT := .venv
 export NO_MKDOCS_2_WARNING := 1
+# Compiled modules are kept: hundreds of tests start a process of their own.
+unexport PYTHONDONTWRITEBYTECODE
 RUN := .venv/bin/python -m
 
 .PHONY: help demo test coverage check bench bench-core bench-cache bench-consensus bench-risk bench-route bench-fhe soak fuzz-index docs clean setup-demo setup-test setup-check

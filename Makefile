@@ -25,8 +25,8 @@ help:
 	@echo "make bench-risk  risks of committees' verdicts; refreshes their figures in the docs"
 	@echo "make bench-route  routers before the call and cascades; refreshes their figures in the docs; takes half an hour"
 	@echo "make bench-fhe  search under encryption beside a plain scan, naive products and a sealed index; takes a quarter of an hour"
-	@echo "make soak    two processes write 50,000 entries under random kill -9, tenants use one cache 100,000 times;"
-	@echo "             prints what was found"
+	@echo "make soak    two processes write 50,000 entries under random kill -9, tenants use one cache 100,000 times,"
+	@echo "             1,000 requests with an encrypted index in another process; prints what was found"
 	@echo "make fuzz-index  a million altered envelopes at an index server"
 	@echo "make docs    build the documentation into site/"
 
@@ -92,6 +92,7 @@ bench-fhe: $(UV)
 soak: setup-test
 	$(RUN) tests.soak.two_writers 50000 0
 	$(RUN) tests.soak.tenants 100000 0
+	$(RUN) tests.soak.private_chat_model 1000 0
 
 fuzz-index: setup-test
 	$(RUN) tests.soak.fuzz_envelopes 1000000 0

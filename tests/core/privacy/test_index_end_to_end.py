@@ -10,21 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from leo_core.config import LEOConfig
 from leo_core.errors import ConfigError
 from leo_core.evaluation.cache_stream import read_stream
-from leo_core.evaluation.private_bench import serve_index
 from leo_core.evaluation.process_scan import scan_files, scan_process
 from leo_core.privacy.config import PrivacyConfig
-from leo_core.privacy.index.config import PrivateIndexConfig
-from leo_core.providers.scripted import ScriptedModel
-from leo_core.stages.cache.config import CacheConfig
-from leo_core.stages.embed.load import load_embedder
-from leo_core.storage.index_http import index_at
-from leo_langchain import LEOChatModel
+from tests.soak.private_chat_model import STREAM, ask, compare
 
 ROOT = Path(__file__).resolve().parents[3]
-STREAM = ROOT.parent / "shared" / "data" / "streams" / "banking77.jsonl.gz"
 REQUESTS = 40
 
 
@@ -41,45 +33,15 @@ def stream():
     }
 
 
-def ask(texts, answers, privacy=None, **settings):
-    """What is served for each, whether it was a hit, and the score: a fresh model that has seen none of them."""
-    member = ScriptedModel("clerk", replies=lambda request: answers[request.question])
-    config = LEOConfig(cache=CacheConfig(max_wrong_hits=0.4))
-    with LEOChatModel(small=member, config=config, privacy=privacy, engine_seed=0, **settings) as model:
-        told = []
-        for text in texts:
-            message = model.invoke(text)
-            model.leo.flush()
-            told.append((message.content, message.response_metadata["leo"]["cache"]["hit"]))
-    return told
-
-
 @pytest.mark.parametrize("mode", ["query_private", "fully_encrypted"])
 def test_hits_and_misses_are_those_of_a_plain_cache_and_the_server_learns_nothing(stream, mode, tmp_path):
     texts, answers = stream
-    plain = ask(texts, answers)
-    assert sum(hit for _, hit in plain) >= 3
-    served = tmp_path / "server"
-    served.mkdir()
-    token_file = tmp_path / "token"
-    with serve_index(served / "index.db", "acme") as (process, url, token):
-        token_file.write_text(token.to_text(), encoding="ascii")
-        token_file.chmod(0o600)
-        config = PrivateIndexConfig(mode=mode, tail_rows=16)
-        privacy = PrivacyConfig(mode=mode, index=index_at(url, token_file, config), keys=tmp_path / "keys")
-        private = ask(texts, answers, privacy, store=str(tmp_path / "leo.db"))
-        needles = {f"prompt {text}": text.encode() for text in texts}
-        needles |= {f"answer {text}": answers[text].encode() for text in texts}
-        if mode == "fully_encrypted":
-            vectors = load_embedder("default").embed(texts).astype("<f4")
-            needles |= {f"vector {text}": row.tobytes() for text, row in zip(texts, vectors, strict=True)}
-        needles |= {"the token": token.secret, "control": b"acme/"}
-        in_memory = scan_process(process.pid, needles)
-        on_disk = scan_files(served, needles)
-    assert private == plain
-    for found in (in_memory, on_disk):
-        assert found.pop("control") > 0
-        assert not any(found.values()), {name for name, count in found.items() if count}
+    found = compare(texts, answers, mode, tmp_path, max_wrong_hits=0.4, tail_rows=16, scanned=texts)
+    assert found["hits"] >= 3
+    assert found["different"] == 0
+    assert found["control"] > 0
+    assert found["found"] == 0
+    assert found["looked_for"] == REQUESTS * (3 if mode == "fully_encrypted" else 2) + 1
 
 
 def test_a_server_process_loads_nothing_of_the_secret_side(tmp_path):
@@ -146,4 +108,4 @@ def test_a_mode_and_an_index_of_another_mode_are_refused(stream):
         mode = "query_private"
 
     with pytest.raises(ConfigError, match="give both the same"):
-        ask(texts, answers, PrivacyConfig(mode="fully_encrypted", index=lambda rings: Index()))
+        ask(texts, answers, 0.4, privacy=PrivacyConfig(mode="fully_encrypted", index=lambda rings: Index()))

@@ -6,11 +6,12 @@ The library reads no environment variable; providers' SDKs read their own keys.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from leo_core.errors import ConfigError
 from leo_core.privacy.config import PrivacyConfig
 from leo_core.privacy.personal.redaction_config import PersonalDataConfig
+from leo_core.records import StreamPolicy
 from leo_core.stages.budget.config import Budget, check_budgets
 from leo_core.stages.cache.config import CacheConfig
 from leo_core.stages.consensus.config import ConsensusConfig
@@ -52,6 +53,9 @@ class LEOConfig:
         max_prompt_chars: Longest request admitted, in characters.
         background_capacity: Answers that may wait to be written before new requests have to wait.
         personal_data: What becomes of personal data in requests, before anything is embedded, looked up, sent or kept.
+        stream_policy: What a caller who is streaming sees before there is a verdict: ``"cascade"`` the tokens of a
+            member that answers alone, ``"verified"`` nothing, ``"optimistic"`` also those of a draft that is still to
+            be judged, with a correction where it is overruled.
         idempotency_ttl_s: Seconds for which the answer of an idempotency key is kept, greater than 0.
     """
 
@@ -72,6 +76,7 @@ class LEOConfig:
     require_tenant: bool = False
     max_prompt_chars: int = 4_000_000
     background_capacity: int = 1024
+    stream_policy: StreamPolicy = "cascade"
     idempotency_ttl_s: float = 86_400.0
 
     def __post_init__(self) -> None:
@@ -92,6 +97,9 @@ class LEOConfig:
             if getattr(self, name) < 1:
                 message = f"{name} must be at least 1, got {getattr(self, name)!r}"
                 raise ConfigError(message)
+        if self.stream_policy not in get_args(StreamPolicy):
+            message = f"stream_policy is one of {', '.join(get_args(StreamPolicy))}, not {self.stream_policy!r}"
+            raise ConfigError(message)
         if not 0.0 < self.idempotency_ttl_s < float("inf"):
             message = f"idempotency_ttl_s must be finite and greater than 0, got {self.idempotency_ttl_s!r}"
             raise ConfigError(message)
@@ -100,8 +108,9 @@ class LEOConfig:
     def preset(cls, name: Preset) -> LEOConfig:
         """A named set of settings.
 
-        ``economy`` weighs cost most; ``balanced`` is the default; ``verified`` weighs errors a hundred times more
-        and insists on receipts; ``private`` is ``balanced`` without anything kept for reuse.
+        ``economy`` weighs cost most; ``balanced`` is the default; ``verified`` weighs errors a hundred times more,
+        insists on receipts and streams nothing before there is one; ``private`` is ``balanced`` without anything kept
+        for reuse.
 
         Raises:
             ConfigError: There is no preset of that name.
@@ -117,6 +126,7 @@ class LEOConfig:
                     balanced,
                     route=replace(balanced.route, loss_usd=balanced.route.loss_usd * 100),
                     receipts=replace(balanced.receipts, required=True),
+                    stream_policy="verified",
                 )
             case "private":
                 return replace(balanced, cache=replace(balanced.cache, enabled=False))

@@ -10,7 +10,9 @@ from langchain_core.messages.tool import tool_call_chunk
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, Generation
 from pydantic import BaseModel
 
+from leo_core.adapting.corrections import WITHDRAWN
 from leo_core.engine.explain import summarise_answer
+from leo_langchain._blocks import correction_block, facts_block
 from leo_langchain._convert import without_ids
 from leo_langchain._load import read_objects
 
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 
     from langchain_core.messages.ai import UsageMetadata
 
-    from leo_core.records import Answer, Chunk, Json, Message, Usage
+    from leo_core.records import Answer, Chunk, Correction, Json, Message, Usage
 
 __all__ = [
     "ChunkWriter",
@@ -199,9 +201,14 @@ class ChunkWriter:
 
     A member's own chunks are passed on as they are, without usage and metadata: these come once, in the last chunk,
     for all members that were asked. Pieces of a settled answer are written in the standard form.
+
+    Args:
+        with_facts: Whether the last chunk has the facts of the answer as a block too.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, with_facts: bool = False) -> None:
+        self._with_facts = with_facts
+        self._corrected = self._in_blocks = False
         self._index = -1
         self._in_text = False
         self._has_text = False
@@ -210,14 +217,26 @@ class ChunkWriter:
 
     def write(self, chunk: Chunk) -> Iterator[ChatGenerationChunk]:
         """LangChain's chunks for a chunk of the core."""
+        if chunk.correction is not None:
+            yield from self._withdraw(chunk.correction)
         if isinstance(chunk.native, AIMessageChunk):
             self._passed_on = True
             self._seen.update(chunk.native.additional_kwargs)
+            self._in_blocks = self._in_blocks or isinstance(chunk.native.content, list)
             yield ChatGenerationChunk(message=_bare(chunk.native))
         elif chunk.text or chunk.blocks or chunk.tool_calls:
             yield ChatGenerationChunk(message=self._written(chunk))
         if chunk.answer is not None:
             yield ChatGenerationChunk(message=self._last(chunk.answer))
+
+    def _withdraw(self, correction: Correction) -> Iterator[ChatGenerationChunk]:
+        """A line that tells readers of the text alone, and a block that tells programs; the answer comes after it."""
+        is_text = not self._in_blocks and self._index < 0
+        line: Any = WITHDRAWN if is_text else [{"type": "text", "text": WITHDRAWN, "index": "lc_leo_withdrawn"}]
+        yield ChatGenerationChunk(message=AIMessageChunk(content=line))
+        yield ChatGenerationChunk(message=AIMessageChunk(content=[correction_block(correction)]))
+        self._corrected, self._in_text = True, False
+        self._index = max(self._index, 0)
 
     def _written(self, chunk: Chunk) -> AIMessageChunk:
         content = self._content(chunk)
@@ -237,21 +256,27 @@ class ChunkWriter:
         for block in chunk.blocks:
             self._index += 1
             self._in_text = False
-            content.append({**block, "index": self._index})
+            content.append({**block, "index": self._label})
         if chunk.text:
             self._index += not self._in_text
             self._in_text = True
-            content.append({"type": "text", "text": chunk.text, "index": self._index})
+            content.append({"type": "text", "text": chunk.text, "index": self._label})
         return content
+
+    @property
+    def _label(self) -> int | str:
+        """Index of the present block; after a correction one that no block of the withdrawn words has."""
+        return f"lc_leo_{self._index}" if self._corrected else self._index
 
     def _last(self, answer: Answer) -> AIMessageChunk:
         native = _native_of(answer)
         metadata = _metadata(answer, native.response_metadata if native is not None else {})
-        if not self._passed_on:
+        if not self._passed_on or self._corrected:
             metadata = {name: value for name, value in metadata.items() if name not in _PASSED_ON}
         beside = native.additional_kwargs if native is not None else {}
+        content: Any = [facts_block(_facts(answer))] if self._with_facts else ""
         return AIMessageChunk(
-            content="",
+            content=content,
             additional_kwargs={name: value for name, value in beside.items() if name not in self._seen},
             usage_metadata=to_usage_metadata(answer.usage),
             response_metadata=metadata,

@@ -15,6 +15,7 @@ from langchain_core.utils.function_calling import convert_to_json_schema, conver
 
 from leo_core.errors import ConfigError, RequestError
 from leo_core.records import Json, Message, Role, ToolCall, Usage
+from leo_langchain._blocks import without_leo_blocks
 
 __all__ = [
     "to_message",
@@ -53,8 +54,9 @@ def to_message(message: BaseMessage) -> Message:
 
     Content blocks of every dialect are brought into the standard form of LangChain v1, which loses nothing; a block
     that the standard does not know stays as it is, in a ``non_standard`` block. A message that is one plain text
-    block equals a message with that text.
+    block equals a message with that text. LEO's own blocks are no content.
     """
+    message = without_leo_blocks(message)
     is_reply = isinstance(message, AIMessage)
     is_tool = isinstance(message, ToolMessage)
     tool_call_id = message.tool_call_id if isinstance(message, ToolMessage) else None
@@ -171,6 +173,8 @@ def to_response_format(given: object) -> Mapping[str, Json] | None:
         strict = inner.get("strict")
         schema = inner.get("schema") or {}
         neutral = {"type": "json_schema", "name": inner.get("name") or _title(schema), "schema": dict(schema)}
+        if inner.get("description"):
+            neutral["description"] = str(inner["description"])
         return neutral if strict is None else {**neutral, "strict": bool(strict)}
     try:
         schema = convert_to_json_schema(given)  # type: ignore[arg-type]  # it says itself what it does not take

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from langchain_core.language_models import BaseChatModel
 
 from leo_core.adapting.plain import plain, public_address
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from langchain_core.language_models import BaseChatModel
-
     from leo_core.records import Json
 
-__all__ = ["fingerprint_model", "name_model"]
+__all__ = ["fingerprint_model", "identify_member", "name_model"]
 
 _ENDPOINTS = ("openai_api_base", "anthropic_api_url", "base_url", "endpoint", "azure_endpoint", "api_base")
 
@@ -37,3 +37,10 @@ def fingerprint_model(model: BaseChatModel) -> Mapping[str, Json]:
         "params": plain(model._identifying_params),  # noqa: SLF001 - as above
         **({"endpoint": endpoint} if endpoint else {}),
     }
+
+
+def identify_member(member: Any) -> Any:
+    """What identifies a member, however it was given: a name, a chat model, or a member of the core."""
+    if isinstance(member, BaseChatModel):
+        return fingerprint_model(member)
+    return member if member is None or isinstance(member, str) else plain(getattr(member, "fingerprint", repr(member)))

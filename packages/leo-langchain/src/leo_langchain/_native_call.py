@@ -62,7 +62,7 @@ def prepare_call(model: BaseChatModel, request: Request) -> NativeCall:
     kwargs: dict[str, Any] = {**sampling_options(request), **request.options}
     format_kwargs, unwraps = _format_kwargs(model, request)
     if request.response_format is not None and format_kwargs is None:
-        messages = [SystemMessage(JSON_ONLY), *messages]
+        messages = [SystemMessage(_in_words(model, request.response_format)), *messages]
     if request.tools:
         kwargs = {**kwargs, **_tool_kwargs(model, request, kwargs)}
     if format_kwargs:
@@ -83,10 +83,23 @@ def _tool_kwargs(model: BaseChatModel, request: Request, options: dict[str, Any]
     choice = {} if request.tool_choice in (None, "none") else {"tool_choice": request.tool_choice}
     names = ("parallel_tool_calls",)
     extra = {name: options.pop(name) for name in names if name in options}
-    bound = model.bind_tools([_as_openai(tool) for tool in request.tools], **choice, **extra)
-    kwargs = _bound_kwargs(bound)
+    kwargs = _bind(model, request.tools, **choice, **extra)
     if request.tool_choice == "none":
         kwargs["tool_choice"] = _forbid(kwargs)
+    return kwargs
+
+
+def _bind(model: BaseChatModel, tools: Sequence[Mapping[str, Json]], **settings: Any) -> dict[str, Any]:
+    """The keywords that ``bind_tools`` makes of neutral tools, and of how strictly each is to be followed.
+
+    Some models read that from the tool, some take it from a keyword alone, which is one for all tools.
+    """
+    takes = "strict" in inspect.signature(type(model).bind_tools).parameters
+    flags = [tool.get("strict") for tool in tools]
+    strict = {"strict": flags[0]} if takes and flags[0] is not None and len(set(flags)) == 1 else {}
+    kwargs = _bound_kwargs(model.bind_tools([_as_openai(tool) for tool in tools], **strict, **settings))
+    if takes and len(set(flags)) > 1:
+        kwargs["tools"] = [bound for tool in tools for bound in _bind(model, [tool])["tools"]]
     return kwargs
 
 
@@ -135,11 +148,33 @@ def _format_kwargs(model: BaseChatModel, request: Request) -> tuple[dict[str, An
     _need(model, "bind_tools")
     if request.tools:
         return None, False
-    return _bound_kwargs(model.with_structured_output(schema)), True
+    return _bind(model, [_as_tool(wanted, schema)], tool_choice="any"), True
+
+
+def _as_tool(wanted: Mapping[str, Json], schema: Mapping[str, Json]) -> dict[str, Json]:
+    tool = {"name": wanted["name"], "description": schema["description"], "parameters": dict(wanted["schema"])}
+    return tool if wanted.get("strict") is None else {**tool, "strict": wanted["strict"]}
+
+
+def _in_words(model: BaseChatModel, wanted: Mapping[str, Json]) -> str:
+    """Asks for the format in words.
+
+    Raises:
+        CapabilityError: The format has to be kept strictly, which words cannot promise.
+    """
+    if wanted["type"] == "json_object":
+        return JSON_ONLY
+    if wanted.get("strict"):
+        message = (
+            f"{type(model).__name__} cannot promise a strict schema beside bound tools: leave strict out, or take a "
+            "member whose with_structured_output has method='json_schema'"
+        )
+        raise CapabilityError(message)
+    return f"{JSON_ONLY} It has to fit this JSON schema: {json.dumps(wanted['schema'], ensure_ascii=False)}"
 
 
 def _titled(wanted: Mapping[str, Json]) -> dict[str, Any]:
     schema = dict(wanted["schema"])
     schema.setdefault("title", wanted["name"])
-    schema.setdefault("description", str(schema["title"]))
+    schema.setdefault("description", wanted.get("description") or str(schema["title"]))
     return schema

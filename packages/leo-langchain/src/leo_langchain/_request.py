@@ -9,6 +9,7 @@ from pydantic import SecretStr
 from leo_core.adapting.tool_choice import to_tool_choice
 from leo_core.errors import ConfigError
 from leo_core.records import Constraints, Json, Request, Route, Sampling
+from leo_langchain._blocks import without_leo_blocks
 from leo_langchain._convert import to_messages, to_response_format, to_tool
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ _OWN = frozenset({
     "entry_tags",
     "entry_sources",
     "idempotency_key",
+    "stream_policy",
     "stream",
     "ls_structured_output_format",
     "structured_output_format",
@@ -50,7 +52,7 @@ def build_request(
     """The request that a call amounts to.
 
     Args:
-        messages: The conversation; handed to members of LangChain unchanged.
+        messages: The conversation; handed to members of LangChain as it is, without LEO's own blocks.
         stop: Stop sequences of this call.
         kwargs: Keywords of this call; those that are not LEO's own go to the provider as they are.
         defaults: What the model was made with: sampling, constraints, ``stop``, ``tenant``.
@@ -79,7 +81,8 @@ def build_request(
         tags=_as_tuple(given.get("entry_tags")),
         sources=_as_tuple(given.get("entry_sources")),
         idempotency_key=given.get("idempotency_key"),
-        native=list(messages),
+        stream_policy=given.get("stream_policy"),
+        native=[without_leo_blocks(message) for message in messages],
     )
 
 

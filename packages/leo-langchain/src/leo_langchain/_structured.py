@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
@@ -16,11 +17,18 @@ from leo_core.errors import ConfigError
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
 
-__all__ = ["bind_schema"]
+    from leo_langchain._late import ConfigurableModel
+
+__all__ = ["bind_schema", "to_openai_tool"]
 
 
 def bind_schema(
-    model: BaseChatModel, schema: dict[str, Any] | type, *, method: str, strict: bool | None, include_raw: bool
+    model: BaseChatModel | ConfigurableModel,
+    schema: dict[str, Any] | type,
+    *,
+    method: str,
+    strict: bool | None,
+    include_raw: bool,
 ) -> Runnable[Any, Any]:
     """The model with a schema bound, followed by the parser for it.
 
@@ -74,3 +82,9 @@ def _followed_by(bound: Runnable[Any, Any], parser: Runnable[Any, Any], *, inclu
     parsed = RunnablePassthrough.assign(parsed=itemgetter("raw") | parser, parsing_error=lambda _: None)
     unparsed = RunnablePassthrough.assign(parsed=lambda _: None)
     return RunnableMap(raw=bound) | parsed.with_fallbacks([unparsed], exception_key="parsing_error")
+
+
+def to_openai_tool(tool: Any, strict: bool | None) -> dict[str, Any]:  # noqa: FBT001 - as LangChain names it
+    """A tool in OpenAI's form; a provider's built-in one (a mapping with another type) as it is."""
+    is_builtin = isinstance(tool, Mapping) and tool.get("type", "function") not in ("function", "object", "custom")
+    return dict(tool) if is_builtin else convert_to_openai_tool(tool, strict=strict)

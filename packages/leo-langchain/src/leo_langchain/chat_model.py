@@ -9,51 +9,56 @@ from contextlib import aclosing, closing
 from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
 from langchain_core.caches import BaseCache  # noqa: TC002 - pydantic reads it
-from langchain_core.language_models import BaseChatModel, LangSmithParams, LanguageModelInput, ModelProfile
+from langchain_core.language_models import LangSmithParams, LanguageModelInput, ModelProfile
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from langchain_core.utils import from_env, secret_from_env
-from langchain_core.utils.function_calling import convert_to_openai_tool
-from pydantic import Field, PrivateAttr, SecretStr, model_validator
+from pydantic import Field, SecretStr, model_validator
 
 from leo_core.adapting.closing import Closeable
-from leo_core.adapting.lazy import LazyEngine
+from leo_core.adapting.engines import Engines
 from leo_core.adapting.members import MemberPicker, name_member
 from leo_core.adapting.plain import plain
 from leo_core.adapting.settings import configure, refuse_unknown, reveal
 from leo_core.config import LEOConfig
 from leo_core.errors import ConfigError
 from leo_core.privacy.config import PrivacyConfig, pick_privacy
+from leo_core.records import StreamPolicy  # noqa: TC001 - pydantic reads it
 from leo_langchain._answers import ChunkWriter, make_message
-from leo_langchain._fingerprint import fingerprint_model
+from leo_langchain._fingerprint import identify_member
+from leo_langchain._late import AlternativeModels, ConfigurableModel
 from leo_langchain._profile import intersect_profiles
 from leo_langchain._request import build_request
-from leo_langchain._structured import bind_schema
+from leo_langchain._scoped import ScopedChatModel
+from leo_langchain._structured import bind_schema, to_openai_tool
 from leo_langchain._version import __version__
 from leo_langchain.callbacks import keep_within
 from leo_langchain.members import CHAT_MODELS
 from leo_langchain.tenancy import current_session, current_tenant, current_user
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Generator
 
     from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
-    from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
-    from langchain_core.runnables import Runnable, RunnableConfig
+    from langchain_core.messages import AIMessage, BaseMessage
+    from langchain_core.runnables import ConfigurableField, Runnable, RunnableConfig
+    from langchain_core.runnables.utils import AnyConfigurableField
     from langchain_core.tools import BaseTool
+    from langchain_protocol.protocol import MessagesData
 
     from leo_core import LEO
+    from leo_core.adapting.lazy import LazyEngine
     from leo_core.records import Request
 
 __all__ = ["ChatLEO", "LEOChatModel"]
 
 _ENGINE_FIELDS = frozenset({
-    "small", "large", "jury", "max_wrong_hits", "store", "signing_key", "seal_key", "privacy", "config", "embedder",
-    "listeners", "checker", "engine_seed", "prices", "api_key", "base_url", "timeout", "max_retries",
+    "model", "small", "large", "jury", "max_wrong_hits", "store", "signing_key", "seal_key", "privacy", "config",
+    "embedder", "listeners", "checker", "engine_seed", "prices", "api_key", "base_url", "timeout", "max_retries",
 })  # fmt: skip
 _DEFAULTS = ("temperature", "top_p", "max_tokens", "seed", "stop", "tenant", "max_error", "max_cost_usd", "route")
 
 
-class LEOChatModel(Closeable, BaseChatModel):
+class LEOChatModel(Closeable, ScopedChatModel):
     """One chat model made of several: answered by the cheapest route that can be trusted, with a receipt.
 
     ??? info "Setup"
@@ -72,6 +77,7 @@ class LEOChatModel(Closeable, BaseChatModel):
         max_error, max_cost_usd: Per request.
         store: A path, ``":memory:"``, or a store of leo_core.
         privacy: ``"sealed_local"``, another mode, or a ``PrivacyConfig``: whoever holds the store learns nothing.
+        stream_policy: What a stream shows before the verdict: ``"cascade"``, ``"verified"`` or ``"optimistic"``.
         tenant: Whose requests these are, where neither the call nor a ``tenant(...)`` block says so.
         config: Every other setting (``LEOConfig``).
 
@@ -128,6 +134,7 @@ class LEOChatModel(Closeable, BaseChatModel):
     engine_seed: int | None = None
     prices: Mapping[str, Any] = Field(default_factory=dict)
     use_cache: bool | Literal["exact"] = True
+    stream_policy: StreamPolicy | None = None
 
     model: str | None = None
     temperature: float | None = None
@@ -144,7 +151,7 @@ class LEOChatModel(Closeable, BaseChatModel):
     streaming: bool = False
     cache: BaseCache | bool | None = Field(default=False, exclude=True)
 
-    _engine: LazyEngine = PrivateAttr(default_factory=LazyEngine)
+    engines: Engines = Field(default_factory=Engines, exclude=True, repr=False)
 
     # --------------------------------------------------------------------------------------------- construction
 
@@ -172,11 +179,12 @@ class LEOChatModel(Closeable, BaseChatModel):
 
     @model_validator(mode="after")
     def _check_members(self) -> Self:
-        if self.model and self.small is None and self.large is None and not self.jury:
-            self.__dict__["small"] = self.model
         pick_privacy(self.privacy)
-        if self.small is None and self.large is None and not self.jury:
+        if not self._given_members:
             message = "LEOChatModel needs a member: give small=, large=, jury= or model="
+            raise ConfigError(message)
+        if self.model and self._given_members != (self.model,):
+            message = "model= is the one member: give either it, or small=, large= and jury="
             raise ConfigError(message)
         return self
 
@@ -189,8 +197,7 @@ class LEOChatModel(Closeable, BaseChatModel):
         return intersect_profiles(self._given_members)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        private = getattr(self, "__pydantic_private__", None)
-        if name in _ENGINE_FIELDS and private and private["_engine"].built is not None:
+        if name in _ENGINE_FIELDS and "engines" in self.__dict__ and self._engine.built is not None:
             message = f"{name} cannot be changed after the first request: make another LEOChatModel"
             raise ConfigError(message)
         super().__setattr__(name, value)
@@ -198,16 +205,22 @@ class LEOChatModel(Closeable, BaseChatModel):
     def __copy__(self) -> Self:
         """A copy builds its own engine, so that changed settings take effect."""
         copied = super().__copy__()
-        copied._engine = LazyEngine()  # noqa: SLF001 - a copy of this class
+        copied.engines = Engines()
         return copied
 
     def __repr_args__(self) -> Any:
-        yield from ((name, getattr(self, name)) for name in ("small", "large") if getattr(self, name) is not None)
+        names = ("model", "small", "large")
+        yield from ((name, getattr(self, name)) for name in names if getattr(self, name) is not None)
         if self.jury:
             yield "jury", list(self.jury)
         yield "store", self.store
 
     # ------------------------------------------------------------------------------------------------ the engine
+
+    @property
+    def _engine(self) -> LazyEngine:
+        """The engine of these settings, which models share that differ in others (``configurable_fields``)."""
+        return self.engines.find({name: self.__dict__[name] for name in sorted(_ENGINE_FIELDS)})
 
     @property
     def leo(self) -> LEO:
@@ -218,7 +231,7 @@ class LEOChatModel(Closeable, BaseChatModel):
         from leo_core import LEO  # noqa: PLC0415 - the engine loads numba
 
         picker = MemberPicker(own=CHAT_MODELS, options=self._member_options, prices=self.prices)
-        panel = picker.pick_panel(self.small, self.large, self.jury)
+        panel = picker.pick_panel(self.small or self.model, self.large, self.jury)
         return LEO(
             small=panel.small,
             large=panel.large,
@@ -248,11 +261,12 @@ class LEOChatModel(Closeable, BaseChatModel):
 
     @property
     def _given_members(self) -> tuple[Any, ...]:
-        return tuple(member for member in (self.small, self.large, *self.jury) if member is not None)
+        given = tuple(member for member in (self.small, self.large, *self.jury) if member is not None)
+        return given or ((self.model,) if self.model else ())
 
     def close(self) -> None:
         """Write what is left and release the store; idempotent. A later request opens it again."""
-        self._engine.close()
+        self.engines.close()
 
     # -------------------------------------------------------------------------------------------------- identity
 
@@ -266,9 +280,9 @@ class LEOChatModel(Closeable, BaseChatModel):
         config = configure(self.config, self.max_wrong_hits, self.privacy)
         return {
             "model": self.model,
-            "small": _identify(self.small),
-            "large": _identify(self.large),
-            "jury": [_identify(member) for member in self.jury],
+            "small": identify_member(self.small),
+            "large": identify_member(self.large),
+            "jury": [identify_member(member) for member in self.jury],
             "policy_sha256": hashlib.sha256(json.dumps(plain(config.to_dict())).encode()).hexdigest(),
             "tenant": self._tenant_of(None),
             **{name: getattr(self, name) for name in _DEFAULTS if name != "tenant"},
@@ -300,53 +314,6 @@ class LEOChatModel(Closeable, BaseChatModel):
 
     # ---------------------------------------------------------------------------------------------------- tenancy
 
-    def invoke(
-        self,
-        input: LanguageModelInput,  # noqa: A002 - LangChain's name
-        config: RunnableConfig | None = None,
-        **kwargs: Any,
-    ) -> AIMessage:
-        """Answer; takes ``tenant``, ``end_user``, ``session``, constraints and sampling as keywords."""
-        return super().invoke(input, config, **self._scoped(config, kwargs))
-
-    async def ainvoke(
-        self,
-        input: LanguageModelInput,  # noqa: A002 - as above
-        config: RunnableConfig | None = None,
-        **kwargs: Any,
-    ) -> AIMessage:
-        """:meth:`invoke` without blocking the event loop."""
-        return await super().ainvoke(input, config, **self._scoped(config, kwargs))
-
-    def stream(
-        self,
-        input: LanguageModelInput,  # noqa: A002 - as above
-        config: RunnableConfig | None = None,
-        **kwargs: Any,
-    ) -> Iterator[AIMessageChunk]:
-        """Answer in pieces; hits of the cache too."""
-        yield from super().stream(input, config, **self._scoped(config, kwargs))
-
-    async def astream(
-        self,
-        input: LanguageModelInput,  # noqa: A002 - as above
-        config: RunnableConfig | None = None,
-        **kwargs: Any,
-    ) -> AsyncIterator[AIMessageChunk]:
-        """:meth:`stream` without blocking the event loop."""
-        chunks = cast("AsyncGenerator[AIMessageChunk]", super().astream(input, config, **self._scoped(config, kwargs)))
-        async with aclosing(chunks):
-            async for chunk in chunks:
-                yield chunk
-
-    def stream_events(self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Any) -> Any:  # noqa: A002 - as above
-        """Answer as events; ``version="v3"`` gives a ``ChatModelStream``."""
-        return super().stream_events(input, config, **self._scoped(config, kwargs))
-
-    def astream_events(self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Any) -> Any:  # noqa: A002 - as above
-        """:meth:`stream_events` without blocking the event loop."""
-        return super().astream_events(input, config, **self._scoped(config, kwargs))
-
     def _scoped(self, config: RunnableConfig | None, kwargs: dict[str, Any]) -> dict[str, Any]:
         """Keywords with what the configuration says: tenant, session, user, and what watching budgets have left.
 
@@ -367,6 +334,7 @@ class LEOChatModel(Closeable, BaseChatModel):
         defaults["session"] = current_session()
         defaults["end_user"] = current_user()
         defaults["cache"] = self.use_cache
+        defaults["stream_policy"] = self.stream_policy
         return build_request(messages, stop, kwargs, defaults=defaults)
 
     # ---------------------------------------------------------------------------------------------------- answers
@@ -399,10 +367,7 @@ class LEOChatModel(Closeable, BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,  # noqa: ARG002 - as above
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
-        writer = ChunkWriter()
-        with closing(self.leo.stream(self._request(messages, stop, kwargs))) as chunks:
-            for chunk in chunks:
-                yield from writer.write(chunk)
+        yield from self._chunks(self._request(messages, stop, kwargs), ChunkWriter())
 
     async def _astream(
         self,
@@ -411,12 +376,71 @@ class LEOChatModel(Closeable, BaseChatModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,  # noqa: ARG002 - as above
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
+        async with aclosing(self._achunks(self._request(messages, stop, kwargs), ChunkWriter())) as chunks:
+            async for chunk in chunks:
+                yield chunk
+
+    def _stream_chat_model_events(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> Iterator[MessagesData]:
+        from leo_langchain._events import write_events  # noqa: PLC0415 - the bridge is needed for events only
+
+        with closing(self._chunks(self._request(messages, stop, kwargs), ChunkWriter(with_facts=True))) as chunks:
+            yield from write_events(chunks, run_manager)
+
+    async def _astream_chat_model_events(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> AsyncIterator[MessagesData]:
+        from leo_langchain._events import awrite_events  # noqa: PLC0415 - as above
+
+        request = self._request(messages, stop, kwargs)
+        async with aclosing(self._achunks(request, ChunkWriter(with_facts=True))) as chunks:
+            async for event in awrite_events(chunks, run_manager):
+                yield event
+
+    def _chunks(self, request: Request, writer: ChunkWriter) -> Generator[ChatGenerationChunk, None, None]:
+        with closing(self.leo.stream(request)) as chunks:
+            for chunk in chunks:
+                yield from writer.write(chunk)
+
+    async def _achunks(self, request: Request, writer: ChunkWriter) -> AsyncGenerator[ChatGenerationChunk, None]:
         leo = await self._aleo()
-        writer = ChunkWriter()
-        async with aclosing(leo.astream(self._request(messages, stop, kwargs))) as chunks:
+        async with aclosing(leo.astream(request)) as chunks:
             async for chunk in chunks:
                 for piece in writer.write(chunk):
                     yield piece
+
+    # ---------------------------------------------------------------------------------------------- late binding
+
+    def configurable_fields(self, **kwargs: AnyConfigurableField) -> ConfigurableModel:
+        """Let the call's configuration set fields: ``small``, ``large``, ``model``, ``temperature`` and others.
+
+        What an engine is made from (members, store, settings) makes another engine, one for each choice; the rest
+        leaves the engine with its cache and its receipts as it is.
+        """
+        plain = cast("ConfigurableModel", super().configurable_fields(**kwargs))
+        return ConfigurableModel(default=plain.default, fields=plain.fields)
+
+    def configurable_alternatives(
+        self,
+        which: ConfigurableField,
+        *,
+        default_key: str = "default",
+        prefix_keys: bool = False,
+        **kwargs: Runnable[LanguageModelInput, AIMessage] | Callable[[], Runnable[LanguageModelInput, AIMessage]],
+    ) -> AlternativeModels:
+        """Let the call's configuration choose another model in the place of this one."""
+        return AlternativeModels(
+            which=which, default=self, alternatives=kwargs, default_key=default_key, prefix_keys=prefix_keys
+        )
 
     # -------------------------------------------------------------------------------------------- tools, schemas
 
@@ -436,7 +460,7 @@ class LEOChatModel(Closeable, BaseChatModel):
             strict: Whether arguments must follow the schema, where a provider can promise that.
             **kwargs: Further keywords of the call, such as ``response_format`` or ``parallel_tool_calls``.
         """
-        bound = {"tools": [_openai_tool(tool, strict) for tool in tools], **kwargs}
+        bound = {"tools": [to_openai_tool(tool, strict) for tool in tools], **kwargs}
         if tool_choice is not None:
             bound["tool_choice"] = tool_choice
         return self.bind(**bound)
@@ -471,15 +495,3 @@ class LEOChatModel(Closeable, BaseChatModel):
 
 ChatLEO = LEOChatModel
 """The same under the name that LangChain's convention suggests."""
-
-
-def _identify(member: Any) -> Any:
-    if isinstance(member, BaseChatModel):
-        return fingerprint_model(member)
-    return member if member is None or isinstance(member, str) else plain(getattr(member, "fingerprint", repr(member)))
-
-
-def _openai_tool(tool: Any, strict: bool | None) -> dict[str, Any]:  # noqa: FBT001 - as LangChain names it
-    """A tool in OpenAI's form; a provider's built-in one (a mapping with another type) as it is."""
-    is_builtin = isinstance(tool, Mapping) and tool.get("type", "function") not in ("function", "object", "custom")
-    return dict(tool) if is_builtin else convert_to_openai_tool(tool, strict=strict)

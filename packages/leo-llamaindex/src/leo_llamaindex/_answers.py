@@ -14,11 +14,12 @@ from llama_index.core.base.llms.types import (
     ToolCallBlock,
 )
 
+from leo_core.adapting.corrections import WITHDRAWN
 from leo_core.engine.explain import summarise_answer
 from leo_llamaindex._convert import legacy_call, to_chat_message
 
 if TYPE_CHECKING:
-    from leo_core.records import Answer, Chunk, Json, ToolCallDelta, Usage
+    from leo_core.records import Answer, Chunk, Correction, Json, ToolCallDelta, Usage
 
 __all__ = ["ResponseWriter", "describe_answer", "to_completion", "to_response", "to_usage_dict"]
 
@@ -72,7 +73,12 @@ class ResponseWriter:
         self._calls: dict[int, ToolCallBlock] = {}
 
     def write(self, chunk: Chunk) -> ChatResponse:
-        """The response so far, with what is new as its ``delta``; the last one is complete and carries the facts."""
+        """The response so far, with what is new as its ``delta``; the last one is complete and carries the facts.
+
+        A correction begins the message anew. Its ``delta`` says so to readers who add up the deltas.
+        """
+        if chunk.correction is not None:
+            return self._begin_anew(chunk.correction)
         if chunk.answer is not None:
             return to_response(chunk.answer, delta=_rest(chunk.answer.text, self._text))
         self._text += chunk.text
@@ -84,6 +90,11 @@ class ResponseWriter:
         for piece in chunk.tool_calls:
             self._take_call(piece)
         return ChatResponse(message=self._message(), delta=chunk.text, additional_kwargs=beside)
+
+    def _begin_anew(self, correction: Correction) -> ChatResponse:
+        self._text, self._thinking, self._calls = "", [], {}
+        told = {"reason": correction.reason, "member": correction.member}
+        return ChatResponse(message=self._message(), delta=WITHDRAWN, additional_kwargs={"leo_correction": told})
 
     def _take_call(self, piece: ToolCallDelta) -> None:
         known = self._calls.get(piece.index)

@@ -23,7 +23,7 @@ __all__ = ["build_request"]
 _NOT_NAME = re.compile(r"[^A-Za-z0-9_-]")
 _PLAIN = (
     "temperature", "top_p", "max_tokens", "seed", "max_error", "max_cost_usd", "max_latency_s", "cache", "tenant",
-    "session", "model", "ttl_s", "idempotency_key",
+    "session", "model", "ttl_s", "idempotency_key", "stream_policy",
 )  # fmt: skip
 _OWN = frozenset({
     *_PLAIN, "end_user", "stop", "tools", "tool_choice", "response_format", "route", "entry_tags", "entry_sources",

@@ -15,7 +15,14 @@ from pydantic import ConfigDict
 if TYPE_CHECKING:
     from leo_core.records import Answer
 
-__all__ = ["LEOCacheHitEvent", "LEOProofEvent", "LEORouteEvent", "LEOVerifyEvent", "report_answer"]
+__all__ = [
+    "LEOCacheHitEvent",
+    "LEOCorrectionEvent",
+    "LEOProofEvent",
+    "LEORouteEvent",
+    "LEOVerifyEvent",
+    "report_answer",
+]
 
 _dispatcher = get_dispatcher(__name__)
 
@@ -117,6 +124,18 @@ class LEOVerifyEvent(_LEOEvent):
     coherence: float | None
 
 
+class LEOCorrectionEvent(_LEOEvent):
+    """A caller who was streaming was shown words that are not the answer, and was told.
+
+    Attributes:
+        reason: ``"overruled"``: the verdict is for another answer; ``"interrupted"``: the stream died.
+        member: Id of the member whose words were shown.
+    """
+
+    reason: str
+    member: str
+
+
 class LEOProofEvent(_LEOEvent):
     """A receipt was signed and is in the log.
 
@@ -136,6 +155,9 @@ def report_answer(answer: Answer) -> None:
         _dispatcher.event(_hit_event(answer))
     if answer.verdict is not None:
         _dispatcher.event(_verify_event(answer))
+    if answer.correction is not None:
+        told = answer.correction
+        _dispatcher.event(LEOCorrectionEvent(answer_id=answer.id, reason=told.reason, member=told.member))
     if answer.receipt is not None:
         event = LEOProofEvent(answer_id=answer.id, receipt_id=answer.receipt.id, log_index=answer.receipt.log_index)
         _dispatcher.event(event)

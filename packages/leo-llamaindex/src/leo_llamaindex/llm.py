@@ -31,6 +31,7 @@ from leo_core.adapting.settings import configure, refuse_unknown, reveal
 from leo_core.config import LEOConfig
 from leo_core.errors import ConfigError
 from leo_core.privacy.config import PrivacyConfig, pick_privacy
+from leo_core.records import StreamPolicy  # noqa: TC001 - pydantic reads the field's type
 from leo_llamaindex._annotate import current_sheet, watch_synthesizers
 from leo_llamaindex._answers import ResponseWriter, describe_answer, to_completion, to_response
 from leo_llamaindex._convert import reads_disk
@@ -58,6 +59,7 @@ _FIXED = frozenset({
 })  # fmt: skip
 _DEFAULTS = (
     "temperature", "top_p", "max_tokens", "seed", "stop", "tenant", "max_error", "max_cost_usd", "route", "cache",
+    "stream_policy",
 )  # fmt: skip
 
 
@@ -76,6 +78,7 @@ class LEOLLM(Closeable, FunctionCallingLLM):
         max_cost_usd: Most that may be spent, per request.
         route: Forces a route: ``small``, ``large``, ``cascade`` or ``consensus``.
         cache: ``False`` turns the cache off; ``"exact"`` matches exactly only.
+        stream_policy: What a stream shows before the verdict: ``"cascade"``, ``"verified"`` or ``"optimistic"``.
         store: A path, ``":memory:"``, or a store of leo_core.
         signing_key: A key or a key file; made beside the store (mode 0600) by default.
         seal_key: File of the key that cache entries are sealed with; made beside the store (mode 0600) by default.
@@ -114,6 +117,7 @@ class LEOLLM(Closeable, FunctionCallingLLM):
     max_cost_usd: float | None = Field(default=None, ge=0.0)
     route: str | None = None
     cache: bool | Literal["exact"] = True
+    stream_policy: StreamPolicy | None = None
     store: Any = ":memory:"
     signing_key: Any = Field(default=None, exclude=True, repr=False)
     seal_key: Any = Field(default=None, exclude=True, repr=False)

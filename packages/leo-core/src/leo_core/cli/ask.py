@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from leo_core.adapting.corrections import WITHDRAWN
 from leo_core.cli.output import AsJson, err, out, print_json, report_errors
 from leo_core.cli.stores import find_keyrings, write_text
 from leo_core.errors import RequestError
@@ -35,6 +36,9 @@ def ask(
     route: Annotated[str | None, typer.Option(help="Force a route: small, large, cascade, consensus.")] = None,
     max_error: Annotated[float | None, typer.Option(help="Largest acceptable P(wrong), 0 to 1.")] = None,
     max_cost_usd: Annotated[float | None, typer.Option(help="Most that may be spent.")] = None,
+    stream_policy: Annotated[
+        str | None, typer.Option(help="What is shown before the verdict: verified, optimistic or cascade.")
+    ] = None,
     explain: Annotated[bool, typer.Option("--explain", help="Show every compared figure.")] = False,
     receipt: Annotated[Path | None, typer.Option(help="Write the receipt to this file.")] = None,
     as_json: AsJson = False,
@@ -61,6 +65,7 @@ def ask(
                 route=parse_route(route),
                 max_error=max_error,
                 max_cost_usd=max_cost_usd,
+                stream_policy=stream_policy,
             )
             _report(leo, answer, explain=explain, receipt=receipt, as_json=as_json)
 
@@ -76,6 +81,8 @@ def _read_stdin() -> str:
 def _stream(leo: LEO, text: str, *, quiet: bool, **settings: object) -> Answer:
     answer: Answer | None = None
     for chunk in leo.stream(text, **settings):
+        if chunk.correction is not None and not quiet:
+            typer.echo(WITHDRAWN, nl=False)
         if chunk.text and not quiet:
             typer.echo(chunk.text, nl=False)
         answer = chunk.answer or answer

@@ -22,6 +22,7 @@ from leo_core.cli import (
     bench_risk,
     bench_route,
     bench_sealed,
+    bench_stream,
     bench_student,
     bench_study,
 )
@@ -50,6 +51,7 @@ for _command in (
     bench_route.route,
     bench_route.agreement,
     bench_sealed.sealed,
+    bench_stream.stream,
     bench_student.student,
 ):
     app.command()(_command)

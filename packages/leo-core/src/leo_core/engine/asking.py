@@ -11,7 +11,8 @@ from leo_core.engine.effects import Notify, Now, Together
 from leo_core.engine.reaching import reach
 from leo_core.engine.spending import estimate_cost, reserve, spend
 from leo_core.errors import BudgetExceededError, StreamInterruptedError
-from leo_core.records import Usage
+from leo_core.records import Correction, Draft, Failure, Message, Usage
+from leo_core.stages.consensus.trust import estimate
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,9 +23,9 @@ if TYPE_CHECKING:
     from leo_core.engine.reaching import Reached
     from leo_core.engine.spending import Payment
     from leo_core.ports import Model
-    from leo_core.records import Draft, Failure, Request
+    from leo_core.records import Request
 
-__all__ = ["Trip", "ask_all", "ask_one", "cost_of_calls"]
+__all__ = ["Trip", "ask_all", "ask_one", "cost_of_calls", "interrupted"]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -41,6 +42,7 @@ class Trip:
         failures: Calls so far that brought no draft.
         waited_s: Time spent waiting for members.
         refused: Calls that were not made because a budget had no room, by the ids of the members.
+        shown: Whose words a caller who is streaming has seen: a draft, or a stream that died after its first token.
     """
 
     request: Request
@@ -52,6 +54,33 @@ class Trip:
     failures: list[Failure]
     waited_s: float = 0.0
     refused: dict[str, BudgetExceededError] = field(default_factory=dict)
+    shown: Draft | Failure | None = None
+
+    @property
+    def shows_answers(self) -> bool:
+        """Whether the tokens of a member that answers alone may be shown as they come."""
+        return self.request.stream_policy in {"cascade", "optimistic"} and self.shown is None
+
+    @property
+    def shows_drafts(self) -> bool:
+        """Whether the tokens of a draft that is still to be judged may be shown as they come."""
+        return self.corrects and self.shown is None
+
+    @property
+    def corrects(self) -> bool:
+        """Whether what is shown may turn out not to be the answer: text only, since a tool call would be acted upon."""
+        request = self.request
+        return request.stream_policy == "optimistic" and not request.tools and request.response_format is None
+
+    def find_correction(self, served: Draft) -> Correction | None:
+        """What a caller who is streaming has to be told, where the words that were shown are not those served."""
+        match self.shown:
+            case Draft(member=member, message=message) if message != served.message:
+                return Correction(reason="overruled", member=member, message=message)
+            case Failure(member=member, shown=text):
+                return Correction(reason="interrupted", member=member, message=Message(role="assistant", content=text))
+            case _:
+                return None
 
     @property
     def spent(self) -> Usage:
@@ -70,7 +99,7 @@ def ask_one(trip: Trip, member: Model | None, *, live: bool = False, alone: bool
     Args:
         trip: The request under way.
         member: Who is asked.
-        live: Whether its tokens may be shown as they come.
+        live: Whether its tokens are shown as they come to a caller who is streaming.
         alone: Whether any member's answer will do, so that a hedged call may go to another one.
 
     Raises:
@@ -90,11 +119,13 @@ def ask_one(trip: Trip, member: Model | None, *, live: bool = False, alone: bool
     reached = yield from spend(payment, calls)
     after = yield from Now()
     trip.waited_s += after.monotonic - before.monotonic
-    return _take_in(trip, reached)
+    return _take_in(trip, reached, live=live)
 
 
 def ask_all(trip: Trip, members: tuple[Model, ...]) -> Pipeline[None]:
     """Ask members at once within budget and deadline; drafts and failures are noted in the order of the members.
+
+    Where drafts may be shown before they are judged, the tokens of the most trusted of them are shown as they come.
 
     Raises:
         BudgetExceededError: They cost more than is left, and nothing has been answered yet.
@@ -107,29 +138,53 @@ def ask_all(trip: Trip, members: tuple[Model, ...]) -> Pipeline[None]:
     if payment is None:
         return
     spare = _affords_twice(trip, asked)
+    lead = _most_trusted(trip, asked) if trip.shows_drafts else None
 
     before = yield from Now()
     jobs = (
-        partial(reach, member, trip.request, trip.plan, trip.started, second=member if spare else None)
-        for member in asked
+        partial(
+            reach,
+            member,
+            trip.request,
+            trip.plan,
+            trip.started,
+            live=place == lead,
+            second=member if spare and place != lead else None,
+        )
+        for place, member in enumerate(asked)
     )
-    found = yield from spend(payment, iter(Together(tuple(jobs))))
+    found = yield from spend(payment, iter(Together(tuple(jobs), lead)))
     after = yield from Now()
     trip.waited_s += after.monotonic - before.monotonic
-    for reached in found:
-        _take_in(trip, reached)
+    for place, reached in enumerate(found):
+        _take_in(trip, reached, live=place == lead)
 
 
-def _take_in(trip: Trip, reached: Reached) -> Draft | None:
+def _most_trusted(trip: Trip, members: tuple[Model, ...]) -> int:
+    """The place of the member that is least likely to be overruled; the first of equals."""
+    policy = trip.plan.config.consensus
+    trust = [estimate(trip.known.trust, member.id, trip.region, policy).mean for member in members]
+    return trust.index(max(trust))
+
+
+def _take_in(trip: Trip, reached: Reached, *, live: bool) -> Draft | None:
     trip.failures.extend(reached.failures)
     if reached.draft is not None:
         trip.drafts.append(reached.draft)
+        if live:
+            trip.shown = reached.draft
         return reached.draft
     broken = next((failure for failure in reached.failures if failure.shown), None)
-    if broken is not None:
-        message = f"the stream of {broken.member} died after its first token ({type(broken.error).__name__})"
-        raise StreamInterruptedError(message, partial=broken.shown) from broken.error
+    if broken is not None and not trip.corrects:
+        raise interrupted(broken) from broken.error
+    trip.shown = broken or trip.shown
     return None
+
+
+def interrupted(broken: Failure) -> StreamInterruptedError:
+    """The error of a stream that died after its first token, where nobody else answered."""
+    message = f"the stream of {broken.member} died after its first token ({type(broken.error).__name__})"
+    return StreamInterruptedError(message, partial=broken.shown)
 
 
 # ------------------------------------------------------------------------------------------------ the second copy

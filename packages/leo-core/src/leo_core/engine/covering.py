@@ -43,10 +43,13 @@ def answer_covered(request: Request, plan: Plan, work: Callable[[Request], Pipel
         answer = yield from work(covered)
     except StreamInterruptedError as error:
         raise StreamInterruptedError(str(error), partial=reveal(error.partial, values)) from error
-    draft = answer.draft
+    draft, correction = answer.draft, answer.correction
     return replace(
         answer,
         message=reveal_message(answer.message, values),
+        correction=None
+        if correction is None
+        else replace(correction, message=reveal_message(correction.message, values)),
         covered=answer.message,
         draft=None if draft is None else replace(draft, message=reveal_message(draft.message, values), native=None),
         redaction=covered.redaction,

@@ -6,17 +6,20 @@ the world's business (:mod:`leo_core.engine.world`); how to wait for it is the d
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from contextlib import aclosing, closing
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from leo_core.engine.effects import CallMember, Hedge, Show, ShowRevealed
+from leo_core.engine.aside import start_aside
+from leo_core.engine.effects import CallMember, Hedge, Show, ShowRevealed, Together
 from leo_core.privacy.personal.stream_redaction import StreamRevealer
 from leo_core.records import Chunk, ToolCallDelta
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
 
     from leo_core.engine.effects import Effect, Pipeline
     from leo_core.engine.world import World
@@ -76,54 +79,124 @@ async def arun(pipeline: Pipeline[T], world: World) -> T:
 
 def stream(pipeline: Pipeline[Answer], world: World) -> Iterator[Chunk]:
     """Run a pipeline and yield what it shows; the last chunk carries the answer."""
-    shown, revealer = False, StreamRevealer({})
     with closing(_Steps(pipeline)) as steps:
-        while (effect := steps.effect) is not None:
-            live = _live_call(effect)
-            if live is not None:
-                relay = world.open_relay(live)
-                with closing(relay.chunks()) as chunks:
-                    yield from revealer.feed_all(chunks)
-                shown = shown or relay.shown
-                steps.reply((relay.reply,) if isinstance(effect, Hedge) else relay.reply)
-            elif isinstance(effect, Show):
-                if not shown:
-                    yield from revealer.feed_all(chunk_message(effect.message))
-                shown = True
-                steps.reply(None)
-            elif isinstance(effect, ShowRevealed):
-                revealer = StreamRevealer(effect.values)
-                steps.reply(None)
-            else:
-                _step(steps, effect, world)
+        yield from _show(steps, world, _Screen())
         yield Chunk(answer=steps.result)
 
 
 async def astream(pipeline: Pipeline[Answer], world: World) -> AsyncIterator[Chunk]:
     """Run a pipeline on the event loop and yield what it shows; the last chunk carries the answer."""
-    shown, revealer = False, StreamRevealer({})
     with closing(_Steps(pipeline)) as steps:
-        while (effect := steps.effect) is not None:
-            live = _live_call(effect)
-            if live is not None:
-                relay = world.open_relay(live)
-                async with aclosing(_afeed_all(revealer, relay.achunks())) as chunks:
-                    async for chunk in chunks:
-                        yield chunk
-                shown = shown or relay.shown
-                steps.reply((relay.reply,) if isinstance(effect, Hedge) else relay.reply)
-            elif isinstance(effect, Show):
-                if not shown:
-                    for chunk in revealer.feed_all(chunk_message(effect.message)):
-                        yield chunk
-                shown = True
-                steps.reply(None)
-            elif isinstance(effect, ShowRevealed):
-                revealer = StreamRevealer(effect.values)
-                steps.reply(None)
-            else:
-                await _astep(steps, effect, world)
+        async with aclosing(_ashow(steps, world, _Screen())) as chunks:
+            async for chunk in chunks:
+                yield chunk
         yield Chunk(answer=steps.result)
+
+
+class _Screen:
+    """What a caller who is streaming has seen so far."""
+
+    def __init__(self) -> None:
+        self.revealer = StreamRevealer({})
+        self.shown = False
+
+    def show(self, effect: Show) -> Iterator[Chunk]:
+        """A settled message, unless it was seen live; after a correction, where it takes the place of what was."""
+        if effect.correction is not None:
+            yield from self.revealer.feed(Chunk(correction=effect.correction))
+        if effect.correction is not None or not self.shown:
+            yield from self.revealer.feed_all(chunk_message(effect.message))
+        self.shown = True
+
+
+def _show(steps: _Steps, world: World, screen: _Screen) -> Generator[Chunk, None, None]:
+    """Run a pipeline to its end and yield what it shows."""
+    while (effect := steps.effect) is not None:
+        live = _live_call(effect)
+        if live is not None:
+            relay = world.open_relay(live)
+            with closing(relay.chunks()) as chunks:
+                yield from screen.revealer.feed_all(chunks)
+            screen.shown = screen.shown or relay.shown
+            steps.reply((relay.reply,) if isinstance(effect, Hedge) else relay.reply)
+        elif isinstance(effect, Show):
+            yield from screen.show(effect)
+            steps.reply(None)
+        elif isinstance(effect, ShowRevealed):
+            screen.revealer = StreamRevealer(effect.values)
+            steps.reply(None)
+        elif isinstance(effect, Together) and effect.lead is not None:
+            yield from _show_beside(steps, effect, effect.lead, world, screen)
+        else:
+            _step(steps, effect, world)
+
+
+async def _ashow(steps: _Steps, world: World, screen: _Screen) -> AsyncGenerator[Chunk, None]:
+    """:func:`_show` on the event loop."""
+    while (effect := steps.effect) is not None:
+        live = _live_call(effect)
+        if live is not None:
+            relay = world.open_relay(live)
+            async with aclosing(_afeed_all(screen.revealer, relay.achunks())) as chunks:
+                async for chunk in chunks:
+                    yield chunk
+            screen.shown = screen.shown or relay.shown
+            steps.reply((relay.reply,) if isinstance(effect, Hedge) else relay.reply)
+        elif isinstance(effect, Show):
+            for chunk in screen.show(effect):
+                yield chunk
+            steps.reply(None)
+        elif isinstance(effect, ShowRevealed):
+            screen.revealer = StreamRevealer(effect.values)
+            steps.reply(None)
+        elif isinstance(effect, Together) and effect.lead is not None:
+            async with aclosing(_ashow_beside(steps, effect, effect.lead, world, screen)) as chunks:
+                async for chunk in chunks:
+                    yield chunk
+        else:
+            await _astep(steps, effect, world)
+
+
+def _show_beside(
+    steps: _Steps, effect: Together[Any], lead: int, world: World, screen: _Screen
+) -> Generator[Chunk, None, None]:
+    """Run pipelines at once, each of the others in a thread of its own, and yield what the leading one shows."""
+    try:
+        others = [start_aside(partial(run, job(), world)) for job in _others(effect, lead)]
+        with closing(_Steps(effect.jobs[lead]())) as leading:
+            yield from _show(leading, world, screen)
+        replies = [each.result() for each in others]
+        replies.insert(lead, leading.result)
+    except Exception as error:  # noqa: BLE001 - every error goes into the pipeline, which may handle it
+        steps.fail(error)
+    else:
+        steps.reply(tuple(replies))
+
+
+async def _ashow_beside(
+    steps: _Steps, effect: Together[Any], lead: int, world: World, screen: _Screen
+) -> AsyncGenerator[Chunk, None]:
+    """The same on the event loop; the others are cancelled when nobody waits for them any more."""
+    others = [asyncio.create_task(arun(job(), world)) for job in _others(effect, lead)]
+    try:
+        with closing(_Steps(effect.jobs[lead]())) as leading:
+            async with aclosing(_ashow(leading, world, screen)) as chunks:
+                async for chunk in chunks:
+                    yield chunk
+        replies = [await each for each in others]
+        replies.insert(lead, leading.result)
+    except Exception as error:  # noqa: BLE001 - as above
+        steps.fail(error)
+    else:
+        steps.reply(tuple(replies))
+    finally:
+        for each in others:
+            each.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+
+
+def _others(effect: Together[T], lead: int) -> Iterator[Callable[[], Pipeline[T]]]:
+    return (job for place, job in enumerate(effect.jobs) if place != lead)
 
 
 async def _afeed_all(revealer: StreamRevealer, chunks: AsyncGenerator[Chunk, None]) -> AsyncGenerator[Chunk, None]:

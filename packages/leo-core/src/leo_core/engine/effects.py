@@ -13,7 +13,18 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 from leo_core.engine.budgets import Hold
 from leo_core.engine.flights import Turn
 from leo_core.engine.knowledge import Known
-from leo_core.records import Alias, Balance, CacheEntry, Draft, Embedding, Failure, Intent, Neighbour, Receipt
+from leo_core.records import (
+    Alias,
+    Balance,
+    CacheEntry,
+    Correction,
+    Draft,
+    Embedding,
+    Failure,
+    Intent,
+    Neighbour,
+    Receipt,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -290,9 +301,13 @@ class Hedge(Effect[tuple[Draft | Failure, ...]]):
 
 @dataclass(frozen=True, slots=True)
 class Together(Effect[tuple[T, ...]], Generic[T]):
-    """Run several pipelines at once; their results in the order of the jobs."""
+    """Run several pipelines at once; their results in the order of the jobs.
+
+    A streaming driver shows what the job at the place ``lead`` shows live; the others run beside it.
+    """
 
     jobs: tuple[Callable[[], Pipeline[T]], ...]
+    lead: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -331,9 +346,13 @@ class SettleReservation(Effect[None]):
 
 @dataclass(frozen=True, slots=True)
 class Show(Effect[None]):
-    """Show a settled message to a caller who is streaming and has not seen it live."""
+    """Show a settled message to a caller who is streaming and has not seen it live.
+
+    With a correction, what that caller has seen is withdrawn first.
+    """
 
     message: Message
+    correction: Correction | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,7 @@ def summarise_answer(answer: Answer) -> dict[str, Any]:
             "why": answer.cache.why,
             "stale": answer.cache.stale,
         },
+        "stream": _stream(answer),
         "receipt": None if answer.receipt is None else answer.receipt.id,
         "answer_id": answer.id,
     }
@@ -61,12 +62,22 @@ def explain_answer(answer: Answer) -> dict[str, Any]:
         "failures": [_failure(failure) for failure in answer.failures],
         "verdict": None if verdict is None else asdict(verdict),
         "risk": asdict(answer.risk),
+        "stream": _stream(answer),
         "usage": asdict(answer.usage),
         "saved": asdict(answer.saved),
         "latency_s": answer.latency_s,
         "own_s": answer.own_s,
         "receipt": None if answer.receipt is None else answer.receipt.id,
     }
+
+
+def _stream(answer: Answer) -> dict[str, Any] | None:
+    """What a caller who was streaming saw before the verdict; ``None`` where nothing was streamed."""
+    if answer.stream_policy is None:
+        return None
+    told = answer.correction
+    corrected = None if told is None else {"reason": told.reason, "member": told.member}
+    return {"policy": answer.stream_policy, "corrected": corrected}
 
 
 def _failure(failure: Failure) -> dict[str, Any]:
@@ -105,6 +116,9 @@ def _words(answer: Answer) -> list[str]:
     words.append(
         f"risk: P(wrong) = {answer.risk.value:.3f}, 95 % interval {low:.3f} to {high:.3f}{_accepted(answer.risk)}"
     )
+    if answer.correction is not None:
+        told = answer.correction
+        words.append(f"stream: the words of {told.member} were shown first and then corrected ({told.reason})")
     cost = answer.usage.cost_usd
     words.append("cost: unknown price" if cost is None else f"cost: ${cost:.6f} in {answer.usage.calls} calls")
     return words

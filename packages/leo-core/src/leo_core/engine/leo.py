@@ -171,13 +171,16 @@ class LEO:
     def stream(self, prompt: Prompt, **settings: Any) -> Generator[Chunk, None, None]:
         """Answer in pieces; the last chunk carries the ``answer``. Takes what :meth:`ask` takes.
 
-        A single member's tokens come as they are made; an answer that has to be judged first comes after its
-        verdict. A cache hit is streamed as well.
+        What comes before the verdict is a matter of ``stream_policy``, by default that of the settings:
+        ``"cascade"`` the tokens of a member that answers alone; ``"verified"`` nothing, and nothing before the
+        receipt; ``"optimistic"`` also the tokens of a draft that is still to be judged. Where that turns out not to be
+        the answer, a chunk with a ``correction`` comes, and after it the answer from its beginning.
+        A cache hit is streamed as well.
 
         Raises:
             StreamInterruptedError: The stream died after its first token; ``.partial`` holds what was shown.
         """
-        request = self._admit(prompt, settings)
+        request = self._admit_stream(prompt, settings)
         for chunk in drivers.stream(answer_request(request, self._plan), self._world):
             if chunk.answer is not None:
                 self._keep(request, chunk.answer)
@@ -185,7 +188,7 @@ class LEO:
 
     async def astream(self, prompt: Prompt, **settings: Any) -> AsyncGenerator[Chunk, None]:
         """:meth:`stream` without blocking the event loop."""
-        request = self._admit(prompt, settings)
+        request = self._admit_stream(prompt, settings)
         await self._awarm_up()
         async for chunk in drivers.astream(answer_request(request, self._plan), self._world):
             if chunk.answer is not None:
@@ -423,7 +426,12 @@ class LEO:
 
     def _admit(self, prompt: Prompt, settings: dict[str, Any]) -> Request:
         self._check_open()
-        return make_request(prompt, **settings)
+        return replace(make_request(prompt, **settings), stream_policy=None)
+
+    def _admit_stream(self, prompt: Prompt, settings: dict[str, Any]) -> Request:
+        self._check_open()
+        request = make_request(prompt, **settings)
+        return replace(request, stream_policy=request.stream_policy or self.config.stream_policy)
 
     def _check_open(self) -> None:
         if self._closed:

@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from leo_core.engine.effects import Instant, Pipeline
     from leo_core.engine.knowledge import Known
     from leo_core.engine.plan import Plan
-    from leo_core.records import CacheDecision, CacheEntry, Embedding, Identity, Request, Vector
+    from leo_core.records import CacheDecision, CacheEntry, Correction, Embedding, Identity, Message, Request, Vector
 
 __all__ = ["Sight", "answer_request"]
 
@@ -79,12 +79,14 @@ def find_answer(request: Request, plan: Plan, started: Instant) -> Pipeline[Answ
     turn, cached, entry = yield from take_turn(request, sight.identity, found, region, plan, started)
     with turn:
         if cached.hit and entry is not None:
-            answer = yield from serve_entry(entry, cached, sight, known, plan)
+            answer = yield from serve_entry(request, entry, cached, sight, known, plan)
         else:
             answer = yield from ask_members(request, cached, sight, known, plan, started)
         answer = replace(answer, waited_s=answer.waited_s + turn.waited_s)
         answer = yield from certify(request, answer, sight, known, plan, started)
         yield from settle(request, answer, sight.identity, sight.embedding, entry, plan)
+    if request.stream_policy == "verified":
+        yield from Show(answer.message)
     if answer.cache.hit and answer.cache.stale and entry is not None:
         yield from Renew(entry, lambda: renew(request, entry, plan))
     return answer
@@ -123,9 +125,11 @@ def look_at(request: Request, known: Known, plan: Plan) -> Pipeline[Sight]:
     return Sight(identity=identity, embedding=embedded[0], blended=blended, novelty=novelty)
 
 
-def serve_entry(entry: CacheEntry, cached: CacheDecision, sight: Sight, known: Known, plan: Plan) -> Pipeline[Answer]:
+def serve_entry(
+    request: Request, entry: CacheEntry, cached: CacheDecision, sight: Sight, known: Known, plan: Plan
+) -> Pipeline[Answer]:
     """Answer from the cache."""
-    yield from Show(entry.message)
+    yield from show_early(request, entry.message)
     yield from Notify("cache.hit", {"kind": cached.kind, "entry_id": entry.id})
     bound = cached.error_bound if cached.error_bound is not None else 0.0
     return Answer(
@@ -142,13 +146,20 @@ def serve_entry(entry: CacheEntry, cached: CacheDecision, sight: Sight, known: K
         decision=RouteDecision(
             route=Route.CACHE, why=cached.why, promotion=find_default(known, sight.novelty.region, plan)
         ),
+        stream_policy=request.stream_policy,
         entry=entry,
     )
 
 
+def show_early(request: Request, message: Message, correction: Correction | None = None) -> Pipeline[None]:
+    """Show a settled message before its receipt is written, but for a caller who asked to see nothing before that."""
+    if request.stream_policy != "verified":
+        yield from Show(message, correction)
+
+
 def renew(request: Request, stale: CacheEntry, plan: Plan) -> Pipeline[None]:
     """Ask the members what a stale entry answered; their answer takes its place."""
-    again = replace(request.with_constraints(cache="renew"), session=None, idempotency_key=None)
+    again = replace(request.with_constraints(cache="renew"), session=None, idempotency_key=None, stream_policy=None)
     answer = yield from answer_request(again, plan)
     kept_elsewhere = stale.exact_key != identify(request, models=plan.fingerprint).exact_key
     if kept_elsewhere and not same_answer(stale.message, answer.message, request.question):
@@ -185,7 +196,10 @@ def ask_members(
     yield from Notify("route.chosen", {"route": decision.route.value, "why": decision.why})
     trip = Trip(request=request, region=region, known=known, plan=plan, started=started, drafts=[], failures=[])
     outcome = yield from take_route(decision.route, trip)
-    yield from Show(outcome.served.message)
+    correction = trip.find_correction(outcome.served)
+    if correction is not None:
+        yield from Notify("stream.corrected", {"reason": correction.reason, "member": correction.member})
+    yield from show_early(request, outcome.served.message, correction)
     return Answer(
         id=(yield from Entropy(16)).hex(),
         message=outcome.served.message,
@@ -205,6 +219,8 @@ def ask_members(
         draft=outcome.served,
         drafts=tuple(trip.drafts),
         failures=tuple(trip.failures),
+        stream_policy=request.stream_policy,
+        correction=correction,
     )
 
 

@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, get_args
 
 from leo_core.errors import RequestError
-from leo_core.records import Message, Role, Route
+from leo_core.records import Message, Role, Route, StreamPolicy
 
 if TYPE_CHECKING:
     from leo_core.records import Constraints, Json, Request, Sampling
 
-__all__ = ["check_constraints", "check_form", "check_json"]
+__all__ = ["check_constraints", "check_form", "check_json", "check_stream_policy"]
 
 ROLES = frozenset(get_args(Role))
 LONGEST_KEY = 255
@@ -54,6 +54,7 @@ def check_form(request: Request) -> None:
         check_json(value, name)
     _check_sampling(request.sampling)
     check_constraints(request.constraints)
+    check_stream_policy(request.stream_policy)
 
 
 def check_constraints(constraints: Constraints) -> None:
@@ -71,6 +72,18 @@ def check_constraints(constraints: Constraints) -> None:
         raise RequestError(message)
     if not isinstance(constraints.cache, bool) and constraints.cache not in {"exact", "renew"}:
         message = f"cache must be True, False, 'exact' or 'renew', got {constraints.cache!r}"
+        raise RequestError(message)
+
+
+def check_stream_policy(policy: object) -> None:
+    """Check a streaming policy.
+
+    Raises:
+        RequestError: There is none of that name.
+    """
+    known = get_args(StreamPolicy)
+    if policy is not None and policy not in known:
+        message = f"stream_policy must be one of {', '.join(map(repr, known))}, got {policy!r}"
         raise RequestError(message)
 
 

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from leo_core.engine.request_form import check_constraints
+from leo_core.engine.request_form import check_constraints, check_stream_policy
 from leo_core.errors import ConfigError, RequestError
 from leo_core.records import Constraints, Message, Request, Route, Sampling, ToolCall
 
@@ -30,6 +30,7 @@ _REQUEST = frozenset(
         "tags",
         "sources",
         "idempotency_key",
+        "stream_policy",
     }
 )
 _ALIASES = {"human": "user", "ai": "assistant", "developer": "system"}
@@ -62,6 +63,7 @@ def make_request(prompt: Prompt, **settings: Any) -> Request:
     rest = {name: value for name, value in given.items() if name in _REQUEST}
     demanded = dataclasses.replace(request.constraints, **constraints)
     check_constraints(demanded)
+    check_stream_policy(rest.get("stream_policy", request.stream_policy))
     return dataclasses.replace(
         request,
         constraints=demanded,

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from leo_core.engine.admission import find_able
-from leo_core.engine.asking import Trip, ask_all, ask_one, cost_of_calls
+from leo_core.engine.asking import Trip, ask_all, ask_one, cost_of_calls, interrupted
 from leo_core.engine.effects import EmbedTexts, Notify
 from leo_core.engine.spending import estimate_cost
 from leo_core.errors import AbstainedError, NoAnswerError
-from leo_core.records import Risk, Route
+from leo_core.records import Draft, Failure, Risk, Route
 from leo_core.stages.consensus.early_stop import can_stop
 from leo_core.stages.consensus.equivalence import contradict, same_answer, spell_answer
 from leo_core.stages.consensus.trust import estimate, is_known
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from leo_core.engine.plan import Plan
     from leo_core.errors import LEOError
     from leo_core.ports import Model
-    from leo_core.records import Draft, Request, Verdict
+    from leo_core.records import Request, Verdict
 
 __all__ = ["Outcome", "Trip", "list_options", "take_route"]
 
@@ -100,7 +100,7 @@ def _find_second(
 
 
 def take_route(route: Route, trip: Trip) -> Pipeline[Outcome]:
-    """Take the route; where it fails before anything was shown, fall back to what is left.
+    """Take the route; where it fails before anything was shown, or what was shown can be corrected, fall back.
 
     Raises:
         StreamInterruptedError: A stream died after its first token.
@@ -121,7 +121,7 @@ def take_route(route: Route, trip: Trip) -> Pipeline[Outcome]:
 
 def take_single(trip: Trip, member: Model | None, route: Route) -> Pipeline[Outcome]:
     """One member answers; its tokens may be shown as they come."""
-    draft = yield from ask_one(trip, member, live=True, alone=True)
+    draft = yield from ask_one(trip, member, live=trip.shows_answers, alone=True)
     if draft is None:
         return (yield from fall_back(trip))
     if member is not None and draft.member != member.id:  # the second copy of a hedged call went to another one
@@ -134,7 +134,7 @@ def take_cascade(trip: Trip) -> Pipeline[Outcome]:
 
     It does where its risk is too high, or where the second opinion is another one.
     """
-    small = yield from ask_one(trip, trip.plan.small)
+    small = yield from ask_one(trip, trip.plan.small, live=trip.shows_drafts)
     if small is not None:
         risk = _risk(trip, small)
         witness = _find_witness(trip, risk)
@@ -169,11 +169,12 @@ def _climb(trip: Trip, small: Draft | None) -> Pipeline[Outcome]:
     earlier = tuple(trip.drafts)
     large = None
     if trip.plan.large is not None:
-        large = yield from ask_one(trip, trip.plan.large, live=not votes)
+        large = yield from ask_one(trip, trip.plan.large, live=trip.shows_drafts if votes else trip.shows_answers)
     if large is not None:
         agreed = any(same_answer(draft.message, large.message, trip.request.question) for draft in earlier)
         if agreed or not votes:
-            return Outcome(route=Route.CASCADE, served=large, risk=_risk(trip, large))
+            served = _keep_shown(trip, large)
+            return Outcome(route=Route.CASCADE, served=served, risk=_risk(trip, served))
     if len(trip.plan.jury) > 1:
         outcome = yield from take_consensus(trip)
         return replace(outcome, route=Route.CASCADE)
@@ -196,7 +197,7 @@ def take_consensus(trip: Trip) -> Pipeline[Outcome]:
     if verdict.abstained and trip.plan.config.consensus.on_abstain == "raise":
         message = f"the members disagree: confidence {verdict.confidence:.3f}, required {verdict.required:.3f}"
         raise AbstainedError(message, failures=tuple(failure.error for failure in trip.failures))
-    served = trip.drafts[verdict.medoid] if verdict.medoid >= 0 else _least_risky(trip)
+    served = _of_winners(trip, verdict) if verdict.medoid >= 0 else _least_risky(trip)
     return Outcome(route=Route.CONSENSUS, served=served, risk=_risk(trip, served, verdict), verdict=verdict)
 
 
@@ -208,10 +209,29 @@ def fall_back(trip: Trip) -> Pipeline[Outcome]:
     for member in trip.plan.members:
         if member.id not in failed:
             yield from Notify("route.fell_back", {"member": member.id})
-            draft = yield from ask_one(trip, member, live=True, alone=True)
+            draft = yield from ask_one(trip, member, live=trip.shows_answers, alone=True)
             if draft is not None:
                 return _outcome_of(trip, draft)
+    if isinstance(trip.shown, Failure):
+        raise interrupted(trip.shown) from trip.shown.error
     raise _no_answer(trip)
+
+
+def _keep_shown(trip: Trip, draft: Draft) -> Draft:
+    """The draft, or the one that was shown already where that says the same: what is confirmed needs no correction."""
+    shown = trip.shown
+    if isinstance(shown, Draft) and same_answer(shown.message, draft.message, trip.request.question):
+        return shown
+    return draft
+
+
+def _of_winners(trip: Trip, verdict: Verdict) -> Draft:
+    """The draft that stands for the answer that won: the one that was shown already, or the one in their middle."""
+    classes = [vote.answer_class for vote in verdict.votes]
+    for draft, each in zip(trip.drafts, classes, strict=True):
+        if draft is trip.shown and each == verdict.winner:
+            return draft
+    return trip.drafts[verdict.medoid]
 
 
 def _outcome_of(trip: Trip, draft: Draft) -> Outcome:

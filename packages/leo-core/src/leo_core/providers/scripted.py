@@ -40,6 +40,7 @@ class ScriptedModel:
         usage: Tokens of every call; estimated from the texts by default.
         cost: US dollars of every call; ``None`` for an unknown price.
         delay_s: Wait before every reply.
+        pace_s: Wait before every piece of a streamed reply but the first; a reply that comes whole takes as long.
         fail: Error to raise: always, by a sequence (``None`` for no error; after its end no call fails), or by a
             function of the request.
         fail_after_chunks: Number of chunks after which every stream dies.
@@ -59,6 +60,7 @@ class ScriptedModel:
         usage: Usage | None = None,
         cost: float | None = 0.0,
         delay_s: float = 0.0,
+        pace_s: float = 0.0,
         fail: Fail | None = None,
         fail_after_chunks: int | None = None,
         family: str | None = None,
@@ -69,7 +71,8 @@ class ScriptedModel:
             message = f"cost={cost!r} must be US dollars, at least 0, or None for unknown"
             raise ConfigError(message)
         self._id, self._replies, self._usage, self._cost = id, replies, usage, cost
-        self._delay_s, self._fail, self._fail_after_chunks = delay_s, fail, fail_after_chunks
+        self._delay_s, self._pace_s = delay_s, pace_s
+        self._fail, self._fail_after_chunks = fail, fail_after_chunks
         self._family, self._logprobs = family or id, logprobs
         self._capabilities = capabilities or Capabilities()
         self._lock = threading.Lock()
@@ -125,14 +128,14 @@ class ScriptedModel:
     def generate(self, request: Request) -> Draft:
         """The next reply of the script."""
         draft = self._draft(request)
-        if (wait_s := self._wait_s(request)) > 0:
+        if (wait_s := self._wait_s(request) + self._pace_of(draft)) > 0:
             time.sleep(wait_s)
         return draft
 
     async def agenerate(self, request: Request) -> Draft:
         """The next reply of the script."""
         draft = self._draft(request)
-        if (wait_s := self._wait_s(request)) > 0:
+        if (wait_s := self._wait_s(request) + self._pace_of(draft)) > 0:
             await asyncio.sleep(wait_s)
         return draft
 
@@ -141,14 +144,19 @@ class ScriptedModel:
         draft = self._draft(request)
         if (wait_s := self._wait_s(request)) > 0:
             time.sleep(wait_s)
-        yield from self._chunks(draft)
+        for number, chunk in enumerate(self._chunks(draft)):
+            if number and self._pace_s:
+                time.sleep(self._pace_s)
+            yield chunk
 
     async def astream(self, request: Request) -> AsyncIterator[Chunk]:
         """The next reply of the script, word by word."""
         draft = self._draft(request)
         if (wait_s := self._wait_s(request)) > 0:
             await asyncio.sleep(wait_s)
-        for chunk in self._chunks(draft):
+        for number, chunk in enumerate(self._chunks(draft)):
+            if number and self._pace_s:
+                await asyncio.sleep(self._pace_s)
             yield chunk
 
     def close(self) -> None:
@@ -160,6 +168,10 @@ class ScriptedModel:
                 message = f"scripted model {self._id!r}: the stream dies after {number} chunks, as its script says"
                 raise ProviderUnavailableError(message, provider=_PROVIDER, model=self._id)
             yield chunk
+
+    def _pace_of(self, draft: Draft) -> float:
+        """How long the pieces of a reply after the first one take."""
+        return self._pace_s * (sum(1 for _ in draft_chunks(draft)) - 1) if self._pace_s else 0.0
 
     def _wait_s(self, request: Request) -> float:
         limit_s = request.constraints.max_latency_s

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from leo_core.records.answers import Answer, Event, Intent, Observation, Receipt
+from leo_core.records.answers import Answer, Correction, Event, Intent, Observation, Receipt
 from leo_core.records.budgets import Account, Balance, Booking, Reservation
 from leo_core.records.drafts import Capabilities, Chunk, Draft, Failure, ToolCallDelta, Usage
 from leo_core.records.entries import (
@@ -25,7 +25,17 @@ from leo_core.records.entries import (
 )
 from leo_core.records.evolution import Gap, Promotion, RouteChange, Trial
 from leo_core.records.questions import IndexHit, KeptQuestion, QuestionChanges
-from leo_core.records.requests import Constraints, Identity, Message, Redaction, Request, Route, Sampling, ToolCall
+from leo_core.records.requests import (
+    Constraints,
+    Identity,
+    Message,
+    Redaction,
+    Request,
+    Route,
+    Sampling,
+    StreamPolicy,
+    ToolCall,
+)
 from leo_core.records.values import Json, Role
 from leo_core.records.verdicts import (
     CategoryRisk,
@@ -56,6 +66,7 @@ __all__ = [
     "Coherence",
     "CoherenceCertificate",
     "Constraints",
+    "Correction",
     "Draft",
     "EmbedderFingerprint",
     "Embedding",
@@ -85,6 +96,7 @@ __all__ = [
     "RouteChange",
     "RouteDecision",
     "Sampling",
+    "StreamPolicy",
     "ToolCall",
     "ToolCallDelta",
     "Trial",

@@ -10,11 +10,11 @@ if TYPE_CHECKING:
 
     from leo_core.records.drafts import Draft, Failure, Usage
     from leo_core.records.entries import CacheDecision, CacheEntry, Novelty
-    from leo_core.records.requests import Message, Redaction, Route
+    from leo_core.records.requests import Message, Redaction, Route, StreamPolicy
     from leo_core.records.values import Json
     from leo_core.records.verdicts import RequestRisk, Risk, RouteDecision, Verdict
 
-__all__ = ["Answer", "Event", "Intent", "Observation", "Receipt"]
+__all__ = ["Answer", "Correction", "Event", "Intent", "Observation", "Receipt"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +32,22 @@ class Receipt:
     document: Mapping[str, Json]
     openings: Mapping[str, str] = field(default_factory=dict, repr=False)
     log_index: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Correction:
+    """What was shown to a caller who is streaming, and is not the answer.
+
+    Attributes:
+        reason: ``"overruled"``: the verdict is for another answer; ``"interrupted"``: the stream died, and another
+            member answered.
+        member: Id of the member whose words were shown.
+        message: What was shown.
+    """
+
+    reason: Literal["overruled", "interrupted"]
+    member: str
+    message: Message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +79,8 @@ class Answer:
         entry: The entry that is served on a cache hit.
         replayed: Whether this is the kept answer to an earlier request with the same idempotency key.
         redaction: What was found of personal data in the request; ``None`` where nothing was, or was looked for.
+        stream_policy: What the caller, who was streaming, saw before the verdict; ``None`` where nothing was streamed.
+        correction: What that caller was shown first, where it is not the answer.
         covered: The message with the stand-ins for personal data, as it is kept and as its receipt commits to it;
             ``None`` where it is the message itself.
     """
@@ -90,6 +108,8 @@ class Answer:
     entry: CacheEntry | None = None
     replayed: bool = False
     redaction: Redaction | None = None
+    stream_policy: StreamPolicy | None = None
+    correction: Correction | None = None
     covered: Message | None = None
 
     @property

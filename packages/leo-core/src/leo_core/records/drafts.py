@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from leo_core.errors import LEOError
-    from leo_core.records.answers import Answer
+    from leo_core.records.answers import Answer, Correction
     from leo_core.records.requests import Message
     from leo_core.records.values import Json
 
@@ -152,6 +152,7 @@ class Chunk:
         text: New text.
         tool_calls: New pieces of tool calls.
         blocks: Complete non-text content blocks (such as ``reasoning``) that the reply contains.
+        correction: What was shown so far is not the answer; the answer follows from its beginning.
         draft: In the last chunk of a model's stream, the complete reply.
         answer: In the last chunk of LEO's stream, the answer.
         native: The framework's own chunk, for adapters that pass it on unchanged.
@@ -160,6 +161,7 @@ class Chunk:
     text: str = ""
     tool_calls: tuple[ToolCallDelta, ...] = ()
     blocks: tuple[Mapping[str, Json], ...] = ()
+    correction: Correction | None = None
     draft: Draft | None = None
     answer: Answer | None = None
     native: Any = field(default=None, compare=False, repr=False)

@@ -11,7 +11,24 @@ if TYPE_CHECKING:
 
     from leo_core.records.values import Json, Role
 
-__all__ = ["Constraints", "Identity", "Message", "Redaction", "Request", "Route", "Sampling", "ToolCall"]
+__all__ = [
+    "Constraints",
+    "Identity",
+    "Message",
+    "Redaction",
+    "Request",
+    "Route",
+    "Sampling",
+    "StreamPolicy",
+    "ToolCall",
+]
+
+StreamPolicy = Literal["verified", "optimistic", "cascade"]
+"""What a caller who is streaming sees before there is a verdict.
+
+``"verified"``: nothing. ``"cascade"``: the tokens of a member that answers alone. ``"optimistic"``: also those of a
+member whose answer is still to be judged, with a :class:`~leo_core.records.Correction` where the verdict is another.
+"""
 
 
 class Route(StrEnum):
@@ -136,6 +153,8 @@ class Request:
         sources: Ids of the documents that the answer is going to stand on; cache entries carry them.
         idempotency_key: A name of the caller's for this request: asked again under it, the request is not answered
             anew but gets the same answer and receipt. Not part of any other key.
+        stream_policy: What a caller who is streaming sees before the verdict; ``None`` leaves the policy's default.
+            Set by LEO for each stream, and not for a request that is not streamed. Not part of any key.
         native: The framework's own messages, handed to members of that framework unchanged; not part of any key.
         redaction: What was found of personal data; set by LEO when it has looked. Not part of any key.
     """
@@ -154,6 +173,7 @@ class Request:
     tags: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
     idempotency_key: str | None = None
+    stream_policy: StreamPolicy | None = field(default=None, compare=False)
     native: Any = field(default=None, compare=False, repr=False)
     redaction: Redaction | None = field(default=None, compare=False)
 

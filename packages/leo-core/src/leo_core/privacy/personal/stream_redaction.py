@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from leo_core.privacy.personal.redaction import in_json, reveal
+from leo_core.privacy.personal.redaction import in_json, reveal, reveal_message
 from leo_core.records import Chunk, ToolCallDelta
 
 if TYPE_CHECKING:
@@ -65,6 +65,9 @@ class StreamRevealer:
             text=text,
             tool_calls=tuple(self._reveal_call(piece) for piece in chunk.tool_calls),
             blocks=tuple(reveal(block, self._values) for block in chunk.blocks),
+            correction=None
+            if chunk.correction is None
+            else replace(chunk.correction, message=reveal_message(chunk.correction.message, self._values)),
             native=None,
         )
         if shown != Chunk():

@@ -11,10 +11,10 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from leo_core.errors import ReceiptError
-from leo_core.records import Route
+from leo_core.records import Route, StreamPolicy
 
 if TYPE_CHECKING:
     from leo_core.records import Json
@@ -320,9 +320,13 @@ _FIELDS: dict[str, Form] = {
     "personal_data": _object(
         mode=_one_of("detect", "redact", "reversible"), found=_list(_object(kind=_text, count=_integer(1)))
     ),
+    "stream": _object(
+        policy=_one_of(*get_args(StreamPolicy)),
+        corrected=_optional(_object(reason=_one_of("overruled", "interrupted"), member=_text, shown=_hash)),
+    ),
     "log": LOG_FIELDS,
 }
-_STATEMENT = _object_of(_FIELDS, may_lack=("personal_data",))
+_STATEMENT = _object_of(_FIELDS, may_lack=("personal_data", "stream"))
 
 
 def check_statement(statement: Json) -> None:
@@ -343,6 +347,9 @@ def check_statement(statement: Json) -> None:
         check_verdict(statement["verdict"])
     check_coherence(statement)
     check_failures(statement)
+    stream = statement.get("stream")
+    if stream is not None and stream["corrected"] is not None and stream["policy"] != "optimistic":
+        raise _refuse(path="stream.corrected", expected="null: nothing was shown that could be corrected")
 
 
 def statement_schema() -> dict[str, Json]:

@@ -123,6 +123,8 @@ def build_statement(
     }
     if request.redaction is not None:
         statement["personal_data"] = _redaction(request.redaction)
+    if answer.stream_policy is not None:
+        statement["stream"] = _stream(answer, commitments)
     if statement["verdict"] is not None:
         check_verdict(statement["verdict"])
     check_coherence(statement)
@@ -146,6 +148,8 @@ def statement_contents(
         "cache_why": answer.cache.why,
     }
     contents |= {f"draft.{position}": message_content(draft.message) for position, draft in enumerate(drafts)}
+    if answer.correction is not None:
+        contents["shown"] = message_content(answer.correction.message)
     if answer.verdict is not None:
         contents |= {f"class.{position}": form for position, form in enumerate(answer.verdict.classes)}
     return contents
@@ -157,6 +161,9 @@ def list_commitments(statement: Mapping[str, Json]) -> dict[str, str]:
     for position, member in enumerate(statement["members"]):
         if member["draft"] is not None:
             found[f"draft.{position}"] = member["draft"]
+    told = statement.get("stream", {}).get("corrected")
+    if told is not None:
+        found["shown"] = told["shown"]
     if statement["verdict"] is not None:
         found |= {f"class.{position}": form for position, form in enumerate(statement["verdict"]["classes"])}
     return found
@@ -362,6 +369,15 @@ def _verdict(verdict: Verdict, commitments: Mapping[str, str], quorum: int) -> d
         "required": fixed(verdict.required),
         "quorum": quorum,
     }
+
+
+def _stream(answer: Answer, commitments: Mapping[str, str]) -> dict[str, Json]:
+    """What a caller who was streaming saw before the verdict, and what of it was not the answer."""
+    told = answer.correction
+    corrected = None
+    if told is not None:
+        corrected = {"reason": told.reason, "member": told.member, "shown": commitments["shown"]}
+    return {"policy": answer.stream_policy, "corrected": corrected}
 
 
 def _redaction(redaction: Redaction) -> dict[str, Json]:

@@ -1,0 +1,72 @@
+"""The public calls of a chat model, each with what its configuration says of tenant, user, session and budget."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any, cast
+
+from langchain_core.language_models import BaseChatModel, LanguageModelInput
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+
+    from langchain_core.messages import AIMessage, AIMessageChunk
+    from langchain_core.runnables import RunnableConfig
+
+__all__ = ["ScopedChatModel"]
+
+
+class ScopedChatModel(BaseChatModel):
+    """A chat model whose calls take more than LangChain's from their configuration."""
+
+    @abstractmethod
+    def _scoped(self, config: RunnableConfig | None, kwargs: dict[str, Any]) -> dict[str, Any]:
+        """The keywords of a call with what its configuration says."""
+
+    def invoke(
+        self,
+        input: LanguageModelInput,  # noqa: A002 - LangChain's name
+        config: RunnableConfig | None = None,
+        **kwargs: Any,
+    ) -> AIMessage:
+        """Answer; takes ``tenant``, ``end_user``, ``session``, constraints and sampling as keywords."""
+        return super().invoke(input, config, **self._scoped(config, kwargs))
+
+    async def ainvoke(
+        self,
+        input: LanguageModelInput,  # noqa: A002 - as above
+        config: RunnableConfig | None = None,
+        **kwargs: Any,
+    ) -> AIMessage:
+        """:meth:`invoke` without blocking the event loop."""
+        return await super().ainvoke(input, config, **self._scoped(config, kwargs))
+
+    def stream(
+        self,
+        input: LanguageModelInput,  # noqa: A002 - as above
+        config: RunnableConfig | None = None,
+        **kwargs: Any,
+    ) -> Iterator[AIMessageChunk]:
+        """Answer in pieces; hits of the cache too."""
+        yield from super().stream(input, config, **self._scoped(config, kwargs))
+
+    async def astream(
+        self,
+        input: LanguageModelInput,  # noqa: A002 - as above
+        config: RunnableConfig | None = None,
+        **kwargs: Any,
+    ) -> AsyncIterator[AIMessageChunk]:
+        """:meth:`stream` without blocking the event loop."""
+        chunks = cast("AsyncGenerator[AIMessageChunk]", super().astream(input, config, **self._scoped(config, kwargs)))
+        async with aclosing(chunks):
+            async for chunk in chunks:
+                yield chunk
+
+    def stream_events(self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Any) -> Any:  # noqa: A002 - as above
+        """Answer as events; ``version="v3"`` gives a ``ChatModelStream``."""
+        return super().stream_events(input, config, **self._scoped(config, kwargs))
+
+    def astream_events(self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Any) -> Any:  # noqa: A002 - as above
+        """:meth:`stream_events` without blocking the event loop."""
+        return super().astream_events(input, config, **self._scoped(config, kwargs))

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage, SystemMessage
 from langchain_core.runnables import RunnableBinding
+from langchain_core.utils.function_calling import convert_to_openai_function
 
 from leo_core.adapting.native_calls import JSON_ONLY, sampling_options
 from leo_core.errors import CapabilityError
@@ -83,16 +84,30 @@ def _tool_kwargs(model: BaseChatModel, request: Request, options: dict[str, Any]
     choice = {} if request.tool_choice in (None, "none") else {"tool_choice": request.tool_choice}
     names = ("parallel_tool_calls",)
     extra = {name: options.pop(name) for name in names if name in options}
-    bound = model.bind_tools([_as_openai(tool) for tool in request.tools], **choice, **extra)
+    strict = _wants_strict_tools(model, request)
+    bound = model.bind_tools([_as_openai(tool, strict=strict) for tool in request.tools], **choice, **extra)
     kwargs = _bound_kwargs(bound)
     if request.tool_choice == "none":
         kwargs["tool_choice"] = _forbid(kwargs)
     return kwargs
 
 
-def _as_openai(tool: Mapping[str, Json]) -> dict[str, Any]:
+def _wants_strict_tools(model: BaseChatModel, request: Request) -> bool:
+    """Whether OpenAI's SDK would refuse the tools: beside a schema it reads replies only where tools are strict."""
+    wanted = request.response_format
+    if wanted is None or wanted["type"] != "json_schema" or getattr(model, "use_responses_api", False):
+        return False
+    return any(kind.__name__ == "BaseChatOpenAI" for kind in type(model).__mro__)
+
+
+def _as_openai(tool: Mapping[str, Json], *, strict: bool) -> dict[str, Any]:
     """A neutral tool in the form that every ``bind_tools`` takes; a built-in one as it is."""
-    return {"type": "function", "function": dict(tool)} if "parameters" in tool else dict(tool)
+    if "parameters" not in tool:
+        return dict(tool)
+    function = dict(tool)
+    if strict:
+        function = convert_to_openai_function({**function, "strict": True}, strict=True)
+    return {"type": "function", "function": function}
 
 
 def _forbid(kwargs: Mapping[str, Any]) -> Any:

@@ -54,9 +54,13 @@ def mark_hit(message: AIMessage, decision: CacheDecision, entry: CacheEntry) -> 
     """A kept message as a new one with nothing spent, and what was saved beside it."""
     spent = {**to_usage_metadata(to_usage(message)), "cost_usd": entry.usage.cost_usd}
     kept = {name: value for name, value in message.response_metadata.items() if name not in _NOT_REPLAYED}
+    facts = {**describe_hit(decision, entry), "saved_usage": spent}
+    earlier = message.response_metadata.get("leo")
+    if isinstance(earlier, dict):  # what LEO found out when the answer was made
+        facts["source"] = {name: earlier.get(name) for name in ("route", "outcome", "risk", "receipt")}
     update = {
         "id": f"{LC_ID_PREFIX}-{uuid4()}",  # another one for each hit: graphs replace messages of the same id
         "usage_metadata": to_usage_metadata(Usage()),
-        "response_metadata": {**kept, "leo": {**describe_hit(decision, entry), "saved_usage": spent}},
+        "response_metadata": {**kept, "leo": facts},
     }
     return message.model_copy(update=update)

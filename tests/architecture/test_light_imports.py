@@ -81,6 +81,30 @@ def test_a_provider_loads_its_sdk_only_when_it_is_called():
     assert not modules & {"openai", "anthropic", "numba"}
 
 
+def test_importing_leo_langchain_loads_neither_agents_nor_the_engine():
+    modules, _ = modules_after("import leo_langchain")
+    assert not modules & {"langchain", "langgraph", "numba", "llama_index"}
+
+
+def test_without_the_extra_a_middleware_names_it_and_the_rest_works():
+    done = subprocess.run(
+        [
+            *(sys.executable, "-c"),
+            (
+                "import sys\nsys.modules['langchain'] = None\nimport leo_langchain\n"
+                "leo_langchain.LEOCache()\nleo_langchain.LEOCacheMiddleware"
+            ),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert (
+        "MissingExtraError: LEOCacheMiddleware needs an optional part: pip install 'leo-langchain[agents]'"
+        in done.stderr
+    )
+
+
 @pytest.mark.parametrize(
     "name",
     [

@@ -39,6 +39,12 @@ EXPECTED = {
         "TenantRequiredError",
     ],
     "07_jury_with_a_liar.py": ["The answer is 21.", "liar: number: 22, trust 0.80", "liar: number: 73, trust 0.06"],
+    "10_agent_middleware.py": [
+        "acme: There are 12 in stock. [consensus, overruled]\n  2 calls of the clerk, 1 of the tool so far",
+        "acme: There are 12 in stock. [cache, overruled]\n  2 calls of the clerk, 1 of the tool so far",
+        "globex: There are 12 in stock. [consensus, overruled]\n  4 calls of the clerk, 2 of the tool so far",
+        "every receipt is valid",
+    ],
     "09_merge_trust.py": ["oslo drops out", "anna: trust 0.98", "liar: trust 0.07"],
     "08_streaming_async.py": ["leaves| at| 7:15| in| the| morning.| [small]", "[cache]", "45 minutes. [small]"],
 }

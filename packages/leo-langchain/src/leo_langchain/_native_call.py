@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage, SystemMessage
 from langchain_core.runnables import RunnableBinding
+from langchain_core.utils.function_calling import convert_to_openai_function
 
 from leo_core.adapting.native_calls import JSON_ONLY, sampling_options
 from leo_core.errors import CapabilityError
@@ -83,7 +84,8 @@ def _tool_kwargs(model: BaseChatModel, request: Request, options: dict[str, Any]
     choice = {} if request.tool_choice in (None, "none") else {"tool_choice": request.tool_choice}
     names = ("parallel_tool_calls",)
     extra = {name: options.pop(name) for name in names if name in options}
-    kwargs = _bind(model, request.tools, **choice, **extra)
+    tools = [_as_strict(tool) for tool in request.tools] if _wants_strict_tools(model, request) else request.tools
+    kwargs = _bind(model, tools, **choice, **extra)
     if request.tool_choice == "none":
         kwargs["tool_choice"] = _forbid(kwargs)
     return kwargs
@@ -101,6 +103,19 @@ def _bind(model: BaseChatModel, tools: Sequence[Mapping[str, Json]], **settings:
     if takes and len(set(flags)) > 1:
         kwargs["tools"] = [bound for tool in tools for bound in _bind(model, [tool])["tools"]]
     return kwargs
+
+
+def _wants_strict_tools(model: BaseChatModel, request: Request) -> bool:
+    """Whether OpenAI's SDK would refuse the tools: beside a schema it reads replies only where tools are strict."""
+    wanted = request.response_format
+    if wanted is None or wanted["type"] != "json_schema" or getattr(model, "use_responses_api", False):
+        return False
+    return any(kind.__name__ == "BaseChatOpenAI" for kind in type(model).__mro__)
+
+
+def _as_strict(tool: Mapping[str, Json]) -> Mapping[str, Json]:
+    """A neutral tool whose arguments have to follow their schema; a built-in one as it is."""
+    return convert_to_openai_function({**tool, "strict": True}, strict=True) if "parameters" in tool else tool
 
 
 def _as_openai(tool: Mapping[str, Json]) -> dict[str, Any]:

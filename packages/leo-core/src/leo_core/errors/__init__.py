@@ -202,10 +202,11 @@ class MissingExtraError(ConfigError, ImportError):
     Args:
         extra: Name of the extra, as in ``pip install leo-core[extra]``.
         needed_for: What the caller wanted to do.
+        package: Whose extra it is.
     """
 
-    def __init__(self, extra: str, needed_for: str) -> None:
-        super().__init__(f"{needed_for} needs an optional part: pip install 'leo-core[{extra}]'")
+    def __init__(self, extra: str, needed_for: str, *, package: str = "leo-core") -> None:
+        super().__init__(f"{needed_for} needs an optional part: pip install '{package}[{extra}]'")
         self.extra = extra
 
 

@@ -13,6 +13,7 @@ from leo_core._version import __version__
 if TYPE_CHECKING:
     from leo_core.config import LEOConfig
     from leo_core.engine.assembly import load_pair_model
+    from leo_core.engine.grounding import ground
     from leo_core.engine.leo import LEO
     from leo_core.privacy.config import PrivacyConfig
     from leo_core.records import Answer, Chunk, Message, Receipt, Request, Route
@@ -32,6 +33,7 @@ __all__ = [
     "Request",
     "Route",
     "__version__",
+    "ground",
     "load_embedder",
     "load_pair_model",
     "verify_receipt",
@@ -48,6 +50,7 @@ _HOMES = {
     "Receipt": "leo_core.records",
     "Request": "leo_core.records",
     "Route": "leo_core.records",
+    "ground": "leo_core.engine.grounding",
     "load_embedder": "leo_core.stages.embed.load",
     "load_pair_model": "leo_core.engine.assembly",
     "verify_receipt": "leo_core.stages.receipt.verify",

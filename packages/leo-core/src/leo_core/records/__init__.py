@@ -24,6 +24,7 @@ from leo_core.records.entries import (
     Novelty,
 )
 from leo_core.records.evolution import Gap, Promotion, RouteChange, Trial
+from leo_core.records.grounding import Grounding, Objection, SentenceSupport, Source, SourceSpan
 from leo_core.records.questions import IndexHit, KeptQuestion, QuestionChanges
 from leo_core.records.requests import Constraints, Identity, Message, Redaction, Request, Route, Sampling, ToolCall
 from leo_core.records.values import Json, Role
@@ -62,6 +63,7 @@ __all__ = [
     "Event",
     "Failure",
     "Gap",
+    "Grounding",
     "Identity",
     "IndexHit",
     "Intent",
@@ -71,6 +73,7 @@ __all__ = [
     "Message",
     "Neighbour",
     "Novelty",
+    "Objection",
     "Observation",
     "Promotion",
     "QuestionChanges",
@@ -85,6 +88,9 @@ __all__ = [
     "RouteChange",
     "RouteDecision",
     "Sampling",
+    "SentenceSupport",
+    "Source",
+    "SourceSpan",
     "ToolCall",
     "ToolCallDelta",
     "Trial",

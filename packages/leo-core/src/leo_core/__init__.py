@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from leo_core.records import Answer, Chunk, Message, Receipt, Request, Route
     from leo_core.stages.budget.config import Budget
     from leo_core.stages.embed.load import load_embedder
+    from leo_core.stages.grounding.injection import score_injection
     from leo_core.stages.receipt.verify import verify_receipt
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "ground",
     "load_embedder",
     "load_pair_model",
+    "score_injection",
     "verify_receipt",
 ]
 
@@ -53,6 +55,7 @@ _HOMES = {
     "ground": "leo_core.engine.grounding",
     "load_embedder": "leo_core.stages.embed.load",
     "load_pair_model": "leo_core.engine.assembly",
+    "score_injection": "leo_core.stages.grounding.injection",
     "verify_receipt": "leo_core.stages.receipt.verify",
 }
 

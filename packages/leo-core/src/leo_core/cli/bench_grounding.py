@@ -58,12 +58,14 @@ def _print(result: dict[str, Any]) -> None:
             f"{_SETS[each['set']]}: {each['answers']:,} held-out answers, {each['unsupported']:.1%} unsupported; "
             f"calibration error {each['ece']:.3f} {_interval(each['ece_interval'], '.3f')}"
         )
+    out.print(f"Best passage in the true context, beside the {result['distractors']} nearest other contexts:")
     for each in result["passages"]:
-        out.print(
-            f"{_SETS[each['set']]}: best passage in the true context, among {result['distractors']} nearest, for "
-            f"{each['right']} of {each['sentences']} sentences of supported answers: {each['share']:.1%} "
-            f"{_interval(each['interval'], '.1%')}"
-        )
+        for kind, name in (("all", "sentences of supported answers"), ("called_supported", "those called supported")):
+            row = each[kind]
+            out.print(
+                f"  {_SETS[each['set']]}, {name}: {row['right']} of {row['sentences']}, {row['share']:.1%} "
+                f"{_interval(row['interval'], '.1%')}"
+            )
     table = Table("claim", "claims", "called unsupported", "95 % interval")
     for row in result["edits"]:
         share = f"{row['share']:.1%}"

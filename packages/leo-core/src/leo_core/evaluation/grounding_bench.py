@@ -13,6 +13,7 @@ from leo_core.evaluation.grounding_data import (
     EDITS,
     SETS,
     add_distractors,
+    fold_context,
     make_edits,
     read_grounded,
     split_grounded,
@@ -41,7 +42,7 @@ __all__ = ["GroundingSettings", "run_grounding"]
 
 _BOOTSTRAP = 200
 _RISKY = 0.5
-"""Risk from which an edited claim counts as found."""
+"""Risk from which a claim counts as unsupported."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +109,7 @@ def _score(rows: Sequence[GroundedRow]) -> tuple[npt.NDArray[np.float64], list[f
 def _compare(name: str, rows: Sequence[GroundedRow], risks: npt.NDArray[np.float64]) -> dict[str, Any]:
     """AUROC of the risk beside lexical overlap and length."""
     wrong = np.array([not row.grounded for row in rows])
-    groups = np.unique([row.context for row in rows], return_inverse=True)[1].astype(np.int64)
+    groups = np.unique([fold_context(row.context) for row in rows], return_inverse=True)[1].astype(np.int64)
     scores = {
         "risk": risks,
         "overlap": np.array([-_measure_overlap(row.answer, row.context) for row in rows]),
@@ -142,26 +143,33 @@ def _measure_overlap(answer: str, context: str) -> float:
 
 
 def _find_sources(name: str, rows: Sequence[GroundedRow], count: int) -> dict[str, Any]:
-    """Share of the sentences of supported answers whose best passage lies in the true context."""
+    """Share of the sentences of supported answers whose best passage lies in the true context.
+
+    Annotators judged whole answers, which hold fillers ("Yeah!") too. So beside all sentences stand those that the risk
+    calls supported.
+    """
     knowledge = load_knowledge()
-    contexts = sorted({row.context for row in rows})
+    contexts = sorted({fold_context(row.context): row.context for row in rows}.values())
     vectors = knowledge.embed(contexts)
-    right = sentences = quoted = 0
+    hits: list[tuple[bool, bool]] = []
     for row, others in add_distractors([row for row in rows if row.grounded], vectors, contexts, count):
         # Sources are sorted, so that the true one has no place of its own.
         sources = [Source(text, text) for text in sorted([row.context, *others])]
         found = ground_answer(row.answer, sources, question=row.question, knowledge=knowledge)
-        for sentence in found.sentences:
-            sentences += 1
-            right += bool(sentence.spans) and sentence.spans[0].source_id == row.context
-            quoted += bool(sentence.spans)
+        hits += [
+            (bool(each.spans) and each.spans[0].source_id == row.context, each.risk < _RISKY)
+            for each in found.sentences
+        ]
+    all_right, called = [right for right, _ in hits], [right for right, supported in hits if supported]
+    return {"set": name, "all": _count(all_right), "called_supported": _count(called)}
+
+
+def _count(right: Sequence[bool]) -> dict[str, Any]:
     return {
-        "set": name,
-        "sentences": sentences,
-        "with_passage": quoted,
-        "right": right,
-        "share": right / max(sentences, 1),
-        "interval": wilson_interval(right, sentences),
+        "sentences": len(right),
+        "right": sum(right),
+        "share": sum(right) / max(len(right), 1),
+        "interval": wilson_interval(sum(right), len(right)),
     }
 
 

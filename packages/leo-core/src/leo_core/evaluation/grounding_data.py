@@ -15,12 +15,22 @@ import numpy as np
 from leo_core.evaluation.datasets import is_held_out, read_jsonl
 from leo_core.stages.cache.guards.opposites import ANTONYMS
 from leo_core.stages.grounding.sentences import split_sentences
+from leo_core.stages.grounding.words import read_tokens
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-__all__ = ["EDITS", "Edit", "GroundedRow", "add_distractors", "make_edits", "read_grounded", "split_grounded"]
+__all__ = [
+    "EDITS",
+    "Edit",
+    "GroundedRow",
+    "add_distractors",
+    "fold_context",
+    "make_edits",
+    "read_grounded",
+    "split_grounded",
+]
 
 SETS = ("begin_wow", "halueval_qa")
 _LEAST_WORDS = 7
@@ -75,8 +85,13 @@ def read_grounded(folder: Path) -> list[GroundedRow]:
 def split_grounded(rows: Sequence[GroundedRow]) -> tuple[list[GroundedRow], list[GroundedRow]]:
     """The training part and the held-out part, which shares neither question nor context with it."""
     train = [row for row in rows if not is_held_out(row.question)]
-    seen = {row.context for row in train}
-    return train, [row for row in rows if is_held_out(row.question) and row.context not in seen]
+    seen = {fold_context(row.context) for row in train}
+    return train, [row for row in rows if is_held_out(row.question) and fold_context(row.context) not in seen]
+
+
+def fold_context(context: str) -> str:
+    """The words of a context. The sets hold many a context twice, once in lower case, or spaced otherwise."""
+    return " ".join(token.text for token in read_tokens(context))
 
 
 def make_edits(contexts: Sequence[str], seed: int) -> list[Edit]:
@@ -155,10 +170,18 @@ EDITS: dict[str, Callable[[str, Sequence[str], np.random.Generator], str | None]
 def add_distractors(
     rows: Sequence[GroundedRow], vectors: np.ndarray, contexts: Sequence[str], count: int
 ) -> Iterator[tuple[GroundedRow, list[str]]]:
-    """Each row with the ``count`` other contexts whose vectors are nearest to that of its own."""
-    place = {context: at for at, context in enumerate(contexts)}
+    """Each row with the ``count`` other contexts whose vectors are nearest to that of its own.
+
+    Args:
+        rows: Answers.
+        vectors: Unit rows of the contexts.
+        contexts: All contexts, sorted; no two with the same words.
+        count: How many.
+    """
+    place = {fold_context(context): at for at, context in enumerate(contexts)}
     for row in rows:
-        near = vectors @ vectors[place[row.context]]
-        near[place[row.context]] = -2.0
+        own = place[fold_context(row.context)]
+        near = vectors @ vectors[own]
+        near[own] = -2.0
         order = np.argsort(-near, kind="stable")[:count]
         yield row, [contexts[at] for at in order.tolist()]

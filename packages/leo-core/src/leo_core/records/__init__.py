@@ -24,7 +24,7 @@ from leo_core.records.entries import (
     Novelty,
 )
 from leo_core.records.evolution import Gap, Promotion, RouteChange, Trial
-from leo_core.records.grounding import Grounding, Objection, SentenceSupport, Source, SourceSpan
+from leo_core.records.grounding import Grounding, InjectionRisk, Objection, SentenceSupport, Source, SourceSpan
 from leo_core.records.questions import IndexHit, KeptQuestion, QuestionChanges
 from leo_core.records.requests import Constraints, Identity, Message, Redaction, Request, Route, Sampling, ToolCall
 from leo_core.records.values import Json, Role
@@ -66,6 +66,7 @@ __all__ = [
     "Grounding",
     "Identity",
     "IndexHit",
+    "InjectionRisk",
     "Intent",
     "Json",
     "KeptEntry",

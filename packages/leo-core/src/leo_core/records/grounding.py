@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from leo_core.records.values import Json
 
-__all__ = ["Grounding", "Objection", "SentenceSupport", "Source", "SourceSpan"]
+__all__ = ["Grounding", "InjectionRisk", "Objection", "SentenceSupport", "Source", "SourceSpan"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,3 +106,24 @@ class Grounding:
                 for sentence in self.sentences
             ],
         }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InjectionRisk:
+    """Whether a text gives orders to the model that reads it.
+
+    Attributes:
+        risk: Calibrated P(it does), in [0, 1].
+        start: First character of the passage that looks most like it.
+        end: The character after it.
+        signs: Names of what was found there.
+    """
+
+    risk: float
+    start: int = 0
+    end: int = 0
+    signs: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Json]:
+        """The same in plain values."""
+        return {"risk": self.risk, "start": self.start, "end": self.end, "signs": list(self.signs)}

@@ -13,11 +13,13 @@ from leo_core._version import __version__
 if TYPE_CHECKING:
     from leo_core.config import LEOConfig
     from leo_core.engine.assembly import load_pair_model
+    from leo_core.engine.grounding import ground
     from leo_core.engine.leo import LEO
     from leo_core.privacy.config import PrivacyConfig
     from leo_core.records import Answer, Chunk, Message, Receipt, Request, Route
     from leo_core.stages.budget.config import Budget
     from leo_core.stages.embed.load import load_embedder
+    from leo_core.stages.grounding.injection import score_injection
     from leo_core.stages.receipt.verify import verify_receipt
 
 __all__ = [
@@ -32,8 +34,10 @@ __all__ = [
     "Request",
     "Route",
     "__version__",
+    "ground",
     "load_embedder",
     "load_pair_model",
+    "score_injection",
     "verify_receipt",
 ]
 
@@ -48,8 +52,10 @@ _HOMES = {
     "Receipt": "leo_core.records",
     "Request": "leo_core.records",
     "Route": "leo_core.records",
+    "ground": "leo_core.engine.grounding",
     "load_embedder": "leo_core.stages.embed.load",
     "load_pair_model": "leo_core.engine.assembly",
+    "score_injection": "leo_core.stages.grounding.injection",
     "verify_receipt": "leo_core.stages.receipt.verify",
 }
 

@@ -24,6 +24,7 @@ from leo_core.records.entries import (
     Novelty,
 )
 from leo_core.records.evolution import Gap, Promotion, RouteChange, Trial
+from leo_core.records.grounding import Grounding, InjectionRisk, Objection, SentenceSupport, Source, SourceSpan
 from leo_core.records.questions import IndexHit, KeptQuestion, QuestionChanges
 from leo_core.records.requests import (
     Constraints,
@@ -73,8 +74,10 @@ __all__ = [
     "Event",
     "Failure",
     "Gap",
+    "Grounding",
     "Identity",
     "IndexHit",
+    "InjectionRisk",
     "Intent",
     "Json",
     "KeptEntry",
@@ -82,6 +85,7 @@ __all__ = [
     "Message",
     "Neighbour",
     "Novelty",
+    "Objection",
     "Observation",
     "Promotion",
     "QuestionChanges",
@@ -96,6 +100,9 @@ __all__ = [
     "RouteChange",
     "RouteDecision",
     "Sampling",
+    "SentenceSupport",
+    "Source",
+    "SourceSpan",
     "StreamPolicy",
     "ToolCall",
     "ToolCallDelta",

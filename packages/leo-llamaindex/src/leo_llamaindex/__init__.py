@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from leo_llamaindex._version import __version__
+from leo_llamaindex.embedding import LEOEmbedding
 from leo_llamaindex.events import LEOCacheHitEvent, LEOProofEvent, LEORouteEvent, LEOVerifyEvent
 from leo_llamaindex.handler import LEOEventHandler, LEOSummary
 from leo_llamaindex.llm import LEOLLM
@@ -12,6 +13,7 @@ from leo_llamaindex.postprocessor import LEONodePostprocessor
 __all__ = [
     "LEOLLM",
     "LEOCacheHitEvent",
+    "LEOEmbedding",
     "LEOEventHandler",
     "LEONodePostprocessor",
     "LEOProofEvent",

@@ -1,12 +1,10 @@
 """LEO in LlamaIndex: a query engine over a few notes, whose answers name their nodes and carry a receipt."""
 
 from llama_index.core import VectorStoreIndex
-from llama_index.core.base.embeddings.base import BaseEmbedding
 from llama_index.core.schema import TextNode
 
-from leo_core import load_embedder
 from leo_core.providers.extractive import ExtractiveModel
-from leo_llamaindex import LEOLLM, LEONodePostprocessor
+from leo_llamaindex import LEOLLM, LEOEmbedding, LEONodePostprocessor
 
 NOTES = {
     "trains": "The night train to Vienna leaves at 22:10. It arrives at 6:40.",
@@ -14,22 +12,8 @@ NOTES = {
     "luggage": "Each traveller may bring 3 pieces of luggage. Bicycles need a ticket of their own.",
 }
 
-
-class LocalEmbedding(BaseEmbedding):
-    """LEO's local embedder for LlamaIndex."""
-
-    def _get_text_embedding(self, text: str) -> list[float]:
-        return [float(value) for value in load_embedder().embed([text])[0]]
-
-    def _get_query_embedding(self, query: str) -> list[float]:
-        return self._get_text_embedding(query)
-
-    async def _aget_query_embedding(self, query: str) -> list[float]:
-        return self._get_text_embedding(query)
-
-
 nodes = [TextNode(text=text, metadata={"note": name}) for name, text in NOTES.items()]
-index = VectorStoreIndex(nodes, embed_model=LocalEmbedding(model_name="leo"))
+index = VectorStoreIndex(nodes, embed_model=LEOEmbedding())
 
 with LEOLLM(small=ExtractiveModel()) as llm:
     engine = index.as_query_engine(llm=llm, similarity_top_k=2, node_postprocessors=[LEONodePostprocessor()])

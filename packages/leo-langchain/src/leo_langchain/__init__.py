@@ -9,6 +9,7 @@ from leo_langchain._version import __version__
 from leo_langchain.cache import LEOCache
 from leo_langchain.callbacks import AsyncLEOCallbackHandler, LEOCallbackHandler
 from leo_langchain.chat_model import ChatLEO, LEOChatModel
+from leo_langchain.embeddings import LEOEmbeddings
 from leo_langchain.members import LangChainModel
 from leo_langchain.tenancy import tenant, user
 
@@ -26,6 +27,7 @@ __all__ = [
     "LEOCacheMiddleware",
     "LEOCallbackHandler",
     "LEOChatModel",
+    "LEOEmbeddings",
     "LEOGraphCache",
     "LEORouterMiddleware",
     "LEOToolCacheMiddleware",

@@ -12,8 +12,10 @@ from llama_index.core.instrumentation.events import BaseEvent
 from llama_index_instrumentation import get_dispatcher
 from pydantic import ConfigDict
 
+from leo_core.records import Route
+
 if TYPE_CHECKING:
-    from leo_core.records import Answer
+    from leo_core.records import Answer, CacheDecision, CacheEntry
 
 __all__ = [
     "LEOCacheHitEvent",
@@ -22,6 +24,7 @@ __all__ = [
     "LEORouteEvent",
     "LEOVerifyEvent",
     "report_answer",
+    "report_kept",
 ]
 
 _dispatcher = get_dispatcher(__name__)
@@ -152,7 +155,7 @@ def report_answer(answer: Answer) -> None:
     """Emit the events of an answer."""
     _dispatcher.event(_route_event(answer))
     if answer.entry is not None:
-        _dispatcher.event(_hit_event(answer))
+        _dispatcher.event(_hit_event(answer.id, answer.cache, answer.entry))
     if answer.verdict is not None:
         _dispatcher.event(_verify_event(answer))
     if answer.correction is not None:
@@ -161,6 +164,31 @@ def report_answer(answer: Answer) -> None:
     if answer.receipt is not None:
         event = LEOProofEvent(answer_id=answer.id, receipt_id=answer.receipt.id, log_index=answer.receipt.log_index)
         _dispatcher.event(event)
+
+
+def report_kept(decision: CacheDecision, entry: CacheEntry, *, latency_s: float) -> None:
+    """Emit the events of an answer that was served from the cache without asking an LLM's engine."""
+    risk = decision.error_bound or 0.0
+    _dispatcher.event(
+        LEORouteEvent(
+            answer_id=entry.id,
+            route=Route.CACHE.value,
+            why=decision.why,
+            model=entry.model,
+            members=list(entry.members),
+            hit=True,
+            risk=risk,
+            risk_interval=(0.0, risk),
+            novelty=None,
+            input_tokens=0,
+            output_tokens=0,
+            calls=0,
+            cost_usd=0.0,
+            saved_usd=entry.usage.cost_usd,
+            latency_s=latency_s,
+        )
+    )
+    _dispatcher.event(_hit_event(entry.id, decision, entry))
 
 
 def _route_event(answer: Answer) -> LEORouteEvent:
@@ -183,15 +211,14 @@ def _route_event(answer: Answer) -> LEORouteEvent:
     )
 
 
-def _hit_event(answer: Answer) -> LEOCacheHitEvent:
-    assert answer.entry is not None  # noqa: S101 - the caller has looked
-    saved = answer.entry.usage
+def _hit_event(answer_id: str, decision: CacheDecision, entry: CacheEntry) -> LEOCacheHitEvent:
+    saved = entry.usage
     return LEOCacheHitEvent(
-        answer_id=answer.id,
-        kind=answer.cache.kind,
-        why=answer.cache.why,
-        entry_id=answer.entry.id,
-        error_bound=answer.cache.error_bound,
+        answer_id=answer_id,
+        kind=decision.kind,
+        why=decision.why,
+        entry_id=entry.id,
+        error_bound=decision.error_bound,
         saved_input_tokens=saved.input_tokens,
         saved_output_tokens=saved.output_tokens,
         saved_usd=saved.cost_usd,

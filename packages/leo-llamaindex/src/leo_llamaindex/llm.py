@@ -33,7 +33,7 @@ from leo_core.errors import ConfigError
 from leo_core.privacy.config import PrivacyConfig, pick_privacy
 from leo_core.records import StreamPolicy  # noqa: TC001 - pydantic reads the field's type
 from leo_llamaindex._annotate import current_sheet, watch_synthesizers
-from leo_llamaindex._answers import ResponseWriter, describe_answer, to_completion, to_response
+from leo_llamaindex._answers import ResponseWriter, describe_answer, to_completion, to_response, to_usage_dict
 from leo_llamaindex._convert import reads_disk
 from leo_llamaindex._request import build_request
 from leo_llamaindex._settings import current_tags
@@ -459,7 +459,7 @@ class LEOLLM(Closeable, FunctionCallingLLM):
 def _report(answer: Answer, sheet: Sheet | None) -> None:
     report_answer(answer)
     if sheet is not None:
-        sheet.add(describe_answer(answer))
+        sheet.add({**describe_answer(answer), "usage": to_usage_dict(answer.usage)})
 
 
 def _completions(responses: Generator[ChatResponse, None, None]) -> CompletionResponseGen:

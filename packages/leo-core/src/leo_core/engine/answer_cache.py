@@ -87,9 +87,19 @@ class AnswerCache:
         model: str = "",
         usage: Usage | None = None,
         metadata: Mapping[str, Json] | None = None,
+        receipt_id: str = "",
     ) -> None:
-        """Keep a model's answer; compare it with the candidate that the look-up left open, if it did."""
-        run(self._update(request, message, model, usage or Usage(), metadata or {}), self._world)
+        """Keep a model's answer; compare it with the candidate that the look-up left open, if it did.
+
+        Args:
+            request: As it was looked up; its ``sources`` may have become known since, they are part of no key.
+            message: The answer.
+            model: Who wrote it.
+            usage: What it cost: what a hit saves.
+            metadata: What the adapter needs to rebuild its own message (JSON).
+            receipt_id: Receipt of the answer, where it has one.
+        """
+        run(self._update(request, message, model, usage or Usage(), metadata or {}, receipt_id), self._world)
 
     async def aupdate(
         self,
@@ -99,10 +109,11 @@ class AnswerCache:
         model: str = "",
         usage: Usage | None = None,
         metadata: Mapping[str, Json] | None = None,
+        receipt_id: str = "",
     ) -> None:
         """:meth:`update` without blocking the event loop."""
         await self._warm_up()
-        await arun(self._update(request, message, model, usage or Usage(), metadata or {}), self._world)
+        await arun(self._update(request, message, model, usage or Usage(), metadata or {}, receipt_id), self._world)
 
     def give_up(self, request: Request) -> None:
         """No update will come for what was looked up: whoever waits for it goes on. Never blocks."""
@@ -285,7 +296,13 @@ class AnswerCache:
         return decision, None
 
     def _update(
-        self, request: Request, message: Message, model: str, usage: Usage, metadata: Mapping[str, Json]
+        self,
+        request: Request,
+        message: Message,
+        model: str,
+        usage: Usage,
+        metadata: Mapping[str, Json],
+        receipt_id: str,
     ) -> Pipeline[None]:
         if holds_personal_data(request, self._plan.config.personal_data):
             return
@@ -304,6 +321,7 @@ class AnswerCache:
             model=model,
             route=Route.LARGE,
             usage=usage,
+            receipt_id=receipt_id,
             metadata=metadata,
         )
         with turn:

@@ -1,0 +1,167 @@
+"""Responses of query engines as text that a store can keep, and back."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from llama_index.core.base.response.schema import PydanticResponse, Response
+from llama_index.core.schema import NodeWithScore
+from llama_index.core.storage.docstore.utils import doc_to_json, json_to_doc
+
+from leo_core.errors import StoreCorruptError
+from leo_core.records import Usage
+from leo_llamaindex._answers import to_usage_dict
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pydantic import BaseModel
+
+    from leo_core.records import CacheDecision, CacheEntry, Json
+
+__all__ = ["KeptResponse", "describe_hit", "find_sources", "measure_usage", "text_of"]
+
+_LEO = "leo"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptResponse:
+    """What is kept of a response.
+
+    Attributes:
+        text: Its text; of a pydantic object, its JSON.
+        is_object: Whether it is a pydantic object.
+        nodes: Its source nodes with their scores, without embeddings.
+        metadata: Its metadata but for LEO's facts.
+        answers: LEO's facts of the answers that went into it.
+    """
+
+    text: str
+    is_object: bool
+    nodes: tuple[NodeWithScore, ...]
+    metadata: Mapping[str, Any]
+    answers: tuple[Mapping[str, Any], ...]
+
+    @classmethod
+    def of(cls, response: Any, text: str) -> KeptResponse:
+        """What is to be kept of a response whose whole text is this."""
+        metadata = dict(response.metadata or {})
+        facts = metadata.pop(_LEO, None) or {}
+        return cls(
+            text=text,
+            is_object=isinstance(response, PydanticResponse),
+            nodes=tuple(response.source_nodes),
+            metadata=metadata,
+            answers=tuple(facts.get("answers", ())),
+        )
+
+    @property
+    def is_keepable(self) -> bool:
+        """Whether it may be served again: it says something, stands on a node, and no committee abstained on it."""
+        return bool(self.text.strip() and self.nodes) and not any(facts.get("abstained") for facts in self.answers)
+
+    def to_json(self) -> str:
+        """The JSON that :meth:`from_json` reads.
+
+        Raises:
+            TypeError: Something is not JSON, or a node is of a class that would come back as another one.
+        """
+        nodes = [{**doc_to_json(_bare(found).node), "score": found.score} for found in self.nodes]
+        text = json.dumps(
+            {
+                "text": self.text,
+                "is_object": self.is_object,
+                "nodes": nodes,
+                "metadata": self.metadata,
+                "answers": self.answers,
+            }
+        )
+        again = KeptResponse.from_json(text)
+        if [type(found.node) for found in again.nodes] != [type(found.node) for found in self.nodes]:
+            message = "a source node is of a class that LlamaIndex does not read back"
+            raise TypeError(message)
+        return text
+
+    @classmethod
+    def from_json(cls, text: str) -> KeptResponse:
+        """The response that was kept.
+
+        Raises:
+            StoreCorruptError: It is not what :meth:`to_json` writes.
+        """
+        try:
+            kept = json.loads(text)
+            nodes = tuple(NodeWithScore(node=json_to_doc(found), score=found["score"]) for found in kept["nodes"])
+            return cls(
+                text=kept["text"],
+                is_object=kept["is_object"],
+                nodes=nodes,
+                metadata=kept["metadata"],
+                answers=tuple(kept["answers"]),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            message = "a kept response cannot be read"
+            raise StoreCorruptError(message) from error
+
+    def to_response(self, facts: Mapping[str, Any], output_cls: type[BaseModel] | None) -> Response | PydanticResponse:
+        """A new response with LEO's facts of the hit; those of the answers behind it stand under ``answers``."""
+        metadata = {**self.metadata, _LEO: {**facts, "answers": list(self.answers)}}
+        if self.is_object and output_cls is not None:
+            parsed = output_cls.model_validate_json(self.text)
+            return PydanticResponse(parsed, source_nodes=list(self.nodes), metadata=metadata)
+        return Response(self.text, source_nodes=list(self.nodes), metadata=metadata)
+
+
+def describe_hit(decision: CacheDecision, entry: CacheEntry) -> dict[str, Json]:
+    """LEO's facts of an answer that was served from the cache: nothing spent, and what was saved."""
+    saved = entry.usage
+    return {
+        "route": "cache",
+        "model": entry.model,
+        "risk": decision.error_bound or 0.0,
+        "cost_usd": 0.0,
+        "saved_usd": saved.cost_usd,
+        "cache": {"hit": True, "action": decision.action, "kind": decision.kind, "why": decision.why},
+        "receipt": entry.receipt_id or None,
+        "answer_id": entry.id,
+        "sources": list(entry.sources),
+        "saved_usage": {**to_usage_dict(saved), "cost_usd": saved.cost_usd},
+    }
+
+
+def text_of(response: Any) -> str:
+    """The text of a response that does not stream; of a pydantic object, its JSON."""
+    if isinstance(response, PydanticResponse):
+        return "" if response.response is None else response.response.model_dump_json()
+    return str(getattr(response, "response", None) or "")
+
+
+def find_sources(nodes: tuple[NodeWithScore, ...]) -> tuple[str, ...]:
+    """Ids of the documents that nodes come from; of a node without one, its own. Sorted."""
+    return tuple(sorted({found.node.ref_doc_id or found.node.node_id for found in nodes}))
+
+
+def measure_usage(answers: tuple[Mapping[str, Any], ...]) -> Usage:
+    """What LEO's answers cost together; of an answer that is none of LEO's nothing is known."""
+    if not answers:
+        return Usage(cost_usd=None)
+    return sum((_usage_of(facts) for facts in answers), Usage())
+
+
+def _usage_of(facts: Mapping[str, Any]) -> Usage:
+    tokens = facts.get("usage", {})
+    return Usage(
+        input_tokens=tokens.get("prompt_tokens", 0),
+        output_tokens=tokens.get("completion_tokens", 0),
+        calls=1,
+        cost_usd=facts.get("cost_usd"),
+    )
+
+
+def _bare(found: NodeWithScore) -> NodeWithScore:
+    """The node without its embedding, which is many times as large as its text."""
+    if found.node.embedding is None:
+        return found
+    return NodeWithScore(node=found.node.model_copy(update={"embedding": None}), score=found.score)

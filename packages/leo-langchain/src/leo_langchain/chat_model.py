@@ -27,6 +27,7 @@ from leo_langchain._answers import ChunkWriter, make_message
 from leo_langchain._fingerprint import fingerprint_model
 from leo_langchain._profile import intersect_profiles
 from leo_langchain._request import build_request
+from leo_langchain._runs import describe_run
 from leo_langchain._structured import bind_schema
 from leo_langchain._version import __version__
 from leo_langchain.callbacks import keep_within
@@ -375,46 +376,52 @@ class LEOChatModel(Closeable, BaseChatModel):
         self,
         messages: list[BaseMessage],
         stop: list[str] | None = None,
-        run_manager: CallbackManagerForLLMRun | None = None,  # noqa: ARG002 - the base class reports to it
+        run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
         answer = self.leo.ask(self._request(messages, stop, kwargs))
+        describe_run(run_manager, answer)
         return ChatResult(generations=[ChatGeneration(message=make_message(answer))])
 
     async def _agenerate(
         self,
         messages: list[BaseMessage],
         stop: list[str] | None = None,
-        run_manager: AsyncCallbackManagerForLLMRun | None = None,  # noqa: ARG002 - as above
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
         leo = await self._aleo()
         answer = await leo.aask(self._request(messages, stop, kwargs))
+        describe_run(run_manager, answer)
         return ChatResult(generations=[ChatGeneration(message=make_message(answer))])
 
     def _stream(
         self,
         messages: list[BaseMessage],
         stop: list[str] | None = None,
-        run_manager: CallbackManagerForLLMRun | None = None,  # noqa: ARG002 - as above
+        run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
         writer = ChunkWriter()
         with closing(self.leo.stream(self._request(messages, stop, kwargs))) as chunks:
             for chunk in chunks:
+                if chunk.answer is not None:
+                    describe_run(run_manager, chunk.answer)
                 yield from writer.write(chunk)
 
     async def _astream(
         self,
         messages: list[BaseMessage],
         stop: list[str] | None = None,
-        run_manager: AsyncCallbackManagerForLLMRun | None = None,  # noqa: ARG002 - as above
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
         leo = await self._aleo()
         writer = ChunkWriter()
         async with aclosing(leo.astream(self._request(messages, stop, kwargs))) as chunks:
             async for chunk in chunks:
+                if chunk.answer is not None:
+                    describe_run(run_manager, chunk.answer)
                 for piece in writer.write(chunk):
                     yield piece
 

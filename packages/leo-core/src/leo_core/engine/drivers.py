@@ -16,7 +16,7 @@ from leo_core.privacy.personal.stream_redaction import StreamRevealer
 from leo_core.records import Chunk, ToolCallDelta
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+    from collections.abc import AsyncGenerator, Generator, Iterator
 
     from leo_core.engine.effects import Effect, Pipeline
     from leo_core.engine.world import World
@@ -74,7 +74,7 @@ async def arun(pipeline: Pipeline[T], world: World) -> T:
         return result
 
 
-def stream(pipeline: Pipeline[Answer], world: World) -> Iterator[Chunk]:
+def stream(pipeline: Pipeline[Answer], world: World) -> Generator[Chunk, None, None]:
     """Run a pipeline and yield what it shows; the last chunk carries the answer."""
     shown, revealer = False, StreamRevealer({})
     with closing(_Steps(pipeline)) as steps:
@@ -99,7 +99,7 @@ def stream(pipeline: Pipeline[Answer], world: World) -> Iterator[Chunk]:
         yield Chunk(answer=steps.result)
 
 
-async def astream(pipeline: Pipeline[Answer], world: World) -> AsyncIterator[Chunk]:
+async def astream(pipeline: Pipeline[Answer], world: World) -> AsyncGenerator[Chunk, None]:
     """Run a pipeline on the event loop and yield what it shows; the last chunk carries the answer."""
     shown, revealer = False, StreamRevealer({})
     with closing(_Steps(pipeline)) as steps:

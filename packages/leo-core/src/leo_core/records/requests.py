@@ -138,6 +138,7 @@ class Request:
             anew but gets the same answer and receipt. Not part of any other key.
         native: The framework's own messages, handed to members of that framework unchanged; not part of any key.
         redaction: What was found of personal data; set by LEO when it has looked. Not part of any key.
+        trace: The span of this request, where a listener follows it; set by LEO. Not part of any key.
     """
 
     messages: tuple[Message, ...]
@@ -156,6 +157,7 @@ class Request:
     idempotency_key: str | None = None
     native: Any = field(default=None, compare=False, repr=False)
     redaction: Redaction | None = field(default=None, compare=False)
+    trace: Any = field(default=None, compare=False, repr=False)
 
     @property
     def question(self) -> str:

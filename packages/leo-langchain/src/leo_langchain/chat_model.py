@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing, closing
 from typing import TYPE_CHECKING, Any, Literal, Self, cast
@@ -19,7 +17,7 @@ from leo_core.adapting.closing import Closeable
 from leo_core.adapting.lazy import LazyEngine
 from leo_core.adapting.members import MemberPicker, name_member
 from leo_core.adapting.plain import plain
-from leo_core.adapting.settings import configure, refuse_unknown, reveal
+from leo_core.adapting.settings import PolicyDigest, configure, refuse_unknown, reveal
 from leo_core.config import LEOConfig
 from leo_core.errors import ConfigError
 from leo_core.privacy.config import PrivacyConfig, pick_privacy
@@ -146,6 +144,7 @@ class LEOChatModel(Closeable, BaseChatModel):
     cache: BaseCache | bool | None = Field(default=False, exclude=True)
 
     _engine: LazyEngine = PrivateAttr(default_factory=LazyEngine)
+    _policy: PolicyDigest = PrivateAttr(default_factory=PolicyDigest)
 
     # --------------------------------------------------------------------------------------------- construction
 
@@ -264,13 +263,12 @@ class LEOChatModel(Closeable, BaseChatModel):
     @property
     def _identifying_params(self) -> Mapping[str, Any]:
         """Everything that can change an answer, without secrets."""
-        config = configure(self.config, self.max_wrong_hits, self.privacy)
         return {
             "model": self.model,
             "small": _identify(self.small),
             "large": _identify(self.large),
             "jury": [_identify(member) for member in self.jury],
-            "policy_sha256": hashlib.sha256(json.dumps(plain(config.to_dict())).encode()).hexdigest(),
+            "policy_sha256": self._policy.digest(self.config, self.max_wrong_hits, self.privacy),
             "tenant": self._tenant_of(None),
             **{name: getattr(self, name) for name in _DEFAULTS if name != "tenant"},
             "base_url": plain(self.base_url),
@@ -399,29 +397,25 @@ class LEOChatModel(Closeable, BaseChatModel):
         self,
         messages: list[BaseMessage],
         stop: list[str] | None = None,
-        run_manager: CallbackManagerForLLMRun | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,  # noqa: ARG002 - LangChain gives none to a stream
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
         writer = ChunkWriter()
         with closing(self.leo.stream(self._request(messages, stop, kwargs))) as chunks:
             for chunk in chunks:
-                if chunk.answer is not None:
-                    describe_run(run_manager, chunk.answer)
                 yield from writer.write(chunk)
 
     async def _astream(
         self,
         messages: list[BaseMessage],
         stop: list[str] | None = None,
-        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,  # noqa: ARG002 - as above
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
         leo = await self._aleo()
         writer = ChunkWriter()
         async with aclosing(leo.astream(self._request(messages, stop, kwargs))) as chunks:
             async for chunk in chunks:
-                if chunk.answer is not None:
-                    describe_run(run_manager, chunk.answer)
                 for piece in writer.write(chunk):
                     yield piece
 

@@ -22,12 +22,13 @@ if TYPE_CHECKING:
 
     from leo_core.ports import Listener, Model
     from leo_core.privacy.personal.redaction_config import PersonalDataConfig
-    from leo_core.records import Chunk, Request
+    from leo_core.records import Answer, Chunk, Draft, Failure, Request
     from leo_core.telemetry.tracer import Outcome
 
 __all__ = ["Tracing", "afollow", "awatch", "begin_call", "follow", "watch"]
 
 T = TypeVar("T")
+R = TypeVar("R", bound="Answer | Draft | Failure")
 _log = logging.getLogger("leo_core")
 
 
@@ -64,7 +65,7 @@ def begin_call(model: Model, request: Request, *, stream: bool = False) -> Span:
     return span.begin_call(model, request, stream=stream) if isinstance(span, Span) else NO_SPAN
 
 
-def watch(span: Span, do: Callable[[], T]) -> T:
+def watch(span: Span, do: Callable[[], R]) -> R:
     """The result of a piece of work, done in the context of its span, which ends with it."""
     if span is NO_SPAN:
         return do()
@@ -78,7 +79,7 @@ def watch(span: Span, do: Callable[[], T]) -> T:
     return result
 
 
-async def awatch(span: Span, work: Awaitable[T]) -> T:
+async def awatch(span: Span, work: Awaitable[R]) -> R:
     """:func:`watch` on the event loop."""
     if span is NO_SPAN:
         return await work

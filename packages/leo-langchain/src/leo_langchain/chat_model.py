@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing, closing
 from typing import TYPE_CHECKING, Any, Literal, Self, cast
@@ -12,13 +10,13 @@ from langchain_core.caches import BaseCache  # noqa: TC002 - pydantic reads it
 from langchain_core.language_models import LangSmithParams, LanguageModelInput, ModelProfile
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from langchain_core.utils import from_env, secret_from_env
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, PrivateAttr, SecretStr, model_validator
 
 from leo_core.adapting.closing import Closeable
 from leo_core.adapting.engines import Engines
 from leo_core.adapting.members import MemberPicker, name_member
 from leo_core.adapting.plain import plain
-from leo_core.adapting.settings import configure, refuse_unknown, reveal
+from leo_core.adapting.settings import PolicyDigest, configure, refuse_unknown, reveal
 from leo_core.config import LEOConfig
 from leo_core.errors import ConfigError
 from leo_core.privacy.config import PrivacyConfig, pick_privacy
@@ -28,6 +26,7 @@ from leo_langchain._fingerprint import identify_member
 from leo_langchain._late import AlternativeModels, ConfigurableModel
 from leo_langchain._profile import intersect_profiles
 from leo_langchain._request import build_request
+from leo_langchain._runs import describe_run
 from leo_langchain._scoped import ScopedChatModel
 from leo_langchain._structured import bind_schema, to_openai_tool
 from leo_langchain._version import __version__
@@ -152,6 +151,7 @@ class LEOChatModel(Closeable, ScopedChatModel):
     cache: BaseCache | bool | None = Field(default=False, exclude=True)
 
     engines: Engines = Field(default_factory=Engines, exclude=True, repr=False)
+    _policy: PolicyDigest = PrivateAttr(default_factory=PolicyDigest)
 
     # --------------------------------------------------------------------------------------------- construction
 
@@ -277,13 +277,12 @@ class LEOChatModel(Closeable, ScopedChatModel):
     @property
     def _identifying_params(self) -> Mapping[str, Any]:
         """Everything that can change an answer, without secrets."""
-        config = configure(self.config, self.max_wrong_hits, self.privacy)
         return {
             "model": self.model,
             "small": identify_member(self.small),
             "large": identify_member(self.large),
             "jury": [identify_member(member) for member in self.jury],
-            "policy_sha256": hashlib.sha256(json.dumps(plain(config.to_dict())).encode()).hexdigest(),
+            "policy_sha256": self._policy.digest(self.config, self.max_wrong_hits, self.privacy),
             "tenant": self._tenant_of(None),
             **{name: getattr(self, name) for name in _DEFAULTS if name != "tenant"},
             "base_url": plain(self.base_url),
@@ -343,28 +342,30 @@ class LEOChatModel(Closeable, ScopedChatModel):
         self,
         messages: list[BaseMessage],
         stop: list[str] | None = None,
-        run_manager: CallbackManagerForLLMRun | None = None,  # noqa: ARG002 - the base class reports to it
+        run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
         answer = self.leo.ask(self._request(messages, stop, kwargs))
+        describe_run(run_manager, answer)
         return ChatResult(generations=[ChatGeneration(message=make_message(answer))])
 
     async def _agenerate(
         self,
         messages: list[BaseMessage],
         stop: list[str] | None = None,
-        run_manager: AsyncCallbackManagerForLLMRun | None = None,  # noqa: ARG002 - as above
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
         leo = await self._aleo()
         answer = await leo.aask(self._request(messages, stop, kwargs))
+        describe_run(run_manager, answer)
         return ChatResult(generations=[ChatGeneration(message=make_message(answer))])
 
     def _stream(
         self,
         messages: list[BaseMessage],
         stop: list[str] | None = None,
-        run_manager: CallbackManagerForLLMRun | None = None,  # noqa: ARG002 - as above
+        run_manager: CallbackManagerForLLMRun | None = None,  # noqa: ARG002 - LangChain gives none to a stream
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
         yield from self._chunks(self._request(messages, stop, kwargs), ChunkWriter())

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import difflib
+import hashlib
+import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from leo_core.adapting.plain import plain
 from leo_core.config import LEOConfig
 from leo_core.errors import ConfigError
 from leo_core.privacy.config import pick_privacy
@@ -17,7 +20,7 @@ if TYPE_CHECKING:
 
     from leo_core.privacy.config import PrivacyConfig
 
-__all__ = ["configure", "refuse_unknown", "reveal"]
+__all__ = ["PolicyDigest", "configure", "refuse_unknown", "reveal"]
 
 
 def configure(
@@ -34,6 +37,29 @@ def configure(
     if max_wrong_hits is None:
         return settings
     return replace(settings, cache=replace(settings.cache, max_wrong_hits=max_wrong_hits))
+
+
+class PolicyDigest:
+    """The digest of settings, taken anew only when they are others: a framework asks for it with every request."""
+
+    __slots__ = ("_digest", "_given")
+
+    def __init__(self) -> None:
+        self._given: tuple[object, ...] | None = None
+        self._digest = ""
+
+    def digest(
+        self, config: LEOConfig | None, max_wrong_hits: float | None, privacy: PrivacyConfig | str | None = None
+    ) -> str:
+        """SHA-256 (hex) of the settings that :func:`configure` makes of these, without secrets."""
+        given = (config, max_wrong_hits, privacy)
+        known = self._given
+        if known is None or any(now is not before for now, before in zip(given, known, strict=True)):
+            settings = plain(configure(config, max_wrong_hits, privacy).to_dict())
+            digest = hashlib.sha256(json.dumps(settings).encode()).hexdigest()
+            self._given, self._digest = given, digest
+            return digest
+        return self._digest
 
 
 def refuse_unknown(given: Iterable[object], known: Iterable[str], *, owner: str) -> None:

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Final
 
 from leo_core.engine.aside import Pump
 from leo_core.engine.request_form import check_json
+from leo_core.engine.tracing import awatch, begin_call, watch
 from leo_core.errors import LEOError, MalformedReplyError, ProviderError, ProviderTimeoutError, RequestError
 from leo_core.ports import Retriable
 from leo_core.records import Draft, Failure
+from leo_core.telemetry.tracer import NO_SPAN
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
@@ -30,6 +32,15 @@ _GRACE_SHARE: Final = 0.05
 
 def call(model: Model, request: Request) -> Draft | Failure:
     """Ask one member."""
+    return watch(begin_call(model, request), lambda: _call(model, request))
+
+
+async def acall(model: Model, request: Request) -> Draft | Failure:
+    """Ask one member on the event loop."""
+    return await awatch(begin_call(model, request), _acall(model, request))
+
+
+def _call(model: Model, request: Request) -> Draft | Failure:
     started = time.perf_counter()
     try:
         return _sound(model, _once(model).generate(request), started)
@@ -37,8 +48,7 @@ def call(model: Model, request: Request) -> Draft | Failure:
         return _failure(model, error, started)
 
 
-async def acall(model: Model, request: Request) -> Draft | Failure:
-    """Ask one member on the event loop."""
+async def _acall(model: Model, request: Request) -> Draft | Failure:
     started = time.perf_counter()
     try:
         return _sound(model, await _once(model).agenerate(request), started)
@@ -76,6 +86,7 @@ class Relay:
         self._started = time.perf_counter()
         self._text: list[str] = []
         self._ended = False
+        self._span = NO_SPAN
         self.shown = False
         self.reply: Draft | Failure = (
             entry if isinstance(entry, Failure) else _failure(model, _unfinished(model), self._started)
@@ -85,9 +96,12 @@ class Relay:
         """The member's chunks, without the closing draft."""
         if isinstance(self._entry, Failure):
             return
+        self._span = begin_call(self._model, self._request, stream=True)
         try:
-            with _closing(self._open()) as chunks:
-                for chunk in chunks:
+            with self._span.active():
+                opened = iter(self._open())
+            with _closing(opened) as chunks:
+                while (chunk := self._next(chunks)) is not None:
                     if self._take(chunk):
                         yield replace(chunk, draft=None)
             self._ended = True
@@ -100,6 +114,7 @@ class Relay:
         """The same on the event loop."""
         if isinstance(self._entry, Failure):
             return
+        self._span = begin_call(self._model, self._request, stream=True)
         try:
             async with _aclosing(_once(self._model).astream(self._request)) as chunks:
                 while (chunk := await self._anext(chunks)) is not None:
@@ -117,14 +132,20 @@ class Relay:
         model, request = _once(self._model), self._request
         return model.stream(request) if left is None else Pump(lambda: model.stream(request), left, self._late)
 
+    def _next(self, chunks: Iterator[Chunk]) -> Chunk | None:
+        with self._span.active():
+            return next(chunks, None)
+
     async def _anext(self, chunks: AsyncIterator[Chunk]) -> Chunk | None:
         left = self._left_s
         if left is None:
-            return await anext(chunks, None)
+            with self._span.active():
+                return await anext(chunks, None)
         limit = asyncio.timeout(left)
         try:
-            async with limit:
-                return await anext(chunks, None)
+            with self._span.active():
+                async with limit:
+                    return await anext(chunks, None)
         except TimeoutError as error:
             if limit.expired():
                 raise self._late() from error
@@ -142,6 +163,7 @@ class Relay:
     def _settle(self) -> None:
         if self._entry is not None and not isinstance(self._entry, Failure):
             self._entry.settle(self.reply if self._ended else None)
+        self._span.end(self.reply if self._ended else None)
 
     def _take(self, chunk: Chunk) -> bool:
         """Take note of a chunk; tell whether there is something in it to pass on."""
@@ -149,6 +171,8 @@ class Relay:
             self.reply = _sound(self._model, chunk.draft, self._started)
         visible = bool(chunk.text or chunk.tool_calls or chunk.blocks)
         if visible:
+            if not self.shown:
+                self._span.first_chunk()
             self.shown = True
             self._text.append(chunk.text)
         else:

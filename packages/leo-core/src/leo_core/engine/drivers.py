@@ -77,14 +77,14 @@ async def arun(pipeline: Pipeline[T], world: World) -> T:
         return result
 
 
-def stream(pipeline: Pipeline[Answer], world: World) -> Iterator[Chunk]:
+def stream(pipeline: Pipeline[Answer], world: World) -> Generator[Chunk, None, None]:
     """Run a pipeline and yield what it shows; the last chunk carries the answer."""
     with closing(_Steps(pipeline)) as steps:
         yield from _show(steps, world, _Screen())
         yield Chunk(answer=steps.result)
 
 
-async def astream(pipeline: Pipeline[Answer], world: World) -> AsyncIterator[Chunk]:
+async def astream(pipeline: Pipeline[Answer], world: World) -> AsyncGenerator[Chunk, None]:
     """Run a pipeline on the event loop and yield what it shows; the last chunk carries the answer."""
     with closing(_Steps(pipeline)) as steps:
         async with aclosing(_ashow(steps, world, _Screen())) as chunks:

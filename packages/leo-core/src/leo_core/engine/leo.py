@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import OrderedDict
+from contextlib import aclosing, closing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
@@ -26,6 +27,7 @@ from leo_core.engine.feedback import take_entry_feedback, take_feedback
 from leo_core.engine.gaps import find_examples, find_gaps
 from leo_core.engine.pipeline import answer_request
 from leo_core.engine.requests import make_request
+from leo_core.engine.tracing import Tracing, afollow, awatch, follow, watch
 from leo_core.engine.trials import demote_default
 from leo_core.errors import ConfigError, RequestError
 from leo_core.privacy.personal.redaction import cover_request
@@ -65,7 +67,7 @@ class LEO:
         seal_key: Path of the file with the key that cache entries are sealed with; by default made beside the store
             with mode 0600. Whoever shares a store has to share it.
         embedder: ``"default"``, another name, or an embedder; by default what the settings name.
-        listeners: Hear events.
+        listeners: Hear events, and follow requests where they can (:mod:`leo_core.telemetry`).
         checker: Judges answers for audits: right, wrong, or ``None`` for "cannot tell".
         comparator: How the cache compares answers when it explores: ``"canonical"`` (the default), ``"exact"``,
             ``"similarity"``, a model as judge of what the rules leave open, a function of (question, first text,
@@ -130,6 +132,7 @@ class LEO:
             seed=seed,
             clock=clock,
         )
+        self._tracing = Tracing(listeners, self.config.personal_data)
         self._world.recover()
         self.cache = AnswerCache(self._world, self._plan, self._awarm_up)
         self._recent: OrderedDict[str, tuple[Request, Answer]] = OrderedDict()
@@ -159,14 +162,18 @@ class LEO:
             NoAnswerError: Every member failed, or the committee abstained and was told not to answer then.
             BudgetExceededError: Even the first call would cost more than ``max_cost_usd``, or than a budget leaves.
         """
-        request = self._admit(prompt, settings)
-        return self._keep(request, drivers.run(answer_request(request, self._plan), self._world))
+        admitted = self._admit(prompt, settings)
+        request, span = self._tracing.begin(admitted)
+        work = answer_request(request, self._plan)
+        return self._keep(admitted, watch(span, lambda: drivers.run(work, self._world)))
 
     async def aask(self, prompt: Prompt, **settings: Any) -> Answer:
         """:meth:`ask` without blocking the event loop."""
-        request = self._admit(prompt, settings)
+        admitted = self._admit(prompt, settings)
         await self._awarm_up()
-        return self._keep(request, await drivers.arun(answer_request(request, self._plan), self._world))
+        request, span = self._tracing.begin(admitted)
+        work = answer_request(request, self._plan)
+        return self._keep(admitted, await awatch(span, drivers.arun(work, self._world)))
 
     def stream(self, prompt: Prompt, **settings: Any) -> Generator[Chunk, None, None]:
         """Answer in pieces; the last chunk carries the ``answer``. Takes what :meth:`ask` takes.
@@ -180,20 +187,24 @@ class LEO:
         Raises:
             StreamInterruptedError: The stream died after its first token; ``.partial`` holds what was shown.
         """
-        request = self._admit_stream(prompt, settings)
-        for chunk in drivers.stream(answer_request(request, self._plan), self._world):
-            if chunk.answer is not None:
-                self._keep(request, chunk.answer)
-            yield chunk
+        admitted = self._admit_stream(prompt, settings)
+        request, span = self._tracing.begin(admitted, stream=True)
+        with closing(follow(span, drivers.stream(answer_request(request, self._plan), self._world))) as chunks:
+            for chunk in chunks:
+                if chunk.answer is not None:
+                    self._keep(admitted, chunk.answer)
+                yield chunk
 
     async def astream(self, prompt: Prompt, **settings: Any) -> AsyncGenerator[Chunk, None]:
         """:meth:`stream` without blocking the event loop."""
-        request = self._admit_stream(prompt, settings)
+        admitted = self._admit_stream(prompt, settings)
         await self._awarm_up()
-        async for chunk in drivers.astream(answer_request(request, self._plan), self._world):
-            if chunk.answer is not None:
-                self._keep(request, chunk.answer)
-            yield chunk
+        request, span = self._tracing.begin(admitted, stream=True)
+        async with aclosing(afollow(span, drivers.astream(answer_request(request, self._plan), self._world))) as chunks:
+            async for chunk in chunks:
+                if chunk.answer is not None:
+                    self._keep(admitted, chunk.answer)
+                yield chunk
 
     # ---------------------------------------------------------------------------------------- after the answer
 

@@ -157,6 +157,7 @@ class Request:
             Set by LEO for each stream, and not for a request that is not streamed. Not part of any key.
         native: The framework's own messages, handed to members of that framework unchanged; not part of any key.
         redaction: What was found of personal data; set by LEO when it has looked. Not part of any key.
+        trace: The span of this request, where a listener follows it; set by LEO. Not part of any key.
     """
 
     messages: tuple[Message, ...]
@@ -176,6 +177,7 @@ class Request:
     stream_policy: StreamPolicy | None = field(default=None, compare=False)
     native: Any = field(default=None, compare=False, repr=False)
     redaction: Redaction | None = field(default=None, compare=False)
+    trace: Any = field(default=None, compare=False, repr=False)
 
     @property
     def question(self) -> str:

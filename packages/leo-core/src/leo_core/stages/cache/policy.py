@@ -165,12 +165,26 @@ def _find_winner(
     promise: PromiseState,
     pair_model: PairModel,
 ) -> _Contest | None:
-    """The contest whose winner passes the guards; a winner that does not pass drops out, and the rest compete again."""
+    """The contest whose winner passes the guards; a winner that does not pass drops out, and the rest compete again.
+
+    Answers are compared only where some candidate passes: they were never read before, mostly, and that takes longest.
+    """
+    barred: dict[str, str] = {}
+
+    def why_barred(candidate: _Candidate) -> str:
+        entry_id = candidate.neighbour.entry.id
+        if entry_id not in barred:
+            barred[entry_id] = _why_barred(text, candidate.neighbour, promise, pair_model)
+        return barred[entry_id]
+
+    if all(why_barred(each) for each in candidates):
+        dropped.extend(_drop(each, why_barred(each)) for each in candidates)
+        return None
     groups = _sort_by_answer(candidates, same_answer)
     while groups:
         winner = max(groups, key=_count_votes)
         chosen = winner[0]
-        why = _why_barred(text, chosen.neighbour, promise, pair_model)
+        why = why_barred(chosen)
         if not why:
             others = [cosine for group in groups if group is not winner for each in group for cosine in each.cosines]
             return _Contest(

@@ -41,6 +41,7 @@ LIMIT = 10**15
 _QUANTUM = Decimal(1).scaleb(-DECIMALS)
 _CONTEXT = Context(prec=60, rounding=ROUND_HALF_EVEN)
 _SAFE_INTEGER = 2**53
+_ENCODER = json.JSONEncoder(ensure_ascii=False, check_circular=False, sort_keys=True, separators=(",", ":"))
 
 
 def fixed(value: float | Decimal) -> str:
@@ -93,7 +94,7 @@ def canonical_bytes(statement: Json) -> bytes:
     """
     _refuse_floats(statement)
     try:
-        return rfc8785.dumps(statement)
+        return _dump(statement)
     except (rfc8785.CanonicalizationError, AttributeError, TypeError) as error:
         message = "the statement cannot be written as canonical JSON (RFC 8785)"
         raise ReceiptError(message, check="canonical") from error
@@ -126,10 +127,45 @@ def content_bytes(content: Json) -> bytes:
     Raises:
         ReceiptError: The content is not JSON (``check="content"``).
     """
-    return rfc8785.dumps(_plain(content))
+    return _dump(_plain(content))
+
+
+def _dump(value: Json) -> bytes:
+    """RFC 8785 bytes.
+
+    Python's own encoder writes the same ones, many times faster, as long as names sort the same by code points as by
+    UTF-16 units, numbers are safe integers, and every part is exactly what JSON has; otherwise the library does it.
+    """
+    if not _is_simple(value):
+        return rfc8785.dumps(value)
+    return _ENCODER.encode(value).encode()
+
+
+def _is_simple(value: Json) -> bool:
+    """Whether Python's encoder writes the bytes of RFC 8785."""
+    kind = type(value)
+    if kind is str:
+        return value.isascii() or _is_encodable(value)
+    if kind is dict:
+        return all(type(name) is str and name.isascii() and _is_simple(item) for name, item in value.items())
+    if kind is list:
+        return all(map(_is_simple, value))
+    if kind is int:
+        return -_SAFE_INTEGER < value < _SAFE_INTEGER
+    return value is None or kind is bool
+
+
+def _is_encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # a lone surrogate
+        return False
+    return True
 
 
 def _refuse_floats(value: Json) -> None:
+    if type(value) is str:  # most of a statement
+        return
     if isinstance(value, float):
         message = "a statement holds no floats; write figures with fixed()"
         raise ReceiptError(message, check="canonical")

@@ -1,0 +1,38 @@
+"""What tracers of LangChain, such as LangSmith's, show of a run of LEO beside its inputs and outputs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from leo_core.telemetry.facts import answer_facts
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
+    from langchain_core.tracers.schemas import Run
+
+    from leo_core.records import Answer
+
+__all__ = ["describe_run"]
+
+
+def describe_run(run_manager: CallbackManagerForLLMRun | AsyncCallbackManagerForLLMRun | None, answer: Answer) -> None:
+    """Add route, cost, receipt and the rest to the metadata of the run, before it ends.
+
+    Tracers keep the runs under way in ``run_map``. Where one member answered alone, the run is given its provider and
+    model, as LangSmith's own gateway does, so that its tokens are priced as that model's.
+    """
+    if run_manager is None:
+        return
+    told: dict[str, Any] = {
+        name: list(value) if isinstance(value, tuple) else value for name, value in answer_facts(answer).items()
+    }
+    if len(answer.members) == 1:
+        provider, colon, _ = answer.members[0].partition(":")
+        told |= {"ls_model_name": answer.model} | ({"ls_provider": provider} if colon else {})
+    for handler in run_manager.handlers:
+        runs: Mapping[str, Run] = getattr(handler, "run_map", {})
+        run = runs.get(str(run_manager.run_id))
+        if run is not None:
+            run.extra["metadata"] = {**run.extra.get("metadata", {}), **told}

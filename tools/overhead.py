@@ -1,0 +1,346 @@
+"""What LEO adds to the call of a model, beside what LangChain's own ways of adding something do, in one run.
+
+A chat model in this process that answers at once is asked new questions: by itself, with a fall-back, behind
+``InMemoryCache``, and as the one member of ``LEOChatModel``, whose cache is full. Every way is asked the same
+questions in turns. The time spent in the model itself is taken off each.
+
+Usage: ``python tools/overhead.py [--pairs FILE] [--entries N] [--questions N] [--json]``; the file holds question
+pairs whose texts are asked and kept, without it there are made-up ones.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import logging
+import os
+import tempfile
+import time
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from langchain_core.caches import InMemoryCache
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage, HumanMessage
+from langchain_core.outputs import ChatGeneration, ChatResult
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from prometheus_client import CollectorRegistry
+from rich.console import Console
+from rich.table import Table
+
+from leo_core import LEOConfig
+from leo_core.evaluation.core_bench import read_texts
+from leo_core.evaluation.paired import describe_machine
+from leo_core.evaluation.store_bench import make_entries
+from leo_core.stages.cache.identity import identify
+from leo_core.stages.embed.load import load_embedder
+from leo_core.stages.receipt.config import ReceiptConfig
+from leo_core.telemetry.logs import JsonFormatter, LogListener
+from leo_core.telemetry.otel import OpenTelemetryListener
+from leo_core.telemetry.prometheus import PrometheusListener
+from leo_langchain import LEOChatModel
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+BATCH = 256
+WARM_UP = 30
+REPLY = "An answer of ordinary length, as a model gives it to a question of one line."
+USAGE: dict[str, Any] = {"input_tokens": 20, "output_tokens": 30, "total_tokens": 50}
+
+
+class Instant(BaseChatModel):
+    """A chat model that answers at once, and knows how long that took."""
+
+    spent: float = 0.0
+
+    @property
+    def _llm_type(self) -> str:
+        return "instant"
+
+    def _generate(self, messages: Any, stop: Any = None, run_manager: Any = None, **kwargs: Any) -> ChatResult:  # noqa: ARG002 - LangChain's signature
+        started = time.perf_counter()
+        result = ChatResult(generations=[ChatGeneration(message=AIMessage(REPLY, usage_metadata=USAGE))])
+        self.spent += time.perf_counter() - started
+        return result
+
+    async def _agenerate(self, messages: Any, stop: Any = None, run_manager: Any = None, **kwargs: Any) -> ChatResult:
+        return self._generate(messages, stop, run_manager, **kwargs)
+
+
+def fill(model: LEOChatModel, texts: Sequence[str], rows: Any) -> None:
+    """Keep an answer to each text, as the model would have kept it."""
+    plan = model.leo._plan  # noqa: SLF001 - the fingerprint of its members is part of the keys
+    entries = make_entries(texts)
+    for first in range(0, len(texts), BATCH):
+        batch = []
+        for entry, row in zip(entries[first : first + BATCH], rows[first : first + BATCH], strict=True):
+            request = model._request([HumanMessage(entry.text)], None, {})  # noqa: SLF001 - as the model itself asks
+            keys = identify(request, models=plan.fingerprint)
+            batch.append((replace(entry, exact_key=keys.exact_key, scope_key=keys.scope_key), row))
+        model.leo.store.put_many(batch)
+
+
+class Ways:
+    """Everything that is asked, and how long each took beside the model itself, in seconds."""
+
+    def __init__(self) -> None:
+        self.asks: dict[str, tuple[Callable[[str], Any], Instant, Callable[[], Any]]] = {}
+        self.wall: dict[str, list[float]] = {}
+        self.cpu: dict[str, list[float]] = {}
+
+    def add(self, name: str, ask: Callable[[str], Any], model: Instant, rest: Callable[[], Any] = lambda: None) -> None:
+        """Add a way; ``rest`` is done after each question, and is not timed."""
+        self.asks[name], self.wall[name], self.cpu[name] = (ask, model, rest), [], []
+
+    def run(self, questions: Sequence[str], warm_up: int) -> None:
+        """Ask all questions in all ways in turns, another way first each time."""
+        names = list(self.asks)
+        for number, question in enumerate(questions):
+            at = number % len(names)
+            for name in (*names[at:], *names[:at]):
+                ask, model, rest = self.asks[name]
+                before = model.spent
+                cpu, wall = time.thread_time(), time.perf_counter()
+                ask(question)
+                wall, cpu = time.perf_counter() - wall, time.thread_time() - cpu
+                own = model.spent - before
+                rest()
+                if number >= warm_up:
+                    self.wall[name].append(wall - own)
+                    self.cpu[name].append(cpu - own)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Each way with its percentiles in microseconds."""
+        rows = []
+        for name, wall in self.wall.items():
+            p50, p99 = np.percentile(wall, [50, 99]) * 1e6
+            cpu = float(np.median(self.cpu[name])) * 1e6
+            rows.append({"way": name, "p50_us": float(p50), "p99_us": float(p99), "cpu_p50_us": cpu})
+        return rows
+
+
+def split(texts: list[str], entries: int, asked: int) -> tuple[list[str], list[str]]:
+    """Questions that are asked, and as many others that are kept: beyond the texts, numbered copies of them."""
+    order = [texts[place] for place in np.random.default_rng(0).permutation(len(texts))]
+    questions, rest = order[:asked], order[asked:]
+    copies = -(-entries // len(rest))
+    kept = [text if copy == 0 else f"{text} ({copy + 1})" for copy in range(copies) for text in rest]
+    return questions, kept[:entries]
+
+
+def make_rows(texts: Sequence[str]) -> Any:
+    """The vectors of texts."""
+    embedder = load_embedder("default")
+    return np.concatenate([embedder.embed(texts[first : first + 4096]) for first in range(0, len(texts), 4096)])
+
+
+def time_misses(folder: Path, questions: Sequence[str], kept: Sequence[str], rows: Any, stack: ExitStack) -> Ways:
+    """New questions, in every way."""
+    ways = Ways()
+    bare, backed, cached = Instant(), Instant(), Instant(cache=InMemoryCache())
+    for text in kept:
+        cached.cache.update(text, "model", [ChatGeneration(message=AIMessage(REPLY))])
+    ways.add("model.invoke", bare.invoke, bare)
+    ways.add("with_fallbacks", backed.with_fallbacks([Instant()]).invoke, backed)
+    ways.add("cache=InMemoryCache(), miss", cached.invoke, cached)
+    off = LEOConfig(receipts=ReceiptConfig(enabled=False))
+    for name, store, config in (
+        ("LEOChatModel, miss, store on disk", str(folder / "disk.db"), None),
+        ("LEOChatModel, miss, on disk, no receipts", str(folder / "off.db"), off),
+        ("LEOChatModel, miss, store in memory", ":memory:", None),
+    ):
+        add_leo(ways, name, stack, store=store, config=config, kept=kept, rows=rows)
+    ways.run(questions, WARM_UP)
+    return ways
+
+
+def add_leo(
+    ways: Ways, name: str, stack: ExitStack, *, kept: Sequence[str] = (), rows: Any = None, **settings: Any
+) -> LEOChatModel:
+    """Add a LEOChatModel whose cache is filled; its background is let finish after each question."""
+    member = Instant()
+    model = stack.enter_context(LEOChatModel(small=member, engine_seed=0, **settings))
+    if len(kept):
+        fill(model, kept, rows)
+    model.leo.warm_up()
+    model.invoke("What is warmed up?")
+    ways.add(name, model.invoke, member, model.leo.flush)
+    return model
+
+
+async def time_async(folder: Path, questions: Sequence[str], kept: Sequence[str], stack: ExitStack) -> Ways:
+    """New questions on an event loop, and kept ones either way; the store is the one that was filled before."""
+    ways = Ways()
+    member = Instant()
+    model = stack.enter_context(LEOChatModel(small=member, store=str(folder / "disk.db"), engine_seed=0))
+    await model.ainvoke("What is warmed up?")
+    bare = Instant()
+    again = np.random.default_rng(1).permutation(len(kept))[: len(questions)]
+    for name, ask, asked in (
+        ("model.ainvoke", bare.ainvoke, questions),
+        ("LEOChatModel.ainvoke, miss, store on disk", model.ainvoke, questions),
+        ("LEOChatModel.ainvoke, hit, store on disk", model.ainvoke, [kept[place] for place in again]),
+    ):
+        ways.wall[name], ways.cpu[name] = [], []
+        owner = bare if ask == bare.ainvoke else member
+        for number, question in enumerate(asked):
+            before = owner.spent
+            cpu, wall = time.process_time(), time.perf_counter()
+            await ask(question)
+            wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+            model.leo.flush()
+            if number >= WARM_UP:
+                ways.wall[name].append(wall - (owner.spent - before))
+                ways.cpu[name].append(cpu - (owner.spent - before))
+    hits = np.random.default_rng(2).permutation(len(kept))[: len(questions)]
+    sync = Ways()
+    sync.add("LEOChatModel.invoke, hit, store on disk", model.invoke, member, model.leo.flush)
+    sync.run([kept[place] for place in hits], WARM_UP)
+    ways.wall |= sync.wall
+    ways.cpu |= sync.cpu
+    return ways
+
+
+def time_listeners(questions: Sequence[str], stack: ExitStack) -> list[dict[str, Any]]:
+    """What each listener adds to a miss, with an empty cache in memory: the difference of the medians."""
+    tracers, ways = TracerProvider(), Ways()
+    tracers.add_span_processor(SimpleSpanProcessor(InMemorySpanExporter()))
+    meters = MeterProvider([InMemoryMetricReader()])
+    handler = logging.FileHandler(os.devnull)
+    stack.callback(handler.close)
+    handler.setFormatter(JsonFormatter())
+    logger = logging.getLogger("leo.overhead")
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    listeners = {
+        "no listener": (),
+        "OpenTelemetryListener": (OpenTelemetryListener(tracer_provider=tracers, meter_provider=meters),),
+        "PrometheusListener": (PrometheusListener(registry=CollectorRegistry()),),
+        "LogListener": (LogListener(logger),),
+    }
+    for name, heard in listeners.items():
+        add_leo(ways, name, stack, listeners=heard)
+    ways.run(questions, WARM_UP)
+    rows = ways.rows()
+    base = rows[0]["cpu_p50_us"]
+    return [
+        {"listener": row["way"], "cpu_p50_us": row["cpu_p50_us"], "adds_us": row["cpu_p50_us"] - base} for row in rows
+    ]
+
+
+def share_out(model: LEOChatModel, questions: Sequence[str]) -> list[dict[str, Any]]:
+    """Where the time of a miss goes: the mean CPU time of each effect, of the decisions, and of LangChain's side."""
+    world = model.leo._world  # noqa: SLF001 - measured from inside
+    perform, spent = world.perform, {}
+    whole = inside = 0.0
+
+    def timed(effect: Any) -> Any:
+        began = time.thread_time()
+        try:
+            return perform(effect)
+        finally:
+            name = type(effect).__name__
+            spent[name] = spent.get(name, 0.0) + time.thread_time() - began
+
+    ask = model.leo.ask
+
+    def asked(*args: Any, **kwargs: Any) -> Any:
+        nonlocal inside
+        began = time.thread_time()
+        try:
+            return ask(*args, **kwargs)
+        finally:
+            inside += time.thread_time() - began
+
+    model.leo.ask = asked  # type: ignore[method-assign] - measured from inside
+    for question in questions:
+        world.perform = timed
+        began = time.thread_time()
+        model.invoke(question)
+        whole += time.thread_time() - began
+        world.perform = perform
+        model.leo.flush()
+    model.leo.ask = ask  # type: ignore[method-assign] - as it was
+    rows = [{"part": name, "us": taken} for name, taken in sorted(spent.items(), key=lambda item: -item[1])]
+    told = [row for row in rows if row["us"] >= 0.005 * whole]
+    rest = sum(row["us"] for row in rows if row not in told)
+    parts = [
+        *told,
+        {"part": "other effects", "us": rest},
+        {"part": "decisions of the pipeline", "us": inside - sum(spent.values())},
+        {"part": "LangChain and its adapter", "us": whole - inside},
+    ]
+    return [{**part, "us": part["us"] / len(questions) * 1e6} for part in parts]
+
+
+def measure(pairs: Path | None, entries: int, questions: int) -> dict[str, Any]:
+    """Everything."""
+    asked, kept = split(read_texts(pairs), entries, 4 * (questions + WARM_UP))
+    count = questions + WARM_UP
+    slices = [asked[first : first + count] for first in range(0, 4 * count, count)]
+    rows = make_rows(kept)
+    with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
+        folder = Path(name)
+        with ExitStack() as first:
+            misses = time_misses(folder, slices[0], kept, rows, first)
+        load = os.getloadavg()[0]
+        others = asyncio.run(time_async(folder, slices[1], kept, stack))
+        shared = Ways()
+        with ExitStack() as second:
+            model = add_leo(shared, "shares", second, store=str(folder / "disk.db"))
+            parts = share_out(model, slices[2])
+        listeners = time_listeners(slices[3], stack)
+    return {
+        **describe_machine(),
+        "benchmark": "overhead",
+        "entries": entries,
+        "questions": questions,
+        "load_average": load,
+        "ways": [*misses.rows(), *others.rows()],
+        "parts": parts,
+        "listeners": listeners,
+    }
+
+
+def show(result: dict[str, Any]) -> None:
+    """Print tables."""
+    console = Console(width=118)
+    for name in ("ways", "parts", "listeners"):
+        table = Table(*result[name][0])
+        for row in result[name]:
+            table.add_row(*(value if isinstance(value, str) else f"{value:,.0f}" for value in row.values()))
+        console.print(table)
+    console.print(
+        f"{result['entries']:,} entries; {result['questions']} questions a way; "
+        f"load average {result['load_average']:.1f} on {result['cores']} cores",
+        highlight=False,
+    )
+
+
+def main() -> None:
+    """Measure, and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pairs", type=Path, help="question pairs: a, b (JSON Lines, gzipped or not)")
+    parser.add_argument("--entries", type=int, default=100_000, help="entries in the cache")
+    parser.add_argument("--questions", type=int, default=200, help="questions asked in each way")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    options = parser.parse_args()
+    result = measure(options.pairs, options.entries, options.questions)
+    if options.json:
+        print(json.dumps(result, indent=2))
+    else:
+        show(result)
+
+
+if __name__ == "__main__":
+    main()

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from leo_core.engine.grounding import ground
     from leo_core.engine.leo import LEO
     from leo_core.privacy.config import PrivacyConfig
+    from leo_core.providers.extractive import OFFLINE_JURY
     from leo_core.records import Answer, Chunk, Message, Receipt, Request, Route
     from leo_core.stages.budget.config import Budget
     from leo_core.stages.embed.load import load_embedder
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "LEO",
+    "OFFLINE_JURY",
     "Answer",
     "Budget",
     "Chunk",
@@ -43,6 +45,7 @@ __all__ = [
 
 _HOMES = {
     "LEO": "leo_core.engine.leo",
+    "OFFLINE_JURY": "leo_core.providers.extractive",
     "Answer": "leo_core.records",
     "Budget": "leo_core.stages.budget.config",
     "Chunk": "leo_core.records",

@@ -17,9 +17,10 @@ from leo_core.adapting.engines import Engines
 from leo_core.adapting.members import MemberPicker, name_member
 from leo_core.adapting.plain import plain
 from leo_core.adapting.settings import PolicyDigest, configure, refuse_unknown, reveal
-from leo_core.config import LEOConfig
+from leo_core.config import LEOConfig, Preset
 from leo_core.errors import ConfigError
 from leo_core.privacy.config import PrivacyConfig, pick_privacy
+from leo_core.providers.extractive import OFFLINE_JURY
 from leo_core.records import StreamPolicy  # noqa: TC001 - pydantic reads it
 from leo_langchain._answers import ChunkWriter, make_message
 from leo_langchain._fingerprint import identify_member
@@ -156,14 +157,22 @@ class LEOChatModel(Closeable, ScopedChatModel):
     # --------------------------------------------------------------------------------------------- construction
 
     @classmethod
-    def from_preset(cls, preset: Literal["economy", "balanced", "verified", "private"], **settings: Any) -> Self:
-        """A model with a named set of settings.
+    def from_preset(cls, preset: Preset, **settings: Any) -> Self:
+        """A model with a named set of settings (:meth:`leo_core.LEOConfig.preset`).
 
         Args:
             preset: ``economy``, ``balanced``, ``verified`` or ``private``.
             **settings: As for the constructor, without ``config``.
         """
         return cls(config=LEOConfig.preset(preset), **settings)
+
+    @classmethod
+    def offline(cls, **settings: Any) -> Self:
+        """A model without a key: three local readers vote on the sentence of the prompt's context that answers.
+
+        They are no language models and know nothing beside that context. Takes what the constructor takes.
+        """
+        return cls(**{"jury": OFFLINE_JURY, **settings})
 
     @model_validator(mode="before")
     @classmethod
@@ -181,7 +190,9 @@ class LEOChatModel(Closeable, ScopedChatModel):
     def _check_members(self) -> Self:
         pick_privacy(self.privacy)
         if not self._given_members:
-            message = "LEOChatModel needs a member: give small=, large=, jury= or model="
+            message = (
+                "LEOChatModel needs a member: give small=, large=, jury= or model=; LEOChatModel.offline() has its own"
+            )
             raise ConfigError(message)
         if self.model and self._given_members != (self.model,):
             message = "model= is the one member: give either it, or small=, large= and jury="

@@ -28,9 +28,10 @@ from leo_core.adapting.lazy import Lazy, LazyEngine
 from leo_core.adapting.members import MemberPicker, Panel, name_member
 from leo_core.adapting.plain import plain
 from leo_core.adapting.settings import configure, refuse_unknown, reveal
-from leo_core.config import LEOConfig
+from leo_core.config import LEOConfig, Preset
 from leo_core.errors import ConfigError
 from leo_core.privacy.config import PrivacyConfig, pick_privacy
+from leo_core.providers.extractive import OFFLINE_JURY
 from leo_core.records import StreamPolicy  # noqa: TC001 - pydantic reads the field's type
 from leo_llamaindex._annotate import current_sheet, watch_synthesizers
 from leo_llamaindex._answers import ResponseWriter, describe_answer, to_completion, to_response, to_usage_dict
@@ -154,14 +155,22 @@ class LEOLLM(Closeable, FunctionCallingLLM):
         return "LEOLLM"
 
     @classmethod
-    def from_preset(cls, preset: Literal["economy", "balanced", "verified", "private"], **settings: Any) -> Self:
-        """An LLM with a named set of settings.
+    def from_preset(cls, preset: Preset, **settings: Any) -> Self:
+        """An LLM with a named set of settings (:meth:`leo_core.LEOConfig.preset`).
 
         Args:
             preset: ``economy``, ``balanced``, ``verified`` or ``private``.
             **settings: As for the constructor, without ``config``.
         """
         return cls(config=LEOConfig.preset(preset), **settings)
+
+    @classmethod
+    def offline(cls, **settings: Any) -> Self:
+        """An LLM without a key: three local readers vote on the sentence of the prompt's context that answers.
+
+        They are no language models and know nothing beside that context. Takes what the constructor takes.
+        """
+        return cls(**{"jury": OFFLINE_JURY, **settings})
 
     def __init__(self, **settings: Any) -> None:
         """Check the arguments and make the members; nothing is opened yet.
@@ -177,7 +186,7 @@ class LEOLLM(Closeable, FunctionCallingLLM):
         super().__init__(**given)
         pick_privacy(self.privacy)
         if not self._members:
-            message = "LEOLLM needs a member: give small=, large=, jury= or model="
+            message = "LEOLLM needs a member: give small=, large=, jury= or model=; LEOLLM.offline() has its own"
             raise ConfigError(message)
         if self.annotate_responses:
             watch_synthesizers()

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from leo_core._version import __version__
-from leo_core.cli import ask, bench, cache, export, gaps, index, keys, log, stats, student, verify
+from leo_core.cli import ask, bench, cache, doctor, export, gaps, index, keys, log, stats, student, try_out, verify
 
 __all__ = ["app"]
 
@@ -35,6 +35,8 @@ def root(
     """Verified, routed and cached LLM answers with receipts that a third party can check offline."""
 
 
+app.command(name="try")(try_out.try_out)
+app.command(name="doctor")(doctor.doctor)
 app.command(name="ask")(ask.ask)
 app.command(name="verify")(verify.verify)
 app.command(name="stats")(stats.stats)

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 
 from leo_core.kernels import coherence, kmeans, sketch
 
-__all__ = ["compile_all", "compile_for_requests"]
+__all__ = ["compile_all", "compile_for_requests", "find_cache"]
+
+
+def find_cache() -> tuple[str, int]:
+    """The folder in which machine code is kept, and for how many kernels there is some; ``("", 0)`` for none."""
+    folder = getattr(getattr(kmeans.move_centre, "_cache", None), "cache_path", None)
+    if not folder:
+        return "", 0
+    return str(folder), len(list(Path(folder).glob("*.nbi")))
 
 
 def compile_for_requests() -> None:

@@ -9,11 +9,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+
+    import numpy as np
+    import numpy.typing as npt
 
     from leo_core.records import Message, Request
 
-__all__ = ["Passage", "Support", "find_passage", "find_support", "split_sentences"]
+__all__ = ["Passage", "Support", "find_nearest", "find_passage", "find_support", "split_sentences"]
 
 _RULE: Final = re.compile(r"^[ \t]*(?:-{5,}|={5,}|<{3,}|>{3,})[ \t]*$", re.MULTILINE)
 _TAGGED: Final = re.compile(
@@ -79,7 +82,7 @@ class Support:
 
     Attributes:
         sentence: The sentence, as it stands in the context.
-        score: Share of the question's weight of words that it covers, in [0, 1].
+        score: How well it fits, in [0, 1]: the share of the question's weight of words that it covers, or a cosine.
         index: Its position among the sentences.
         sentences: How many there are.
     """
@@ -243,6 +246,25 @@ def find_support(question: str, context: str) -> Support | None:
     ]
     best = max(range(len(ranks)), key=lambda index: (ranks[index], -index))
     return Support(sentence=sentences[best], score=scores[best], index=best, sentences=len(sentences))
+
+
+def find_nearest(question: str, context: str, embed: Callable[[list[str]], npt.NDArray[np.float32]]) -> Support | None:
+    """The sentence of a context whose vector has the largest cosine with that of a question; ``None`` without both.
+
+    The score is that cosine, at least 0. The earlier sentence wins a tie. Questions in the context are left out.
+
+    Args:
+        question: The question.
+        context: The context.
+        embed: Gives unit rows, one per text.
+    """
+    sentences = [sentence for sentence in split_sentences(context) if not sentence.endswith("?")]
+    if not sentences or not _words(question):
+        return None
+    rows = embed([question, *sentences])
+    cosines = rows[1:] @ rows[0]
+    best = int(cosines.argmax())
+    return Support(sentence=sentences[best], score=max(0.0, float(cosines[best])), index=best, sentences=len(sentences))
 
 
 def _weights(question: str, bags: Sequence[set[str]]) -> dict[str, float]:

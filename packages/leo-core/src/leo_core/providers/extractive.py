@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal, get_args
 
 from leo_core.errors import CapabilityError, ConfigError, InvalidRequestError
-from leo_core.providers.context_reading import Passage, find_passage, find_support
+from leo_core.providers.context_reading import Passage, Support, find_nearest, find_passage, find_support
 from leo_core.providers.draft_chunks import draft_chunks
 from leo_core.providers.payload import check_messages, named_tool
 from leo_core.providers.tokens import estimate_input_tokens, estimate_text_tokens
@@ -18,18 +18,29 @@ from leo_core.records import Capabilities, Chunk, Draft, Json, Message, Request,
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Mapping
 
-__all__ = ["CANNOT_ANSWER", "ExtractiveModel"]
+__all__ = ["CANNOT_ANSWER", "OFFLINE_JURY", "ExtractiveModel", "ReadingMethod"]
 
 CANNOT_ANSWER: Final = "I cannot answer from the given context."
+OFFLINE_JURY: Final = ("extractive", "extractive:vectors", "extractive:letters")
+"""Names of the three readers, which compare question and sentences in three ways. They are one family: they read the
+same sentences, so their agreement counts for little more than one of them."""
+
+ReadingMethod = Literal["words", "vectors", "letters"]
 
 _VERSION: Final = "1"
+_LEAST: Final = {"words": 0.4, "vectors": 0.35, "letters": 0.3}
+_EMBEDDERS: Final = {"vectors": "static", "letters": "hashed"}
 
 
 class ExtractiveModel:
     """A deterministic reader without network and without cost.
 
-    It finds the context in its prompt (see :func:`find_passage`), scores every sentence of it against the question (see
-    :func:`find_support`) and quotes the best one, word for word; below ``min_support`` it says :data:`CANNOT_ANSWER`.
+    It finds the context in its prompt (see :func:`find_passage`), scores every sentence of it against the question and
+    quotes the best one, word for word; below ``min_support`` it says :data:`CANNOT_ANSWER`. It is no language model: it
+    puts nothing together, and works nothing out.
+
+    ``"words"`` scores by shared words (see :func:`find_support`), ``"vectors"`` by the cosine of trained vectors,
+    ``"letters"`` by that of counted letter groups (see :func:`find_nearest`).
 
     Tools: a request that ends with tool results is answered from them. A tool is called when ``tool_choice`` forces one
     (``"any"`` takes the first whose required arguments can be filled; strings that the question does not give take
@@ -38,15 +49,31 @@ class ExtractiveModel:
     question (see :func:`fill_arguments`).
 
     Args:
-        min_support: Least share of the question's weight that the quoted sentence must cover, in (0, 1].
-        id: Id of the member.
+        method: How sentences are scored.
+        min_support: Least score of the quoted sentence, in (0, 1]: with ``"words"`` the share of the question's weight
+            that it must cover, else a cosine. By default 0.4, 0.35 and 0.3 in the order of the methods above.
+        id: Id of the member; ``"extractive"``, with a colon and the method where it is another than ``"words"``.
+
+    Raises:
+        ConfigError: There is no such method, or ``min_support`` is out of range.
     """
 
-    def __init__(self, *, min_support: float = 0.4, id: str = "extractive") -> None:  # noqa: A002 - the port's own word
-        if not 0 < min_support <= 1:
+    def __init__(
+        self,
+        *,
+        method: ReadingMethod = "words",
+        min_support: float | None = None,
+        id: str | None = None,  # noqa: A002 - the port's own word
+    ) -> None:
+        if method not in get_args(ReadingMethod):
+            message = f"the local reader has no method {method!r}; there are {', '.join(get_args(ReadingMethod))}"
+            raise ConfigError(message)
+        least = _LEAST[method] if min_support is None else min_support
+        if not 0 < least <= 1:
             message = f"min_support={min_support!r} must be above 0 and at most 1"
             raise ConfigError(message)
-        self._min_support, self._id = min_support, id
+        self._method, self._min_support = method, least
+        self._id = id or ("extractive" if method == "words" else f"extractive:{method}")
 
     @property
     def id(self) -> str:
@@ -55,7 +82,7 @@ class ExtractiveModel:
 
     @property
     def family(self) -> str:
-        """A family of its own."""
+        """One for all methods: they read the same sentences."""
         return "extractive"
 
     @property
@@ -66,11 +93,12 @@ class ExtractiveModel:
     @property
     def fingerprint(self) -> Mapping[str, Json]:
         """Version of the method and the threshold."""
-        return {"provider": "extractive", "version": _VERSION, "min_support": self._min_support}
+        own = {} if self._method == "words" else {"method": self._method}
+        return {"provider": "extractive", "version": _VERSION, "min_support": self._min_support, **own}
 
     def __repr__(self) -> str:
         """What matters, and no secret."""
-        return f"ExtractiveModel(min_support={self._min_support})"
+        return f"ExtractiveModel(method={self._method!r}, min_support={self._min_support})"
 
     def estimate(self, request: Request) -> Usage:
         """Tokens by estimate; it costs nothing."""
@@ -97,7 +125,7 @@ class ExtractiveModel:
         call = self._tool_call(request, passage)
         if call is not None:
             return self._draft(request, Message(role="assistant", tool_calls=(call,)), started, {})
-        support = find_support(passage.question, passage.context)
+        support = self._find(passage)
         found = support is not None and support.score >= self._min_support
         text = support.sentence if support is not None and found else CANNOT_ANSWER
         facts = {
@@ -121,6 +149,13 @@ class ExtractiveModel:
 
     def close(self) -> None:
         """Nothing to release."""
+
+    def _find(self, passage: Passage) -> Support | None:
+        if self._method == "words":
+            return find_support(passage.question, passage.context)
+        from leo_core.stages.embed.load import load_embedder  # noqa: PLC0415 - loads numba
+
+        return find_nearest(passage.question, passage.context, load_embedder(_EMBEDDERS[self._method]).embed)
 
     def _tool_call(self, request: Request, passage: Passage) -> ToolCall | None:
         if request.tool_choice in ("any", "required") or named_tool(request) is not None:

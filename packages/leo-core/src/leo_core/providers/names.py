@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from typing import TYPE_CHECKING, Any, Final
 
@@ -10,9 +11,11 @@ from leo_core.errors import ConfigError
 if TYPE_CHECKING:
     from leo_core.ports import Model
 
-__all__ = ["family_of", "resolve_model"]
+__all__ = ["family_of", "nearest_models", "resolve_model"]
 
 _FORMS: Final = '"openai:<model>", "anthropic:<model>", "replay:<path>#<model>", "student:<path>" or "extractive"'
+_KINDS: Final = ("openai", "anthropic", "replay", "student", "extractive")
+_HOSTS: Final = {"gpt": "openai", "claude": "anthropic"}
 
 _FAMILIES: Final = (
     ("claude", "claude"),
@@ -58,7 +61,7 @@ def resolve_model(name: str, **options: Any) -> Model:
 
     Args:
         name: ``"openai:gpt-5-mini"``, ``"anthropic:claude-haiku-4-5"``, ``"replay:answers.jsonl.gz#gpt-4o"``,
-            ``"student:leo.student"`` or ``"extractive"``.
+            ``"student:leo.student"``, ``"extractive"``, ``"extractive:vectors"`` or ``"extractive:letters"``.
         **options: Further arguments of the model's class, such as ``api_key`` or ``base_url``.
 
     Raises:
@@ -80,12 +83,30 @@ def resolve_model(name: str, **options: Any) -> Model:
         from leo_core.providers.student import StudentModel  # noqa: PLC0415 - only what is asked for is loaded
 
         return StudentModel.load(rest, **options)
-    if name == "extractive":
+    if name == "extractive" or (kind == "extractive" and rest):
         from leo_core.providers.extractive import ExtractiveModel  # noqa: PLC0415 - only what is asked for is loaded
 
-        return ExtractiveModel(**options)
-    message = f"no model is called {name!r}; write {_FORMS}"
+        return ExtractiveModel(**({**options, "method": rest} if rest else options))
+    likely = _guess(kind, rest)
+    hint = f"did you mean {likely!r}? Else" if likely else "please"
+    message = f"no model is called {name!r}; {hint} write {_FORMS}"
     raise ConfigError(message)
+
+
+def nearest_models(name: str, most: int = 3) -> tuple[str, ...]:
+    """Names in the shipped price table that are most like a name, the nearest first; none may be like it."""
+    from leo_core.telemetry.prices import load_prices  # noqa: PLC0415 - read where a name is wrong
+
+    return tuple(difflib.get_close_matches(name.lower(), load_prices().prices, n=most, cutoff=0.75))
+
+
+def _guess(kind: str, rest: str) -> str:
+    """What a name that has none of the forms was probably to be; empty where nothing is near."""
+    near = difflib.get_close_matches(kind.lower(), _KINDS, n=1, cutoff=0.7)
+    if near:
+        return f"{near[0]}:{rest}" if rest else near[0] if near[0] == "extractive" else f"{near[0]}:<model>"
+    host = _HOSTS.get(family_of(kind))
+    return f"{host}:{kind}" if host and not rest else ""
 
 
 def _replay(name: str, rest: str, options: dict[str, Any]) -> Model:

@@ -26,6 +26,7 @@ from leo_core.errors import (
     ProviderUnavailableError,
     RateLimitError,
 )
+from leo_core.providers.names import nearest_models
 
 __all__ = ["read_retry_after", "sdk_errors", "translate_sdk_error"]
 
@@ -47,6 +48,7 @@ _BY_TYPE: Final[Mapping[str, type[ProviderError]]] = {
     "not_found_error": InvalidRequestError,
     "request_too_large": InvalidRequestError,
 }
+_KEYS: Final[Mapping[str, str]] = {"openai": "OPENAI_API_KEY", "anthropic": "ANTHROPIC_API_KEY"}
 _TRANSPORTS: Final = frozenset({"httpx", "httpx2", "httpcore", "httpcore2", "anyio", "h11", "h2", "ssl"})
 _UNREADABLE: Final = (ValueError, KeyError, TypeError, AttributeError, IndexError)
 
@@ -69,7 +71,7 @@ def translate_sdk_error(error: Exception, *, provider: str, model: str) -> Provi
     names = {kind.__name__ for kind in type(error).__mro__}
     kind, what = _classify(error, names)
     detail = _detail(error)
-    message = f"{provider}, model {model!r}: {what}{f' ({detail})' if detail else ''}"
+    message = f"{provider}, model {model!r}: {what}{f' ({detail})' if detail else ''}{_advise(error, provider, model)}"
     return kind(message, provider=provider, model=model, retry_after_s=read_retry_after(_headers(error)))
 
 
@@ -89,6 +91,18 @@ def _classify(error: Exception, names: set[str]) -> tuple[type[ProviderError], s
     if isinstance(error, _UNREADABLE):
         return MalformedReplyError, f"the reply is not what the protocol promises ({type(error).__name__})"
     return ProviderUnavailableError, f"failed ({type(error).__name__})"
+
+
+def _advise(error: Exception, provider: str, model: str) -> str:
+    """What to do where the key or the model's name is refused; empty for every other error."""
+    status = getattr(error, "status_code", None)
+    if status in (401, 403):
+        variable = _KEYS.get(provider)
+        return "; check the key: api_key=…" + (f" or the environment variable {variable}" if variable else "")
+    if status == 404:  # noqa: PLR2004 - HTTP's own number
+        known = [name for name in nearest_models(model) if name != model]
+        return "; check the model's name" + (f": near it are {', '.join(known)}" if known else "")
+    return ""
 
 
 def _by_status(status: int) -> type[ProviderError]:

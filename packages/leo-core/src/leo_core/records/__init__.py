@@ -26,6 +26,7 @@ from leo_core.records.entries import (
 from leo_core.records.evolution import Gap, Promotion, RouteChange, Trial
 from leo_core.records.questions import IndexHit, KeptQuestion, QuestionChanges
 from leo_core.records.requests import Constraints, Identity, Message, Redaction, Request, Route, Sampling, ToolCall
+from leo_core.records.sealed import SealedPart, SealedValue
 from leo_core.records.values import Json, Role
 from leo_core.records.verdicts import (
     CategoryRisk,
@@ -85,6 +86,8 @@ __all__ = [
     "RouteChange",
     "RouteDecision",
     "Sampling",
+    "SealedPart",
+    "SealedValue",
     "ToolCall",
     "ToolCallDelta",
     "Trial",

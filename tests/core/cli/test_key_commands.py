@@ -10,10 +10,15 @@ from typer.testing import CliRunner
 
 from leo_core.cli.keys import app
 from leo_core.errors import KeyDestroyedError, KeyDisabledError, TenantDestroyedError
+from leo_core.privacy.keys.key_rotation import RotationPolicy
 from leo_core.privacy.keys.keyring import ClientKeyring
+from leo_core.records import Observation
 from leo_core.storage.kek_names import open_kek
 from leo_core.storage.keyfile import load_or_create_kek
 from leo_core.storage.keyring_folder import KeyringFolder
+from leo_core.storage.keyrings import Keyrings
+from leo_core.storage.private_store import PrivateStore
+from leo_core.storage.sqlite import SqliteStore
 
 
 def leo(*arguments):
@@ -262,3 +267,60 @@ def test_rewrap_takes_all_keyrings_to_another_kek_and_can_be_run_again(keys, kek
     (keys / "junk.ring").touch(0o600)
     facts, code = as_json("kek", "rewrap", keys, "--kek", kek, "--to", "env:LEO_TEST_KEK")
     assert (facts["error"], code) == ("KeyringError", 1)
+
+
+# ------------------------------------------------------------------------------------------- stores
+
+
+@pytest.fixture
+def kept(tmp_path):
+    """A private store with the keyrings beside it, after a rotation of all keys."""
+    rings = Keyrings.in_folder(tmp_path / "leo.db.keys", policy=RotationPolicy(grace_s=0.0))
+    with PrivateStore(SqliteStore(tmp_path / "leo.db"), rings) as store:
+        store.observe([Observation(kind="audit", tenant="acme", body={"n": n}, at=1.0) for n in range(3)])
+        rings.of("acme").rotate()
+        rings.root.rotate()
+    return tmp_path / "leo.db"
+
+
+def test_a_version_that_a_store_needs_is_not_destroyed(kept):
+    folder, kek = kept.with_name("leo.db.keys"), f"file:{kept}.keys/kek"
+    (name,) = {each.name.removesuffix(".ring") for each in folder.glob("*.ring")} - {"store"}
+    for ring, parts in ((name, {"observation": 3}), ("store", {"state": 2})):
+        facts, code = as_json("tenant", "destroy", folder, ring, "--version", 1, "--kek", kek, "--yes")
+        assert (facts["error"], code) == ("KeyInUseError", 2)
+        assert f"{sum(parts.values())} {next(iter(parts))}" in facts["message"]
+    facts, code = as_json("reseal", kept)
+    assert code == 0
+    rows = {row["keyring"]: row for row in facts["keyrings"]}
+    assert set(rows) == {"store", name}
+    assert (rows[name]["resealed"], rows[name]["by_version"]) == (3, {"2": {"observation": 3}})
+    assert (rows["store"]["records"], rows["store"]["unreadable"], rows["store"]["destroyed"]) == (2, 0, [])
+    facts, code = as_json("tenant", "destroy", folder, name, "--version", 1, "--kek", kek, "--yes")
+    assert (states(facts), code) == ({1: "destroyed", 2: "enabled"}, 0)
+    with PrivateStore(SqliteStore(kept), Keyrings.in_folder(folder)) as store:
+        assert [each.body for _, each in store.observations()] == [{"n": 0}, {"n": 1}, {"n": 2}]
+
+
+def test_reseal_destroys_when_asked_and_shows_it(kept):
+    result = leo("reseal", kept, "--destroy")
+    assert result.exit_code == 0, result.output
+    lines = [line.split() for line in result.stdout.splitlines()[1:]]
+    assert sorted(line[1:] for line in lines) == [["2", "2", "0", "2:", "2", "1"], ["3", "3", "0", "2:", "3", "1"]]
+    facts, _ = as_json("reseal", kept, "--destroy")
+    assert [(row["resealed"], row["destroyed"]) for row in facts["keyrings"]] == [(0, []), (0, [])]
+    (name,) = {row["keyring"] for row in facts["keyrings"]} - {"store"}
+    leo("tenant", "destroy", kept.with_name("leo.db.keys"), name, "--yes")
+    facts, code = as_json("reseal", kept)
+    assert ({row["keyring"]: row["state"] for row in facts["keyrings"]}, code) == (
+        {"store": "enabled", name: "destroyed"},
+        0,
+    )
+
+
+@pytest.mark.parametrize("arguments", [["none.db"], ["leo.db", "--keys", "none"]])
+def test_reseal_makes_nothing(kept, monkeypatch, arguments):
+    monkeypatch.chdir(kept.parent)
+    facts, code = as_json("reseal", *arguments)
+    assert (facts["error"], code) == ("ConfigError", 2)
+    assert sorted(each.name for each in kept.parent.iterdir() if "none" in each.name) == []

@@ -538,22 +538,53 @@ def test_mismatches_raise_an_alarm_and_rotate_the_keys():
     assert still.rings.of("t").version == 1
 
 
-@pytest.mark.parametrize("fault", ["cut off", "of another key", "of another kind"])
-def test_scores_that_cannot_be_decrypted_are_refused(fault):
+SPOILED = {
+    "cut off": lambda scores: scores[:-1],
+    "of another key": lambda scores: scores[:4] + bytes(16) + scores[20:],
+    "of another kind": lambda scores: b"x" + scores[1:],
+}
+
+
+def spoil_scores(fault):
     def spoil(asked, reply):
         if asked.kind is not Kind.SCORE:
             return reply
         scores = Scores.read(reply.payload)
-        spoiled = {
-            "cut off": scores.scores[:-1],
-            "of another key": scores.scores[:4] + bytes(16) + scores.scores[20:],
-            "of another kind": b"x" + scores.scores[1:],
-        }[fault]
-        return replace(reply, payload=Scores(blocks=scores.blocks, scores=spoiled).pack())
+        return replace(reply, payload=Scores(blocks=scores.blocks, scores=SPOILED[fault](scores.scores)).pack())
 
-    _, client = lying(spoil)
-    with pytest.raises(ScoreMismatchError, match="cannot be decrypted"):
-        client.search("t", "s", ROWS[0], k=2, now=0.0)
+    return spoil
+
+
+@pytest.mark.parametrize("fault", SPOILED)
+def test_scores_that_cannot_be_decrypted_are_refused_and_the_server_does_not_see_it(fault):
+    world, client = lying(spoil_scores(fault))
+    spy = client._transport
+    for tries in range(1, 3):
+        spy.asked.clear()
+        with pytest.raises(ScoreMismatchError, match="cannot be decrypted"):
+            client.search("t", "s", ROWS[0], k=2, now=0.0)
+        assert client.mismatches == tries
+        kinds = spy.kinds()
+        assert [kind for kind in kinds if kind is not Kind.CHANGES] == [Kind.SCORE, Kind.FETCH]
+    rows = FramingReader(spy.asked[-1].payload, "ids").ids(most=64)
+    assert len(rows) == 4, "as many as are fetched where scores can be decrypted"
+    assert world.rings.of("t").version == 1
+
+
+def test_replies_that_cannot_be_decrypted_raise_the_alarm_and_rotate_the_keys():
+    world, heard = World(fetch_rows=4, alarm_after=3), []
+    for number in range(8):
+        world.add(world.client(), number)
+    victim = world.client(
+        Spy(world, spoil_scores("of another key")), on_alarm=lambda tenant, count: heard.append((tenant, count))
+    )
+    for _ in range(3):
+        assert heard == []
+        with pytest.raises(ScoreMismatchError):
+            victim.search("t", "s", ROWS[0], k=4, now=0.0)
+    assert heard == [("t", 3)]
+    assert world.rings.of("t").version == 2
+    victim.close()
 
 
 def test_a_server_that_was_set_back_is_found_out(tmp_path):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from leo_core.errors import CiphertextError, ConfigError
+from leo_core.errors import CiphertextError, ConfigError, KeyExhaustedError
 from leo_core.privacy.ckks.linear_scoring import LinearQuestion, LinearScorer
 from tests.core.privacy.fhe import changed, keys_of, secret_of, unit_rows
 
@@ -62,3 +62,21 @@ def test_what_does_not_fit_is_refused(scorer):
     for settings in ({"count": 0, "scale": 1.0}, {"count": 1, "scale": 0.0}):
         with pytest.raises(ConfigError, match="above 0"):
             LinearQuestion(secret_of(), **settings)
+
+
+def test_scores_are_counted_before_they_are_read_and_say_nothing_of_the_noise(scorer):
+    server, _, _ = scorer
+    counted = []
+    client = LinearQuestion(
+        secret_of(), count=server.count, scale=server.scale, count_decrypts=lambda: counted.append(1)
+    )
+    reply = server.score(client.ask(unit_rows(1, DIM)[0]))
+    steps = client.read(reply) / (np.sqrt(2.0) * server.scale * 5e-4)
+    np.testing.assert_allclose(steps, np.round(steps), atol=1e-6)
+    assert counted == [1]
+
+    def refuse():
+        raise KeyExhaustedError
+
+    with pytest.raises(KeyExhaustedError):
+        LinearQuestion(secret_of(), count=server.count, scale=server.scale, count_decrypts=refuse).read(reply)

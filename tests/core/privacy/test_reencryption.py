@@ -22,6 +22,7 @@ class Records:
     def __init__(self, ring, count=5):
         self.rows = {str(at): ring.seal("note", b"%d" % at, aad=str(at).encode()) for at in range(count)}
         self.before = lambda id_: None
+        self.synced = 0
 
     def scan(self):
         for id_, sealed in list(self.rows.items()):
@@ -33,6 +34,9 @@ class Records:
             return False
         self.rows[record.id] = sealed
         return True
+
+    def sync(self):
+        self.synced += 1
 
 
 class Clock:

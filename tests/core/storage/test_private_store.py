@@ -369,17 +369,6 @@ def test_a_rotation_in_use_changes_nothing_that_is_served(rig: Rig) -> None:
     assert rig.served() >= before
 
 
-def test_all_is_sealed_anew_when_asked(rig: Rig) -> None:
-    told: list[int] = []
-    for _ in range(2):
-        rig.store.rows.rings.of("acme").rotate(reason="test")
-    assert rig.store.reseal("acme", report=told.append) == 2
-    assert told == [1, 2]
-    assert versions(rig) == {3}
-    assert rig.store.reseal("acme") == 0
-    assert rig.served() == OF_A | OF_B
-
-
 def test_a_disabled_version_opens_nothing_until_it_is_enabled(rig: Rig) -> None:
     ring = rig.store.rows.rings.of("acme")
     ring.rotate(reason="test")

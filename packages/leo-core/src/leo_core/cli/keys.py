@@ -9,6 +9,7 @@ import typer
 
 from leo_core.cli import kek_keys, tenant_keys
 from leo_core.cli.output import AsJson, print_json, report_errors
+from leo_core.cli.resealing import reseal
 from leo_core.cli.stores import key_path
 from leo_core.errors import ConfigError
 
@@ -20,6 +21,7 @@ __all__ = ["app"]
 app = typer.Typer(help="Signing keys, keyrings of tenants, and the keys that wrap them.", no_args_is_help=True)
 app.add_typer(tenant_keys.app, name="tenant")
 app.add_typer(kek_keys.app, name="kek")
+app.command()(reseal)
 
 
 @app.command()

@@ -10,6 +10,7 @@ import typer
 from rich.table import Table
 
 from leo_core.cli.output import FAILED, AsJson, err, out, print_json, report_errors
+from leo_core.cli.resealing import destroy_in_store, find_store
 from leo_core.errors import ConfigError, LEOError
 
 if TYPE_CHECKING:
@@ -108,10 +109,17 @@ def destroy(
     tenant: Tenant,
     kek: Annotated[str | None, typer.Option(help="Needed for one version; the whole keyring goes without.")] = None,
     version: Version = None,
+    store: Annotated[
+        Path | None,
+        typer.Option(help="Store whose records may need the version; by default the one beside the folder."),
+    ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do it: what the keys sealed is lost for good.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Destroy the keys of a tenant, or of one old version: what they sealed never opens again."""
+    """Destroy the keys of a tenant, or of one old version: what they sealed never opens again.
+
+    One version of a store's keyring only goes when nothing in the store needs it; 'leo keys reseal' sees to that.
+    """
     with report_errors(as_json=as_json):
         if not yes:
             message = "this cannot be undone: what the keys sealed is lost for good; say --yes to do it"
@@ -125,7 +133,11 @@ def destroy(
             message = "one version is destroyed with the keyring's KEK: say which by --kek"
             raise ConfigError(message)
         else:
-            _open(folder, tenant, kek).destroy_version(version)
+            ring, kept = _open(folder, tenant, kek), store or find_store(folder)
+            if kept is None:
+                ring.destroy_version(version)
+            else:
+                destroy_in_store(kept, folder, tenant, version, _open_kek(kek))
         from leo_core.privacy.keys.keyset_text import read_keyset  # noqa: PLC0415 - loads cryptography
 
         _show(read_keyset(file.read()[0]), file.path, as_json=as_json)

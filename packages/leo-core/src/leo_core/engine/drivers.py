@@ -19,7 +19,7 @@ from leo_core.privacy.personal.stream_redaction import StreamRevealer
 from leo_core.records import Chunk, ToolCallDelta
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
+    from collections.abc import AsyncGenerator, Callable, Generator, Iterator
 
     from leo_core.engine.effects import Effect, Pipeline
     from leo_core.engine.world import World

@@ -41,6 +41,7 @@
     │       │   ├── EnvelopeSizeError    cut off, longer than it says, or larger than allowed
     │       │   └── EnvelopeMacError     altered on the way, or made with another key
     │       ├── IndexAccessError     the token is not the one of an account of this server
+    │       ├── IndexCertificateError  the server's certificate is not trusted; nothing was sent
     │       ├── ForeignAccountError  the envelope speaks for another account than the token does
     │       ├── UnknownIndexError    the account has no index of that name
     │       ├── ParametersError      other encryption parameters, dimension or mode than the index has
@@ -59,6 +60,7 @@
     │   ├── KeyDestroyedError        the key version is destroyed; what it sealed stays sealed for good
     │   │   └── TenantDestroyedError     so are all keys of the tenant
     │   ├── KeyExhaustedError        the key version was used as often as it may be
+    │   ├── KeyInUseError            a key version is not destroyed: records lie under it; ``.left`` counts them
     │   ├── ShareError               shares of a key are damaged, too few, or of different keys
     │   └── SealedDataError          what was sealed does not open
     │       ├── NotSealedError           it does not begin as sealed data does
@@ -89,6 +91,7 @@ from leo_core.errors.privacy import (
     ForeignAccountError,
     ForeignTenantError,
     IndexAccessError,
+    IndexCertificateError,
     IndexQuotaError,
     IndexRollbackError,
     KekError,
@@ -96,6 +99,7 @@ from leo_core.errors.privacy import (
     KeyDestroyedError,
     KeyDisabledError,
     KeyExhaustedError,
+    KeyInUseError,
     KeyMismatchError,
     KeyringCorruptError,
     KeyringError,
@@ -137,6 +141,7 @@ __all__ = [
     "ForeignTenantError",
     "InProgressError",
     "IndexAccessError",
+    "IndexCertificateError",
     "IndexQuotaError",
     "IndexRollbackError",
     "InvalidRequestError",
@@ -145,6 +150,7 @@ __all__ = [
     "KeyDestroyedError",
     "KeyDisabledError",
     "KeyExhaustedError",
+    "KeyInUseError",
     "KeyMismatchError",
     "KeyringCorruptError",
     "KeyringError",

@@ -12,6 +12,7 @@ __all__ = [
     "ForeignAccountError",
     "ForeignTenantError",
     "IndexAccessError",
+    "IndexCertificateError",
     "IndexQuotaError",
     "IndexRollbackError",
     "KekError",
@@ -19,6 +20,7 @@ __all__ = [
     "KeyDestroyedError",
     "KeyDisabledError",
     "KeyExhaustedError",
+    "KeyInUseError",
     "KeyMismatchError",
     "KeyringCorruptError",
     "KeyringError",
@@ -69,6 +71,10 @@ class EnvelopeMacError(EnvelopeError):
 
 class IndexAccessError(PrivateIndexError):
     """The token is not the one of an account of this server."""
+
+
+class IndexCertificateError(PrivateIndexError):
+    """The certificate of the index server is not trusted; nothing was sent."""
 
 
 class ForeignAccountError(PrivateIndexError):
@@ -149,6 +155,18 @@ class TenantDestroyedError(KeyDestroyedError):
 
 class KeyExhaustedError(KeyringError):
     """The key version was used as often as it may be."""
+
+
+class KeyInUseError(KeyringError):
+    """The key version is not destroyed, because records lie under it, or may yet.
+
+    Attributes:
+        left: How many records of each part lie under it; empty where that is only to be feared.
+    """
+
+    def __init__(self, message: str, *, left: dict[str, int]) -> None:
+        super().__init__(message)
+        self.left = left
 
 
 class ShareError(KeyringError):

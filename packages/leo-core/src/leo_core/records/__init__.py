@@ -37,6 +37,7 @@ from leo_core.records.requests import (
     StreamPolicy,
     ToolCall,
 )
+from leo_core.records.sealed import SealedPart, SealedValue
 from leo_core.records.values import Json, Role
 from leo_core.records.verdicts import (
     CategoryRisk,
@@ -100,6 +101,8 @@ __all__ = [
     "RouteChange",
     "RouteDecision",
     "Sampling",
+    "SealedPart",
+    "SealedValue",
     "SentenceSupport",
     "Source",
     "SourceSpan",

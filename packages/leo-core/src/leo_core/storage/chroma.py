@@ -30,6 +30,7 @@ from leo_core.storage.chroma_rows import (
     idle_vector,
     label_key,
 )
+from leo_core.storage.chroma_sealed import exchange_in_table, exchange_state, read_states, read_table
 from leo_core.storage.chroma_table import (
     ROWS_AT_ONCE,
     UNSEARCHED,
@@ -47,7 +48,7 @@ from leo_core.storage.sqlite import SEAL_SUFFIX
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 
-    from leo_core.records import CacheEntry, EmbedderFingerprint, Observation, QuestionChanges, Vector
+    from leo_core.records import CacheEntry, EmbedderFingerprint, Observation, QuestionChanges, SealedValue, Vector
 
 __all__ = ["ChromaStore"]
 
@@ -319,6 +320,22 @@ class ChromaStore:
         with self._link.within(self._write_timeout_s if is_opening(after) else self._timeout_s):
             return read_changes(self._table, digest(tenant, scope_key), after, known)
 
+    def sealed_values(self, tenant: str) -> Iterator[SealedValue]:
+        """Values of a tenant that were sealed outside; see :meth:`leo_core.ports.SealedValues.sealed_values`."""
+        with self._link.within(self._write_timeout_s):
+            found = [*read_table(self._table, tenant), *self._log.sealed_values(tenant)]
+            found += read_states(self._states().get(include=["metadatas"]), tenant)
+        yield from found
+
+    def exchange(self, value: SealedValue, fresh: str | bytes) -> bool:
+        """Put another value in its place; see :meth:`leo_core.ports.SealedValues.exchange`."""
+        with self._writing, self._link.within(self._write_timeout_s):
+            if isinstance(fresh, bytes):
+                return exchange_state(self._states(), value, fresh)
+            if value.part == "observation":
+                return self._log.exchange(value, fresh)
+            return exchange_in_table(self._table, value, fresh)
+
     # ---------------------------------------------------------------------------- observations and states
 
     def observe(self, observations: Sequence[Observation]) -> None:
@@ -340,7 +357,7 @@ class ChromaStore:
 
     def save_state(self, tenant: str, name: str, blob: bytes) -> None:
         """Keep a stage's state under a name; the last write wins."""
-        facts = {"owner": encode_text(tenant), "blob": base64.b64encode(blob).decode()}
+        facts = {"owner": encode_text(tenant), "name": encode_text(name), "blob": base64.b64encode(blob).decode()}
         with self._writing, self._link.within(self._write_timeout_s):
             self._states().upsert(ids=[digest(tenant, name)], embeddings=[idle_vector()], metadatas=[facts])
 

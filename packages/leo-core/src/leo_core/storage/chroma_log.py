@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 from leo_core.errors import StoreCorruptError
 from leo_core.storage.chroma_rows import decode_text, encode_text, idle_vector
+from leo_core.storage.chroma_sealed import exchange_in_block, read_block
 from leo_core.storage.codec import decode_observation, encode_observation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
-    from leo_core.records import Observation
+    from leo_core.records import Observation, SealedValue
 
 __all__ = ["ChromaLog"]
 
@@ -95,6 +96,19 @@ class ChromaLog:
             if seen or len(blocks) < _BLOCKS_AT_ONCE:
                 return seen
             first += _BLOCKS_AT_ONCE
+
+    def sealed_values(self, tenant: str) -> Iterator[SealedValue]:
+        """The sealed observations of a tenant."""
+        number = 1
+        while (found := read_block(self._collection(), number, _name(number), tenant)) is not None:
+            yield from found
+            number += 1
+
+    def exchange(self, value: SealedValue, fresh: str) -> bool:
+        """Put another observation in the place of one; whether it was still there."""
+        number, place = json.loads(value.row)
+        with self._lock:
+            return exchange_in_block(self._collection(), _name(number), place, value, fresh)
 
 
 def _name(number: int) -> str:

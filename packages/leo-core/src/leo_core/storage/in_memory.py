@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 import threading
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
 from leo_core.errors import StorageError
-from leo_core.records import Alias, KeptEntry, KeptQuestion, Neighbour, QuestionChanges
+from leo_core.records import Alias, KeptEntry, KeptQuestion, Neighbour, QuestionChanges, SealedValue
 from leo_core.storage.checks import check_embedder, check_entry, check_vector
 from leo_core.storage.codec import decode_entry, decode_observation, encode_entry, encode_observation
 from leo_core.storage.eviction import Occupant, choose_evicted
+from leo_core.storage.sealed_values import find_in_entry, find_in_observation, put_in_entry, put_in_observation
 from leo_core.storage.sealing import SECRET_BYTES
 from leo_core.storage.vector_index import ScopeIndex, find_nearest
 
@@ -292,6 +294,30 @@ class InMemoryStore:
                 anew=anew,
             )
 
+    def sealed_values(self, tenant: str) -> Iterator[SealedValue]:
+        """Values of a tenant that were sealed outside; see :meth:`leo_core.ports.SealedValues.sealed_values`."""
+        with self._opened():
+            found = [value for owner, value in self._list_values() if owner == tenant]
+        yield from found
+
+    def exchange(self, value: SealedValue, fresh: str | bytes) -> bool:
+        """Put another value in its place; see :meth:`leo_core.ports.SealedValues.exchange`."""
+        with self._opened():
+            if all(each != value for _, each in self._list_values()):
+                return False
+            if isinstance(fresh, bytes):
+                tenant, name = json.loads(value.row)
+                self._states[tenant, name] = fresh
+            elif value.part == "entry":
+                kept = self._entries[int(value.row)]
+                kept.body = put_in_entry(kept.body, fresh)
+            elif value.part == "question":
+                self._questions[int(value.row)] = replace(self._questions[int(value.row)], seal=fresh)
+            else:
+                owner, body = self._observations[int(value.row)]
+                self._observations[int(value.row)] = owner, put_in_observation(body, fresh)
+            return True
+
     # ---------------------------------------------------------------------------- observations and states
 
     def observe(self, observations: Sequence[Observation]) -> None:
@@ -364,6 +390,19 @@ class InMemoryStore:
             expires_at=entry.expires_at,
             seal=question.seal,
         )
+
+    def _list_values(self) -> Iterator[tuple[str, SealedValue]]:
+        for number, kept in self._entries.items():
+            found = find_in_entry(kept.body)
+            yield kept.tenant, SealedValue(part="entry", row=str(number), names=(kept.id,), value=found)
+        for number, question in self._questions.items():
+            kept = self._entries[question.entry]
+            names = (kept.id, kept.scope_key, question.exact_key)
+            yield kept.tenant, SealedValue(part="question", row=str(number), names=names, value=question.seal)
+        for place, (owner, body) in enumerate(self._observations):
+            yield owner, SealedValue(part="observation", row=str(place), value=find_in_observation(body))
+        for (owner, name), blob in self._states.items():
+            yield owner, SealedValue(part="state", row=json.dumps([owner, name]), names=(name,), value=blob)
 
     def _next(self) -> int:
         self._number += 1

@@ -8,12 +8,13 @@ import time
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
-from leo_core.errors import ConfigError, MissingExtraError, StoreUnavailableError
+from leo_core.errors import ConfigError, IndexCertificateError, MissingExtraError, StoreUnavailableError
 from leo_core.privacy.index.access import IndexToken
 from leo_core.privacy.index.errors import read_error
 from leo_core.stages.resilience.config import ResilienceConfig
 from leo_core.stages.resilience.retry import decide_wait
 from leo_core.storage.keyfile import load_token
+from leo_core.storage.tls import find_certificate_fault, make_tls_context
 
 if TYPE_CHECKING:
     import os
@@ -43,14 +44,18 @@ class HttpTransport:
         timeout_s: Seconds to wait for a connection, and between two pieces of an answer; above 0.
         resilience: How long to wait before a request is sent again; ``max_retries=None`` means three times.
         plain: Whether plain HTTP to another machine is allowed, where something else encrypts the way there.
-        verify: The certificates trusted, as httpx2 takes them.
+        ca_file: File with the certificates (PEM) of the authorities that are trusted, in the place of the system's.
+        pin: SHA-256 of the server's certificate; see :func:`leo_core.storage.tls.make_tls_context`.
+
+    The server's certificate is checked in any case; there is no way around that.
 
     Attributes:
         bytes_sent: Bytes of all requests so far, without what HTTP adds.
         bytes_received: Bytes of all answers so far, without what HTTP adds.
 
     Raises:
-        ConfigError: The address is not one of http or https, or of http to another machine without ``plain``.
+        ConfigError: The address is not one of http or https, or of http to another machine without ``plain``; or
+            ``ca_file`` or ``pin`` cannot be used, or have no use with an address of http.
         MissingExtraError: The extra ``index`` is not installed.
     """
 
@@ -62,9 +67,14 @@ class HttpTransport:
         timeout_s: float = 60.0,
         resilience: ResilienceConfig | None = None,
         plain: bool = False,
-        verify: Any = True,
+        ca_file: str | os.PathLike[str] | None = None,
+        pin: str | None = None,
     ) -> None:
         self._url = _check_url(url, plain=plain) + _PATH
+        context = make_tls_context(ca_file, pin)
+        if context is not None and not self._url.startswith("https:"):
+            message = f"ca_file and pin are for an address of https, not for {url!r}"
+            raise ConfigError(message)
         if not 0 < timeout_s < float("inf"):
             message = f"timeout_s is {timeout_s!r}; it is above 0 and finite"
             raise ConfigError(message)
@@ -77,7 +87,7 @@ class HttpTransport:
         self._resilience = resilience or ResilienceConfig(backoff_s=0.1, longest_backoff_s=2.0)
         self._settings: dict[str, Any] = {
             "timeout": timeout_s,
-            "verify": verify,
+            "verify": True if context is None else context,
             "trust_env": False,
             "headers": {"Authorization": f"Bearer {token.bearer()}", "Content-Type": "application/octet-stream"},
         }
@@ -99,6 +109,7 @@ class HttpTransport:
         """The reply to a request.
 
         Raises:
+            IndexCertificateError: The server's certificate is not trusted; nothing was sent.
             StoreUnavailableError: The server cannot be reached, or is too busy, also after some tries.
             StorageError: The server refused; its own error where it said which.
         """
@@ -155,8 +166,16 @@ class HttpTransport:
         """Seconds to wait before the same bytes are sent again.
 
         Raises:
+            IndexCertificateError: They are not: the server's certificate is not trusted, and will not be.
             StoreUnavailableError: They are not.
         """
+        fault = find_certificate_fault(error)
+        if fault:
+            message = (
+                f"the certificate of the index server {self._url.removesuffix(_PATH)} is not trusted ({fault}): "
+                "nothing was sent. Give the file of the authority that signed it as ca_file, or its SHA-256 as pin"
+            )
+            raise IndexCertificateError(message, check="certificate") from error
         translated: LEOError = (
             error
             if isinstance(error, StoreUnavailableError)
@@ -183,7 +202,8 @@ def index_at(
     config: PrivateIndexConfig | None = None,
     *,
     plain: bool = False,
-    verify: Any = True,
+    ca_file: str | os.PathLike[str] | None = None,
+    pin: str | None = None,
     on_alarm: Callable[[str, int], None] = lambda *_: None,
 ) -> Callable[[TenantRings], EncryptedIndex]:
     """What :class:`leo_core.privacy.config.PrivacyConfig` takes as ``index`` for a server at an address.
@@ -193,17 +213,18 @@ def index_at(
         token: The token, or the file that holds it, which nobody else may read (mode 0600).
         config: Settings of the client; its ``mode`` is that of the ``PrivacyConfig``.
         plain: As for :class:`HttpTransport`.
-        verify: As for :class:`HttpTransport`.
+        ca_file: As for :class:`HttpTransport`.
+        pin: As for :class:`HttpTransport`.
         on_alarm: As for :class:`leo_core.privacy.index.client.EncryptedIndex`.
 
     Raises:
-        ConfigError: The address or the token cannot be used.
+        ConfigError: The address, the token, ``ca_file`` or ``pin`` cannot be used.
         MissingExtraError: The extra ``index`` is not installed.
     """
     from leo_core.privacy.index.client import EncryptedIndex  # noqa: PLC0415 - loads numpy
 
     kept = token if isinstance(token, IndexToken) else load_token(token)
-    transport = HttpTransport(url, kept, plain=plain, verify=verify)
+    transport = HttpTransport(url, kept, plain=plain, ca_file=ca_file, pin=pin)
     return lambda rings: EncryptedIndex(transport, kept, rings, config=config, on_alarm=on_alarm)
 
 

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 
     from leo_core.ports import PrivateIndex, Store
+    from leo_core.privacy.keys.keyring import ClientKeyring
+    from leo_core.privacy.keys.reencryption import Reencrypted
     from leo_core.records import (
         CacheEntry,
         EmbedderFingerprint,
@@ -99,7 +101,7 @@ class PrivateStore:
         self.index: PrivateIndex = index or OpenedIndex(
             self._read_changes, self._reader.open_vector, max_bytes=index_bytes, report=report
         )
-        self._resealing = Resealing(self._reader, self.rows, self._rewrite)
+        self._resealing = Resealing(inner, self.rows)
         self._fingerprint: EmbedderFingerprint | None = None
 
     def __repr__(self) -> str:
@@ -293,13 +295,56 @@ class PrivateStore:
         with key_trouble_told("store"):
             return self.inner.count_entries(None if tenant is None else self.rows.name_tenant(tenant))
 
-    def reseal(self, tenant: str, *, report: Callable[[int], None] = lambda _: None) -> int:
-        """Seal a tenant's entries anew that an earlier key version sealed; returns how many.
+    # ------------------------------------------------------------------------------------------ rotation
 
-        After a rotation this goes on by itself, some entries with each write.
+    def reseal(self, tenant: str | None = None, *, report: Callable[[int, int], None] = lambda *_: None) -> Reencrypted:
+        """Seal anew what earlier key versions sealed, wherever in the store it lies; destroys no key.
+
+        After a rotation this goes on by itself, some records with each write.
+
+        Args:
+            tenant: Whose; ``None`` for what lies under the store's own keys: receipts, requests in the journal, names.
+            report: Told after each record how many were looked at, and how many of them were sealed anew.
+
+        Raises:
+            ConfigError: The inner store cannot exchange sealed values.
+            StorageError: The keys cannot be used, or the store failed.
         """
         with key_trouble_told("store"):
-            return self._resealing.run(tenant, report)
+            return self._resealing.run(self._ring(tenant), report)
+
+    def count_sealed(self, tenant: str | None = None) -> dict[int, dict[str, int]]:
+        """By key version: how many records of each part it sealed. Version 0: what this keyring did not seal.
+
+        Args:
+            tenant: Whose; ``None`` for what lies under the store's own keys.
+        """
+        with key_trouble_told("store"):
+            counted = self._resealing.count(self._ring(tenant))
+        return {version: dict(parts) for version, parts in sorted(counted.items())}
+
+    def destroy_version(self, version: int, *, tenant: str | None = None) -> None:
+        """Destroy an old key version, once nothing in the store is under it and its grace is over.
+
+        An index server is asked to have everything anew first (:meth:`EncryptedIndex.rewrite
+        <leo_core.privacy.index.client.EncryptedIndex.rewrite>`), where the index of this store is one.
+
+        Args:
+            version: The version.
+            tenant: Whose; ``None`` for the store's own.
+
+        Raises:
+            KeyInUseError: Records are under it; ``.left`` counts them. Or its grace is not over.
+            ConfigError: It is the primary, or the inner store cannot exchange sealed values.
+            KeyringError: There is no such version, or it is destroyed already.
+        """
+        rewrite = getattr(self.index, "rewrite", None)
+        if tenant is not None and rewrite is not None:
+            rewrite(tenant)
+        self._resealing.destroy(self._ring(tenant), version)
+
+    def _ring(self, tenant: str | None) -> ClientKeyring:
+        return self.rows.rings.root if tenant is None else self.rows.rings.of(tenant)
 
     # ---------------------------------------------------------------------------- observations and states
 
@@ -324,8 +369,8 @@ class PrivateStore:
         """Keep a stage's state, sealed, under a pseudonym of its name."""
         with key_trouble_told("store"):
             self.directory.note(tenant)
-            sealed = self.rows.seal_state(tenant, name, blob)
-            self.inner.save_state(self.rows.name_tenant(tenant), self.rows.name(tenant, "state", name), sealed)
+            place = self.rows.name(tenant, "state", name)
+            self.inner.save_state(self.rows.name_tenant(tenant), place, self.rows.seal_state(tenant, place, blob))
 
     def load_state(self, tenant: str, name: str) -> bytes | None:
         """The state kept under a name.
@@ -334,11 +379,12 @@ class PrivateStore:
             StoreCorruptError: It does not open: it was altered, or sealed under other keys.
         """
         with key_trouble_told("store"):
-            sealed = self.inner.load_state(self.rows.name_tenant(tenant), self.rows.name(tenant, "state", name))
+            place = self.rows.name(tenant, "state", name)
+            sealed = self.inner.load_state(self.rows.name_tenant(tenant), place)
             if sealed is None:
                 return None
             try:
-                return self.rows.open_state(tenant, name, sealed)
+                return self.rows.open_state(tenant, place, sealed)
             except SealedDataError:
                 self._reader.refuse(tenant, "", "state")
                 raise
@@ -374,11 +420,6 @@ class PrivateStore:
         for (entry, vector), (row, _) in zip(rows, sealed, strict=True):
             self._reader.note_seen(entry.tenant, row.id)
             self._tell_index(entry.tenant, row.scope_key, f"{row.id}:{row.exact_key}", vector, entry.expires_at)
-
-    def _rewrite(self, tenant: str, kept: KeptEntry) -> None:
-        self._write([(kept.entry, kept.vector)])
-        for alias in kept.aliases:
-            self.add_alias(tenant, kept.entry.id, alias.text, alias.vector, alias.exact_key, seal=alias.seal)
 
     def _tell_index(
         self, tenant: str, scope: str, question: str, vector: Vector | None, expires_at: float | None

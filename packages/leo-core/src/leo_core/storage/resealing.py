@@ -1,76 +1,136 @@
-"""Sealing anew, a little at a time, what earlier key versions sealed."""
+"""Sealing anew what earlier key versions sealed in a private store, and destroying versions that nothing needs."""
 
 from __future__ import annotations
 
 import threading
+import time
+from collections import Counter
 from typing import TYPE_CHECKING
 
-from leo_core.errors import SealedDataError
+from leo_core.errors import ConfigError, KeyDestroyedError, KeyDisabledError, KeyInUseError, SealedDataError
+from leo_core.ports import SealedValues
+from leo_core.privacy.keys.keyset import KeyState
+from leo_core.privacy.keys.reencryption import reencrypt, renew
+from leo_core.storage.sealed_parts import SealedParts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
-    from leo_core.records import KeptEntry
-    from leo_core.storage.sealed_reader import SealedReader
+    from leo_core.ports import Store
+    from leo_core.privacy.keys.keyring import ClientKeyring
+    from leo_core.privacy.keys.reencryption import Reencrypted, SealedRecord
     from leo_core.storage.sealed_rows import SealedRows
 
 __all__ = ["Resealing"]
 
 _FIRST = 1
-ROWS_AT_ONCE = 32
-"""Rows that are looked at in a step, which follows on a write."""
+RECORDS_AT_ONCE = 32
+"""Records that are looked at in a step, which follows on a write."""
 
 
 class Resealing:
-    """Goes through a tenant's entries once after each rotation of its keys, and once for each new process.
+    """Goes through what a keyring has sealed: once after each rotation, and once for each new process.
 
-    An entry that is sealed anew is without its paraphrases for an instant. Observations cannot be written over, so that
-    the versions that sealed them have to stay.
+    Each record is exchanged where it lies, if it is still what was read: nothing is away at any instant, readers and
+    writers go on, and whoever is killed in the middle leaves records under the one version or the other.
 
     Args:
-        reader: Reads and opens the rows.
-        rows: Tells which are sealed under an earlier version.
-        write: Writes an entry with its vector and paraphrases, sealed under the present version.
+        store: The inner store.
+        rows: Its keyrings, and how it seals.
     """
 
-    def __init__(self, reader: SealedReader, rows: SealedRows, write: Callable[[str, KeptEntry], None]) -> None:
-        self._reader, self._rows, self._write = reader, rows, write
-        self._passes: dict[str, tuple[int, Iterator[KeptEntry]]] = {}
+    def __init__(self, store: Store, rows: SealedRows) -> None:
+        self._store, self._rows = store, rows
+        self._passes: dict[str, tuple[int, Iterator[SealedRecord]]] = {}
         self._stepping = threading.Lock()
 
     def step(self, tenant: str) -> None:
-        """Look at some more rows of a tenant, unless another thread does."""
-        if not self._stepping.acquire(blocking=False):
+        """Look at some more records of a tenant and of the store's own, unless another thread does."""
+        if not isinstance(self._store, SealedValues) or not self._stepping.acquire(blocking=False):
             return
         try:
-            version = self._rows.rings.of(tenant).version
-            if version == _FIRST:
-                return
-            known = self._passes.get(tenant)
-            if known is None or known[0] != version:
-                known = self._passes[tenant] = version, self._reader.list_rows(tenant, None)
-            for row, _ in zip(known[1], range(ROWS_AT_ONCE), strict=False):
-                self._renew(tenant, row)
+            for ring in (self._rows.rings.of(tenant), self._rows.rings.root):
+                self._step(ring)
         finally:
             self._stepping.release()
 
-    def run(self, tenant: str, report: Callable[[int], None]) -> int:
-        """Go through all rows of a tenant; returns how many were sealed anew. Cut off, it can be run again."""
-        done = 0
-        for row in self._reader.list_rows(tenant, None):
-            if self._renew(tenant, row):
-                done += 1
-                report(done)
+    def run(self, ring: ClientKeyring, report: Callable[[int, int], None]) -> Reencrypted:
+        """Go through all that a keyring has sealed; destroys nothing. Cut off, it can be run again.
+
+        Args:
+            ring: The keyring.
+            report: Told after each record how many were looked at, and how many of them were sealed anew.
+        """
+        parts = SealedParts(self._store, self._rows, ring)
+        done = reencrypt(ring, parts, in_use=lambda _: True, report=report)
+        parts.sync()
         return done
 
-    def _renew(self, tenant: str, row: KeptEntry) -> bool:
-        try:
-            if self._rows.is_current(tenant, row.entry):
-                return False
-        except SealedDataError:
-            return False
-        kept = self._reader.open_kept(tenant, row)
-        if kept is None:
-            return False
-        self._write(tenant, kept)
-        return True
+    def count(self, ring: ClientKeyring) -> dict[int, Counter[str]]:
+        """By key version: how many records of each part it sealed. What is not sealed by the keyring is under 0."""
+        found: dict[int, Counter[str]] = {}
+        for record in SealedParts(self._store, self._rows, ring).scan():
+            try:
+                version = ring.version_of(record.sealed)
+            except SealedDataError:
+                version = 0
+            found.setdefault(version, Counter())[record.id.partition(":")[0]] += 1
+        return found
+
+    def destroy(self, ring: ClientKeyring, version: int, *, clock: Callable[[], float] = time.time) -> None:
+        """Destroy an old version that nothing in the store needs.
+
+        Raises:
+            KeyInUseError: Something does, or may yet: its grace is not over.
+            ConfigError: It is the primary.
+            UnknownKeyError: There is none of this number.
+            KeyDestroyedError: It is destroyed already.
+        """
+        _check_grace(ring, version, clock())
+        left = self.count(ring).get(version)
+        if left:
+            raise refuse_destroying(version, left)
+        SealedParts(self._store, self._rows, ring).sync()
+        ring.destroy_version(version)
+
+    def _step(self, ring: ClientKeyring) -> None:
+        version = ring.version
+        if version == _FIRST:
+            return
+        parts = SealedParts(self._store, self._rows, ring)
+        known = self._passes.get(ring.tenant)
+        if known is None or known[0] != version:
+            known = self._passes[ring.tenant] = version, parts.scan()
+        for record, _ in zip(known[1], range(RECORDS_AT_ONCE), strict=False):
+            try:
+                if ring.version_of(record.sealed) != version:
+                    renew(ring, parts, record)
+            except (SealedDataError, KeyDisabledError, KeyDestroyedError):
+                continue  # whoever reads it says so
+
+
+def refuse_destroying(version: int, left: Mapping[str, int]) -> KeyInUseError:
+    """What says that a version is needed, and by what."""
+    listed = ", ".join(f"{count} {part}" for part, count in sorted(left.items()))
+    message = (
+        f"key version {version} sealed {sum(left.values())} records that are still under it ({listed}): "
+        "'leo keys reseal' seals them anew; what does not open is removed by 'leo cache check --remove'"
+    )
+    return KeyInUseError(message, left=dict(left))
+
+
+def _check_grace(ring: ClientKeyring, version: int, now: float) -> None:
+    keyset = ring.keyset
+    found = next((each for each in keyset.versions if each.number == version), None)
+    if found is None or found.state is KeyState.DESTROYED:
+        return  # the keyring says so itself
+    if version == keyset.primary:
+        message = f"key version {version} is the primary; rotate first"
+        raise ConfigError(message)
+    if found.grace_ends_at is not None and found.grace_ends_at > now:
+        left_s = found.grace_ends_at - now
+        message = (
+            f"the grace of key version {version} ends in {left_s / 86_400:.1f} days: until then a process may still "
+            "store what it sealed under it"
+        )
+        raise KeyInUseError(message, left={})

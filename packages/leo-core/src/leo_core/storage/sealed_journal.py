@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from leo_core.errors import StoreCorruptError
 from leo_core.records import Intent
 from leo_core.storage.key_trouble import key_trouble_told
-from leo_core.storage.sealed_rows import decode_sealed, encode_sealed
+from leo_core.storage.sealed_rows import decode_sealed, encode_sealed, name_result
 
 if TYPE_CHECKING:
     from leo_core.ports import Journal
@@ -51,7 +51,8 @@ class SealedJournal:
         """Note the result of an intent."""
         with key_trouble_told("journal"):
             owner, name = self._name(tenant, key)
-            body = self._rows.seal_state(tenant, f"journal:{name}", result.encode("utf-8", "surrogatepass"))
+            place = name_result(self._rows.rings.of(tenant), name)
+            body = self._rows.seal_state(tenant, place, result.encode("utf-8", "surrogatepass"))
             self._inner.keep(owner, name, encode_sealed(body))
 
     def settle(self, tenant: str, key: str, receipt_id: str) -> None:
@@ -93,7 +94,8 @@ class SealedJournal:
         tenant, key, digest = self._rows.open_for_store("intent", decode_sealed(row.digest), place=place)
         result = receipt_id = None
         if row.result is not None:
-            body = self._rows.open_state(tenant, f"journal:{row.key}", decode_sealed(row.result))
+            where = name_result(self._rows.rings.of(tenant), row.key)
+            body = self._rows.open_state(tenant, where, decode_sealed(row.result))
             result = body.decode("utf-8", "surrogatepass")
         if row.receipt_id:
             receipt_id = self._rows.open_for_store("settled", decode_sealed(row.receipt_id), place=place)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from leo_core.records import Account, Balance, Booking, Reservation
     from leo_core.storage.sealed_rows import SealedRows
 
-__all__ = ["SealedLedger"]
+__all__ = ["SealedLedger", "find_ledger_owner"]
 
 _OWNER = "\0ledger"
 
@@ -89,7 +89,7 @@ class SealedLedger:
         place = _place(self._hide(account))
         if place in self._noted:
             return
-        owner = self._rows.name_tenant(_OWNER)
+        owner = find_ledger_owner(self._rows)
         if self._store.load_state(owner, place) is None:
             names = [account.budget, account.tenant, account.owner]
             self._store.save_state(owner, place, self._rows.seal_for_store("account", names, place=place))
@@ -97,7 +97,7 @@ class SealedLedger:
 
     def _find(self, hidden: Account) -> tuple[str, str, str] | None:
         place = _place(hidden)
-        sealed = self._store.load_state(self._rows.name_tenant(_OWNER), place)
+        sealed = self._store.load_state(find_ledger_owner(self._rows), place)
         if sealed is None:
             return None
         try:
@@ -105,6 +105,11 @@ class SealedLedger:
         except SealedDataError:
             return None
         return str(budget), str(tenant), str(owner)
+
+
+def find_ledger_owner(rows: SealedRows) -> str:
+    """The pseudonym under which a store keeps the names of its accounts."""
+    return rows.name_tenant(_OWNER)
 
 
 def _place(hidden: Account) -> str:

@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from leo_core.errors import SealedAlteredError, StorageError
-from leo_core.privacy.keys.sealed_text import read_header
 from leo_core.privacy.padding import pad, round_up, unpad
 from leo_core.records import CacheEntry, EmbedderFingerprint, Message, Observation, Route, Usage
 from leo_core.storage.codec import decode_entry, decode_observation, encode_entry, encode_observation
@@ -32,7 +31,16 @@ if TYPE_CHECKING:
     from leo_core.privacy.keys.keyring import ClientKeyring
     from leo_core.records import Vector
 
-__all__ = ["OpenedQuestion", "Rings", "SealedRows", "decode_sealed", "draw_decoy", "encode_sealed"]
+__all__ = [
+    "OpenedQuestion",
+    "Rings",
+    "SealedRows",
+    "decode_sealed",
+    "draw_decoy",
+    "encode_sealed",
+    "join_place",
+    "name_result",
+]
 
 _COUNT = 4
 _LEAST_FOR_STORE = 256
@@ -136,7 +144,7 @@ class SealedRows:
         ring, tenant = self.rings.of(entry.tenant), self.name_tenant(entry.tenant)
         entry_id, scope = ring.pseudonym("entry", entry.id), self.name_scope(entry.tenant, entry.scope_key)
         body = _to_bytes(encode_entry(entry))
-        sealed = ring.seal("entry", pad(body), aad=_place(tenant, entry_id))
+        sealed = ring.seal("entry", pad(body), aad=join_place(tenant, entry_id))
         row = CacheEntry(
             id=entry_id,
             tenant=tenant,
@@ -160,14 +168,9 @@ class SealedRows:
         seal = self.seal_question(entry.tenant, entry_id, scope, question)
         return replace(row, seal=seal), None if vector is None else draw_decoy()
 
-    def is_current(self, tenant: str, row: CacheEntry) -> bool:
-        """Whether the entry of a row was sealed under the key that seals now."""
-        header = read_header(decode_sealed(row.message.content))
-        return header.version == self.rings.of(tenant).version
-
     def open_entry(self, tenant: str, row: CacheEntry) -> CacheEntry:
         """The entry of a row, with the hits of the row and no seal."""
-        place = _place(self.name_tenant(tenant), row.id)
+        place = join_place(self.name_tenant(tenant), row.id)
         body = unpad(self.rings.of(tenant).open("entry", decode_sealed(row.message.content), aad=place))
         return decode_entry(_to_text(body), hits=row.hits)
 
@@ -180,13 +183,13 @@ class SealedRows:
         head += b" " * (-len(head) % _ALIGNED)
         tail = b"" if question.vector is None else question.vector.astype("<f4", copy=False).tobytes()
         key = ring.pseudonym("key", question.exact_key)
-        place = _place(self.name_tenant(tenant), entry_id, scope, key)
+        place = join_place(self.name_tenant(tenant), entry_id, scope, key)
         whole = len(head).to_bytes(_COUNT, "big") + head + tail
         return encode_sealed(ring.seal("question", pad(whole), aad=place))
 
     def open_question(self, tenant: str, entry_id: str, scope: str, key: str, seal: str) -> OpenedQuestion:
         """The question behind a seal, of the entry, scope and key with these pseudonyms."""
-        place = _place(self.name_tenant(tenant), entry_id, scope, key)
+        place = join_place(self.name_tenant(tenant), entry_id, scope, key)
         whole = unpad(self.rings.of(tenant).open("question", decode_sealed(seal), aad=place))
         cut = _COUNT + int.from_bytes(whole[:_COUNT], "big")
         exact_key, text, given = json.loads(_to_text(whole[_COUNT:cut]))
@@ -203,22 +206,22 @@ class SealedRows:
         """
         tenant = self.name_tenant(observation.tenant)
         body = pad(_to_bytes(encode_observation(observation)), least=_LEAST_OBSERVATION)
-        sealed = self.rings.of(observation.tenant).seal("observation", body, aad=_place(tenant))
+        sealed = self.rings.of(observation.tenant).seal("observation", body, aad=join_place(tenant))
         return Observation(kind="served", tenant=tenant, body={"sealed": encode_sealed(sealed)}, at=0.0)
 
     def open_observation(self, tenant: str, row: Observation) -> Observation:
         """The observation of a row."""
         sealed = decode_sealed(row.body.get("sealed"))
-        body = self.rings.of(tenant).open("observation", sealed, aad=_place(self.name_tenant(tenant)))
+        body = self.rings.of(tenant).open("observation", sealed, aad=join_place(self.name_tenant(tenant)))
         return decode_observation(_to_text(unpad(body)))
 
     def seal_state(self, tenant: str, name: str, blob: bytes) -> bytes:
-        """What the store gets for a stage's state."""
-        return self.rings.of(tenant).seal("state", pad(blob), aad=_place(self.name_tenant(tenant), _to_hex(name)))
+        """What the store gets for a state, or for an answer in the journal, whose place has this pseudonym."""
+        return self.rings.of(tenant).seal("state", pad(blob), aad=join_place(self.name_tenant(tenant), name))
 
     def open_state(self, tenant: str, name: str, sealed: bytes) -> bytes:
-        """The state."""
-        place = _place(self.name_tenant(tenant), _to_hex(name))
+        """What :meth:`seal_state` was given."""
+        place = join_place(self.name_tenant(tenant), name)
         return unpad(self.rings.of(tenant).open("state", sealed, aad=place))
 
     def seal_for_store(self, purpose: str, facts: Any, *, place: str) -> bytes:
@@ -231,11 +234,16 @@ class SealedRows:
 
     def seal_bytes_for_store(self, purpose: str, data: bytes, *, place: str) -> bytes:
         """Bytes under the store's own keys, bound to a place; at least 256 with the padding."""
-        return self.rings.root.seal(purpose, pad(data, least=_LEAST_FOR_STORE), aad=_place(place))
+        return self.rings.root.seal(purpose, pad(data, least=_LEAST_FOR_STORE), aad=join_place(place))
 
     def open_bytes_for_store(self, purpose: str, sealed: bytes, *, place: str) -> bytes:
         """What :meth:`seal_bytes_for_store` was given."""
-        return unpad(self.rings.root.open(purpose, sealed, aad=_place(place)))
+        return unpad(self.rings.root.open(purpose, sealed, aad=join_place(place)))
+
+
+def name_result(ring: ClientKeyring, key: str) -> str:
+    """The pseudonym of the place of an answer in the journal, under an idempotency key of this pseudonym."""
+    return ring.pseudonym("state", f"journal:{key}")
 
 
 def draw_decoy() -> Vector:
@@ -263,13 +271,9 @@ def decode_sealed(text: object) -> bytes:
     raise SealedAlteredError(message)
 
 
-def _place(*names: str) -> bytes:
-    """Associated data of names without a colon: pseudonyms, hex, and our own words."""
+def join_place(*names: str) -> bytes:
+    """Associated data of names without a colon: pseudonyms, numbers, and our own words."""
     return ":".join(names).encode("ascii")
-
-
-def _to_hex(text: str) -> str:
-    return text.encode("utf-8", "surrogatepass").hex()
 
 
 def _to_bytes(text: str) -> bytes:

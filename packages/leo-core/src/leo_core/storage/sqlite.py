@@ -25,6 +25,7 @@ from leo_core.storage.question_cache import QuestionCache, QuestionReader
 from leo_core.storage.sealing import SECRET_BYTES
 from leo_core.storage.sqlite_changes import read_changes
 from leo_core.storage.sqlite_rows import insert_entry, read_entry, read_kept, read_occupants
+from leo_core.storage.sqlite_sealed import exchange_value, read_values
 from leo_core.storage.vector_cache import VectorCache, forget_old_removals
 from leo_core.storage.vector_index import find_nearest
 
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
         Neighbour,
         Observation,
         QuestionChanges,
+        SealedValue,
         Vector,
     )
 
@@ -308,6 +310,15 @@ class SqliteStore:
         """What came and went in a scope; see :meth:`leo_core.ports.QuestionFeed.changes`."""
         with self._database.read() as connection:
             return read_changes(connection, to_column(tenant), to_column(scope_key), after)
+
+    def sealed_values(self, tenant: str) -> Iterator[SealedValue]:
+        """Values of a tenant that were sealed outside; see :meth:`leo_core.ports.SealedValues.sealed_values`."""
+        return read_values(self._database, tenant)
+
+    def exchange(self, value: SealedValue, fresh: str | bytes) -> bool:
+        """Put another value in its place; see :meth:`leo_core.ports.SealedValues.exchange`."""
+        with self._database.write(durable=False) as connection:
+            return exchange_value(connection, value, fresh)
 
     # ---------------------------------------------------------------------------- observations and states
 

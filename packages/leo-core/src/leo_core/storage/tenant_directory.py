@@ -10,10 +10,11 @@ if TYPE_CHECKING:
     from leo_core.ports import Store
     from leo_core.storage.sealed_rows import SealedRows
 
-__all__ = ["TenantDirectory"]
+__all__ = ["MARK", "TenantDirectory", "find_directory_owner"]
 
 _OWNER = "\0directory"
-_MARK = "sealed"
+MARK = "sealed"
+"""Name of the state that tells a private store from one that is not sealed."""
 
 
 class TenantDirectory:
@@ -33,7 +34,7 @@ class TenantDirectory:
     @property
     def owner(self) -> str:
         """The pseudonym under which it is kept; no tenant."""
-        return self._rows.name_tenant(_OWNER)
+        return find_directory_owner(self._rows)
 
     def mark(self) -> None:
         """See that the store is one that these keys have sealed, or an empty one, which is marked.
@@ -43,14 +44,14 @@ class TenantDirectory:
         """
         if self._marked:
             return
-        if self._store.load_state(self.owner, _MARK) is None:
+        if self._store.load_state(self.owner, MARK) is None:
             if self._store.tenants():
                 message = (
                     "the store holds records that these keys have not sealed: give the keys that did, or, where they "
                     "are not sealed at all, choose another path and move them with 'leo cache export'"
                 )
                 raise StoreMismatchError(message)
-            self._store.save_state(self.owner, _MARK, self._rows.seal_for_store("mark", _MARK, place=_MARK))
+            self._store.save_state(self.owner, MARK, self._rows.seal_for_store("mark", MARK, place=MARK))
         self._marked = True
 
     def note(self, tenant: str) -> None:
@@ -81,3 +82,8 @@ class TenantDirectory:
             return None
         self._names[name] = tenant
         return tenant
+
+
+def find_directory_owner(rows: SealedRows) -> str:
+    """The pseudonym under which a store keeps the names of its tenants."""
+    return rows.name_tenant(_OWNER)

@@ -19,6 +19,8 @@ from leo_core.errors import ConfigError
 from leo_core.privacy.ckks.block_scoring import BlockScorer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy.typing as npt
 
     from leo_core.privacy.ckks.evaluation_keys import EvaluationKeys
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 __all__ = ["LinearQuestion", "LinearScorer"]
 
 _LENGTH = math.sqrt(2.0)
+_STEPS = 2000.0
+"""Steps of a score of 1 that are told apart."""
 _ROWS = 2
 
 
@@ -78,16 +82,21 @@ class LinearQuestion:
         secret: The client's secret.
         count: Number of models of the server.
         scale: :attr:`LinearScorer.scale` of the server.
+        count_decrypts: Called before each reply is decrypted, such as
+            :meth:`leo_core.privacy.keys.keyring.ClientKeyring.count_decrypts` of the keyring that keeps the secret.
+            What it raises ends the reading. By default nobody counts, and whoever shows scores to others has to.
 
     Raises:
         ConfigError: The count or the scale is not above 0.
     """
 
-    def __init__(self, secret: FheSecret, *, count: int, scale: float) -> None:
+    def __init__(
+        self, secret: FheSecret, *, count: int, scale: float, count_decrypts: Callable[[], object] = lambda: None
+    ) -> None:
         if count < 1 or not 0.0 < scale < math.inf:
             message = f"count is {count} and scale {scale}; both must be above 0, and finite"
             raise ConfigError(message)
-        self._secret, self._count, self._scale = secret, count, scale
+        self._secret, self._count, self._scale, self._count_decrypts = secret, count, scale, count_decrypts
 
     def ask(self, vector: Any) -> bytes:
         """The question about a unit vector, shape (d,).
@@ -102,11 +111,16 @@ class LinearQuestion:
         return self._secret.encrypt_query(np.append(row, 1.0) / _LENGTH)
 
     def read(self, reply: bytes) -> npt.NDArray[np.float64]:
-        """W x + b, shape (m,), within 10⁻³ · √2 · scale.
+        """W x + b, shape (m,), within 10⁻³ · √2 · scale; rounded to multiples of 5 · 10⁻⁴ · √2 · scale.
+
+        Unrounded, the low digits are the noise of the ciphertext, which says something of the secret to whoever has
+        both (B. Li and D. Micciancio, "On the security of homomorphic encryption on approximate numbers", EUROCRYPT
+        2021).
 
         Raises:
             CiphertextError: The reply is truncated, damaged, or of another key.
             ScoreRangeError: A score is larger than it can be: the reply was altered.
         """
+        self._count_decrypts()
         (scores,) = self._secret.decrypt_scores(reply, [self._count])
-        return scores * (_LENGTH * self._scale)
+        return np.round(scores * _STEPS) / _STEPS * (_LENGTH * self._scale)

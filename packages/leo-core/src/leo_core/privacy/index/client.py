@@ -12,7 +12,7 @@ import threading
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Protocol, Self, TypeVar
 
-from leo_core.errors import LEOError, UnknownIndexError, WriteConflictError
+from leo_core.errors import LEOError, ScoreMismatchError, UnknownIndexError, WriteConflictError
 from leo_core.privacy.ckks.params import FheParams
 from leo_core.privacy.index.blocks import compact, flush_tail, rewrite_blocks
 from leo_core.privacy.index.config import PrivateIndexConfig
@@ -120,7 +120,7 @@ class EncryptedIndex:
         """The ``k`` nearest questions, best first, one per entry: the part of the id before the colon.
 
         Raises:
-            ScoreMismatchError: The server's scores cannot be decrypted.
+            ScoreMismatchError: The server's scores cannot be decrypted; counted as a mismatch.
             KeyExhaustedError: The key version has decrypted as often as it may.
             StorageError: The server refused, or cannot be reached.
         """
@@ -274,6 +274,9 @@ class EncryptedIndex:
     ) -> tuple[IndexHit, ...]:
         if outcome.mismatches:
             self._note_mismatches(tenant, outcome.mismatches)
+        if outcome.undecryptable:
+            message = "the server's scores cannot be decrypted: altered, or of another key"
+            raise ScoreMismatchError(message, check="scores")
         if outcome.rotated or any(not key.primary for key in session.view.keys):
             self._start_rotation(tenant)
         living = []

@@ -11,7 +11,6 @@ import numpy as np
 
 from leo_core.errors import (
     CiphertextError,
-    ScoreMismatchError,
     StaleEvaluationKeyError,
     UnknownEvaluationKeyError,
     UnknownIndexError,
@@ -63,32 +62,36 @@ class SearchOutcome:
 
     Attributes:
         found: Rows, best first, of equals the older one; expired ones included.
-        mismatches: Rows whose score was not their inner product, and which are left out.
+        mismatches: Rows whose score was not their inner product, and which are left out; and replies whose scores
+            could not be decrypted.
+        undecryptable: How many of these replies there were.
         rotated: Whether the evaluation keys, or a block, are of another secret than the keyring's present one.
     """
 
     found: tuple[Found, ...]
     mismatches: int = 0
+    undecryptable: int = 0
     rotated: bool = False
 
 
 def search_index(session: IndexSession, vector: Vector, k: int) -> Flow[SearchOutcome]:
     """The nearest rows: those of the tail, and of those in blocks the ones with the best scores.
 
-    ``fetch_rows`` of the latter are fetched, or ``2 k`` where that is more: several may belong to one entry.
+    ``fetch_rows`` of the latter are fetched, or ``2 k`` where that is more: several may belong to one entry. As many
+    are fetched, at random, where the scores cannot be decrypted: whether they can depends on the secret, so that a
+    server that makes up scores must not see it.
 
     Raises:
-        ScoreMismatchError: The scores cannot be decrypted: altered, or of another key.
         KeyExhaustedError: The key version has decrypted as often as it may.
     """
-    view, scores = session.view, _no_scores()
+    view, scores, broken = session.view, _no_scores(), 0
     for _ in range(_ROUNDS):
         if not session.view.blocks:
             yield from session.catch_up()
         keys = _choose_keys(session, len(vector))
         if session.view.blocks and not session.encrypted and not keys:
             keys = [(yield from session.register_keys(len(vector)))]
-        scores, newest = yield from _ask_scores(session, keys, vector)
+        scores, newest, broken = yield from _ask_scores(session, keys, vector)
         if newest != session.view.sequence:
             yield from session.catch_up()
         view = session.view
@@ -103,7 +106,12 @@ def search_index(session: IndexSession, vector: Vector, k: int) -> Flow[SearchOu
     near = [row for row in view.tail.values() if row.vector.shape == vector.shape]
     tail = [Found(row=row, cosine=cosine) for row, cosine in zip(near, multiply_rows(near, vector), strict=True)]
     found = sorted((*_sort_by_age(view, checked), *tail), key=lambda each: -each.cosine)
-    return SearchOutcome(found=tuple(found), mismatches=mismatches, rotated=_is_rotated(session, len(vector)))
+    return SearchOutcome(
+        found=tuple(found),
+        mismatches=mismatches + broken,
+        undecryptable=broken,
+        rotated=_is_rotated(session, len(vector)),
+    )
 
 
 def _no_scores() -> dict[bytes, npt.NDArray[np.float64]]:
@@ -129,27 +137,30 @@ def _name_keys(session: IndexSession, dim: int) -> list[str]:
 
 def _ask_scores(
     session: IndexSession, keys: Sequence[KeyHead], vector: Vector
-) -> Flow[tuple[dict[bytes, npt.NDArray[np.float64]], int]]:
-    """The scores of all rows in blocks under these keys, and the number of the last write that they know of."""
+) -> Flow[tuple[dict[bytes, npt.NDArray[np.float64]], int, int]]:
+    """The scores of all rows in blocks under these keys, and the number of the last write that they know of.
+
+    Also, how many replies could not be decrypted; their rows have the score of none.
+    """
     found: dict[bytes, npt.NDArray[np.float64]] = {}
-    newest = session.view.sequence
+    newest, broken = session.view.sequence, 0
     for key in keys:
         query = session.secrets.encrypt_query(key.secret_id, vector)
         try:
             reply = yield session.ask(Kind.SCORE, query, key_id=key.id)
         except (StaleEvaluationKeyError, UnknownEvaluationKeyError, UnknownIndexError):
-            return {}, -1
+            return {}, -1, 0
         scores, newest = Scores.read(reply.payload), max(newest, reply.sequence)
         counts = [count for _, count in scores.blocks]
         if not counts:
             continue
         try:
             decrypted = session.secrets.decrypt_scores(key.secret_id, scores.scores, counts)
-        except CiphertextError as error:
-            message = "the server's scores cannot be decrypted: altered, or of another key"
-            raise ScoreMismatchError(message, check="scores") from error
+        except CiphertextError:
+            broken += 1
+            decrypted = [np.full(count, -np.inf) for count in counts]
         found |= {block: each for (block, _), each in zip(scores.blocks, decrypted, strict=True)}
-    return found, newest
+    return found, newest, broken
 
 
 def _fetch(session: IndexSession, view: IndexView, best: Sequence[bytes], count: int) -> Flow[dict[bytes, OpenedRow]]:

@@ -8,7 +8,7 @@ fetched.
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
 from leo_core.errors import EnvelopeError, ForeignAccountError, IndexQuotaError, ParametersError, WriteConflictError
@@ -57,7 +57,7 @@ class _Request:
 
     envelope: Envelope
     mac: bytes
-    mac_key: bytes
+    mac_key: bytes = field(repr=False)
 
 
 class EncryptedIndexServer:

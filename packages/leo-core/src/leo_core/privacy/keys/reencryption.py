@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from leo_core.privacy.keys.keyring import ClientKeyring
     from leo_core.privacy.keys.keyset import KeyVersion
 
-__all__ = ["BackgroundReencryption", "Reencrypted", "SealedRecord", "SealedRecords", "reencrypt"]
+__all__ = ["BackgroundReencryption", "Reencrypted", "SealedRecord", "SealedRecords", "reencrypt", "renew"]
 
 _log = logging.getLogger("leo_core")
 
@@ -53,6 +53,10 @@ class SealedRecords(Protocol):
         """Put ``sealed`` in the place of ``record.sealed``, if that is still what is there; whether it was."""
         ...
 
+    def sync(self) -> None:
+        """See that all that was replaced survives a power cut; before a key is destroyed that it was under."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reencrypted:
@@ -80,12 +84,14 @@ def reencrypt(
     in_use: Callable[[int], bool] = lambda _: False,
     clock: Callable[[], float] = time.time,
     stopped: Callable[[], bool] = lambda: False,
+    report: Callable[[int, int], None] = lambda *_: None,
 ) -> Reencrypted:
     """Go through a store once; seal anew what old versions sealed, and then destroy those whose grace was over.
 
-    A version is destroyed when its grace was over before the pass began, the pass went through the whole store, and no
-    record of it was left: processes that seal see a rotation at once, and grace is longer than any takes to store what
-    it sealed, so nothing can come after. Every store of a tenant has to be gone through: hand over one that scans all.
+    A version is destroyed when its grace was over before the pass began, the pass went through the whole store, what it
+    replaced is on disk, and no record of the version was left: processes that seal see a rotation at once, and grace is
+    longer than any takes to store what it sealed, so nothing can come after. Every store of a tenant has to be gone
+    through: hand over one that scans all.
 
     Args:
         ring: The tenant's keyring.
@@ -93,6 +99,7 @@ def reencrypt(
         in_use: Whether something else needs a version, such as blocks under its homomorphic secret.
         clock: Seconds since the Unix epoch; the one of the keyring.
         stopped: Asked before each record; when it says so, the pass ends and destroys nothing.
+        report: Told after each record how many were looked at, and how many of them were sealed anew.
 
     Raises:
         KeyDisabledError: The keyring is disabled.
@@ -108,18 +115,17 @@ def reencrypt(
             break
         primary = ring.version  # raises where the keyring as a whole refuses
         counts["met"] += 1
+        version = 0
         try:
             version = ring.version_of(record.sealed)
-        except SealedDataError as error:
-            faults[type(error).__name__] += 1
-            continue
-        if version == primary:
-            continue
-        try:
-            counts[_renew(ring, records, record)] += 1
+            if version != primary:
+                counts[renew(ring, records, record)] += 1
         except (SealedDataError, KeyDisabledError, KeyDestroyedError) as error:
             faults[type(error).__name__] += 1
             held.add(version)
+        report(counts["met"], counts["resealed"])
+    if over:
+        records.sync()
     destroyed = tuple(each for each in over if each not in held and not in_use(each) and _destroy(ring, each))
     return Reencrypted(
         met=counts["met"],
@@ -130,8 +136,14 @@ def reencrypt(
     )
 
 
-def _renew(ring: ClientKeyring, records: SealedRecords, record: SealedRecord) -> str:
-    """Seal a record anew; returns what came of it."""
+def renew(ring: ClientKeyring, records: SealedRecords, record: SealedRecord) -> str:
+    """Seal a record anew; returns what came of it: ``"resealed"``, or ``"changed"`` where somebody was first.
+
+    Raises:
+        SealedDataError: It does not open.
+        KeyDisabledError: Its version, or the keyring, is disabled.
+        KeyDestroyedError: Its version is destroyed.
+    """
     data = ring.open(record.purpose, record.sealed, aad=record.aad)
     fresh = ring.seal(record.purpose, data, aad=record.aad)
     return "resealed" if records.replace(record, fresh) else "changed"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from leo_llamaindex._version import __version__
-from leo_llamaindex.events import LEOCacheHitEvent, LEOProofEvent, LEORouteEvent, LEOVerifyEvent
+from leo_llamaindex.events import LEOCacheHitEvent, LEOCorrectionEvent, LEOProofEvent, LEORouteEvent, LEOVerifyEvent
 from leo_llamaindex.handler import LEOEventHandler, LEOSummary
 from leo_llamaindex.llm import LEOLLM
 from leo_llamaindex.members import LlamaIndexModel
@@ -12,6 +12,7 @@ from leo_llamaindex.postprocessor import LEONodePostprocessor
 __all__ = [
     "LEOLLM",
     "LEOCacheHitEvent",
+    "LEOCorrectionEvent",
     "LEOEventHandler",
     "LEONodePostprocessor",
     "LEOProofEvent",

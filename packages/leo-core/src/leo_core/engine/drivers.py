@@ -19,7 +19,7 @@ from leo_core.privacy.personal.stream_redaction import StreamRevealer
 from leo_core.records import Chunk, ToolCallDelta
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
+    from collections.abc import AsyncGenerator, Callable, Generator, Iterator
 
     from leo_core.engine.effects import Effect, Pipeline
     from leo_core.engine.world import World
@@ -84,7 +84,7 @@ def stream(pipeline: Pipeline[Answer], world: World) -> Iterator[Chunk]:
         yield Chunk(answer=steps.result)
 
 
-async def astream(pipeline: Pipeline[Answer], world: World) -> AsyncIterator[Chunk]:
+async def astream(pipeline: Pipeline[Answer], world: World) -> AsyncGenerator[Chunk, None]:
     """Run a pipeline on the event loop and yield what it shows; the last chunk carries the answer."""
     with closing(_Steps(pipeline)) as steps:
         async with aclosing(_ashow(steps, world, _Screen())) as chunks:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import OrderedDict
+from contextlib import aclosing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
@@ -190,10 +191,11 @@ class LEO:
         """:meth:`stream` without blocking the event loop."""
         request = self._admit_stream(prompt, settings)
         await self._awarm_up()
-        async for chunk in drivers.astream(answer_request(request, self._plan), self._world):
-            if chunk.answer is not None:
-                self._keep(request, chunk.answer)
-            yield chunk
+        async with aclosing(drivers.astream(answer_request(request, self._plan), self._world)) as chunks:
+            async for chunk in chunks:
+                if chunk.answer is not None:
+                    self._keep(request, chunk.answer)
+                yield chunk
 
     # ---------------------------------------------------------------------------------------- after the answer
 

@@ -50,7 +50,8 @@ def measure_streams(rounds: int = 5, *, scale: float = 1.0) -> dict[str, Any]:
         the ratios ``first_ratio`` and ``last_ratio`` to the policy ``verified`` on the same way in the same run, and
         how many streams were ``corrected``.
     """
-    rows, alone = [], {}
+    rows: list[dict[str, Any]] = []
+    alone: dict[str, dict[str, float]] = {}
     for way, (small, others, settings) in _WAYS.items():
         panel = {name: _member(name, small if name == "small" else others, scale) for name in _TIMES}
         jury = tuple(panel.values()) if settings["route"] is Route.CONSENSUS else ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import atexit
 import tempfile
 from collections.abc import AsyncIterator, Iterator
@@ -76,9 +77,9 @@ class Integration(ChatModelIntegrationTests):
         """Whatever members are asked: for them no run starts and no usage is counted but in the answer."""
 
         async def collect(**config: Any) -> AsyncIterator[AIMessage]:
-            yield model.invoke("Hello, one.", **config)
+            yield await asyncio.to_thread(model.invoke, "Hello, one.", **config)
             yield await model.ainvoke("Hello, two.", **config)
-            yield reduce(add, model.stream("Hello, three.", **config))
+            yield reduce(add, await asyncio.to_thread(lambda: list(model.stream("Hello, three.", **config))))
             yield reduce(add, [chunk async for chunk in model.astream("Hello, four.", **config)])
 
         starts, usage, spent = Starts(), UsageMetadataCallbackHandler(), 0

@@ -21,9 +21,9 @@ __all__ = ["measure_streams"]
 _RIGHT: Final = "Canberra is the capital of Australia, and it has been the seat of its parliament since 1927."
 _WRONG: Final = "Sydney is the capital of Australia, and it has been the largest of its cities for a long time."
 _TIMES: Final[Mapping[str, tuple[float, float]]] = {
-    "small": (0.06, 0.005),
-    "other": (0.09, 0.005),
-    "large": (0.12, 0.01),
+    "small": (0.1, 0.02),
+    "other": (0.15, 0.02),
+    "large": (0.2, 0.03),
 }
 """Seconds until the first piece of a reply, and until each further one."""
 _WAYS: Final[Mapping[str, tuple[str, str, Mapping[str, Any]]]] = {

@@ -9,10 +9,10 @@ from blockbuster import BlockBuster, blockbuster_ctx
 
 
 @contextmanager
-def never_blocked(scanned: str | None = None) -> Iterator[BlockBuster]:
+def never_blocked(scanned: str | list[str] | None = None) -> Iterator[BlockBuster]:
     """Raises at each call that blocks the running event loop, the lock of the coverage tracer apart.
 
-    With the name of a package, only calls that come from its modules count.
+    With names of packages, only calls that come from their modules count.
     """
     with blockbuster_ctx(scanned) as watch:
         for name in ("threading.Lock.acquire", "threading.Lock.acquire_lock"):

@@ -20,7 +20,7 @@ from langchain_core.language_models.fake_chat_models import FakeListChatModel
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 from langchain_core.output_parsers import StrOutputParser
 from langchain_core.prompts import ChatPromptTemplate
-from langchain_core.runnables import ConfigurableField, RunnableBinding
+from langchain_core.runnables import RunnableBinding
 from langchain_core.tools import tool
 from langgraph.checkpoint.memory import InMemorySaver
 from pydantic import BaseModel, ValidationError
@@ -92,8 +92,8 @@ class TestConstruction:
             LEOChatModel()
 
     def test_model_is_the_one_member(self) -> None:
-        assert LEOChatModel(model="openai:gpt-5-mini").small == "openai:gpt-5-mini"
-        assert LEOChatModel(model="alias", small=fake()).small != "alias"
+        with LEOChatModel(model="openai:gpt-5-mini", api_key="sk-test") as model:
+            assert [member.id for member in model.leo.members] == ["openai:gpt-5-mini"]
 
     def test_an_unusable_member_is_refused(self) -> None:
         with pytest.raises(ConfigError, match="a member is a name"):
@@ -392,17 +392,6 @@ class TestAnswers:
             assert model.invoke("Name a colour, please.").response_metadata["leo"]["cache"]["hit"]
             near = model.invoke("Please name a colour.").response_metadata["leo"]["cache"]
         assert near["action"] == "miss"
-
-    def test_configurable_fields_keep_the_cache(self, openai: OpenAIServer, tmp_path: Path) -> None:
-        model = LEOChatModel(small=chat_openai(openai.base_url), store=str(tmp_path / "leo.db"))
-        runnable = model.configurable_fields(temperature=ConfigurableField(id="t"))
-        config: Any = {"configurable": {"t": 0.25}}
-        assert openai.requests == []
-        runnable.invoke("Hello", config)
-        assert openai.requests[0].body["temperature"] == 0.25
-        # each call builds an engine of its own, and the first one writes in the background
-        hits = (runnable.invoke("Hello", config).response_metadata["leo"]["cache"]["hit"] for _ in range(20))
-        assert any(hits)
 
     def test_entry_tags_allow_removal(self, model: LEOChatModel, openai: OpenAIServer) -> None:
         model.invoke("Hello", entry_tags=["doc-7"])

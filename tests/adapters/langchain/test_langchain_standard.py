@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import atexit
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from functools import reduce
 from operator import add
 from pathlib import Path
@@ -17,8 +18,11 @@ from langchain_core.messages import AIMessage
 from langchain_tests.integration_tests import ChatModelIntegrationTests
 from langchain_tests.unit_tests import ChatModelUnitTests
 
+from leo_core import LEOConfig
+from leo_core.config import Preset
 from leo_langchain import LEOChatModel
 from tests.adapters.langchain.langchain_servers import anthropic_url, chat_anthropic, chat_openai, openai_url
+from tests.contracts.event_loop import never_blocked
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*is in beta.*:langchain_core._api.beta_decorator.LangChainBetaWarning"),
@@ -73,9 +77,9 @@ class Integration(ChatModelIntegrationTests):
         """Whatever members are asked: for them no run starts and no usage is counted but in the answer."""
 
         async def collect(**config: Any) -> AsyncIterator[AIMessage]:
-            yield model.invoke("Hello, one.", **config)
+            yield await asyncio.to_thread(model.invoke, "Hello, one.", **config)
             yield await model.ainvoke("Hello, two.", **config)
-            yield reduce(add, model.stream("Hello, three.", **config))
+            yield reduce(add, await asyncio.to_thread(lambda: list(model.stream("Hello, three.", **config))))
             yield reduce(add, [chunk async for chunk in model.astream("Hello, four.", **config)])
 
         starts, usage, spent = Starts(), UsageMetadataCallbackHandler(), 0
@@ -113,7 +117,9 @@ class OneAnthropic:
 
 
 class Router:
-    """A small and a large member of two providers."""
+    """A small and a large member of two providers, under a preset whose asynchronous calls never block the loop."""
+
+    preset: Preset = "balanced"
 
     @property
     def chat_model_params(self) -> dict[str, Any]:
@@ -122,7 +128,31 @@ class Router:
             "large": "anthropic:claude-loopback",
             "base_url": urls(),
             "api_key": "sk-test",
+            "config": LEOConfig.preset(self.preset),
         }
+
+    @pytest.fixture(autouse=True)
+    def never_block(self) -> Iterator[None]:
+        with never_blocked(["leo_core", "leo_langchain"]):
+            yield
+
+
+class Economy(Router):
+    """Cost weighs most."""
+
+    preset = "economy"
+
+
+class Verified(Router):
+    """Errors weigh most; receipts are required, and nothing is streamed before there is one."""
+
+    preset = "verified"
+
+
+class Private(Router):
+    """Nothing is kept for reuse."""
+
+    preset = "private"
 
 
 class Consensus:
@@ -132,6 +162,19 @@ class Consensus:
     def chat_model_params(self) -> dict[str, Any]:
         jury = ["openai:gpt-loopback", "openai:llama-loopback", "anthropic:claude-loopback"]
         return {"jury": jury, "route": "consensus", "base_url": urls(), "api_key": "sk-test"}
+
+
+class Optimistic(Consensus):
+    """The same vote; what streams is one of the drafts, while the others are still asked."""
+
+    @property
+    def chat_model_params(self) -> dict[str, Any]:
+        return {**super().chat_model_params, "stream_policy": "optimistic"}
+
+    @pytest.fixture(autouse=True)
+    def never_block(self) -> Iterator[None]:
+        with never_blocked(["leo_core", "leo_langchain"]):
+            yield
 
 
 class SharedStore:
@@ -208,6 +251,30 @@ class TestRouterUnit(Router, Unit): ...
 
 
 class TestRouter(Router, Integration): ...
+
+
+class TestEconomyUnit(Economy, Unit): ...
+
+
+class TestEconomy(Economy, Integration): ...
+
+
+class TestVerifiedUnit(Verified, Unit): ...
+
+
+class TestVerified(Verified, Integration): ...
+
+
+class TestPrivateUnit(Private, Unit): ...
+
+
+class TestPrivate(Private, Integration): ...
+
+
+class TestOptimisticUnit(Optimistic, Unit): ...
+
+
+class TestOptimistic(Optimistic, Integration): ...
 
 
 class TestConsensusUnit(Consensus, Unit): ...

@@ -203,7 +203,7 @@ class ChunkWriter:
     for all members that were asked. Pieces of a settled answer are written in the standard form.
 
     Args:
-        with_facts: Whether the last chunk has the facts of the answer as a block too.
+        with_facts: Whether a block with the facts of the answer comes at the end.
     """
 
     def __init__(self, *, with_facts: bool = False) -> None:
@@ -227,6 +227,8 @@ class ChunkWriter:
         elif chunk.text or chunk.blocks or chunk.tool_calls:
             yield ChatGenerationChunk(message=self._written(chunk))
         if chunk.answer is not None:
+            if self._with_facts:  # apart from what names a provider, whose blocks LangChain would take it for
+                yield ChatGenerationChunk(message=AIMessageChunk(content=[facts_block(_facts(chunk.answer))]))
             yield ChatGenerationChunk(message=self._last(chunk.answer))
 
     def _withdraw(self, correction: Correction) -> Iterator[ChatGenerationChunk]:
@@ -274,9 +276,8 @@ class ChunkWriter:
         if not self._passed_on or self._corrected:
             metadata = {name: value for name, value in metadata.items() if name not in _PASSED_ON}
         beside = native.additional_kwargs if native is not None else {}
-        content: Any = [facts_block(_facts(answer))] if self._with_facts else ""
         return AIMessageChunk(
-            content=content,
+            content="",
             additional_kwargs={name: value for name, value in beside.items() if name not in self._seen},
             usage_metadata=to_usage_metadata(answer.usage),
             response_metadata=metadata,

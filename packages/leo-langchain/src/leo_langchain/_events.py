@@ -31,6 +31,8 @@ def write_events(
 
     def read() -> Iterator[ChatGenerationChunk]:
         yield from parts.take_waiting()
+        if parts.ends:
+            return
         for chunk in chunks:
             yield from parts.take(chunk)
             if parts.ends:
@@ -50,6 +52,8 @@ async def awrite_events(
     async def read() -> AsyncIterator[ChatGenerationChunk]:
         for chunk in parts.take_waiting():
             yield chunk
+        if parts.ends:
+            return
         async for chunk in chunks:
             for taken in parts.take(chunk):
                 yield taken

@@ -10,7 +10,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from langchain_core.language_models import BaseChatModel, LanguageModelInput
-from langchain_core.messages import AIMessage
 from langchain_core.runnables import Runnable, RunnableBinding
 from langchain_core.runnables.configurable import RunnableConfigurableAlternatives, RunnableConfigurableFields
 
@@ -19,12 +18,19 @@ from leo_langchain._structured import bind_schema
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from langchain_core.messages import AIMessage
     from langchain_core.runnables import RunnableConfig
+
+if TYPE_CHECKING:
+    _Fields = RunnableConfigurableFields[LanguageModelInput, AIMessage]
+    _Alternatives = RunnableConfigurableAlternatives[LanguageModelInput, AIMessage]
+else:  # a parametrised base would be a new class of pydantic's, which LangChain leaves abstract
+    _Fields, _Alternatives = RunnableConfigurableFields, RunnableConfigurableAlternatives
 
 __all__ = ["AlternativeModels", "ConfigurableModel"]
 
 
-class ConfigurableModel(RunnableConfigurableFields[LanguageModelInput, AIMessage]):
+class ConfigurableModel(_Fields):
     """A LEO some of whose fields come with the call (``configurable_fields``)."""
 
     def bind_tools(self, tools: Sequence[Any], **settings: Any) -> Runnable[LanguageModelInput, AIMessage]:
@@ -54,7 +60,7 @@ class ConfigurableModel(RunnableConfigurableFields[LanguageModelInput, AIMessage
         return runnable.astream_events(input, config, **kwargs)
 
 
-class AlternativeModels(RunnableConfigurableAlternatives[LanguageModelInput, AIMessage]):
+class AlternativeModels(_Alternatives):
     """A LEO in whose place the call may put another model (``configurable_alternatives``)."""
 
     def bind_tools(self, tools: Sequence[Any], **settings: Any) -> Runnable[LanguageModelInput, AIMessage]:

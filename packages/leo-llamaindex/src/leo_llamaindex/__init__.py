@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from leo_llamaindex._version import __version__
 from leo_llamaindex.embedding import LEOEmbedding
-from leo_llamaindex.events import LEOCacheHitEvent, LEOProofEvent, LEORouteEvent, LEOVerifyEvent
+from leo_llamaindex.events import LEOCacheHitEvent, LEOCorrectionEvent, LEOProofEvent, LEORouteEvent, LEOVerifyEvent
 from leo_llamaindex.handler import LEOEventHandler, LEOSummary
 from leo_llamaindex.kvstore import LEOKVStore
 from leo_llamaindex.llm import LEOLLM
@@ -16,6 +16,7 @@ __all__ = [
     "LEOLLM",
     "LEOCacheHitEvent",
     "LEOCachedQueryEngine",
+    "LEOCorrectionEvent",
     "LEOEmbedding",
     "LEOEventHandler",
     "LEOKVStore",

@@ -21,9 +21,9 @@ __all__ = ["measure_streams"]
 _RIGHT: Final = "Canberra is the capital of Australia, and it has been the seat of its parliament since 1927."
 _WRONG: Final = "Sydney is the capital of Australia, and it has been the largest of its cities for a long time."
 _TIMES: Final[Mapping[str, tuple[float, float]]] = {
-    "small": (0.06, 0.005),
-    "other": (0.09, 0.005),
-    "large": (0.12, 0.01),
+    "small": (0.1, 0.02),
+    "other": (0.15, 0.02),
+    "large": (0.2, 0.03),
 }
 """Seconds until the first piece of a reply, and until each further one."""
 _WAYS: Final[Mapping[str, tuple[str, str, Mapping[str, Any]]]] = {
@@ -50,7 +50,8 @@ def measure_streams(rounds: int = 5, *, scale: float = 1.0) -> dict[str, Any]:
         the ratios ``first_ratio`` and ``last_ratio`` to the policy ``verified`` on the same way in the same run, and
         how many streams were ``corrected``.
     """
-    rows, alone = [], {}
+    rows: list[dict[str, Any]] = []
+    alone: dict[str, dict[str, float]] = {}
     for way, (small, others, settings) in _WAYS.items():
         panel = {name: _member(name, small if name == "small" else others, scale) for name in _TIMES}
         jury = tuple(panel.values()) if settings["route"] is Route.CONSENSUS else ()

@@ -222,7 +222,7 @@ def test_an_answer_out_of_form_is_not_kept(cache, server):
 
 
 def test_words_in_the_place_of_a_form_are_not_kept(cache, server):
-    agent = agent_of(server.base_url, [cache], response_format=ToolStrategy(Report))
+    agent = agent_of(server.base_url, [cache], WeatherStation().tool, response_format=ToolStrategy(Report))
     brain, server.brain = server.brain, lambda asked: "I would rather talk."
     assert ask(agent).get("structured_response") is None
     server.brain = brain

@@ -23,7 +23,7 @@ from tests.adapters.langchain.middleware.agents import agent_of, ask, forecast
 from tests.contracts.event_loop import never_blocked
 from tests.servers.openai_server import OpenAIServer
 
-KEY = (("graph", "node"), "k")
+KEY = (("herons", "nest-7"), "k")
 SECRET = "the codename is Heliotrope"
 
 
@@ -91,14 +91,14 @@ def test_an_agent_takes_it(cache):
 @pytest.mark.parametrize("make", [LEOGraphCache, InMemoryCache], ids=["leo", "langgraph"])
 def test_it_does_what_langgraphs_own_does(make):
     cache = make()
-    other = (("graph", "other"), "k")
-    value = {"messages": [HumanMessage("q", id="1"), AIMessage("a", id="2")], "bytes": b"\x00\xff", "n": (1, 2.5)}
+    other = (("herons", "other"), "k")
+    value = {"messages": [HumanMessage("q", id="1"), AIMessage("a", id="2")], "bytes": b"\x00\xff", "n": [1, 2.5]}
     assert cache.get([]) == cache.get([KEY]) == {}
     cache.set({KEY: (value, None), other: ([1], 3600)})
     assert cache.get([KEY, other, (("x",), "k")]) == {KEY: value, other: [1]}
     cache.set({KEY: ("new", None)})
     assert cache.get([KEY]) == {KEY: "new"}
-    cache.clear([("graph",), ("graph", "node")])
+    cache.clear([("herons",), ("herons", "nest-7")])
     assert cache.get([KEY, other]) == {other: [1]}
     cache.set({KEY: ("old", -1)})
     assert cache.get([KEY]) == {}
@@ -162,7 +162,7 @@ import sys
 from leo_langchain import LEOGraphCache
 with LEOGraphCache(sys.argv[1]) as cache:
     print(cache.get([({KEY[0]!r}, {KEY[1]!r})]))
-    cache.set({{(("graph", "node"), "mine"): ("from the other process", 3600)}})
+    cache.set({{(("herons", "nest-7"), "mine"): ("from the other process", 3600)}})
 """
 
 
@@ -172,13 +172,13 @@ def test_processes_share_it_and_the_disk_tells_nothing(tmp_path: Path):
         cache.set({KEY: ({"answer": SECRET}, None)})
         done = subprocess.run([sys.executable, "-c", SCRIPT, str(path)], capture_output=True, text=True, check=True)
         assert SECRET in done.stdout
-        mine = (("graph", "node"), "mine")
+        mine = (("herons", "nest-7"), "mine")
         assert cache.get([mine]) == {mine: "from the other process"}
     files = [each for each in tmp_path.rglob("*") if each.is_file()]
     assert path in files
     for each in files:
         body = each.read_bytes()
-        assert not any(word in body for word in (b"Heliotrope", b"other process", b"graph", b"node"))
+        assert not any(word in body for word in (b"Heliotrope", b"other process", b"herons", b"nest-7"))
 
 
 def test_a_value_that_was_altered_on_disk_is_a_miss(tmp_path: Path):

@@ -17,8 +17,8 @@ from langgraph.types import Command, interrupt
 
 from leo_core.config import LEOConfig
 from leo_core.errors import ConfigError
-from leo_langchain import LEOCacheMiddleware, tenant, user
-from tests.adapters.langchain.langchain_servers import chat_anthropic
+from leo_langchain import LEOCacheMiddleware, LEORouterMiddleware, tenant, user
+from tests.adapters.langchain.langchain_servers import chat_anthropic, chat_openai
 from tests.adapters.langchain.middleware.agents import Report, WeatherStation, agent_of, ask
 from tests.contracts.event_loop import never_blocked
 from tests.servers.brain import Reply
@@ -219,6 +219,23 @@ def test_an_answer_out_of_form_is_not_kept(cache, server):
     with pytest.raises(Exception, match="degrees"):
         ask(agent)
     assert ask(agent)["structured_response"] == Report(place="Oslo", degrees=3)
+
+
+def test_words_in_the_place_of_a_form_are_not_kept(cache, server):
+    agent = agent_of(server.base_url, [cache], WeatherStation().tool, response_format=ToolStrategy(Report))
+    brain, server.brain = server.brain, lambda asked: "I would rather talk."
+    assert ask(agent).get("structured_response") is None
+    server.brain = brain
+    assert ask(agent)["structured_response"] == Report(place="Oslo", degrees=3)
+
+
+def test_a_router_outside_keeps_threads_from_sharing_nothing(cache, server):
+    """It tells its model the thread, which changes no answer."""
+    with LEORouterMiddleware(chat_openai(server.base_url, model="small-1")) as router:
+        agent = agent_of(server.base_url, [router, cache], checkpointer=InMemorySaver())
+        for name in ("a", "b"):
+            ask(agent, config={"configurable": {"thread_id": name, "user_id": name}})
+    assert len(server.requests) == 1
 
 
 def test_an_error_is_passed_on_and_not_kept(cache, server):

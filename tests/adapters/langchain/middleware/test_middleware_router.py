@@ -6,7 +6,7 @@ import pytest
 from langchain.agents.structured_output import ProviderStrategy, ToolStrategy
 
 from leo_core import LEOConfig, verify_receipt
-from leo_core.errors import BudgetExceededError, ConfigError
+from leo_core.errors import ConfigError
 from leo_core.stages.budget.config import Budget
 from leo_langchain import LEOChatModel, LEORouterMiddleware
 from tests.adapters.langchain.langchain_servers import chat_openai
@@ -59,16 +59,14 @@ def test_tokens_come_as_they_are_made(server):
     assert "".join(chunk.text for chunk in chunks) == "I do not know."
 
 
-def test_budgets_of_users_of_the_runtime_context_hold(server):
-    budgets = (Budget(name="mine", usd=0.0, per="user"),)
+def test_users_of_the_runtime_context_have_budgets_of_their_own(server):
+    config = LEOConfig(budgets=(Budget(limit_usd=100.0, per="user"),))
     prices = {"small-1": {"input": 1.0, "output": 1.0}}
-    with LEORouterMiddleware(
-        *members(server.base_url, "small-1"), config=LEOConfig(budgets=budgets), prices=prices
-    ) as router:
-        agent = agent_of(server.base_url, [router])
-        assert ask(agent)["messages"][-1].text == "Paris"
-        with pytest.raises(BudgetExceededError):
-            ask(agent, context={"user": "ann"})
+    (small,) = members(server.base_url, "small-1")
+    with LEORouterMiddleware(small, config=config, prices=prices) as router:
+        ask(agent_of(server.base_url, [router]), context={"tenant": "acme", "user": "ann"})
+        spent = {name: router.leo.budgets(tenant="acme", user=name)[0].spent for name in ("ann", "bob")}
+    assert spent["ann"] > spent["bob"] == 0
 
 
 def test_a_model_that_was_given_is_used_and_left_open(server):

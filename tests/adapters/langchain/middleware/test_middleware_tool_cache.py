@@ -8,7 +8,8 @@ from typing import Annotated, Any
 
 import pytest
 from langchain.agents.middleware import ToolRetryMiddleware
-from langchain_core.tools import tool
+from langchain_core.messages import ToolMessage
+from langchain_core.tools import InjectedToolCallId, tool
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.prebuilt import InjectedState
 from langgraph.types import Command, interrupt
@@ -122,9 +123,6 @@ def test_an_exception_passes_and_frees_those_who_wait(cache, server):
 
 
 def test_commands_are_not_kept(cache, server):
-    from langchain_core.messages import ToolMessage
-    from langchain_core.tools import InjectedToolCallId
-
     calls: list[str] = []
 
     @tool
@@ -209,6 +207,16 @@ def test_beside_the_cache_of_model_calls_a_second_run_does_nothing_at_all(cache,
     assert result["messages"][-1].text == "It is 3 degrees."
 
 
+@pytest.mark.parametrize("ttl_s", [0.0, {"weather": 0.0}])
+def test_a_result_is_kept_for_its_time(server, ttl_s):
+    station = WeatherStation()
+    with LEOToolCacheMiddleware(tools="all", ttl_s=ttl_s) as cache:
+        agent = agent_of(server.base_url, [cache], station.tool)
+        ask(agent, WEATHER)
+        ask(agent, WEATHER)
+    assert station.calls == ["Oslo", "Oslo"]
+
+
 def test_the_results_of_a_tool_can_be_removed(cache, server):
     station = WeatherStation()
     agent = agent_of(server.base_url, [cache], station.tool)
@@ -218,7 +226,11 @@ def test_the_results_of_a_tool_can_be_removed(cache, server):
     assert station.calls == ["Oslo", "Oslo"]
 
 
-@pytest.mark.parametrize("wrong", [{"tools": []}, {"tools": "weather"}, {"tools": ["a"], "ttl_s": -1}], ids=str)
+@pytest.mark.parametrize(
+    "wrong",
+    [{"tools": []}, {"tools": "weather"}, {"tools": ["a"], "ttl_s": -1}, {"tools": ["a"], "ttl_s": {"a": -1}}],
+    ids=str,
+)
 def test_wrong_settings_are_refused(wrong):
     with pytest.raises(ConfigError):
         LEOToolCacheMiddleware(**wrong)

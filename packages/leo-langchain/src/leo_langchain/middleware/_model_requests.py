@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 __all__ = ["list_messages", "to_cache_request", "to_plain_request"]
 
 
+_WHO = frozenset({"session", "end_user"})
+"""Settings of a model call that change no answer; the tenant, which is one as well, is part of the keys."""
+
+
 def list_messages(call: ModelRequest[Any]) -> list[BaseMessage]:
     """What the model is going to see: the system prompt, then the conversation."""
     return [call.system_message, *call.messages] if call.system_message else list(call.messages)
@@ -67,7 +71,7 @@ def to_cache_request(
     options = {
         **key,
         "model": fingerprint_model(call.model),
-        "settings": plain(call.model_settings),
+        "settings": plain({name: value for name, value in call.model_settings.items() if name not in _WHO}),
         "format": describe_format(call.response_format),
         "agent": (config.get("metadata") or {}).get("lc_agent_name"),  # its name stands in its messages
         "extra": extra if any(extra) else [],

@@ -11,11 +11,9 @@ from langchain.agents.structured_output import (
     ProviderStrategyBinding,
     ToolStrategy,
 )
-from langchain_core.messages import ToolMessage
+from langchain_core.messages import AIMessage, ToolMessage
 
 if TYPE_CHECKING:
-    from langchain_core.messages import AIMessage
-
     from leo_core.records import Json
 
 __all__ = ["describe_format", "find_schemas", "is_final", "make_response"]
@@ -45,14 +43,12 @@ def describe_format(response_format: Any) -> Json:
     }
 
 
-def is_final(response: ModelResponse[Any], response_format: Any) -> bool:
+def is_final(response: ModelResponse[Any]) -> bool:
     """Whether an answer ends the agent's loop: it calls no tool, or it is in the form that was asked for."""
     reply = response.result[0] if response.result else None
-    if getattr(reply, "type", None) != "ai":
+    if not isinstance(reply, AIMessage):
         return False
-    if response_format is not None:
-        return response.structured_response is not None
-    return not reply.tool_calls and not reply.invalid_tool_calls  # type: ignore[union-attr]  # it is an AI message
+    return response.structured_response is not None or not (reply.tool_calls or reply.invalid_tool_calls)
 
 
 def make_response(reply: AIMessage, response_format: Any) -> ModelResponse[Any]:

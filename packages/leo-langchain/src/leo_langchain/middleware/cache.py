@@ -42,7 +42,8 @@ class LEOCacheMiddleware(Closeable, AgentMiddleware[LEOState, Any, Any]):
 
     Equal calls at the same time make one call. A failure of the cache never reaches the agent: it is counted
     (:attr:`counts`), and logged once per kind. An answer that was cut off, or is not in the form that was asked for, is
-    not kept.
+    not kept. A schema that is a mapping needs a ``title``: LangChain names it by chance otherwise, so that no two calls
+    are the same.
 
     Args:
         store: A path, ``":memory:"``, or a store of leo_core.
@@ -185,7 +186,9 @@ class LEOCacheMiddleware(Closeable, AgentMiddleware[LEOState, Any, Any]):
             return False
         if (facts.get("leo") or {}).get("outcome") == "doubtful":
             return False
-        return is_final(response, call.response_format) or (bool(reply.tool_calls) and len(response.result) == 1)
+        if response.structured_response is None and call.response_format is not None and not reply.tool_calls:
+            return False
+        return is_final(response) or len(response.result) == 1
 
 
 def _reply_of(response: ModelResponse[Any]) -> AIMessage:

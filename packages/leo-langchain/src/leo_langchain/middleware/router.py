@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from langchain.agents.middleware.types import AgentMiddleware
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationError
 
 from leo_core.adapting.closing import Closeable
 from leo_core.errors import ConfigError
@@ -63,7 +63,7 @@ class LEORouterMiddleware(Closeable, AgentMiddleware[Any, Any, Any]):
         self._scopes, self._owned = ScopeFinder(tenant), model is None
         if model is None:
             settings |= {"small": small, "large": large, "jury": tuple(jury), "use_cache": use_cache}
-            model = LEOChatModel(**settings)
+            model = _make(settings)
         elif settings or small is not None or large is not None or jury or use_cache:
             message = "give either model= or what one is made of, not both"
             raise ConfigError(message)
@@ -103,3 +103,10 @@ class LEORouterMiddleware(Closeable, AgentMiddleware[Any, Any, Any]):
             who["end_user"] = SecretStr(scope.user)  # tracers see the keywords of a call
         named = {name: value for name, value in who.items() if value is not None}
         return call.override(model=self._model, model_settings={**call.model_settings, **named})
+
+
+def _make(settings: dict[str, Any]) -> LEOChatModel:
+    try:
+        return LEOChatModel(**settings)
+    except ValidationError as error:  # its own text shows the values, among which there may be a key
+        raise ConfigError("; ".join(str(each["msg"]) for each in error.errors(include_input=False))) from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
 from langchain.agents.middleware.types import AgentMiddleware
@@ -44,7 +45,8 @@ class LEOToolCacheMiddleware(Closeable, AgentMiddleware[Any, Any, Any]):
         store: A path, ``":memory:"``, or a store of leo_core.
         tools: Names of the tools whose results are kept, or the tools themselves. ``"all"`` says that every tool of
             the agent is pure: each is kept but those that are handed the state, the store or the runtime.
-        ttl_s: Seconds that a result is kept, at least 0; ``None`` for as long as the settings say.
+        ttl_s: Seconds that a result is kept, at least 0; ``None`` for as long as the settings say; a mapping by the
+            name of the tool, where they differ.
         tenant: Whose results, as :class:`leo_langchain.LEOCacheMiddleware` takes it.
         share: Among whom, as there.
         namespace: Part of the keys, as there; give another one when a tool of the same name changes what it does.
@@ -63,7 +65,7 @@ class LEOToolCacheMiddleware(Closeable, AgentMiddleware[Any, Any, Any]):
         store: Any = ":memory:",
         *,
         tools: Collection[str | BaseTool] | str,
-        ttl_s: float | None = None,
+        ttl_s: float | Mapping[str, float] | None = None,
         tenant: TenantOf = None,
         share: Sharing = "tenant",
         namespace: str = "",
@@ -71,12 +73,13 @@ class LEOToolCacheMiddleware(Closeable, AgentMiddleware[Any, Any, Any]):
     ) -> None:
         super().__init__()
         check_sharing(share)
-        if ttl_s is not None and not ttl_s >= 0.0:
-            message = f"ttl_s is {ttl_s!r}; it is seconds, at least 0, or None"
+        self._ttl_s = dict(ttl_s) if isinstance(ttl_s, Mapping) else ttl_s
+        times = self._ttl_s.values() if isinstance(self._ttl_s, dict) else [self._ttl_s]
+        if not all(each is None or each >= 0.0 for each in times):
+            message = f"ttl_s is {ttl_s!r}; it is seconds, at least 0, or None, or such by the names of tools"
             raise ConfigError(message)
         self._names = _name_tools(tools)
         self._scopes, self._share, self._namespace = ScopeFinder(tenant), share, namespace
-        self._constraints = Constraints(cache="exact", ttl_s=ttl_s)
         self._keeper = AnswerKeeper(store, logger="leo_langchain", **settings)
 
     @property
@@ -158,6 +161,7 @@ class LEOToolCacheMiddleware(Closeable, AgentMiddleware[Any, Any, Any]):
     def _to_request(self, call: ToolCallRequest) -> Request:
         name = call.tool_call["name"]
         scope = self._scopes.find(call.runtime, getattr(call.runtime, "config", None))
+        ttl_s = self._ttl_s.get(name) if isinstance(self._ttl_s, dict) else self._ttl_s
         signature = None if call.tool is None else convert_to_openai_tool(call.tool)
         asked = json.dumps({"tool": name, "arguments": call.tool_call["args"]}, sort_keys=True, default=_refuse)
         return Request(
@@ -165,7 +169,7 @@ class LEOToolCacheMiddleware(Closeable, AgentMiddleware[Any, Any, Any]):
             tenant=scope.tenant,
             user=scope.user,
             options={"signature": signature, "namespace": self._namespace, **sharing_key(scope, self._share)},
-            constraints=self._constraints,
+            constraints=Constraints(cache="exact", ttl_s=ttl_s),
             tags=(f"tool:{name}",),
         )
 

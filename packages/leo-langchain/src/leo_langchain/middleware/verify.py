@@ -137,7 +137,7 @@ class LEOVerifyMiddleware(Closeable, AgentMiddleware[LEOState, Any, Any]):
         """Let the model answer, and judge it if that is the final answer."""
         with _tokens_held(held=self._hold):
             response = handler(request)
-        if not is_final(response, request.response_format):
+        if not is_final(response):
             return response
         asked = self._ask(request, response)
         return self._conclude(request, response, self._judge.judge(*asked))
@@ -148,7 +148,7 @@ class LEOVerifyMiddleware(Closeable, AgentMiddleware[LEOState, Any, Any]):
         """:meth:`wrap_model_call` without blocking the event loop."""
         with _tokens_held(held=self._hold):
             response = await handler(request)
-        if not is_final(response, request.response_format):
+        if not is_final(response):
             return response
         asked = self._ask(request, response)
         return self._conclude(request, response, await self._judge.ajudge(*asked))

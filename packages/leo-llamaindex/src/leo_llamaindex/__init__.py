@@ -1,23 +1,27 @@
-"""LEO for LlamaIndex: an LLM and a node postprocessor whose answers carry receipts."""
+"""LEO for LlamaIndex: answers that carry receipts, checked nodes, answers held against their nodes."""
 
 from __future__ import annotations
 
 from leo_llamaindex._version import __version__
-from leo_llamaindex.events import LEOCacheHitEvent, LEOProofEvent, LEORouteEvent, LEOVerifyEvent
+from leo_llamaindex.events import LEOCacheHitEvent, LEOGroundingEvent, LEOProofEvent, LEORouteEvent, LEOVerifyEvent
 from leo_llamaindex.handler import LEOEventHandler, LEOSummary
 from leo_llamaindex.llm import LEOLLM
 from leo_llamaindex.members import LlamaIndexModel
 from leo_llamaindex.postprocessor import LEONodePostprocessor
+from leo_llamaindex.synthesizer import LEOVerifiedSynthesizer, verified_query_engine
 
 __all__ = [
     "LEOLLM",
     "LEOCacheHitEvent",
     "LEOEventHandler",
+    "LEOGroundingEvent",
     "LEONodePostprocessor",
     "LEOProofEvent",
     "LEORouteEvent",
     "LEOSummary",
+    "LEOVerifiedSynthesizer",
     "LEOVerifyEvent",
     "LlamaIndexModel",
     "__version__",
+    "verified_query_engine",
 ]

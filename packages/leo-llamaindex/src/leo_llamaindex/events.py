@@ -15,7 +15,14 @@ from pydantic import ConfigDict
 if TYPE_CHECKING:
     from leo_core.records import Answer
 
-__all__ = ["LEOCacheHitEvent", "LEOProofEvent", "LEORouteEvent", "LEOVerifyEvent", "report_answer"]
+__all__ = [
+    "LEOCacheHitEvent",
+    "LEOGroundingEvent",
+    "LEOProofEvent",
+    "LEORouteEvent",
+    "LEOVerifyEvent",
+    "report_answer",
+]
 
 _dispatcher = get_dispatcher(__name__)
 
@@ -127,6 +134,29 @@ class LEOProofEvent(_LEOEvent):
 
     receipt_id: str
     log_index: int
+
+
+class LEOGroundingEvent(BaseEvent):
+    """A :class:`~leo_llamaindex.synthesizer.LEOVerifiedSynthesizer` held an answer against the retrieved nodes.
+
+    Attributes:
+        risk: P(the nodes do not support the answer), in [0, 1].
+        sentences: Sentences of the answer.
+        unsupported: How many of them are above the accepted risk.
+        action: ``"kept"``, ``"marked"``, ``"dropped"`` or ``"abstained"``.
+        node_ids: The nodes that bear a sentence out best.
+    """
+
+    risk: float
+    sentences: int
+    unsupported: int
+    action: str
+    node_ids: list[str]
+
+    @classmethod
+    def class_name(cls) -> str:
+        """Name of the class."""
+        return cls.__name__
 
 
 def report_answer(answer: Answer) -> None:

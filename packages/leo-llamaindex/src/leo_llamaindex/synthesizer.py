@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncGenerator, Generator
 from contextlib import aclosing, closing, contextmanager
 from contextvars import ContextVar
-from inspect import isasyncgen, isgenerator
 from typing import TYPE_CHECKING, Any
 
 from llama_index.core.response_synthesizers import BaseSynthesizer, ResponseMode, get_response_synthesizer
@@ -18,7 +18,7 @@ from leo_llamaindex.events import LEOGroundingEvent
 from leo_llamaindex.postprocessor import LEONodePostprocessor
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Generator, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from llama_index.core.base.base_query_engine import BaseQueryEngine
     from llama_index.core.base.response.schema import RESPONSE_TYPE
@@ -148,9 +148,9 @@ class LEOVerifiedSynthesizer(BaseSynthesizer):
 
     def get_response(self, query_str: str, text_chunks: Sequence[str], **response_kwargs: Any) -> RESPONSE_TEXT_TYPE:
         """The verified answer from texts; their ids are their numbers where there are no nodes."""
-        given: Any = self._inner.get_response(query_str, text_chunks, **response_kwargs)
+        given = self._inner.get_response(query_str, text_chunks, **response_kwargs)
         synthesis = _SYNTHESIS.get()
-        if isgenerator(given):
+        if isinstance(given, Generator):
             return self._read(given, query_str, text_chunks, synthesis)
         return self._verify(given, query_str, text_chunks, synthesis) if isinstance(given, str) else given
 
@@ -158,9 +158,9 @@ class LEOVerifiedSynthesizer(BaseSynthesizer):
         self, query_str: str, text_chunks: Sequence[str], **response_kwargs: Any
     ) -> RESPONSE_TEXT_TYPE:
         """The same, asynchronously."""
-        given: Any = await self._inner.aget_response(query_str, text_chunks, **response_kwargs)
+        given = await self._inner.aget_response(query_str, text_chunks, **response_kwargs)
         synthesis = _SYNTHESIS.get()
-        if isasyncgen(given):
+        if isinstance(given, AsyncGenerator):
             return self._aread(given, query_str, text_chunks, synthesis)
         if isinstance(given, str):
             return await asyncio.to_thread(self._verify, given, query_str, text_chunks, synthesis)

@@ -10,7 +10,7 @@ export NO_MKDOCS_2_WARNING := 1
 unexport PYTHONDONTWRITEBYTECODE
 RUN := .venv/bin/python -m
 
-.PHONY: help demo test coverage check bench bench-core bench-cache bench-consensus bench-risk bench-route bench-fhe soak fuzz-index docs clean setup-demo setup-test setup-check
+.PHONY: help demo test coverage check bench bench-core bench-cache bench-consensus bench-risk bench-grounding bench-route bench-fhe soak fuzz-index docs clean setup-demo setup-test setup-check
 .DEFAULT_GOAL := help
 
 help:
@@ -23,6 +23,7 @@ help:
 	@echo "make bench-cache  the semantic cache on streams of requests beside thresholds and vCache; takes an hour or more"
 	@echo "make bench-consensus  committees with adversaries; refreshes their figures in the docs; takes half an hour"
 	@echo "make bench-risk  risks of committees' verdicts; refreshes their figures in the docs"
+	@echo "make bench-grounding  support of answers by their contexts; refreshes its figures in the docs"
 	@echo "make bench-route  routers before the call and cascades; refreshes their figures in the docs; takes half an hour"
 	@echo "make bench-fhe  search under encryption beside a plain scan, naive products and a sealed index; takes a quarter of an hour"
 	@echo "make soak    two processes write 50,000 entries under random kill -9, tenants use one cache 100,000 times,"
@@ -72,6 +73,9 @@ bench-consensus: setup-demo
 
 bench-risk: setup-demo
 	.venv/bin/python tools/refresh_risk_figures.py $(DATA)/replay
+
+bench-grounding: setup-demo
+	.venv/bin/python tools/refresh_grounding_figures.py $(DATA)
 
 bench-core: $(UV)
 	$(UV) sync --quiet --frozen --python $(PYTHON) --all-packages --no-default-groups --group train --group peers --inexact

@@ -27,7 +27,7 @@ from leo_core.evaluation.grounding_data import make_edits, read_grounded, split_
 from leo_core.records import Source
 from leo_core.stages.grounding.features import FEATURES
 from leo_core.stages.grounding.model import ANSWER_FEATURES, describe_answer
-from leo_core.stages.grounding.policy import describe_sentences
+from leo_core.stages.grounding.policy import Grounder
 
 HERE = Path(__file__).parent
 TARGET = HERE.parent / "src/leo_core/stages/grounding/support.json"
@@ -52,7 +52,7 @@ class Item:
 
 def describe(answer: str, context: str, question: str, *, wrong: bool, kind: str, weight: float) -> Item | None:
     """An answer as an item; ``None`` where it has no sentence."""
-    found = list(describe_sentences(answer, [Source("0", context)], question, load_knowledge()))
+    found = list(Grounder([Source("0", context)], question=question, knowledge=load_knowledge()).describe(answer))
     if not found:
         return None
     features = np.array([[row[2][name] for name in FEATURES] for row in found])

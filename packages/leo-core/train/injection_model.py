@@ -2,10 +2,10 @@
 
     python packages/leo-core/train/injection_model.py [--write]
 
-``data/injections.jsonl``: passages in 14 languages, written for LEO; among the harmless ones are instructions to people,
-texts about language models and about attacks, markup and dialogue. Passages with sha256(text) % 5 below 2 are held out:
-no weight, threshold or pattern was chosen by their errors. A ridge-logistic regression on the signals; calibrated out of
-fold.
+``data/injections.jsonl``: passages in 15 languages, written for LEO; among the harmless ones are instructions to
+people, texts about language models and about attacks, markup and dialogue. Passages with sha256(text) % 5 below 2 are
+held out: no weight, threshold or pattern was chosen by their errors. A ridge-logistic regression on the signals;
+calibrated out of fold.
 """
 
 from __future__ import annotations

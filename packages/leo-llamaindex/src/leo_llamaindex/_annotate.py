@@ -69,7 +69,8 @@ class Sheet:
 
     def _publish(self) -> None:
         if self._metadata is not None and self._facts:
-            self._metadata["leo"] = {**self._facts[-1], "answers": list(self._facts)}
+            kept = self._metadata.get("leo", {})
+            self._metadata["leo"] = {**kept, **self._facts[-1], "answers": list(self._facts)}
 
 
 _SHEET: ContextVar[Sheet | None] = ContextVar("leo_sheet", default=None)

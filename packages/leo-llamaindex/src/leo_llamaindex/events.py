@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = [
     "LEOCacheHitEvent",
     "LEOCorrectionEvent",
+    "LEOGroundingEvent",
     "LEOProofEvent",
     "LEORouteEvent",
     "LEOVerifyEvent",
@@ -149,6 +150,29 @@ class LEOProofEvent(_LEOEvent):
 
     receipt_id: str
     log_index: int
+
+
+class LEOGroundingEvent(BaseEvent):
+    """A :class:`~leo_llamaindex.synthesizer.LEOVerifiedSynthesizer` held an answer against the retrieved nodes.
+
+    Attributes:
+        risk: P(the nodes do not support the answer), in [0, 1].
+        sentences: Sentences of the answer.
+        unsupported: How many of them are above the accepted risk.
+        action: ``"kept"``, ``"marked"``, ``"dropped"`` or ``"abstained"``.
+        node_ids: The nodes that bear a sentence out best.
+    """
+
+    risk: float
+    sentences: int
+    unsupported: int
+    action: str
+    node_ids: list[str]
+
+    @classmethod
+    def class_name(cls) -> str:
+        """Name of the class."""
+        return cls.__name__
 
 
 def report_answer(answer: Answer) -> None:

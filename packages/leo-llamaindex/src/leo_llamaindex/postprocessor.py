@@ -1,4 +1,4 @@
-"""Ordering of retrieved nodes by how well they agree with each other."""
+"""Ordering of retrieved nodes by how well they agree with each other, without those that give orders to the model."""
 
 from __future__ import annotations
 
@@ -18,13 +18,17 @@ from pydantic import Field, PrivateAttr, field_serializer
 from leo_core.adapting.lazy import Lazy
 from leo_core.errors import ConfigError
 from leo_core.ports import Embedder
+from leo_core.stages.grounding.injection import score_injection
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from leo_core.records import InjectionRisk
+
 __all__ = ["LEONodePostprocessor"]
 
 _dispatcher = get_dispatcher(__name__)
+_NOTE = "leo_injection"
 Rows = npt.NDArray[np.float32]
 
 
@@ -36,17 +40,25 @@ class LEONodePostprocessor(BaseNodePostprocessor):
     scaled to [0, 1] over the nodes; where a node has no score, the cosine with the query stands in. Each node is
     returned as a new ``NodeWithScore`` whose score is the blend.
 
+    A node that gives orders to the model that reads it (prompt injection) is dropped before that, so that it has no say
+    in the agreement. Figures and limits of the risk: ``docs/stages/grounding.md``. With ``note_injection`` the risk and
+    its signs stand in ``node.metadata["leo_injection"]`` of a copy, which neither the LLM nor an embedding sees.
+
     Args:
         top_n: Most nodes to return; all by default.
         agreement: Weight of the agreement in the blend, in [0, 1]; the retriever's score has the rest.
         duplicate_cosine: A node whose embedding is this near to one that is placed before it is dropped; more than 1
             keeps all.
+        max_injection_risk: Injection risk from which a node is dropped, in [0, 1]; more than 1 keeps all.
+        note_injection: Whether to note the injection risk of each node that stays.
         embedder: A name or an embedder of leo_core, for nodes that carry no embedding of their own.
     """
 
     top_n: int | None = Field(default=None, ge=1)
     agreement: float = Field(default=0.5, ge=0.0, le=1.0)
     duplicate_cosine: float = Field(default=0.97, gt=0.0)
+    max_injection_risk: float = Field(default=0.9, gt=0.0)
+    note_injection: bool = False
     embedder: Any = "default"
 
     _loaded: Lazy[Embedder] = PrivateAttr(default_factory=Lazy)
@@ -98,6 +110,9 @@ class LEONodePostprocessor(BaseNodePostprocessor):
     def _order(self, nodes: list[NodeWithScore], query: QueryBundle | None) -> list[NodeWithScore]:
         from leo_core.stages.consensus.coherence import measure_alignment  # noqa: PLC0415 - loads numba
 
+        nodes = self._screen(nodes)
+        if not nodes:
+            return []
         rows = self._rows(nodes)
         aligned = (1.0 + np.asarray(measure_alignment(rows))) / 2.0
         blend = self.agreement * aligned + (1.0 - self.agreement) * self._relevance(nodes, query)
@@ -107,6 +122,17 @@ class LEONodePostprocessor(BaseNodePostprocessor):
             if not any(float(rows[index] @ rows[other]) >= self.duplicate_cosine for other in kept):
                 kept.append(index)
         return [NodeWithScore(node=nodes[index].node, score=float(blend[index])) for index in kept[: self.top_n]]
+
+    def _screen(self, nodes: list[NodeWithScore]) -> list[NodeWithScore]:
+        """The nodes that give no orders to the model."""
+        if self.max_injection_risk > 1.0 and not self.note_injection:
+            return nodes
+        kept = []
+        for item in nodes:
+            found = score_injection(item.node.get_content(metadata_mode=MetadataMode.NONE))
+            if found.risk < self.max_injection_risk:
+                kept.append(_note(item, found) if self.note_injection else item)
+        return kept
 
     # -------------------------------------------------------------------------------------------------- vectors
 
@@ -141,6 +167,15 @@ class LEONodePostprocessor(BaseNodePostprocessor):
             return self.embedder
         message = f"embedder is a name or an embedder of leo_core, not {type(self.embedder).__name__}"
         raise ConfigError(message)
+
+
+def _note(item: NodeWithScore, found: InjectionRisk) -> NodeWithScore:
+    """The node with its injection risk in the metadata of a copy."""
+    node = item.node.model_copy()
+    node.metadata = {**node.metadata, _NOTE: found.to_dict()}
+    node.excluded_llm_metadata_keys = [*node.excluded_llm_metadata_keys, _NOTE]
+    node.excluded_embed_metadata_keys = [*node.excluded_embed_metadata_keys, _NOTE]
+    return NodeWithScore(node=node, score=item.score)
 
 
 def _unit(rows: Rows) -> Rows:

@@ -95,9 +95,7 @@ def ground(answer: str, sources: Sequence[str | Source] | Mapping[str, str], *, 
     Raises:
         RequestError: Answer, question or a source is no text, or two sources have the same id.
     """
-    if not isinstance(answer, str) or not isinstance(question, str):
-        message = f"an answer and a question are texts, not {type(answer).__name__} and {type(question).__name__}"
-        raise RequestError(message)
+    _check_texts({"an answer": answer, "a question": question})
     return ground_answer(answer, _read_sources(sources), question=question, knowledge=load_knowledge())
 
 
@@ -109,11 +107,16 @@ def _read_sources(sources: Sequence[str | Source] | Mapping[str, str]) -> list[S
         found = [Source(str(name), text) for name, text in sources.items()]
     else:
         found = [each if isinstance(each, Source) else Source(str(at), each) for at, each in enumerate(sources)]
-    wrong = next((type(source.text).__name__ for source in found if not isinstance(source.text, str)), None)
-    if wrong is not None:
-        message = f"a source is a text, not {wrong}"
-        raise RequestError(message)
+    for source in found:
+        _check_texts({"a source": source.text})
     if len({source.id for source in found}) < len(found):
         message = "two sources have the same id; give each its own"
         raise RequestError(message)
     return found
+
+
+def _check_texts(given: Mapping[str, object]) -> None:
+    for name, text in given.items():
+        if not isinstance(text, str):
+            message = f"{name} is a text, not {type(text).__name__}"
+            raise RequestError(message)

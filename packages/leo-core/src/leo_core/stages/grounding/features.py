@@ -47,7 +47,7 @@ FEATURES = (
 _PERSONAL = frozenset("i i'm i've i'd i'll me my we our you your ich wir je nous yo nosotros".split())  # noqa: SIM905 - words read better as a text
 _RAREST = 10.0
 _CLOSE = 0.5
-"""Share of the content that a passage has to hold before its negation is compared with the claim's."""
+"""Share of the content that passages have to hold before their negation and opposites are compared with the claim's."""
 
 
 def describe_claim(
@@ -60,8 +60,7 @@ def describe_claim(
     missing = [stem for stem in read.content if stem not in library.stems]
     soft = _soften(read.content, held, weights, passages, knowledge)
     objections = list(_find_missing(claim, evidence, library, knowledge, missing))
-    close = bool(evidence.shares) and evidence.shares[0] >= _CLOSE
-    objections += _find_reversals(claim, passages[0], knowledge) if close else []
+    objections += _find_reversals(claim, evidence, knowledge)
     kinds = {each.kind: len(each.found) for each in objections}
     share = evidence.shares[-1] if evidence.shares else 0.0
     features = {
@@ -132,15 +131,18 @@ def _find_missing(
         yield Objection("words", tuple(words))
 
 
-def _find_reversals(claim: Claim, passage: Passage, knowledge: Knowledge) -> list[Objection]:
-    """Negation and opposites between a claim and the passage that is closest to it."""
-    found = []
-    if knowledge.read_facts(claim.text).negated != knowledge.read_facts(passage.text).negated:
-        found.append(Objection("negation", ()))
-    opposites = knowledge.find_opposites(claim.text, passage.text)
-    if opposites is not None:
-        found.append(Objection("opposites", opposites))
-    return found
+def _find_reversals(claim: Claim, evidence: Evidence, knowledge: Knowledge) -> Iterable[Objection]:
+    """Negation between a claim and the passage that is closest to it, opposites in any of its passages."""
+    if not evidence.passages or evidence.shares[-1] < _CLOSE:
+        return
+    if evidence.shares[0] >= _CLOSE:
+        negated = knowledge.read_facts(evidence.passages[0].text).negated
+        if knowledge.read_facts(claim.text).negated != negated:
+            yield Objection("negation", ())
+    opposites = (knowledge.find_opposites(claim.text, passage.text) for passage in evidence.passages)
+    found = next((pair for pair in opposites if pair is not None), None)
+    if found is not None:
+        yield Objection("opposites", found)
 
 
 def _elsewhere(claim: Claim, passages: Sequence[Passage]) -> frozenset[str]:

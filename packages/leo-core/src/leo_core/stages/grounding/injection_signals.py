@@ -7,6 +7,7 @@ decides by itself: text about injections has many of them, mostly quoted or told
 
 from __future__ import annotations
 
+import base64
 import math
 import re
 import unicodedata
@@ -20,6 +21,7 @@ _ZERO_WIDTH = re.compile("[\u200b\u2060-\u2064\ufeff]")
 _SOFT = re.compile("\u00ad|^\ufeff")
 _TAGS = re.compile("[\U000e0020-\U000e007e]+")
 _TURNED = re.compile("[\u202a-\u202e\u2066-\u2069]")
+_LETTERS = re.compile(r"(?<!\w)(?:\w ){2,}\w(?!\w)")
 _BETWEEN = re.compile(r"\b(?:\w ){5,}\w\b")
 _BASE64 = re.compile(r"(?<![\w/+:;,])[A-Za-z0-9+/]{32,}={0,2}(?![\w/+])")
 _LEET = str.maketrans("013457@$", "oieastas")
@@ -75,17 +77,31 @@ def reveal_hidden(text: str) -> tuple[str, int]:
         hidden += len(_TURNED.findall(plain))
         plain = re.sub("[\u202d\u202e]([^\u202c]*)\u202c?", lambda match: match[1] + " " + match[1][::-1], plain)
         plain = _TURNED.sub("", plain)
-    spaced = _BETWEEN.search(plain)
-    if spaced:
+    if _BETWEEN.search(plain):
         hidden += 1
-        words = re.sub(r" {2,}", "\x00", plain).split("\x00")
-        joined = (word.replace(" ", "") if _BETWEEN.fullmatch(word.strip()) else word for word in words)
-        plain = f"{plain} {' '.join(joined)} {plain[spaced.start() : spaced.end()].replace(' ', '')}"
+        joined = _LETTERS.sub(lambda match: match[0].replace(" ", ""), plain)
+        plain = f"{plain} {' '.join(joined.split())}"
+    for decoded in _decode(plain):
+        hidden += 1
+        plain = f"{plain} {decoded}"
     figures = _LEET_WORD.findall(plain)
     if len(figures) > 1:
         hidden += 1
         plain = f"{plain} {plain.translate(_LEET)}"
     return plain, hidden
+
+
+def _decode(text: str) -> list[str]:
+    """Sentences that stand in the text in base64."""
+    found = []
+    for written in _BASE64.findall(text):
+        try:
+            decoded = base64.b64decode(written, validate=True).decode("utf-8")
+        except ValueError:
+            continue
+        if decoded.isprintable() and decoded.count(" ") > 1:
+            found.append(decoded)
+    return found
 
 
 def read_signals(text: str) -> dict[str, float]:

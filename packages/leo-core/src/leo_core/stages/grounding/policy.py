@@ -18,44 +18,50 @@ if TYPE_CHECKING:
     from leo_core.stages.grounding.reading import Claim, Knowledge
     from leo_core.stages.grounding.support import Evidence
 
-__all__ = ["describe_sentences", "ground_answer"]
+__all__ = ["Grounder", "ground_answer"]
 
 
-def ground_answer(answer: str, sources: Sequence[Source], *, question: str = "", knowledge: Knowledge) -> Grounding:
-    """Which sentences of an answer the sources support, where, and how likely they do not.
+class Grounder:
+    """Sources, read once, that answers are held against.
 
     Args:
-        answer: The answer.
-        sources: What it may stand on; without any, nothing is supported.
+        sources: What an answer may stand on; without any, nothing is supported.
         question: What was asked. It helps to choose between passages, and a number or a name of it needs no source.
         knowledge: What is known of words.
     """
-    sentences, scores, sizes = [], [], []
-    judge = shipped_logistic("support", "sentence")
-    for claim, evidence, features, objections in describe_sentences(answer, sources, question, knowledge):
-        scores.append(judge.log_odds(features))
-        sizes.append(len(claim.reading.words))
-        spans = tuple(
-            SourceSpan(source_id=sources[passage.source].id, start=passage.start, end=passage.end, share=share)
-            for passage, share in zip(evidence.passages, evidence.shares, strict=True)
-        )
-        sentences.append(
-            SentenceSupport(
-                start=claim.start, end=claim.end, risk=judge.probability(features), spans=spans, objections=objections
+
+    def __init__(self, sources: Sequence[Source], *, question: str = "", knowledge: Knowledge) -> None:
+        self._sources, self._knowledge = sources, knowledge
+        self._library = Library(read_passages(sources, knowledge), question, knowledge)
+
+    def judge(self, answer: str) -> Grounding:
+        """Which sentences of an answer the sources support, where, and how likely they do not."""
+        sentences, scores, sizes = [], [], []
+        model = shipped_logistic("support", "sentence")
+        for claim, evidence, features, objections in self.describe(answer):
+            scores.append(model.log_odds(features))
+            sizes.append(len(claim.reading.words))
+            spans = tuple(
+                SourceSpan(source_id=self._sources[p.source].id, start=p.start, end=p.end, share=share)
+                for p, share in zip(evidence.passages, evidence.shares, strict=True)
             )
-        )
-    if not sentences:
-        return Grounding(risk=0.0)
-    whole = shipped_logistic("support", "answer").probability(describe_answer(scores, sizes))
-    return Grounding(risk=whole, sentences=tuple(sentences))
+            risk = model.probability(features)
+            sentences.append(
+                SentenceSupport(start=claim.start, end=claim.end, risk=risk, spans=spans, objections=objections)
+            )
+        if not sentences:
+            return Grounding(risk=0.0)
+        whole = shipped_logistic("support", "answer").probability(describe_answer(scores, sizes))
+        return Grounding(risk=whole, sentences=tuple(sentences))
+
+    def describe(self, answer: str) -> Iterator[tuple[Claim, Evidence, dict[str, float], tuple[Objection, ...]]]:
+        """The sentences of an answer with their best passages, features and objections."""
+        for start, end in split_sentences(answer):
+            claim = read_claim(answer, start, end, self._knowledge)
+            evidence = self._library.find(claim)
+            yield claim, evidence, *describe_claim(claim, evidence, self._library, self._knowledge)
 
 
-def describe_sentences(
-    answer: str, sources: Sequence[Source], question: str, knowledge: Knowledge
-) -> Iterator[tuple[Claim, Evidence, dict[str, float], tuple[Objection, ...]]]:
-    """The sentences of an answer with their best passages, features and objections."""
-    library = Library(read_passages(sources, knowledge), question, knowledge)
-    for start, end in split_sentences(answer):
-        claim = read_claim(answer, start, end, knowledge)
-        evidence = library.find(claim)
-        yield claim, evidence, *describe_claim(claim, evidence, library, knowledge)
+def ground_answer(answer: str, sources: Sequence[Source], *, question: str = "", knowledge: Knowledge) -> Grounding:
+    """One answer held against its sources; see :class:`Grounder`."""
+    return Grounder(sources, question=question, knowledge=knowledge).judge(answer)

@@ -19,7 +19,7 @@ _LEAST_GAIN = 0.1
 _ORDER = 0.3
 """Weight of pairs of neighbouring words against single words, when passages are compared."""
 _QUESTION = 0.25
-"""Weight of the question's words, when passages are compared."""
+"""Weight of the question's words in the passage, and again in its whole source, when passages are compared."""
 _HOME = 0.15
 """What a further passage of another source has to bring more than one of the same source."""
 
@@ -55,6 +55,7 @@ class Library:
                 self._holders.setdefault(stem, []).append(number)
         self._pairs = [frozenset(zip(p.reading.stems, p.reading.stems[1:], strict=False)) for p in passages]
         self._asked_at = self._weigh_by_passage(self.asked.content)
+        self._asked_in = self._weigh_by_source(self.asked.content)
         self._asked_all = sum(knowledge.weigh(stem) for stem in self.asked.content) or 1.0
 
     def find(self, claim: Claim) -> Evidence:
@@ -90,7 +91,8 @@ class Library:
             value = gain / whole
             if first:
                 value += _ORDER * len(pairs & self._pairs[number]) / max(len(pairs), 1)
-                value += _QUESTION * self._asked_at.get(number, 0.0) / self._asked_all
+                asked = self._asked_at.get(number, 0.0) + self._asked_in.get(self.passages[number].source, 0.0)
+                value += _QUESTION * asked / self._asked_all
             elif self.passages[number].source != found.passages[0].source:
                 value -= _HOME
             if value > most:
@@ -99,6 +101,15 @@ class Library:
 
     def _stems_of(self, number: int) -> frozenset[str]:
         return frozenset(self.passages[number].reading.stems)
+
+    def _weigh_by_source(self, stems: Iterable[str]) -> dict[int, float]:
+        """The same for each source, by its number."""
+        found: dict[int, float] = {}
+        for stem in stems:
+            weight = self._knowledge.weigh(stem)
+            for source in {self.passages[number].source for number in self._holders.get(stem, ())}:
+                found[source] = found.get(source, 0.0) + weight
+        return found
 
     def _weigh_by_passage(self, stems: Iterable[str]) -> dict[int, float]:
         """Weight of the given words that each passage has, by its number; passages without one are left out."""

@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 
 from leo_llamaindex import LEOLLM
+from leo_llamaindex.testing import LLMConformance
 from tests.adapters.llamaindex.llamaindex_servers import SECRET
 from tests.adapters.llamaindex.reference_llm import ReferenceLLM
-from tests.contracts.llamaindex_llm import LLMContract
 from tests.servers.anthropic_server import AnthropicServer
 from tests.servers.openai_server import OpenAIServer
 
 
-class TestOpenAIMember(LLMContract):
+class TestOpenAIMember(LLMConformance):
     secret = SECRET
 
     @pytest.fixture(scope="class")
@@ -25,7 +25,7 @@ class TestOpenAIMember(LLMContract):
             yield llm
 
 
-class TestAnthropicMember(LLMContract):
+class TestAnthropicMember(LLMConformance):
     secret = SECRET
 
     @pytest.fixture(scope="class")
@@ -36,7 +36,7 @@ class TestAnthropicMember(LLMContract):
             yield llm
 
 
-class TestRouter(LLMContract):
+class TestRouter(LLMConformance):
     secret = SECRET
 
     @pytest.fixture(scope="class")
@@ -49,7 +49,7 @@ class TestRouter(LLMContract):
             yield llm
 
 
-class TestConsensusOfThree(LLMContract):
+class TestConsensusOfThree(LLMConformance):
     secret = SECRET
 
     @pytest.fixture(scope="class")
@@ -61,7 +61,7 @@ class TestConsensusOfThree(LLMContract):
             yield llm
 
 
-class TestLlamaIndexMember(LLMContract):
+class TestLlamaIndexMember(LLMConformance):
     secret = SECRET
 
     @pytest.fixture(scope="class")
@@ -78,7 +78,7 @@ def shared_llm(openai_server: OpenAIServer) -> Iterator[Any]:
         yield llm
 
 
-class TestColdCache(LLMContract):
+class TestColdCache(LLMConformance):
     """Everything once, which fills the cache."""
 
     secret = SECRET
@@ -88,7 +88,7 @@ class TestColdCache(LLMContract):
         return shared_llm
 
 
-class TestWarmCache(LLMContract):
+class TestWarmCache(LLMConformance):
     """Everything again on the same LLM: all from the cache, and everything still holds."""
 
     secret = SECRET

@@ -17,9 +17,9 @@ from leo_core import load_embedder
 from leo_core.errors import ConfigError, RequestError
 from leo_core.stages.embed.callable import CallableEmbedder
 from leo_llamaindex import LEOEmbedding
+from leo_llamaindex.testing import record_events
 from llama_index.embeddings.leo import LEOEmbedding as ByConvention
 from tests.contracts.event_loop import never_blocked
-from tests.contracts.llamaindex_llm import record_events
 
 TEXTS = ["The ferry leaves at 9:40.", "A day ticket costs 12 euros.", "Dogs travel free of charge."]
 QUESTION = "What is the price of a day ticket?"

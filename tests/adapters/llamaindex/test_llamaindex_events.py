@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from llama_index.core.agent.workflow import FunctionAgent, ReActAgent
 from llama_index.core.instrumentation import get_dispatcher
 from llama_index.core.instrumentation.events.span import SpanDropEvent
 
@@ -12,7 +13,10 @@ from leo_core.providers.scripted import ScriptedModel
 from leo_core.records import Usage
 from leo_llamaindex import LEOLLM, LEOEventHandler
 from leo_llamaindex.handler import LEOSummary
-from tests.contracts.llamaindex_llm import METHODS, call, record_events
+from leo_llamaindex.testing import METHODS, call, record_events
+from leo_llamaindex.testing.scenes import ADD
+from tests.adapters.llamaindex.llamaindex_servers import SECRET
+from tests.servers.openai_server import OpenAIServer
 
 OWN = ("LEORouteEvent", "LEOCacheHitEvent", "LEOVerifyEvent", "LEOProofEvent")
 
@@ -77,3 +81,27 @@ def test_no_receipts_no_proofs() -> None:
     with LEOLLM.from_preset("economy", small=member("e")) as llm, record_events() as seen:
         llm.complete("Hi")
     assert seen.names["LEOProofEvent"] == 1
+
+
+@pytest.mark.filterwarnings("ignore::pydantic.warnings.PydanticDeprecationWarning")
+@pytest.mark.filterwarnings("ignore:is_running called from within a step")
+@pytest.mark.parametrize("kind", [FunctionAgent, ReActAgent])
+async def test_an_agents_calls_are_told_of_once_and_its_hits_cost_nothing(kind: Any, openai: OpenAIServer) -> None:
+    """LEO's events reach the dispatcher from inside a workflow, one for each call of the model."""
+    with LEOLLM(small="openai:gpt-5-mini", api_key=SECRET, base_url=openai.base_url) as llm:
+        runs = []
+        for _ in range(2):
+            with LEOEventHandler() as watch, record_events() as seen:
+                output = await kind(tools=[ADD], llm=llm).run(user_msg="Add 2 and 3")
+            assert [made.tool_output.content for made in output.tool_calls] == ["5"]
+            llm.leo.flush()
+            runs.append((watch.summary(), seen.names, len(openai.requests)))
+    (cold, told, asked), (warm, told_again, asked_again) = runs
+    assert asked == asked_again == 2
+    for names, hits in ((told, 0), (told_again, 2)):
+        assert names["LEORouteEvent"] == names["LLMChatStartEvent"] == names["LLMChatEndEvent"] == 2
+        assert names["LEOProofEvent"] == 2
+        assert names["LEOCacheHitEvent"] == hits
+    assert cold.input_tokens > 0
+    assert (warm.answers, warm.hits, warm.input_tokens, warm.output_tokens) == (2, 2, 0, 0)
+    assert warm.saved_tokens == cold.input_tokens + cold.output_tokens

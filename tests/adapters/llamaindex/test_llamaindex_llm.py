@@ -24,9 +24,9 @@ from leo_core.providers.scripted import ScriptedModel
 from leo_core.records import Capabilities, Message, Request, Route, ToolCall, Usage
 from leo_core.stages.resilience.config import RateLimit, ResilienceConfig
 from leo_llamaindex import LEOLLM, LEONodePostprocessor, LlamaIndexModel
+from leo_llamaindex.testing import METHODS, ask, call, record_events
 from tests.adapters.llamaindex.llamaindex_servers import GROUND, SECRET
 from tests.contracts.event_loop import never_blocked
-from tests.contracts.llamaindex_llm import METHODS, ask, call, record_events
 from tests.servers.openai_server import OpenAIServer
 
 

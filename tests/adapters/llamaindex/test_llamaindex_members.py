@@ -27,9 +27,9 @@ from leo_core.records import Message, Request, Sampling, Usage
 from leo_llamaindex import LEOLLM, LlamaIndexModel
 from leo_llamaindex._native_reply import StreamFold, read_reply
 from leo_llamaindex._tools import SchemaTool
+from leo_llamaindex.testing import record_events
 from tests.adapters.llamaindex.llamaindex_servers import SECRET
 from tests.adapters.llamaindex.reference_llm import ReferenceLLM
-from tests.contracts.llamaindex_llm import record_events
 from tests.contracts.model import ModelContract
 from tests.servers.loopback import Fault
 from tests.servers.openai_server import OpenAIServer

@@ -11,8 +11,8 @@ from llama_index.core.schema import NodeWithScore, QueryBundle, TextNode
 from leo_core import load_embedder
 from leo_core.errors import ConfigError
 from leo_llamaindex import LEONodePostprocessor
+from leo_llamaindex.testing import record_events
 from tests.contracts.event_loop import never_blocked
-from tests.contracts.llamaindex_llm import record_events
 
 SAME = ("The capital of France is Paris.", "Paris is the capital city of France.", "France's capital is called Paris.")
 ODD = "Bananas are yellow and rich in potassium."

@@ -23,10 +23,10 @@ from leo_core.errors import ConfigError, StorageError, TenantRequiredError
 from leo_core.providers.scripted import ScriptedModel
 from leo_core.stages.cache.config import CacheConfig
 from leo_llamaindex import LEOLLM, LEOCachedQueryEngine, LEOEmbedding, LEOEventHandler
+from leo_llamaindex.testing import record_events
 from tests.adapters.llamaindex.llamaindex_servers import SECRET
 from tests.adapters.llamaindex.reference_llm import ReferenceLLM
 from tests.contracts.event_loop import never_blocked
-from tests.contracts.llamaindex_llm import record_events
 from tests.servers.openai_server import OpenAIServer
 
 QUESTION = "Is the first thing so?"

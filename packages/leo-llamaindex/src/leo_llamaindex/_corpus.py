@@ -21,23 +21,41 @@ if TYPE_CHECKING:
 
     from llama_index.core.indices.base import BaseIndex
 
-__all__ = ["check_documents", "live_nodes", "mark_documents", "name_corpus", "version_corpus"]
+__all__ = ["CorpusVersions", "check_documents", "live_nodes", "mark_documents", "name_corpus"]
 
 _STRUCTS = (IndexDict, IndexList, IndexGraph, KeywordTable)
 
 
-def version_corpus(indexes: Sequence[BaseIndex[Any]]) -> str:
-    """SHA-256 over the nodes of the indexes and the hashes of their documents: another one after each change.
+class CorpusVersions:
+    """The version of what indexes hold; computed anew only where they look different from the last time."""
 
-    Raises:
-        ConfigError: There is no index, or one keeps its nodes where changes cannot be seen.
-    """
-    if not indexes:
-        message = (
-            "the query engine has no index that LEO can see: give version=, and change it whenever documents change"
-        )
-        raise ConfigError(message)
-    return _digest([[_nodes_of(index), sorted(index.docstore.get_all_document_hashes().items())] for index in indexes])
+    def __init__(self) -> None:
+        self._last: tuple[Any, str] = (None, "")
+
+    def read(self, indexes: Sequence[BaseIndex[Any]]) -> str:
+        """SHA-256 over the nodes of the indexes and the hashes of their documents: another one after each change.
+
+        Raises:
+            ConfigError: There is no index, or one keeps its nodes where changes cannot be seen.
+        """
+        if not indexes:
+            message = "the query engine has no index that LEO can see: give version=, and change it with the documents"
+            raise ConfigError(message)
+        structs = [_struct_of(index) for index in indexes]
+        hashes = [index.docstore.get_all_document_hashes() for index in indexes]
+        look = [(_glance(struct), hash(frozenset(each.items()))) for struct, each in zip(structs, hashes, strict=True)]
+        seen, version = self._last
+        if look != seen or None in [glance for glance, _ in look]:
+            version = _digest([vars(struct) for struct in structs] + [sorted(each.items()) for each in hashes])
+            self._last = (look, version)
+        return version
+
+
+def _glance(struct: IndexStruct) -> int | None:
+    """A hash of the nodes that this process can compare quickly; ``None`` where there is none."""
+    if isinstance(struct, IndexDict):
+        return hash((struct.index_id, frozenset(struct.nodes_dict.items())))
+    return hash((struct.index_id, tuple(struct.nodes))) if isinstance(struct, IndexList) else None
 
 
 def name_corpus(indexes: Sequence[BaseIndex[Any]]) -> str:
@@ -66,7 +84,7 @@ def _mark(indexes: Sequence[BaseIndex[Any]], live: Sequence[frozenset[str]], doc
     return _digest(found)
 
 
-def _nodes_of(index: BaseIndex[Any]) -> Any:
+def _struct_of(index: BaseIndex[Any]) -> IndexStruct:
     struct: IndexStruct = index.index_struct
     elsewhere = getattr(getattr(index, "_vector_store", None), "stores_text", False)
     if not isinstance(struct, _STRUCTS) or (elsewhere and not getattr(index, "_store_nodes_override", False)):
@@ -75,7 +93,7 @@ def _nodes_of(index: BaseIndex[Any]) -> Any:
             "function that gives one, and change it whenever documents change"
         )
         raise ConfigError(message)
-    return vars(struct)
+    return struct
 
 
 def live_nodes(index: BaseIndex[Any]) -> frozenset[str]:

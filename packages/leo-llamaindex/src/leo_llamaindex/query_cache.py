@@ -26,7 +26,7 @@ from leo_core.engine.drivers import chunk_message
 from leo_core.errors import ConfigError, TenantRequiredError
 from leo_core.records import Message, Request
 from leo_core.stages.cache.identity import canonical_bytes
-from leo_llamaindex._corpus import check_documents, mark_documents, name_corpus, version_corpus
+from leo_llamaindex._corpus import CorpusVersions, check_documents, mark_documents, name_corpus
 from leo_llamaindex._engine_parts import read_engine
 from leo_llamaindex._kept_response import KeptResponse, describe_hit, find_sources, measure_usage, text_of
 from leo_llamaindex._settings import current_tags
@@ -132,6 +132,7 @@ class LEOCachedQueryEngine(Closeable, BaseQueryEngine):
         self._keeper = AnswerKeeper(
             store, logger="leo_llamaindex", max_wrong_hits=max_wrong_hits, config=config, **settings
         )
+        self._versions = CorpusVersions()
         parts = read_engine(engine)
         self._check_corpus(parts.indexes)
         self._whole = parts.whole if self._by_sources else frozenset()
@@ -284,11 +285,11 @@ class LEOCachedQueryEngine(Closeable, BaseQueryEngine):
     def _name_corpus(self, indexes: tuple[BaseIndex[Any], ...]) -> str:
         if self._version is not None:
             return self._version if isinstance(self._version, str) else str(self._version())
-        return name_corpus(indexes) if self._by_sources else version_corpus(indexes)
+        return name_corpus(indexes) if self._by_sources else self._versions.read(indexes)
 
     def _check_corpus(self, indexes: tuple[BaseIndex[Any], ...]) -> None:
         if self._version is None:
-            version_corpus(indexes)
+            self._versions.read(indexes)
         elif self._by_sources:
             message = "invalidation='sources' reads the engine's own indexes; leave out version="
             raise ConfigError(message)

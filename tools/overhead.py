@@ -106,13 +106,20 @@ class Ways:
     """Everything that is asked, and how long each took beside the model itself, in seconds."""
 
     def __init__(self) -> None:
-        self.asks: dict[str, tuple[Callable[[str], Any], Instant, Callable[[], Any]]] = {}
+        self.asks: dict[str, tuple[Callable[[str], Any], Instant, Callable[[], Any], Callable[[str], Any]]] = {}
         self.wall: dict[str, list[float]] = {}
         self.cpu: dict[str, list[float]] = {}
 
-    def add(self, name: str, ask: Callable[[str], Any], model: Instant, rest: Callable[[], Any] = lambda: None) -> None:
-        """Add a way; ``rest`` is done after each question, and is not timed."""
-        self.asks[name], self.wall[name], self.cpu[name] = (ask, model, rest), [], []
+    def add(
+        self,
+        name: str,
+        ask: Callable[[str], Any],
+        model: Instant,
+        rest: Callable[[], Any] = lambda: None,
+        prepare: Callable[[str], Any] = lambda _: None,
+    ) -> None:
+        """Add a way; ``prepare`` is done before each question and ``rest`` after it, and neither is timed."""
+        self.asks[name], self.wall[name], self.cpu[name] = (ask, model, rest, prepare), [], []
 
     def run(self, questions: Sequence[str], warm_up: int) -> None:
         """Ask all questions in all ways in turns, another way first each time."""
@@ -120,7 +127,8 @@ class Ways:
         for number, question in enumerate(questions):
             at = number % len(names)
             for name in (*names[at:], *names[:at]):
-                ask, model, rest = self.asks[name]
+                ask, model, rest, prepare = self.asks[name]
+                prepare(question)
                 before = model.spent
                 cpu, wall = time.thread_time(), time.perf_counter()
                 ask(question)
@@ -162,23 +170,33 @@ def time_misses(folder: Path, questions: Sequence[str], filling: Filled, stack: 
     with LEOChatModel(small=Instant(), store=str(folder / "disk.db")) as model:
         fill(model, filling)
     for file in folder.glob("disk.db*"):
-        shutil.copy(file, folder / file.name.replace("disk", "off"))
+        for copy in ("off", "warm"):
+            shutil.copy(file, folder / file.name.replace("disk", copy))
     off = LEOConfig(receipts=ReceiptConfig(enabled=False))
     add_leo(ways, "LEOChatModel, miss, store on disk", stack, store=str(folder / "disk.db"))
+    add_leo(
+        ways, "LEOChatModel, miss, on disk, neighbours read before", stack, store=str(folder / "warm.db"), warm=True
+    )
     add_leo(ways, "LEOChatModel, miss, on disk, no receipts", stack, store=str(folder / "off.db"), config=off)
     add_leo(ways, "LEOChatModel, miss, store in memory", stack, filling=filling)
     ways.run(questions, WARM_UP)
     return ways
 
 
-def add_leo(ways: Ways, name: str, stack: ExitStack, *, filling: Sequence[Any] = (), **settings: Any) -> LEOChatModel:
+def add_leo(
+    ways: Ways, name: str, stack: ExitStack, *, filling: Sequence[Any] = (), warm: bool = False, **settings: Any
+) -> LEOChatModel:
     """Add a LEOChatModel; its background is let finish after each question."""
     member = Instant()
     model = stack.enter_context(LEOChatModel(small=member, engine_seed=0, **settings))
     fill(model, filling)
     model.leo.warm_up()
     model.invoke("What is warmed up?")
-    ways.add(name, model.invoke, member, model.leo.flush)
+
+    def decide(question: str) -> object:
+        return model.leo.cache.decide(model._request([HumanMessage(question)], None, {}))  # noqa: SLF001 - as it asks
+
+    ways.add(name, model.invoke, member, model.leo.flush, decide if warm else lambda _: None)
     return model
 
 

@@ -56,12 +56,23 @@ def fixed(value: float | Decimal) -> str:
     if isinstance(value, bool):
         message = f"{value!r} is not a figure"
         raise ReceiptError(message, check="figure")
-    exact = value if isinstance(value, Decimal) else Decimal(float(value))
+    if not isinstance(value, Decimal):
+        return _fixed_float(float(value))
+    exact = value
     if not exact.is_finite() or exact.copy_abs() >= LIMIT:
         message = f"a figure must be finite and below 1e15 in size, got {value!r}"
         raise ReceiptError(message, check="figure")
     rounded = exact.quantize(_QUANTUM, context=_CONTEXT)
     return f"{rounded:f}" if rounded else f"{rounded.copy_abs():f}"
+
+
+def _fixed_float(value: float) -> str:
+    """:func:`fixed` of a float, which Python's own formatting rounds from the exact value, half to even."""
+    if not -LIMIT < value < LIMIT:
+        message = f"a figure must be finite and below 1e15 in size, got {value!r}"
+        raise ReceiptError(message, check="figure")
+    text = f"{value:.{DECIMALS}f}"
+    return text.removeprefix("-") if text.startswith("-0.") and not text.strip("-0.") else text
 
 
 def fixed_or_none(value: float | None) -> str | None:

@@ -10,7 +10,7 @@ export NO_MKDOCS_2_WARNING := 1
 unexport PYTHONDONTWRITEBYTECODE
 RUN := .venv/bin/python -m
 
-.PHONY: help demo test coverage check bench bench-core bench-cache bench-consensus bench-risk bench-grounding bench-route bench-fhe soak fuzz-index docs clean setup-demo setup-test setup-check
+.PHONY: help demo test coverage check bench bench-core bench-cache bench-consensus bench-risk bench-grounding bench-route bench-fhe bench-overhead soak fuzz-index docs clean setup-demo setup-test setup-check
 .DEFAULT_GOAL := help
 
 help:
@@ -26,6 +26,7 @@ help:
 	@echo "make bench-grounding  support of answers by their contexts; refreshes its figures in the docs"
 	@echo "make bench-route  routers before the call and cascades; refreshes their figures in the docs; takes half an hour"
 	@echo "make bench-fhe  search under encryption beside a plain scan, naive products and a sealed index; takes a quarter of an hour"
+	@echo "make bench-overhead  what LEO adds to a call beside LangChain's own ways; refreshes its figures in the docs"
 	@echo "make soak    two processes write 50,000 entries under random kill -9, tenants use one cache 100,000 times,"
 	@echo "             1,000 requests with an encrypted index in another process; prints what was found"
 	@echo "make fuzz-index  a million altered envelopes at an index server"
@@ -92,6 +93,9 @@ bench-route: $(UV)
 bench-fhe: $(UV)
 	$(UV) sync --quiet --frozen --python $(PYTHON) --all-packages --no-default-groups --group test --group peers --inexact
 	COLUMNS=120 .venv/bin/leo bench fhe --data $(DATA)
+
+bench-overhead: setup-test
+	.venv/bin/python tools/refresh_overhead_figures.py $(DATA)
 
 soak: setup-test
 	$(RUN) tests.soak.two_writers 50000 0

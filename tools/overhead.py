@@ -15,6 +15,7 @@ import asyncio
 import json
 import logging
 import os
+import shutil
 import tempfile
 import time
 from contextlib import ExitStack
@@ -51,6 +52,8 @@ from leo_langchain import LEOChatModel
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from leo_core.records import CacheEntry
+
 BATCH = 256
 WARM_UP = 30
 REPLY = "An answer of ordinary length, as a model gives it to a question of one line."
@@ -76,30 +79,47 @@ class Instant(BaseChatModel):
         return self._generate(messages, stop, run_manager, **kwargs)
 
 
-def fill(model: LEOChatModel, texts: Sequence[str], rows: Any) -> None:
-    """Keep an answer to each text, as the model would have kept it."""
-    plan = model.leo._plan  # noqa: SLF001 - the fingerprint of its members is part of the keys
-    entries = make_entries(texts)
-    for first in range(0, len(texts), BATCH):
-        batch = []
-        for entry, row in zip(entries[first : first + BATCH], rows[first : first + BATCH], strict=True):
+Filled = list[tuple["CacheEntry", Any]]
+
+
+def make_filling(texts: Sequence[str]) -> Filled:
+    """An answer to each text with its vector, as a LEOChatModel with an instant member would have kept it."""
+    embedder = load_embedder("default")
+    rows = [row for first in range(0, len(texts), 4096) for row in embedder.embed(texts[first : first + 4096])]
+    with LEOChatModel(small=Instant()) as model:
+        plan = model.leo._plan  # noqa: SLF001 - the fingerprint of its members is part of the keys
+        filling = []
+        for entry, row in zip(make_entries(texts), rows, strict=True):
             request = model._request([HumanMessage(entry.text)], None, {})  # noqa: SLF001 - as the model itself asks
             keys = identify(request, models=plan.fingerprint)
-            batch.append((replace(entry, exact_key=keys.exact_key, scope_key=keys.scope_key), row))
-        model.leo.store.put_many(batch)
+            filling.append((replace(entry, exact_key=keys.exact_key, scope_key=keys.scope_key), row))
+    return filling
+
+
+def fill(model: LEOChatModel, filling: Sequence[Any]) -> None:
+    """Keep all of them."""
+    for first in range(0, len(filling), BATCH):
+        model.leo.store.put_many(filling[first : first + BATCH])
 
 
 class Ways:
     """Everything that is asked, and how long each took beside the model itself, in seconds."""
 
     def __init__(self) -> None:
-        self.asks: dict[str, tuple[Callable[[str], Any], Instant, Callable[[], Any]]] = {}
+        self.asks: dict[str, tuple[Callable[[str], Any], Instant, Callable[[], Any], Callable[[str], Any]]] = {}
         self.wall: dict[str, list[float]] = {}
         self.cpu: dict[str, list[float]] = {}
 
-    def add(self, name: str, ask: Callable[[str], Any], model: Instant, rest: Callable[[], Any] = lambda: None) -> None:
-        """Add a way; ``rest`` is done after each question, and is not timed."""
-        self.asks[name], self.wall[name], self.cpu[name] = (ask, model, rest), [], []
+    def add(
+        self,
+        name: str,
+        ask: Callable[[str], Any],
+        model: Instant,
+        rest: Callable[[], Any] = lambda: None,
+        prepare: Callable[[str], Any] = lambda _: None,
+    ) -> None:
+        """Add a way; ``prepare`` is done before each question and ``rest`` after it, and neither is timed."""
+        self.asks[name], self.wall[name], self.cpu[name] = (ask, model, rest, prepare), [], []
 
     def run(self, questions: Sequence[str], warm_up: int) -> None:
         """Ask all questions in all ways in turns, another way first each time."""
@@ -107,7 +127,8 @@ class Ways:
         for number, question in enumerate(questions):
             at = number % len(names)
             for name in (*names[at:], *names[:at]):
-                ask, model, rest = self.asks[name]
+                ask, model, rest, prepare = self.asks[name]
+                prepare(question)
                 before = model.spent
                 cpu, wall = time.thread_time(), time.perf_counter()
                 ask(question)
@@ -137,43 +158,45 @@ def split(texts: list[str], entries: int, asked: int) -> tuple[list[str], list[s
     return questions, kept[:entries]
 
 
-def make_rows(texts: Sequence[str]) -> Any:
-    """The vectors of texts."""
-    embedder = load_embedder("default")
-    return np.concatenate([embedder.embed(texts[first : first + 4096]) for first in range(0, len(texts), 4096)])
-
-
-def time_misses(folder: Path, questions: Sequence[str], kept: Sequence[str], rows: Any, stack: ExitStack) -> Ways:
-    """New questions, in every way."""
+def time_misses(folder: Path, questions: Sequence[str], filling: Filled, stack: ExitStack) -> Ways:
+    """New questions, in every way; leaves a filled store in ``disk.db``."""
     ways = Ways()
     bare, backed, cached = Instant(), Instant(), Instant(cache=InMemoryCache())
-    for text in kept:
-        cached.cache.update(text, "model", [ChatGeneration(message=AIMessage(REPLY))])
+    for entry, _ in filling:
+        cached.cache.update(entry.text, "model", [ChatGeneration(message=AIMessage(REPLY))])
     ways.add("model.invoke", bare.invoke, bare)
     ways.add("with_fallbacks", backed.with_fallbacks([Instant()]).invoke, backed)
     ways.add("cache=InMemoryCache(), miss", cached.invoke, cached)
+    with LEOChatModel(small=Instant(), store=str(folder / "disk.db")) as model:
+        fill(model, filling)
+    for file in folder.glob("disk.db*"):
+        for copy in ("off", "warm"):
+            shutil.copy(file, folder / file.name.replace("disk", copy))
     off = LEOConfig(receipts=ReceiptConfig(enabled=False))
-    for name, store, config in (
-        ("LEOChatModel, miss, store on disk", str(folder / "disk.db"), None),
-        ("LEOChatModel, miss, on disk, no receipts", str(folder / "off.db"), off),
-        ("LEOChatModel, miss, store in memory", ":memory:", None),
-    ):
-        add_leo(ways, name, stack, store=store, config=config, kept=kept, rows=rows)
+    add_leo(ways, "LEOChatModel, miss, store on disk", stack, store=str(folder / "disk.db"))
+    add_leo(
+        ways, "LEOChatModel, miss, on disk, neighbours read before", stack, store=str(folder / "warm.db"), warm=True
+    )
+    add_leo(ways, "LEOChatModel, miss, on disk, no receipts", stack, store=str(folder / "off.db"), config=off)
+    add_leo(ways, "LEOChatModel, miss, store in memory", stack, filling=filling)
     ways.run(questions, WARM_UP)
     return ways
 
 
 def add_leo(
-    ways: Ways, name: str, stack: ExitStack, *, kept: Sequence[str] = (), rows: Any = None, **settings: Any
+    ways: Ways, name: str, stack: ExitStack, *, filling: Sequence[Any] = (), warm: bool = False, **settings: Any
 ) -> LEOChatModel:
-    """Add a LEOChatModel whose cache is filled; its background is let finish after each question."""
+    """Add a LEOChatModel; its background is let finish after each question."""
     member = Instant()
     model = stack.enter_context(LEOChatModel(small=member, engine_seed=0, **settings))
-    if len(kept):
-        fill(model, kept, rows)
+    fill(model, filling)
     model.leo.warm_up()
-    model.invoke("What is warmed up?")
-    ways.add(name, model.invoke, member, model.leo.flush)
+    model.invoke(f"What is warmed up by {name}?")  # nobody asked that before: the index is loaded
+
+    def decide(question: str) -> object:
+        return model.leo.cache.decide(model._request([HumanMessage(question)], None, {}))  # noqa: SLF001 - as it asks
+
+    ways.add(name, model.invoke, member, model.leo.flush, decide if warm else lambda _: None)
     return model
 
 
@@ -182,7 +205,7 @@ async def time_async(folder: Path, questions: Sequence[str], kept: Sequence[str]
     ways = Ways()
     member = Instant()
     model = stack.enter_context(LEOChatModel(small=member, store=str(folder / "disk.db"), engine_seed=0))
-    await model.ainvoke("What is warmed up?")
+    await model.ainvoke("What is warmed up on an event loop?")
     bare = Instant()
     again = np.random.default_rng(1).permutation(len(kept))[: len(questions)]
     for name, ask, asked in (
@@ -262,7 +285,7 @@ def share_out(model: LEOChatModel, questions: Sequence[str]) -> list[dict[str, A
         finally:
             inside += time.thread_time() - began
 
-    model.leo.ask = asked  # type: ignore[method-assign] - measured from inside
+    setattr(model.leo, "ask", asked)  # noqa: B010 - measured from inside
     for question in questions:
         world.perform = timed
         began = time.thread_time()
@@ -270,7 +293,7 @@ def share_out(model: LEOChatModel, questions: Sequence[str]) -> list[dict[str, A
         whole += time.thread_time() - began
         world.perform = perform
         model.leo.flush()
-    model.leo.ask = ask  # type: ignore[method-assign] - as it was
+    setattr(model.leo, "ask", ask)  # noqa: B010 - as it was
     rows = [{"part": name, "us": taken} for name, taken in sorted(spent.items(), key=lambda item: -item[1])]
     told = [row for row in rows if row["us"] >= 0.005 * whole]
     rest = sum(row["us"] for row in rows if row not in told)
@@ -288,11 +311,11 @@ def measure(pairs: Path | None, entries: int, questions: int) -> dict[str, Any]:
     asked, kept = split(read_texts(pairs), entries, 4 * (questions + WARM_UP))
     count = questions + WARM_UP
     slices = [asked[first : first + count] for first in range(0, 4 * count, count)]
-    rows = make_rows(kept)
+    filling = make_filling(kept)
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         folder = Path(name)
         with ExitStack() as first:
-            misses = time_misses(folder, slices[0], kept, rows, first)
+            misses = time_misses(folder, slices[0], filling, first)
         load = os.getloadavg()[0]
         others = asyncio.run(time_async(folder, slices[1], kept, stack))
         shared = Ways()

@@ -105,6 +105,20 @@ def test_without_the_extra_a_middleware_names_it_and_the_rest_works():
     )
 
 
+def test_listeners_load_what_they_need_alone_and_say_what_brings_it():
+    modules, _ = modules_after(
+        "import leo_core.engine.leo, leo_core.telemetry.logs\n"
+        "sys.modules['opentelemetry'] = sys.modules['prometheus_client'] = None\n"
+        "from leo_core.errors import MissingExtraError\n"
+        "for name in ('otel', 'prometheus'):\n"
+        "    try: __import__(f'leo_core.telemetry.{name}')\n"
+        "    except MissingExtraError as error: assert f'leo-core[{name}]' in str(error), error\n"
+        "    else: raise AssertionError(name)\n"
+        "del sys.modules['opentelemetry'], sys.modules['prometheus_client']\n"
+    )
+    assert not [name for name in modules if name.startswith(("opentelemetry", "prometheus_client"))]
+
+
 @pytest.mark.parametrize(
     "name",
     [

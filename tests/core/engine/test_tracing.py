@@ -102,19 +102,15 @@ async def test_a_tracer_that_fails_disturbs_neither_the_answer_nor_other_tracers
     assert "the tracer" in caplog.text
 
 
-def test_a_cancelled_request_ends_its_spans():
-    watching = Watching()
-
-    async def cancel():
-        with LEO(small=ScriptedModel("small", "29.", delay_s=30.0), listeners=[watching]) as leo:
-            task = asyncio.create_task(leo.aask(QUESTION))
-            while leo.members[0].calls == 0:
-                await asyncio.sleep(0.01)
-            task.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await task
-
-    asyncio.run(cancel())
+async def test_a_cancelled_request_ends_its_spans():
+    watching, asked = Watching(), asyncio.Event()
+    small = ScriptedModel("small", replies=lambda _: asked.set() or "29.", delay_s=30.0)
+    with LEO(small=small, listeners=[watching]) as leo:
+        task = asyncio.create_task(leo.aask(QUESTION))
+        await asked.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
     assert [(name, type(outcome)) for name, outcome in watching.ends] == [
         ("small", asyncio.CancelledError),
         ("request", asyncio.CancelledError),

@@ -7,6 +7,7 @@ import math
 from decimal import Decimal, localcontext
 
 import pytest
+import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -90,7 +91,25 @@ def test_canonical_bytes_are_those_of_rfc_8785():
     assert parse_canonical(expected.encode()) == value
 
 
-@pytest.mark.parametrize("value", [0.5, {"a": [1.0]}, math.nan, 2**53, "\ud800", {1: 2}, b"x", ({"a": (0.5,)},)])
+FLOATLESS = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53) + 1, 2**53 - 1) | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(FLOATLESS)
+def test_canonical_bytes_are_those_of_the_reference_library(value):
+    assert canonical_bytes(value) == content_bytes(value) == rfc8785.dumps(value)
+
+
+def test_names_beyond_the_basic_plane_sort_by_utf_16():
+    assert canonical_bytes({"\ue000": 1, "\U0001f600": 2}) == '{"\U0001f600":2,"\ue000":1}'.encode()
+
+
+@pytest.mark.parametrize(
+    "value", [0.5, {"a": [1.0]}, math.nan, 2**53, "\ud800", {"\ud800": 1}, {1: 2}, b"x", ({"a": (0.5,)},)]
+)
 def test_a_statement_holds_no_floats_and_nothing_but_json(value):
     with pytest.raises(ReceiptError) as refused:
         canonical_bytes(value)

@@ -24,9 +24,12 @@ def log():
     out = io.StringIO()
     handler = logging.StreamHandler(out)
     handler.setFormatter(JsonFormatter())
-    logger = logging.Logger("leo.test", logging.INFO)
+    logger = logging.getLogger("leo.test")
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
     logger.addHandler(handler)
-    return logger, out
+    yield logger, out
+    logger.removeHandler(handler)
 
 
 def lines(out):

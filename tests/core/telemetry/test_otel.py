@@ -178,12 +178,14 @@ async def test_the_calls_of_a_committee_are_current_in_their_tasks():
 
 def test_streams_that_take_turns_keep_their_spans_apart_and_the_callers_stays_current():
     told, eye = Told(), Seeing()
-    with LEO(small=member(replies=eye), listeners=[told.listener]) as leo:
-        with told.tracers.get_tracer("app").start_as_current_span("app") as app:
-            streams = [leo.stream(f"{QUESTION} ({number})", cache=False) for number in range(2)]
-            while streams:
-                streams = [stream for stream in streams if next(stream, None) is not None]
-                assert trace.get_current_span() is app
+    with (
+        LEO(small=member(replies=eye), listeners=[told.listener]) as leo,
+        told.tracers.get_tracer("app").start_as_current_span("app") as app,
+    ):
+        streams = [leo.stream(f"{QUESTION} ({number})", cache=False) for number in range(2)]
+        while streams:
+            streams = [stream for stream in streams if next(stream, None) is not None]
+            assert trace.get_current_span() is app
     calls, requests = told.named(CALL), told.named(REQUEST)
     assert sorted(map(parent_of, calls)) == sorted(request.context.span_id for request in requests)
     assert sorted(eye.seen) == sorted(call.context.span_id for call in calls)
@@ -194,10 +196,12 @@ def test_streams_that_take_turns_keep_their_spans_apart_and_the_callers_stays_cu
 
 async def test_an_async_stream_keeps_the_callers_span_current():
     told, eye = Told(), Seeing()
-    with LEO(small=member(replies=eye), listeners=[told.listener]) as leo:
-        with told.tracers.get_tracer("app").start_as_current_span("app") as app:
-            async for _ in leo.astream(QUESTION):
-                assert trace.get_current_span() is app
+    with (
+        LEO(small=member(replies=eye), listeners=[told.listener]) as leo,
+        told.tracers.get_tracer("app").start_as_current_span("app") as app,
+    ):
+        async for _ in leo.astream(QUESTION):
+            assert trace.get_current_span() is app
     call = told.only(CALL)
     assert parent_of(call) == told.only(REQUEST).context.span_id
     assert eye.seen == [call.context.span_id]

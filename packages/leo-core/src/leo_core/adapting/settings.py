@@ -54,7 +54,7 @@ class PolicyDigest:
         """SHA-256 (hex) of the settings that :func:`configure` makes of these, without secrets."""
         given = (config, max_wrong_hits, privacy)
         known = self._given
-        if known is None or any(now is not before for now, before in zip(given, known, strict=True)):
+        if known is None or any(one is not other for one, other in zip(given, known, strict=True)):
             settings = plain(configure(config, max_wrong_hits, privacy).to_dict())
             digest = hashlib.sha256(json.dumps(settings).encode()).hexdigest()
             self._given, self._digest = given, digest

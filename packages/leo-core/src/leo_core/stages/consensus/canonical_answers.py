@@ -137,13 +137,10 @@ def _unwrap(text: str, wrappers: tuple[tuple[str, str], ...]) -> str:
     """Without marks around the whole: emphasis, code marks, dollar signs, quotes; at most six layers."""
     for _ in range(6):
         for left, right in wrappers:
+            if not text.startswith(left):
+                continue
             inner = text[len(left) : -len(right)]
-            if (
-                text.startswith(left)
-                and text.endswith(right)
-                and len(text) > len(left) + len(right)
-                and right not in inner
-            ):
+            if text.endswith(right) and len(text) > len(left) + len(right) and right not in inner:
                 text = inner.strip() if left not in {"'", '"'} else inner
                 break
         else:

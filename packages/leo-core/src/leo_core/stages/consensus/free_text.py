@@ -17,6 +17,7 @@ _PAIR_OVERLAP = 0.75
 
 _MARKUP = re.compile(r"[*_`#>]+|\\(?:text|textbf|mathrm)\s*")
 _TOKEN = re.compile(r"[0-9]+(?:[.,:][0-9]+)*|[^\W\d_]+(?:['\u2019][^\W\d_]+)*")
+_DIGIT = re.compile(r"[0-9]")
 _SHORTENED = re.compile(r"\b[^\W\d_]{2,12}n't\b|\bcannot\b", re.IGNORECASE)
 _FULL = {"can't": "can", "cannot": "can", "won't": "will", "shan't": "shall"}
 _SPLIT = re.compile(r"[.!?:\n]\s*$")
@@ -69,21 +70,25 @@ def normalise(text: str) -> str:
 def read_wording(text: str) -> Wording:
     """Split a text into what is compared."""
     plain = _SHORTENED.sub(lambda match: _FULL.get(match.group().lower(), match.group()[:-3]) + " not", normalise(text))
-    words: list[str] = []
+    spelled: list[str] = []
     names: set[str] = set()
-    end = 0
+    before: re.Match[str] | None = None
     for match in _TOKEN.finditer(plain):
         word = match.group()
-        folded = word.casefold()
-        if word[0].isupper() and word != "I" and end and not _SPLIT.search(plain[end - 1 : match.start()]):
-            names.add(folded)
-        words.append(folded.replace(",", "") if word[0].isdigit() else folded)
-        end = match.end()
-    tokens = tuple(word for word in words if word not in _FILLERS)
+        if word[0].isupper() and before and word != "I" and not _SPLIT.search(plain[before.end() - 1 : match.start()]):
+            names.add(word.casefold())
+        spelled.append(word)
+        before = match
+    words = " ".join(spelled).casefold().split()
+    numbers: list[str] = []
+    if _DIGIT.search(plain) or not plain.isascii():
+        words = [word.replace(",", "") if word[0].isdigit() else word for word in words]
+        numbers = [word for word in words if word[0].isdigit()]
+    tokens = tuple([word for word in words if word not in _FILLERS])
     return Wording(
         tokens=tokens,
-        numbers=tuple(sorted(word for word in words if word[0].isdigit())),
-        negations=sum(word in _NEGATIONS for word in words),
+        numbers=tuple(sorted(numbers)),
+        negations=sum(map(_NEGATIONS.__contains__, words)),
         names=frozenset(names),
         bag=frozenset(tokens),
     )
@@ -116,6 +121,8 @@ def same_wording(a: Wording, b: Wording, asked: frozenset[str]) -> bool | None:
 
 def _may_overlap(a: Wording, b: Wording) -> bool:
     """Whether the bags of words can share enough: each word that the other text lacks is one that they do not."""
+    if min(len(a.tokens), len(b.tokens)) < _OVERLAP * max(len(a.tokens), len(b.tokens)):
+        return False
     shared = min(len(a.tokens) - len(a.bag - b.bag), len(b.tokens) - len(b.bag - a.bag))
     return shared >= _OVERLAP * max(len(a.tokens), len(b.tokens))
 

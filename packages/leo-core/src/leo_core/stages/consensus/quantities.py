@@ -23,6 +23,8 @@ _QUANTITY = re.compile(
     rf"|\s+(?P<over>[0-9]{{1,300}})\s*/\s*(?P<under>[0-9]{{1,300}})(?![0-9.]))?"
     r"(?P<scale>k\b|\s*(?:thousand|million|billion|trillion|mn|bn)\b)?(?P<unit>.*)"
 )
+_DIGIT = re.compile(r"[0-9]")
+_NEGATIVE = re.compile(r"^(?:minus|negative)\s+")
 _EUROPEAN = re.compile(r"(?P<whole>[0-9]{1,3}(?:\.[0-9]{3})+),(?P<part>[0-9]{1,9})(?![0-9])")
 _DECIMAL_COMMA = re.compile(r"(?P<whole>[0-9]+),(?P<part>[0-9]{1,2})(?![0-9,])")
 _SPACED = re.compile(r"(?<![0-9.,])[0-9]{1,3}(?:[  ' ][0-9]{3})+(?![0-9])")
@@ -172,14 +174,17 @@ def _stem(unit: str) -> str:
 def _simplify(text: str) -> str:
     """Lower case, one kind of minus and space, no LaTeX, no hedges, no closing stop."""
     plain = text.translate(_MAP)
-    for pattern, replacement in _LATEX:
-        plain = pattern.sub(replacement, plain)
+    if "\\" in plain or "{" in plain:
+        for pattern, replacement in _LATEX:
+            plain = pattern.sub(replacement, plain)
     plain = plain.strip().lower().rstrip(".!;,").strip()
     hedge = _HEDGE.match(plain)
     plain = plain[hedge.end() :].lstrip(": ") if hedge else plain
     assigned = _ASSIGNED.match(plain)
     plain = plain[assigned.end() :] if assigned else plain
-    plain = re.sub(r"^(?:minus|negative)\s+", "-", plain)
+    plain = _NEGATIVE.sub("-", plain)
+    if not _DIGIT.search(plain):
+        return plain
     plain = _EUROPEAN.sub(lambda m: m["whole"].replace(".", "") + "." + m["part"], plain, count=1)
     plain = _DECIMAL_COMMA.sub(r"\g<whole>.\g<part>", plain, count=1)
     return _SPACED.sub(lambda m: re.sub(r"[^0-9]", "", m.group()), plain, count=1)

@@ -161,14 +161,18 @@ def _object(**fields: Form) -> Form:
 
 
 def _object_of(fields: Mapping[str, Form], may_lack: tuple[str, ...] = ()) -> Form:
+    checks = [(name, inner.check) for name, inner in fields.items()]
+
     def check(value: Json, path: str) -> None:
         if not isinstance(value, Mapping):
             raise _refuse(path, "an object")
-        for name in sorted((fields.keys() ^ value.keys()) - ({*may_lack} - value.keys())):
-            raise _refuse(f"{path}.{name}".lstrip("."), "there" if name in fields else "known")
-        for name, inner in fields.items():
+        if value.keys() != fields.keys():
+            for name in sorted((fields.keys() ^ value.keys()) - ({*may_lack} - value.keys())):
+                raise _refuse(f"{path}.{name}".lstrip("."), "there" if name in fields else "known")
+        above = f"{path}." if path else ""
+        for name, each in checks:
             if name in value:
-                inner(value[name], f"{path}.{name}".lstrip("."))
+                each(value[name], above + name)
 
     properties = {name: inner.schema for name, inner in fields.items()}
     required = [name for name in fields if name not in may_lack]

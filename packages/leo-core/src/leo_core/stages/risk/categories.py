@@ -21,7 +21,7 @@ import numpy as np
 
 from leo_core.records import CategoryRisk
 from leo_core.stages.risk.linear import sigmoid
-from leo_core.stages.risk.tokens import hash_bucket, words
+from leo_core.stages.risk.tokens import hash_buckets, words
 from leo_core.stages.risk.topics import topic_features
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def category_features(tokens: list[str], buckets: int) -> list[int]:
     for token in set(tokens):
         bounded = f"<{token}>"
         features.update(f"c:{bounded[start : start + 4]}" for start in range(len(bounded) - 3))
-    return sorted({hash_bucket(feature, buckets) for feature in features})
+    return sorted(hash_buckets(features, buckets))
 
 
 def score_categories(text: str, embedding: Embedding | None = None) -> tuple[CategoryRisk, ...]:

@@ -12,7 +12,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from leo_core.stages.risk.shipped import read_document
-from leo_core.stages.risk.tokens import hash_bucket, numbers, words
+from leo_core.stages.risk.tokens import hash_buckets, numbers, words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -62,7 +62,9 @@ def text_features(text: str, tokens: list[str]) -> dict[str, float]:
         "capitals": min(20.0 * sum(map(str.isupper, text)) / characters, 3.0),
         "code": float(bool(_CODE.search(text))),
         "maths": math.log1p(len(_MATHS.findall(text))),
-        "foreign_script": min(10.0 * sum(ord(letter) > 591 for letter in text) / characters, 3.0),  # noqa: PLR2004 - end of Latin Extended-B
+        "foreign_script": 0.0
+        if text.isascii()
+        else min(10.0 * sum(ord(letter) > 591 for letter in text) / characters, 3.0),  # noqa: PLR2004 - end of Latin Extended-B
         "blank": float("__" in text or "..." in text),
         "statements": float("statement" in tokens or "statements" in tokens),
         "quoted": math.log1p(text.count('"') // 2),
@@ -99,7 +101,7 @@ def vocabulary_buckets(tokens: list[str], buckets: int) -> list[int]:
     half = _VOCABULARY_READ // 2
     read = tokens if len(tokens) <= _VOCABULARY_READ else tokens[:half] + tokens[-half:]
     features = set(read) | {f"{first} {second}" for first, second in pairwise(read)}
-    return sorted({hash_bucket(feature, buckets) for feature in features})
+    return sorted(hash_buckets(features, buckets))
 
 
 def vocabulary_score(tokens: list[str], name: str = "vocabulary") -> float:

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import re
 import zlib
+from typing import TYPE_CHECKING
 
-__all__ = ["content_words", "hash_bucket", "numbers", "sentences", "words"]
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["content_words", "hash_bucket", "hash_buckets", "numbers", "sentences", "words"]
 
 _WORD = re.compile(r"[^\W_]+(?:['\u2019][^\W_]+)*")
 _NUMBER = re.compile(r"(?<![\w.])\d[\d,]*(?:\.\d+)?")
@@ -44,6 +48,12 @@ def sentences(text: str) -> list[str]:
 def hash_bucket(feature: str, buckets: int) -> int:
     """Bucket of a feature in ``[0, buckets)`` by CRC-32: the same on every platform and in every version."""
     return zlib.crc32(feature.encode()) % buckets
+
+
+def hash_buckets(features: Iterable[str], buckets: int) -> set[int]:
+    """The buckets of many features; see :func:`hash_bucket`."""
+    crc32 = zlib.crc32
+    return {crc32(feature.encode()) % buckets for feature in features}
 
 
 def _canonical(number: str) -> str:

@@ -101,27 +101,6 @@ def test_a_missing_sdk_is_named_by_its_pip_line(entry, sdk, monkeypatch):
     assert f"pip install 'leo-core[{sdk}]'" in said
 
 
-@pytest.mark.parametrize(
-    ("module", "extra", "call"),
-    [
-        ("chromadb", "chroma", lambda path: LEO(small="extractive", store=f"chroma:{path}/c")),
-        ("hvac", "vault", lambda path: _open_kek("vault:transit/leo")),
-        ("pkcs11", "pkcs11", lambda path: _open_kek("pkcs11:token=t;object=k?module-path=/m.so")),
-        ("tenseal.sealapi", "fhe", lambda path: _encrypt()),
-        ("httpx2", "index", lambda path: _open_index()),
-        ("matplotlib", "bench", _draw),
-    ],
-)
-def test_a_missing_extra_is_named_by_its_pip_line(module, extra, call, tmp_path, monkeypatch):
-    monkeypatch.setenv("VAULT_ADDR", "http://127.0.0.1:1")
-    monkeypatch.setenv("VAULT_TOKEN", "t")
-    monkeypatch.setenv("LEO_PKCS11_PIN", "1234")
-    for loaded in [name for name in sys.modules if name == module or name.startswith(f"{module}.")]:
-        monkeypatch.delitem(sys.modules, loaded)
-    monkeypatch.setitem(sys.modules, module, None)
-    assert f"pip install 'leo-core[{extra}]'" in message_of(lambda: call(tmp_path))
-
-
 def _open_kek(name):
     from leo_core.storage.kek_names import open_kek
 
@@ -145,6 +124,27 @@ def _draw(path):
     from leo_core.evaluation.figures import check_figure
 
     check_figure(path / "plot.png")
+
+
+@pytest.mark.parametrize(
+    ("module", "extra", "call"),
+    [
+        ("chromadb", "chroma", lambda path: LEO(small="extractive", store=f"chroma:{path}/c")),
+        ("hvac", "vault", lambda path: _open_kek("vault:transit/leo")),
+        ("pkcs11", "pkcs11", lambda path: _open_kek("pkcs11:token=t;object=k?module-path=/m.so")),
+        ("tenseal.sealapi", "fhe", lambda path: _encrypt()),
+        ("httpx2", "index", lambda path: _open_index()),
+        ("matplotlib", "bench", _draw),
+    ],
+)
+def test_a_missing_extra_is_named_by_its_pip_line(module, extra, call, tmp_path, monkeypatch):
+    monkeypatch.setenv("VAULT_ADDR", "http://127.0.0.1:1")
+    monkeypatch.setenv("VAULT_TOKEN", "t")
+    monkeypatch.setenv("LEO_PKCS11_PIN", "1234")
+    for loaded in [name for name in sys.modules if name == module or name.startswith(f"{module}.")]:
+        monkeypatch.delitem(sys.modules, loaded)
+    monkeypatch.setitem(sys.modules, module, None)
+    assert f"pip install 'leo-core[{extra}]'" in message_of(lambda: call(tmp_path))
 
 
 @pytest.mark.parametrize("entry", ENTRIES)

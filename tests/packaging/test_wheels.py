@@ -24,7 +24,7 @@ PACKAGES = ("leo-core", "leo-langchain", "leo-llamaindex")
 QUICK_START = re.compile(r"<!-- quick start -->\n```console\n(.*?)```", re.DOTALL)
 PYTHON = re.compile(r"```python\n(.*?)```\n\n<!-- prints -->\n```text\n(.*?)```", re.DOTALL)
 CHANCE = ("cache hit", "           request", "cache      ")
-"""Beginnings of lines whose figures follow from draws and rounding: that they are there is checked, not what they say."""
+"""Beginnings of lines whose figures follow from draws and rounding; only that they are there is checked."""
 
 
 def load_tool(name):

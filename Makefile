@@ -10,7 +10,7 @@ export NO_MKDOCS_2_WARNING := 1
 unexport PYTHONDONTWRITEBYTECODE
 RUN := .venv/bin/python -m
 
-.PHONY: help demo test coverage check bench bench-core bench-cache bench-consensus bench-risk bench-grounding bench-route bench-fhe bench-overhead soak fuzz-index docs clean setup-demo setup-test setup-check
+.PHONY: help demo test coverage check bench bench-core bench-cache bench-consensus bench-risk bench-grounding bench-route bench-fhe bench-overhead soak fuzz-index docs dist dist-check clean setup-demo setup-test setup-check
 .DEFAULT_GOAL := help
 
 help:
@@ -31,6 +31,8 @@ help:
 	@echo "             1,000 requests with an encrypted index in another process; prints what was found"
 	@echo "make fuzz-index  a million altered envelopes at an index server"
 	@echo "make docs    build the documentation into site/"
+	@echo "make dist    wheels and sdists into dist/, built twice and compared; licences and metadata checked"
+	@echo "make dist-check  install them in fresh environments: every Python at hand, the lowest versions, typed; ten minutes"
 
 $(UV):
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check --target .tools/uv "uv==$(UV_VERSION)"
@@ -65,6 +67,15 @@ check: setup-check
 
 docs: setup-check
 	.venv/bin/mkdocs build --strict
+
+setup-dist: $(UV)
+	$(UV) sync --quiet --frozen --python $(PYTHON) --all-packages --no-default-groups --group dist --inexact
+
+dist: setup-dist
+	.venv/bin/python tools/dist.py
+
+dist-check: dist
+	.venv/bin/python tools/dist_check.py
 
 bench: setup-test
 	.venv/bin/python tools/refresh_figures.py $(DATA)/replay

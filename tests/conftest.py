@@ -29,6 +29,7 @@ LONG = (
     "adapters/langchain/test_langchain_single_flight.py",
     "core/evaluation/test_cache_bench.py",
     "core/cache/test_cache_minimal_pairs_traffic.py",
+    "packaging/test_wheels.py",
     "soak/test_two_writers.py",
     "soak/test_tenants.py",
 )

@@ -20,7 +20,7 @@ JURY = f"{SMALL},gemma-2-9b-it,Meta-Llama-3.1-70B-Instruct,claude-3-haiku-202403
 
 def run_leo(*words: str) -> str:
     """What a command of ``leo`` prints."""
-    done = subprocess.run(  # noqa: S603 - our own command
+    done = subprocess.run(
         [Path(sys.executable).with_name("leo"), *words],
         stdout=subprocess.PIPE,
         text=True,

@@ -75,6 +75,7 @@ def test_ask_as_json_is_one_object():
         (["stats", "nowhere.db"], "ConfigError", 2),
         (["bench", "replay", "--data", "nowhere.jsonl", "--small", "m"], "ConfigError", 2),
         (["bench", "replay", "--data", "nowhere.jsonl", "--small", "m", "--plot", "plot.xyz"], "ConfigError", 2),
+        (["bench", "replay", "--data", "nowhere.jsonl", "--small", "m", "--preset", "econmy"], "ConfigError", 2),
         (["bench", "coherence", "--data", sys.executable], "ConfigError", 2),
         (["keys", "public", "nowhere.pem"], "SigningKeyError", 2),
     ],

@@ -720,7 +720,7 @@ def test_another_embedder_is_refused(tmp_path):
     from leo_core.stages.embed.callable import CallableEmbedder
 
     other = CallableEmbedder(embed=lambda texts: [[1.0, 0.0]] * len(texts), name="other", version="1", dimension=2)
-    with pytest.raises(StoreMismatchError, match="clear it or choose another path"):
+    with pytest.raises(StoreMismatchError, match="clear it, or choose another path"):
         LEO(small=model(), store=path, embedder=other)
     check_nothing_lost(path, receipt, size=1)
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import pytest
@@ -22,8 +23,14 @@ def test_presets_differ_where_they_say():
     assert balanced == LEOConfig()
     assert economy.route.loss_usd < balanced.route.loss_usd < verified.route.loss_usd
     assert verified.receipts.required
-    assert not private.cache.enabled
-    with pytest.raises(ConfigError, match="economy, balanced, verified, private"):
+    shares = [each.cache.max_wrong_hits for each in (verified, balanced, economy)]
+    assert shares == sorted(shares)
+    assert (verified.cache.max_wrong_hits, verified.consensus.on_abstain) == (0.0, "raise")
+    assert (private.privacy.mode, private.personal_data.mode) == ("sealed_local", "reversible")
+    assert dataclasses.replace(private, privacy=None, personal_data=balanced.personal_data) == balanced
+    with pytest.raises(ConfigError, match="did you mean 'economy'\\? There are economy, balanced, verified, private"):
+        LEOConfig.preset("econmy")
+    with pytest.raises(ConfigError, match="there are economy, balanced, verified, private"):
         LEOConfig.preset("fast")
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from leo_core.errors import CapabilityError, ConfigError, InvalidRequestError, RequestError
-from leo_core.providers.context_reading import find_passage, find_support, split_sentences
+from leo_core.providers.context_reading import find_nearest, find_passage, find_support, split_sentences
 from leo_core.providers.extractive import CANNOT_ANSWER, ExtractiveModel
 from leo_core.providers.tool_filling import fill_arguments
 from leo_core.records import Message, Request, ToolCall
@@ -203,3 +203,37 @@ def test_filling() -> None:
     }
     assert fill_arguments({"required": ["x"]}, "for Ann") is None
     assert fill_arguments({}, "anything") == {}
+
+
+# -------------------------------------------------------------------------------------------- methods
+
+
+@pytest.mark.parametrize("method", ["words", "vectors", "letters"])
+def test_every_method_quotes_what_fits_and_abstains_on_what_does_not(method: str) -> None:
+    """In other words than those of the sentence, too; the methods share a family and no id."""
+    from leo_core.sample import HANDBOOK, QUESTIONS
+
+    reader = ExtractiveModel(method=method)
+    for question in QUESTIONS:
+        assert question.fact in reader.generate(ask(f"{HANDBOOK}\n\nQuestion: {question.text}")).text
+    for question in ("Who won the world cup in 1998?", "How do I bake bread?", "What is the capital of France?"):
+        assert reader.generate(ask(f"{HANDBOOK}\n\nQuestion: {question}")).text == CANNOT_ANSWER
+    assert reader.family == ExtractiveModel().family
+    assert (reader.id == ExtractiveModel().id) == (method == "words")
+    assert (reader.fingerprint == ExtractiveModel().fingerprint) == (method == "words")
+
+
+def test_the_nearest_sentence_is_found_by_the_vectors_and_no_question_is_quoted() -> None:
+    """The score is the cosine, never below 0; the earlier sentence wins a tie."""
+    import numpy as np
+
+    known = {"q": (1.0, 0.0), "Far.": (-1.0, 0.0), "Near.": (0.6, 0.8), "Near too.": (0.6, 0.8), "Really?": (1.0, 0.0)}
+
+    def embed(texts: list[str]) -> np.ndarray:
+        return np.array([known[text] for text in texts], dtype=np.float32)
+
+    best = find_nearest("q", "Far. Near. Near too. Really?", embed)
+    assert (best.sentence, round(best.score, 6), best.index, best.sentences) == ("Near.", 0.6, 1, 3)
+    assert find_nearest("q", "Far.", embed).score == 0.0
+    assert find_nearest("q", "Really?", embed) is None
+    assert find_nearest("?", "Near.", embed) is None

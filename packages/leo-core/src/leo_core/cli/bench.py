@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -28,6 +28,9 @@ from leo_core.cli import (
     bench_study,
 )
 from leo_core.cli.output import AsJson, err, name_command, out, print_json, report_errors, write_json
+
+if TYPE_CHECKING:
+    from leo_core.config import Preset
 
 __all__ = ["app"]
 
@@ -73,6 +76,7 @@ def replay(
     seed: Annotated[int, typer.Option(help="Order of the questions and draws of the engine.")] = 0,
     limit: Annotated[int | None, typer.Option(help="Most questions.")] = None,
     route: Annotated[str | None, typer.Option(help="Force a route.")] = None,
+    preset: Annotated[str, typer.Option(help="Settings: economy, balanced, verified or private.")] = "balanced",
     everything: Annotated[
         bool, typer.Option("--all", help="Also the fifth of the questions that shipped priors were trained on.")
     ] = False,
@@ -96,7 +100,7 @@ def replay(
     with report_errors(as_json=as_json):
         from leo_core.engine.requests import parse_route  # noqa: PLC0415 - a command loads what it needs
         from leo_core.evaluation.figures import check_figure, draw_cost_against_accuracy  # noqa: PLC0415 - a command loads what it needs
-        from leo_core.evaluation.replay import ReplaySettings, run_replay  # noqa: PLC0415 - a command loads what it needs
+        from leo_core.evaluation.replay import ReplaySettings, make_defaults, run_replay  # noqa: PLC0415 - a command loads what it needs
 
         settings = ReplaySettings(
             data=data,
@@ -108,6 +112,7 @@ def replay(
             everything=everything,
             route=parse_route(route),
         )
+        config = make_defaults(cast("Preset", preset))  # which refuses other names
         if plot is not None:
             check_figure(plot)
         study = bench_study.plan(settings, seeds=seeds, audit=audit, prices=prices) if full else None
@@ -115,7 +120,9 @@ def replay(
         with Progress(*columns, console=err, transient=True) as progress:
             task = progress.add_task(data.name, total=None)
             result = run_replay(
-                settings, progress=lambda done, total: progress.update(task, completed=done, total=total)
+                settings,
+                config=config,
+                progress=lambda done, total: progress.update(task, completed=done, total=total),
             )
         if plot is not None:
             draw_cost_against_accuracy(result, plot)

@@ -105,23 +105,27 @@ def _check_versions() -> Iterator[Finding]:
 def _check_extras() -> Iterator[Finding]:
     for extra, (module, enables) in EXTRAS.items():
         name, fix = f"extra {extra}", f'pip install "leo-core[{extra}]"'
-        if importlib.util.find_spec(module) is None:
+        asked = list(_requirements(extra))
+        absent = [package for package, found, _ in asked if found is None]
+        old = [f"{package} {found} < {least}" for package, found, least in asked if found and _is_older(found, least)]
+        if importlib.util.find_spec(module) is None or absent:
             yield Finding(name=name, state="note", found=f"not installed: {enables}", fix=fix)
-            continue
-        old = [f"{package} {found} < {least}" for package, found, least in _too_old(extra)]
-        if old:
+        elif old:
             yield Finding(name=name, state="failed", found=f"too old: {', '.join(old)}", fix=f"{fix} --upgrade")
         else:
             yield Finding(name=name, state="ok", found=enables)
 
 
-def _too_old(extra: str) -> Iterator[tuple[str, str, str]]:
-    """Packages of an extra that are installed in a version older than leo-core asks for."""
+def _requirements(extra: str) -> Iterator[tuple[str, str | None, str]]:
+    """Packages of an extra: name, installed version or ``None``, and the lowest version that leo-core asks for."""
     for line in metadata.requires("leo-core") or ():
         match = re.match(rf"([\w.-]+)>=([\d.]+).*extra == ['\"]{extra}['\"]", line)
-        found = _version_of(match[1]) if match else None
-        if match and found is not None and _numbers(found) < _numbers(match[2]):
-            yield match[1], found, match[2]
+        if match:
+            yield match[1], _version_of(match[1]), match[2]
+
+
+def _is_older(version: str, least: str) -> bool:
+    return _numbers(version) < _numbers(least)
 
 
 def _numbers(version: str) -> tuple[int, ...]:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
+    from leo_core.config import Preset
     from leo_core.evaluation.baselines import Baseline
     from leo_core.evaluation.datasets import RecordedQuestion
     from leo_core.ports import Model
@@ -148,9 +149,13 @@ def replay_stream(
     return rows
 
 
-def make_defaults() -> LEOConfig:
-    """The default settings, but time is free: recordings hold no latency, and this machine's must not steer routes."""
-    defaults = LEOConfig()
+def make_defaults(preset: Preset = "balanced") -> LEOConfig:
+    """The settings of a preset, but time is free: recordings hold no latency, and this machine's must not steer routes.
+
+    Raises:
+        ConfigError: There is no such preset.
+    """
+    defaults = LEOConfig.preset(preset)
     return replace(defaults, route=replace(defaults.route, latency_usd_per_s=0.0))
 
 

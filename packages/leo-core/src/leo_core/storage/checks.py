@@ -59,6 +59,9 @@ def check_embedder(
         StoreMismatchError: They differ.
     """
     if declared is not None and declared != inside:
-        message = f"the store holds vectors of {inside}, not of {declared}; clear it or choose another path"
+        message = (
+            f"the store holds vectors of {inside}, not of {declared}; open it with that embedder (embedder=…), "
+            "clear it, or choose another path"
+        )
         raise StoreMismatchError(message)
     return inside

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import re
 import shlex
-from dataclasses import dataclass
+import tomllib
 from itertools import takewhile
 from pathlib import Path
 
@@ -14,49 +15,24 @@ import langchain_core.globals
 import pytest
 import typer
 import typer.main
+from typer.testing import CliRunner
 
 from leo_core.cli.app import app
+from tests.docs.blocks import (
+    BLOCK_REASONS,
+    LINE_REASONS,
+    PAGES,
+    PRINTS,
+    ROOT,
+    Block,
+    is_marked,
+    name_of,
+    pages_with,
+    read_blocks,
+)
 
-ROOT = Path(__file__).resolve().parents[2]
-PAGES = sorted([ROOT / "README.md", *ROOT.glob("packages/*/README.md"), *ROOT.glob("docs/**/*.md")])
-FENCE = re.compile(r"^(?P<indent> *)```(?P<language>\w*)[^\n]*\n(?P<body>.*?)^(?P=indent)```", re.MULTILINE | re.DOTALL)
-NEEDS_KEY = "<!-- needs a key -->"
-PRINTS = "<!-- prints -->"
-MOST_MARKED = 12
-
-
-@dataclass(frozen=True, kw_only=True)
-class Block:
-    """A fenced block: its language, its text, the line above it, and the line on which it begins."""
-
-    language: str
-    body: str
-    above: str
-    line: int
-
-
-def read_blocks(page: Path) -> list[Block]:
-    text = page.read_text(encoding="utf-8")
-    blocks = []
-    for match in FENCE.finditer(text):
-        indent = match["indent"]
-        body = "".join(line.removeprefix(indent) for line in match["body"].splitlines(keepends=True))
-        before = text[: match.start()]
-        above = before.rstrip("\n").rpartition("\n")[2].strip()
-        blocks.append(Block(language=match["language"], body=body, above=above, line=before.count("\n") + 1))
-    return blocks
-
-
-def name_of(page: Path) -> str:
-    return str(page.relative_to(ROOT))
-
-
-def is_marked(block: Block) -> bool:
-    return block.above == NEEDS_KEY
-
-
-def pages_with(language: str) -> list[Path]:
-    return [page for page in PAGES if any(block.language == language for block in read_blocks(page))]
+MOST_MARKED = 18
+ANSI_C = re.compile(r"\$'((?:[^'\\]|\\.)*)'")
 
 
 @pytest.fixture(autouse=True)
@@ -71,41 +47,98 @@ def compile_block(block: Block, page: Path):
     return compile(padding + block.body, name_of(page), "exec")
 
 
-@pytest.mark.parametrize("page", pages_with("python"), ids=name_of)
-def test_every_python_block_runs_and_prints_what_the_page_says(page, tmp_path, monkeypatch):
+@pytest.mark.parametrize("page", pages_with("python", "console"), ids=name_of)
+def test_every_block_runs_and_prints_what_the_page_says(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for variable in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "LEO_API_KEY", "LEO_BASE_URL"):
         monkeypatch.delenv(variable, raising=False)
     namespace: dict[str, object] = {"__name__": "__main__"}
     printed = ""
     for block in read_blocks(page):
-        if block.language == "python" and not is_marked(block):
+        where = f"{name_of(page)}:{block.line}"
+        if block.reason == "a store of yours":
+            assert CliRunner().invoke(app, commands_in(block.body)[0]).exit_code, f"{where} runs: take the mark away"
+        elif block.language == "python" and not is_marked(block):
             out = io.StringIO()
             with contextlib.redirect_stdout(out):
                 exec(compile_block(block, page), namespace)
             printed = out.getvalue()
+        elif block.language == "console" and not is_marked(block):
+            run_console(block, where)
         elif block.language == "text" and block.above == PRINTS:
-            assert printed.strip() == block.body.strip(), f"{name_of(page)}:{block.line}"
+            assert printed.strip() == block.body.strip(), where
+
+
+def run_console(block: Block, where: str) -> None:
+    """Run the ``leo`` commands of a block; lines between them are what they print."""
+    for line, shown in console_calls(block.body):
+        if any(pattern.match(line) for pattern in LINE_REASONS.values()):
+            assert not shown, f"{where}: {line}: it prints something here, and is not run"
+            continue
+        words = shlex.split(line, comments=True)
+        assert words[0] == "leo", f"{where}: {line}: only leo is run; tests/docs/blocks.py says what is not"
+        end = next((place for place, word in enumerate(words) if word in {">", "|", "<", "&&"}), len(words))
+        done = CliRunner().invoke(app, words[1:end])
+        assert done.exit_code == 0, f"{where}: {line}: {done.output}"
+        if words[end : end + 1] == [">"]:
+            Path(words[end + 1]).write_text(done.stdout, encoding="utf-8")
+        if shown:
+            assert done.stdout.split() == shown.split(), f"{where}: {line}"
+
+
+def console_calls(text: str) -> list[tuple[str, str]]:
+    """Each command of a console block with the lines that follow it; continuation lines joined, escapes read."""
+    calls: list[tuple[str, str]] = []
+    for line in text.replace("\\\n", " ").splitlines():
+        if line.startswith("$ "):
+            read = ANSI_C.sub(lambda found: shlex.quote(found[1].encode().decode("unicode_escape")), line[2:])
+            calls.append((read, ""))
+        elif calls:
+            calls[-1] = (calls[-1][0], calls[-1][1] + line + "\n")
+    return calls
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
-def test_blocks_that_need_a_key_compile_and_every_block_says_its_language(page):
+def test_blocks_that_are_not_run_compile_and_every_block_says_its_language(page):
     for block in read_blocks(page):
         where = f"{name_of(page)}:{block.line}"
         assert block.language, f"{where} names no language"
-        assert block.language != "py", f"{where}: write python, marked with {NEEDS_KEY} where it needs a key"
+        assert block.language != "py", f"{where}: write python, and say above it why it is not run"
         if block.language == "python":
             compile_block(block, page)
+        if block.language == "json":
+            assert all(isinstance(json.loads(line), dict) for line in block.body.splitlines()), where
         if is_marked(block):
-            assert block.language == "python", where
+            assert block.language in {"python", "console"}, where
+            assert BLOCK_REASONS[block.reason].search(block.body), (
+                f"{where}: {block.reason}? nothing in the block says so"
+            )
         if block.above == PRINTS:
             assert block.language == "text", where
 
 
-def test_few_blocks_need_a_key():
+@pytest.mark.parametrize("page", pages_with("bash"), ids=name_of)
+def test_what_is_to_be_typed_into_a_shell_exists(page):
+    """Targets of make, and packages of this repository with their extras."""
+    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    for block in read_blocks(page):
+        for line in block.body.splitlines() if block.language == "bash" else ():
+            words = shlex.split(line, comments=True)
+            if words[0] == "make":
+                assert words[1] in targets, line
+            else:
+                assert words[:2] == ["pip", "install"], f"{name_of(page)}:{block.line}: {line}"
+                for word in words[2:]:
+                    name, _, extras = word.removeprefix("./packages/").rstrip("]").partition("[")
+                    project = tomllib.loads((ROOT / f"packages/{name}/pyproject.toml").read_text(encoding="utf-8"))
+                    known = project["project"].get("optional-dependencies", {})
+                    assert set(filter(None, extras.split(","))) <= set(known), line
+
+
+def test_few_blocks_are_not_run():
     blocks = [block for page in PAGES for block in read_blocks(page) if block.language == "python"]
     marked = [block for block in blocks if is_marked(block)]
-    assert len(blocks) - len(marked) >= 30
+    assert len(blocks) - len(marked) >= 90
     assert len(marked) <= min(MOST_MARKED, len(blocks) // 4)
 
 
@@ -113,8 +146,9 @@ def test_no_marker_stands_without_its_block():
     for page in PAGES:
         above = [block.above for block in read_blocks(page)]
         text = page.read_text(encoding="utf-8")
-        for marker in (NEEDS_KEY, PRINTS):
-            assert text.count(f"\n{marker}\n") == above.count(marker), name_of(page)
+        markers = re.findall(r"^(<!-- (?:prints|needs a key|not run: .*) -->)$", text, re.MULTILINE)
+        for marker in markers:
+            assert markers.count(marker) == above.count(marker), f"{name_of(page)}: {marker}"
 
 
 # ------------------------------------------------------------------------------------------- the command line

@@ -423,8 +423,9 @@ def test_a_busy_server_is_asked_again(monkeypatch, service):
     ],
 )
 def test_addresses_that_cannot_be_used_are_refused(url, match):
-    with pytest.raises(ConfigError, match=match):
+    with pytest.raises(ConfigError, match=match) as caught:
         HttpTransport(url, IndexToken.generate("acme"))
+    assert "secret" not in str(caught.value)
 
 
 def test_plain_http_is_for_this_machine_or_where_it_is_said():

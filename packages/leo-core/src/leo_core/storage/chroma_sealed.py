@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from leo_core.errors import StoreCorruptError
 from leo_core.records import SealedValue
-from leo_core.storage.chroma_rows import Question, decode_text, digest, encode_text
+from leo_core.storage.chroma_rows import Question, decode_text, digest, encode_text, idle_vector
 from leo_core.storage.sealed_values import find_in_entry, find_in_observation, put_in_entry, put_in_observation
 
 if TYPE_CHECKING:
@@ -43,7 +43,8 @@ def exchange_in_table(table: ChromaTable, value: SealedValue, fresh: str) -> boo
     body = _read_body(question)
     if find_in_entry(body) != value.value:
         return False
-    table.entries().update(ids=[value.row], documents=[encode_text(put_in_entry(body, fresh))])
+    document = encode_text(put_in_entry(body, fresh))
+    table.entries().update(ids=[value.row], embeddings=[idle_vector()], documents=[document])
     return True
 
 
@@ -66,7 +67,8 @@ def exchange_in_block(collection: Any, name: str, place: int, value: SealedValue
     if items is None or find_in_observation(items[place]) != value.value:
         return False
     items[place] = put_in_observation(items[place], fresh)
-    collection.update(ids=[name], documents=[json.dumps([encode_text(item) for item in items])])
+    document = json.dumps([encode_text(item) for item in items])
+    collection.update(ids=[name], embeddings=[idle_vector()], documents=[document])
     return True
 
 

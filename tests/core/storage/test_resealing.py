@@ -88,10 +88,14 @@ def test_what_is_sealed_anew_stays_where_it_is(parts):
 
 
 def test_writes_carry_the_work_on(parts):
+    parts.store.observe([Observation(kind="audit", tenant="acme", body={"name": "a"}, at=1.0)] * 90)
     for ring in (parts.tenant, parts.root):
         ring.rotate()
-    parts.store.put(make_entry("b"), axis(2))
-    assert set(parts.store.count_sealed("acme")) == {2}
+    first = 32 - 2  # records of a step, less entry and question of the write that it follows on
+    left = [96 - first, 96 - first - 32, 96 - first - 64, 0]
+    for number, old in enumerate(left, start=2):
+        parts.store.put(make_entry(f"b{number}"), axis(number))
+        assert sum(parts.store.count_sealed("acme").get(1, {}).values()) == old
     assert set(parts.store.count_sealed(None)) == {2}
 
 

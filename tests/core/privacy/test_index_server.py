@@ -568,3 +568,12 @@ def test_logs_hold_kinds_and_sizes_only(wire, caplog):
     assert "APPEND_TAIL" in caplog.text
     for told in (wire.token.bearer(), "what must not be logged", wire.token.to_text(), "acme"):
         assert told not in caplog.text
+
+
+def test_a_request_as_the_server_holds_it_does_not_show_its_key(wire, monkeypatch):
+    seen = []
+    monkeypatch.setitem(wire.server._answers, Kind.STATS, lambda request: seen.append(request) or (b"", 0))
+    wire.ask(Kind.STATS)
+    (request,) = seen
+    assert request.mac_key == wire.token.mac_key()
+    assert repr(request.mac_key) not in repr(request)

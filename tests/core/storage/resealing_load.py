@@ -4,9 +4,11 @@
 
     python -m tests.core.storage.resealing_load write store keys name count
     python -m tests.core.storage.resealing_load reseal store keys
+    python -m tests.core.storage.resealing_load step store keys
 
-``write`` writes ``count`` of everything from several threads; ``reseal`` goes through all
-that tenant and store have sealed until it is killed, and says of each record and each pass that it is done.
+``write`` writes ``count`` of everything from each of several threads; ``reseal`` goes through all that tenant and
+store have sealed, again and again, and says so after each pass; ``step`` goes through what the tenant has sealed and
+waits for a line after each record.
 """
 
 from __future__ import annotations
@@ -97,15 +99,25 @@ def reseal(path, keys):
     parts = Parts(path, keys)
     while True:
         for tenant in ("acme", None):
-            parts.store.reseal(tenant, report=lambda _, done: say("sealed") if done else None)
+            parts.store.reseal(tenant)
         say("passed")
 
 
-def say(word):
-    sys.stdout.write(f"{word}\n")
+def step(path, keys):
+    parts = Parts(path, keys)
+
+    def wait(met, done):
+        say(f"{met} {done}")
+        sys.stdin.readline()
+
+    parts.store.reseal("acme", report=wait)
+
+
+def say(words):
+    sys.stdout.write(f"{words}\n")
     sys.stdout.flush()
 
 
 if __name__ == "__main__":
     what, *arguments = sys.argv[1:]
-    {"write": write, "reseal": reseal}[what](*arguments)
+    {"write": write, "reseal": reseal, "step": step}[what](*arguments)

@@ -88,10 +88,14 @@ def test_what_is_sealed_anew_stays_where_it_is(parts):
 
 
 def test_writes_carry_the_work_on(parts):
+    parts.store.observe([Observation(kind="audit", tenant="acme", body={"name": "a"}, at=1.0)] * 90)
     for ring in (parts.tenant, parts.root):
         ring.rotate()
-    parts.store.put(make_entry("b"), axis(2))
-    assert set(parts.store.count_sealed("acme")) == {2}
+    first = 32 - 2  # records of a step, less entry and question of the write that it follows on
+    left = [96 - first, 96 - first - 32, 96 - first - 64, 0]
+    for number, old in enumerate(left, start=2):
+        parts.store.put(make_entry(f"b{number}"), axis(number))
+        assert sum(parts.store.count_sealed("acme").get(1, {}).values()) == old
     assert set(parts.store.count_sealed(None)) == {2}
 
 
@@ -125,13 +129,13 @@ def test_a_shredded_tenant_is_unreadable_in_every_part_after_all_that(parts):
     parts.tenant.destroy()
     for read in (
         lambda: parts.store.get("acme", "id-a"),
-        lambda: list(parts.store.entries("acme")),
         lambda: parts.store.load_state("acme", "state-a"),
         lambda: parts.journal.find("acme", "a"),
         lambda: parts.store.reseal("acme"),
     ):
         with pytest.raises(StorageError, match="destroyed"):
             read()
+    assert list(parts.store.entries("acme")) == []
     assert list(parts.store.observations()) == []
     assert parts.log.audit() == 1
 
@@ -198,22 +202,49 @@ def test_a_store_that_cannot_exchange_says_so():
 
 def start(what, *arguments):
     command = [sys.executable, "-m", "tests.core.storage.resealing_load", what, *map(str, arguments)]
-    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    return subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 
-def test_rotation_under_load_and_kill_loses_nothing(tmp_path):
+def kill(process):
+    process.kill()
+    process.communicate()
+
+
+def test_whoever_is_killed_in_the_middle_is_followed_by_another(parts, tmp_path):
+    for name in ("b", "c"):
+        parts.write(name)
+    parts.tenant.rotate()
+    sealed = 0
+    for more in (4, 5):
+        process = start("step", tmp_path / "leo.db", tmp_path / "keys")
+        for _ in range(sealed + more):
+            met, done = map(int, process.stdout.readline().split())
+            process.stdin.write("\n")
+            process.stdin.flush()
+        process.stdout.readline()  # the next one is done, and waits
+        kill(process)
+        sealed += more + 1
+        assert (met, done) == (sealed - 1, more), "what was done before is not done again"
+        counted = parts.store.count_sealed("acme")
+        assert sum(counted[2].values()) == sealed
+        assert sum(counted[1].values()) == 18 - sealed
+        assert read_names(parts) == {frozenset("abc")}
+    assert parts.store.reseal("acme").resealed == 18 - sealed
+    parts.store.destroy_version(1, tenant="acme")
+    assert read_names(parts) == {frozenset("abc")}
+
+
+def test_rotation_under_load_loses_nothing(tmp_path):
     path, keys, count = tmp_path / "leo.db", tmp_path / "keys", 4
     parts = Parts(path, keys)
     writers = [start("write", path, keys, name, count) for name in ("left", "right")]
-    kills = 0
     while any(each.poll() is None for each in writers):
         for ring in (parts.tenant, parts.root):
             ring.rotate(reason="load")
         resealer = start("reseal", path, keys)
-        kills += resealer.stdout.readline() == "sealed\n"
-        resealer.kill()
-        resealer.communicate()
-    assert [each.wait() for each in writers] == [0, 0]
+        resealer.stdout.readline()
+        kill(resealer)
+    assert [each.communicate() and each.returncode for each in writers] == [0, 0]
     for tenant in ("acme", None):
         ring = keys_of(parts, tenant)
         done = parts.store.reseal(tenant)
@@ -221,7 +252,6 @@ def test_rotation_under_load_and_kill_loses_nothing(tmp_path):
         for version in ring.keyset.versions[:-1]:
             parts.store.destroy_version(version.number, tenant=tenant)
         assert set(parts.store.count_sealed(tenant)) == {ring.version}
-    assert kills, "nobody was killed in the middle"
     names = {f"{side}-{number}-{at}" for side in ("left", "right") for number in range(THREADS) for at in range(count)}
     assert read_names(parts) == {frozenset(names)}
     assert parts.read()["observations"] == sorted(names)

@@ -7,6 +7,7 @@ import math
 import secrets
 import threading
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -30,7 +31,7 @@ from leo_core.storage.chroma_rows import (
     idle_vector,
     label_key,
 )
-from leo_core.storage.chroma_sealed import exchange_in_table, exchange_state, read_states, read_table
+from leo_core.storage.chroma_sealed import exchange_in_table, exchange_state, read_values
 from leo_core.storage.chroma_table import (
     ROWS_AT_ONCE,
     UNSEARCHED,
@@ -322,10 +323,8 @@ class ChromaStore:
 
     def sealed_values(self, tenant: str) -> Iterator[SealedValue]:
         """Values of a tenant that were sealed outside; see :meth:`leo_core.ports.SealedValues.sealed_values`."""
-        with self._link.within(self._write_timeout_s):
-            found = [*read_table(self._table, tenant), *self._log.sealed_values(tenant)]
-            found += read_states(self._states().get(include=["metadatas"]), tenant)
-        yield from found
+        within = partial(self._link.within, self._write_timeout_s)
+        return read_values(self._table, self._log, self._states, tenant, within)
 
     def exchange(self, value: SealedValue, fresh: str | bytes) -> bool:
         """Put another value in its place; see :meth:`leo_core.ports.SealedValues.exchange`."""

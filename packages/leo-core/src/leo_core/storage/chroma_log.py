@@ -18,7 +18,7 @@ from leo_core.storage.chroma_sealed import exchange_in_block, read_block
 from leo_core.storage.codec import decode_observation, encode_observation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from leo_core.records import Observation, SealedValue
 
@@ -97,12 +97,9 @@ class ChromaLog:
                 return seen
             first += _BLOCKS_AT_ONCE
 
-    def sealed_values(self, tenant: str) -> Iterator[SealedValue]:
-        """The sealed observations of a tenant."""
-        number = 1
-        while (found := read_block(self._collection(), number, _name(number), tenant)) is not None:
-            yield from found
-            number += 1
+    def read_sealed(self, number: int, tenant: str) -> list[SealedValue] | None:
+        """The sealed observations of a tenant in the block of this number; ``None`` where there is none."""
+        return read_block(self._collection(), number, _name(number), tenant)
 
     def exchange(self, value: SealedValue, fresh: str) -> bool:
         """Put another observation in the place of one; whether it was still there."""

@@ -12,22 +12,42 @@ from typing import TYPE_CHECKING, Any
 
 from leo_core.errors import StoreCorruptError
 from leo_core.records import SealedValue
-from leo_core.storage.chroma_rows import Question, decode_text, digest, encode_text
+from leo_core.storage.chroma_rows import Question, decode_text, digest, encode_text, idle_vector
 from leo_core.storage.sealed_values import find_in_entry, find_in_observation, put_in_entry, put_in_observation
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
+    from contextlib import AbstractContextManager
 
+    from leo_core.storage.chroma_log import ChromaLog
     from leo_core.storage.chroma_table import ChromaTable
 
-__all__ = ["exchange_in_block", "exchange_in_table", "exchange_state", "read_block", "read_states", "read_table"]
+    Within = Callable[[], AbstractContextManager[object]]
+
+__all__ = ["exchange_in_block", "exchange_in_table", "exchange_state", "read_block", "read_values"]
+
+_AT_ONCE = 256
 
 
-def read_table(table: ChromaTable, tenant: str, *, page: int = 256) -> Iterator[SealedValue]:
-    """Entries and questions of a tenant."""
-    rows = sorted(table.get_rows([{"tenant": digest(tenant)}]))
-    for start in range(0, len(rows), page):
-        yield from _read_questions(table.get_each(rows[start : start + page]), table)
+def read_values(
+    table: ChromaTable, log: ChromaLog, states: Callable[[], Any], tenant: str, within: Within
+) -> Iterator[SealedValue]:
+    """All values of a tenant, a page at a time; each page within the store's time limit."""
+    with within():
+        rows = sorted(table.get_rows([{"tenant": digest(tenant)}]))
+    for start in range(0, len(rows), _AT_ONCE):
+        with within():
+            found = list(_read_questions(table.get_each(rows[start : start + _AT_ONCE]), table))
+        yield from found
+    number, more = 1, True
+    while more:
+        with within():
+            block = log.read_sealed(number, tenant)
+        yield from block or ()
+        number, more = number + 1, block is not None
+    with within():
+        kept = states().get(include=["metadatas"])
+    yield from _read_states(kept, tenant)
 
 
 def exchange_in_table(table: ChromaTable, value: SealedValue, fresh: str) -> bool:
@@ -43,7 +63,8 @@ def exchange_in_table(table: ChromaTable, value: SealedValue, fresh: str) -> boo
     body = _read_body(question)
     if find_in_entry(body) != value.value:
         return False
-    table.entries().update(ids=[value.row], documents=[encode_text(put_in_entry(body, fresh))])
+    document = encode_text(put_in_entry(body, fresh))
+    table.entries().update(ids=[value.row], embeddings=[idle_vector()], documents=[document])
     return True
 
 
@@ -66,11 +87,12 @@ def exchange_in_block(collection: Any, name: str, place: int, value: SealedValue
     if items is None or find_in_observation(items[place]) != value.value:
         return False
     items[place] = put_in_observation(items[place], fresh)
-    collection.update(ids=[name], documents=[json.dumps([encode_text(item) for item in items])])
+    document = json.dumps([encode_text(item) for item in items])
+    collection.update(ids=[name], embeddings=[idle_vector()], documents=[document])
     return True
 
 
-def read_states(records: Mapping[str, Any], tenant: str) -> Iterator[SealedValue]:
+def _read_states(records: Mapping[str, Any], tenant: str) -> Iterator[SealedValue]:
     """The states of a tenant in a reply of Chroma's ``get``; those of before their names were kept are left out."""
     for row, facts in zip(records["ids"], records["metadatas"], strict=True):
         if facts["owner"] == encode_text(tenant) and "name" in facts:

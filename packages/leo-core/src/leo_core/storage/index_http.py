@@ -231,7 +231,8 @@ def index_at(
 def _check_url(url: str, *, plain: bool) -> str:
     parts = urlsplit(url)
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username is not None:
-        message = f"an index server has an address such as https://index.example, not {url!r}"
+        shown = url.rpartition("@")[2]  # what stands before may be a password
+        message = f"an index server has an address such as https://index.example, not {shown!r}"
         raise ConfigError(message)
     if parts.scheme == "http" and parts.hostname not in _LOOPBACK and not plain:
         message = f"{url!r} is not encrypted, and the token goes with each request: use https, or say plain=True"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections import Counter
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from leo_core.errors import ConfigError, KeyDestroyedError, KeyDisabledError, KeyInUseError, SealedDataError
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Resealing"]
 
+_log = logging.getLogger("leo_core")
 _FIRST = 1
 RECORDS_AT_ONCE = 32
 """Records that are looked at in a step, which follows on a write."""
@@ -101,12 +104,20 @@ class Resealing:
         known = self._passes.get(ring.tenant)
         if known is None or known[0] != version:
             known = self._passes[ring.tenant] = version, parts.scan()
-        for record, _ in zip(known[1], range(RECORDS_AT_ONCE), strict=False):
-            try:
-                if ring.version_of(record.sealed) != version:
-                    renew(ring, parts, record)
-            except (SealedDataError, KeyDisabledError, KeyDestroyedError):
-                continue  # whoever reads it says so
+        try:
+            for record in islice(known[1], RECORDS_AT_ONCE):
+                self._renew(ring, parts, record)
+        except BaseException:
+            self._passes.pop(ring.tenant, None)  # what was begun is at its end now, and not through
+            raise
+
+    @staticmethod
+    def _renew(ring: ClientKeyring, parts: SealedParts, record: SealedRecord) -> None:
+        try:
+            if ring.version_of(record.sealed) != ring.version:
+                renew(ring, parts, record)
+        except (SealedDataError, KeyDisabledError, KeyDestroyedError) as error:
+            _log.debug("a sealed record stays as it is (%s)", type(error).__name__)  # whoever reads it says so
 
 
 def refuse_destroying(version: int, left: Mapping[str, int]) -> KeyInUseError:

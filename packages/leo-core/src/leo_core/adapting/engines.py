@@ -58,7 +58,8 @@ def _is_same(one: Any, other: Any) -> bool:
         return _are_same(one, other)
     if isinstance(one, Mapping):
         return one.keys() == other.keys() and _are_same(list(one.values()), [other[name] for name in one])
-    is_value = type(one).__eq__ is not object.__eq__ and type(one).__hash__ is not None
+    kind: Any = type(one)
+    is_value = kind.__eq__ is not object.__eq__ and kind.__hash__ is not None
     return is_value and bool(one == other)
 
 

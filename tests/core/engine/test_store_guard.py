@@ -6,7 +6,7 @@ import pytest
 
 from leo_core.engine import store_guard
 from leo_core.engine.store_guard import StoreGuard
-from leo_core.errors import StoreLockedError
+from leo_core.errors import KeyDisabledError, StorageError, StoreLockedError, TenantDestroyedError
 
 
 def fail():
@@ -22,6 +22,24 @@ def test_a_failure_costs_the_result_and_nothing_else(caplog):
     assert heard == [("search", StoreLockedError)] * 2
     assert guard.failures == 2
     assert [record.levelname for record in caplog.records] == ["WARNING", "DEBUG"]
+
+
+@pytest.mark.parametrize("cause", [TenantDestroyedError, KeyDisabledError])
+def test_a_tenant_without_keys_costs_the_others_nothing(cause, caplog):
+    heard = []
+    guard = StoreGuard(lambda operation, error: heard.append(operation), trip_after=2)
+
+    def refuse():
+        raise StorageError("no keys") from cause("its keys are gone")
+
+    with caplog.at_level(logging.INFO, logger="leo_core"):
+        for _ in range(5):
+            assert guard.attempt("search", refuse, ()) == ()
+        assert guard.settle("put", refuse)
+    assert guard.attempt("search", lambda: "found", ()) == "found"
+    assert (guard.failures, guard.skipped, guard.outages) == (6, 0, 0)
+    assert heard == ["search"] * 5 + ["put"]
+    assert not caplog.records
 
 
 def test_after_failures_in_a_row_the_store_rests_and_then_is_tried_again(monkeypatch):

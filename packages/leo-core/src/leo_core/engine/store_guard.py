@@ -7,7 +7,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, TypeVar
 
-from leo_core.errors import StorageError, StoreLockedError, StoreUnavailableError
+from leo_core.errors import KeyDestroyedError, KeyDisabledError, StorageError, StoreLockedError, StoreUnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,6 +18,8 @@ T = TypeVar("T")
 _log = logging.getLogger("leo_core")
 _PASSING = (StoreUnavailableError, StoreLockedError, OSError)
 """Failures after which the same operation may do well later."""
+_OF_ONE_TENANT = (KeyDestroyedError, KeyDisabledError)
+"""Causes that say something of one tenant's keys, and nothing of the store: others go on."""
 _READS = frozenset({"get_exact", "search", "observations", "load_state", "open_for"})
 """Operations that may work while others do not: a locked file can be read."""
 
@@ -91,7 +93,13 @@ class StoreGuard:
         self._resting_until = 0.0
 
     def note(self, operation: str, error: Exception) -> None:
-        """Count a failure of the store."""
+        """Count a failure of the store; one of a tenant's own keys does not stop the others."""
+        if isinstance(error.__cause__, _OF_ONE_TENANT):
+            with self._lock:
+                self.failures += 1
+            _log.debug("no %s for a tenant without keys (%s)", operation, error)
+            self._on_failure(operation, error)
+            return
         with self._lock:
             first = not self._out
             if first:

@@ -398,6 +398,15 @@ def test_keys_of_versions_that_open_no_more_are_forgotten(ring, store):
         assert each._keys._lasting == b""
 
 
+def test_a_keyring_that_is_disabled_is_not_rewrapped(ring):
+    ring.disable()
+    with pytest.raises(KeyDisabledError):
+        ring.rewrap(LocalKek.generate())
+    ring.enable()
+    assert ring.keyset.kek == KEK.kid
+    assert reopen(ring, seal(ring)) == b"forty-two"
+
+
 def test_rewrapping_changes_the_kek_and_nothing_that_was_sealed(ring, store):
     sealed, name = seal(ring), ring.pseudonym("user", "ada")
     ring.rotate()

@@ -239,7 +239,7 @@ class TestIdentity:
             params(top_p=0.5),
             params(max_tokens=5),
             params(stop=["x"]),
-            params(model="alias"),
+            params(small=None, model="openai:b"),
             params(base_url="http://x"),
             params(cache=False),
             params(use_cache="exact"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import sqlite3
 import subprocess
 import sys
@@ -24,7 +25,8 @@ from tests.contracts.event_loop import never_blocked
 from tests.servers.openai_server import OpenAIServer
 
 KEY = (("herons", "nest-7"), "k")
-SECRET = "the codename is Heliotrope"
+SECRET = "...Heliotrope, 2028"
+ENCODED = base64.b85encode(b"Heliotrope, 2028").decode()
 
 
 class State(TypedDict, total=False):
@@ -166,6 +168,14 @@ with LEOGraphCache(sys.argv[1]) as cache:
 """
 
 
+def find_words(folder: Path) -> set[str]:
+    """What a reader of the disk would know values by: the text, its code in the clear, their kind, their namespace."""
+    words = ("Heliotrope", ENCODED, "msgpack", "other process", "herons", "nest-7")
+    bodies = [each.read_bytes() for each in folder.rglob("*") if each.is_file()]
+    assert len(bodies) > 1
+    return {word for word in words for body in bodies if word.encode() in body}
+
+
 def test_processes_share_it_and_the_disk_tells_nothing(tmp_path: Path):
     path = tmp_path / "graph.db"
     with LEOGraphCache(path) as cache:
@@ -174,11 +184,10 @@ def test_processes_share_it_and_the_disk_tells_nothing(tmp_path: Path):
         assert SECRET in done.stdout
         mine = (("herons", "nest-7"), "mine")
         assert cache.get([mine]) == {mine: "from the other process"}
-    files = [each for each in tmp_path.rglob("*") if each.is_file()]
-    assert path in files
-    for each in files:
-        body = each.read_bytes()
-        assert not any(word in body for word in (b"Heliotrope", b"other process", b"herons", b"nest-7"))
+    assert find_words(tmp_path) == set()
+    with LEOGraphCache(tmp_path / "clear.db", privacy=None) as clear:
+        clear.set({KEY: ({"answer": SECRET}, None)})
+    assert find_words(tmp_path) == {"msgpack", ENCODED}, "in the clear the same words are found"
 
 
 def test_a_value_that_was_altered_on_disk_is_a_miss(tmp_path: Path):

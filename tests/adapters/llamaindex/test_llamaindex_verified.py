@@ -169,7 +169,7 @@ def test_an_answer_that_is_no_text_passes(llm: Any) -> None:
 
 def test_settings_that_make_no_sense_are_refused(llm: Any) -> None:
     with pytest.raises(ConfigError, match="note, mark, drop, abstain"):
-        LEOVerifiedSynthesizer(llm, on_unsupported="delete")  # type: ignore[arg-type]
+        LEOVerifiedSynthesizer(llm, on_unsupported="delete")
 
 
 def test_a_query_engine_in_one_line_drops_nodes_that_give_orders(llm: Any) -> None:

@@ -113,9 +113,9 @@ def test_wrong_arguments_are_refused() -> None:
     with pytest.raises(RequestError, match="same id"):
         ground("a", [Source("x", "one"), Source("x", "two")])
     with pytest.raises(RequestError, match="not int"):
-        ground("a", [3])  # type: ignore[list-item]
+        ground("a", [3])
     with pytest.raises(RequestError, match="not NoneType"):
-        ground(None, [])  # type: ignore[arg-type]
+        ground(None, [])
 
 
 # ------------------------------------------------------------------------------------------------- treatments
@@ -124,7 +124,7 @@ GOOD, BAD = "The Moselle rises in the Vosges.", "It tastes of strawberries and c
 
 
 def verify(treatment: str, answer: str, size: int = 7) -> tuple[list[str], VerifiedText]:
-    verified = VerifiedText([Source(*item) for item in SOURCES.items()], "", on_unsupported=treatment)  # type: ignore[arg-type]
+    verified = VerifiedText([Source(*item) for item in SOURCES.items()], "", on_unsupported=treatment)
     pieces = [verified.feed(answer[at : at + size]) for at in range(0, len(answer), size)]
     return [*pieces, verified.finish()], verified
 

@@ -302,6 +302,7 @@ class LEO:
                 compile_for_requests()
                 self._world.embedder.embed(["warm up"])
                 self._plan.pair_model.probability_at([1.0], ["warm up"], ["warm up"])
+                self._plan.pair_model.find_conflict("Is the car red?", "Is the bike red?")  # reads the thesaurus
                 self._warm = True
 
     def flush(self, timeout_s: float | None = None) -> bool:

@@ -35,7 +35,6 @@ if TYPE_CHECKING:
         Receipt,
         Request,
         Reservation,
-        SealedValue,
         Usage,
         Vector,
     )
@@ -53,7 +52,6 @@ __all__ = [
     "QuestionFeed",
     "ReceiptLog",
     "Retriable",
-    "SealedValues",
     "Store",
     "Witness",
 ]
@@ -281,25 +279,6 @@ class QuestionFeed(Protocol):
         """What came and went in a scope since the reading that ended with this cursor; from the start for ``""``.
 
         One page at a time; rows that are known need not be told. What went may be left to whoever misses it.
-        """
-        ...
-
-
-@runtime_checkable
-class SealedValues(Protocol):
-    """What a store may have besides: values that were sealed before it got them are exchanged where they lie.
-
-    So that keys can be destroyed under which they were sealed first. Safe between threads and processes.
-    """
-
-    def sealed_values(self, tenant: str) -> Iterator[SealedValue]:
-        """All values of a tenant that are there from the first to the last step; of others any."""
-        ...
-
-    def exchange(self, value: SealedValue, fresh: str | bytes) -> bool:
-        """Put ``fresh`` in the place of ``value.value``, if that is still what is there; whether it was.
-
-        Nothing else of the row changes: not its number, not its hits, not who finds it.
         """
         ...
 

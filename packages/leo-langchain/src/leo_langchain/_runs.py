@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from langchain_core.language_models import LangSmithParams
+
 from leo_core.telemetry.facts import answer_facts
 
 if TYPE_CHECKING:
@@ -14,7 +16,21 @@ if TYPE_CHECKING:
 
     from leo_core.records import Answer
 
-__all__ = ["describe_run"]
+__all__ = ["describe_model", "describe_run"]
+
+
+def describe_model(
+    name: str, *, temperature: float | None, max_tokens: int | None, stops: str | list[str] | None
+) -> LangSmithParams:
+    """What is known of a call before it is made."""
+    params = LangSmithParams(ls_provider="leo", ls_model_name=name, ls_model_type="chat")
+    if temperature is not None:
+        params["ls_temperature"] = temperature
+    if max_tokens is not None:
+        params["ls_max_tokens"] = max_tokens
+    if stops:
+        params["ls_stop"] = [stops] if isinstance(stops, str) else list(stops)
+    return params
 
 
 def describe_run(run_manager: CallbackManagerForLLMRun | AsyncCallbackManagerForLLMRun | None, answer: Answer) -> None:

@@ -7,7 +7,6 @@ from contextlib import aclosing, closing
 from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
 from langchain_core.caches import BaseCache  # noqa: TC002 - pydantic reads it
-from langchain_core.language_models import LangSmithParams, LanguageModelInput, ModelProfile
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from langchain_core.utils import from_env, secret_from_env
 from pydantic import Field, PrivateAttr, SecretStr, model_validator
@@ -27,7 +26,7 @@ from leo_langchain._fingerprint import identify_member
 from leo_langchain._late import AlternativeModels, ConfigurableModel
 from leo_langchain._profile import intersect_profiles
 from leo_langchain._request import build_request
-from leo_langchain._runs import describe_run
+from leo_langchain._runs import describe_model, describe_run
 from leo_langchain._scoped import ScopedChatModel
 from leo_langchain._structured import bind_schema, to_openai_tool
 from leo_langchain._version import __version__
@@ -39,6 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator
 
     from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
+    from langchain_core.language_models import LangSmithParams, LanguageModelInput, ModelProfile
     from langchain_core.messages import AIMessage, BaseMessage
     from langchain_core.runnables import ConfigurableField, Runnable, RunnableConfig
     from langchain_core.runnables.utils import AnyConfigurableField
@@ -308,19 +308,9 @@ class LEOChatModel(Closeable, ScopedChatModel):
 
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
         names = "+".join(dict.fromkeys(name_member(member, CHAT_MODELS) for member in self._given_members))
-        params = LangSmithParams(
-            ls_provider="leo", ls_model_name=kwargs.get("model") or self.model or names, ls_model_type="chat"
-        )
-        temperature = kwargs.get("temperature", self.temperature)
-        if temperature is not None:
-            params["ls_temperature"] = temperature
-        max_tokens = kwargs.get("max_tokens", self.max_tokens)
-        if max_tokens is not None:
-            params["ls_max_tokens"] = max_tokens
+        given = {name: kwargs.get(name, getattr(self, name)) for name in ("temperature", "max_tokens")}
         stops = stop or kwargs.get("stop") or self.stop
-        if stops:
-            params["ls_stop"] = [stops] if isinstance(stops, str) else list(stops)
-        return params
+        return describe_model(kwargs.get("model") or self.model or names, stops=stops, **given)
 
     # ---------------------------------------------------------------------------------------------------- tenancy
 

@@ -10,10 +10,10 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from leo_core.errors import ConfigError, KeyDestroyedError, KeyDisabledError, KeyInUseError, SealedDataError
-from leo_core.ports import SealedValues
 from leo_core.privacy.keys.keyset import KeyState
 from leo_core.privacy.keys.reencryption import reencrypt, renew
 from leo_core.storage.sealed_parts import SealedParts
+from leo_core.storage.sealed_values import SealedValues
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from leo_core.errors import ConfigError, SealedDataError
-from leo_core.ports import SealedValues
 from leo_core.privacy.keys.reencryption import SealedRecord
 from leo_core.storage.sealed_file import FileValue, exchange_in_file, note_pass, read_file_values
 from leo_core.storage.sealed_ledger import find_ledger_owner
 from leo_core.storage.sealed_rows import decode_sealed, encode_sealed, join_place, name_result
+from leo_core.storage.sealed_values import SealedValues
 from leo_core.storage.sqlite import SqliteStore
 from leo_core.storage.tenant_directory import MARK, find_directory_owner
 

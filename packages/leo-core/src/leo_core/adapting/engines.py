@@ -58,8 +58,7 @@ def _is_same(one: Any, other: Any) -> bool:
         return _are_same(one, other)
     if isinstance(one, Mapping):
         return one.keys() == other.keys() and _are_same(list(one.values()), [other[name] for name in one])
-    kind: Any = type(one)
-    is_value = kind.__eq__ is not object.__eq__ and kind.__hash__ is not None
+    is_value = type(one).__hash__ is not None  # what may be changed, such as a chat model, is only itself
     return is_value and bool(one == other)
 
 

@@ -1,4 +1,4 @@
-"""Sealed values of a Chroma store, exchanged where they lie (:class:`leo_core.ports.SealedValues`).
+"""Sealed values of a Chroma store, exchanged where they lie (:class:`leo_core.storage.exchanging.SealedValues`).
 
 Chroma has no compare-and-swap. Rows of entries and questions are never written over otherwise, and of two that seal an
 observation anew at once either result opens; of a state that is saved in that very instant the older one may stay.

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from leo_core.errors import ConfigError, KeyDestroyedError, KeyDisabledError, KeyInUseError, SealedDataError
 from leo_core.privacy.keys.keyset import KeyState
 from leo_core.privacy.keys.reencryption import reencrypt, renew
+from leo_core.storage.exchanging import SealedValues
 from leo_core.storage.sealed_parts import SealedParts
-from leo_core.storage.sealed_values import SealedValues
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

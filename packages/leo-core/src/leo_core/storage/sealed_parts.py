@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 from leo_core.errors import ConfigError, SealedDataError
 from leo_core.privacy.keys.reencryption import SealedRecord
+from leo_core.storage.exchanging import SealedValues
 from leo_core.storage.sealed_file import FileValue, exchange_in_file, note_pass, read_file_values
 from leo_core.storage.sealed_ledger import find_ledger_owner
 from leo_core.storage.sealed_rows import decode_sealed, encode_sealed, join_place, name_result
-from leo_core.storage.sealed_values import SealedValues
 from leo_core.storage.sqlite import SqliteStore
 from leo_core.storage.tenant_directory import MARK, find_directory_owner
 
@@ -52,13 +52,13 @@ class SealedParts:
         ring: The keyring: a tenant's, or the store's own.
 
     Raises:
-        ConfigError: The store cannot exchange values where they lie (``ports.SealedValues``).
+        ConfigError: The store cannot exchange values where they lie (``SealedValues``).
     """
 
     def __init__(self, store: Store, rows: SealedRows, ring: ClientKeyring) -> None:
         if not isinstance(store, SealedValues):
             message = (
-                f"{type(store).__name__} cannot exchange sealed values where they lie (ports.SealedValues), so that "
+                f"{type(store).__name__} cannot exchange sealed values where they lie (SealedValues), so that "
                 "nothing in it can be sealed anew: keep its key versions"
             )
             raise ConfigError(message)

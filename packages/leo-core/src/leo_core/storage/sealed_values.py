@@ -1,31 +1,50 @@
-"""What a store may have besides, so that keys can go: its sealed values, one by one, to be sealed anew."""
+"""Sealed values inside the records that a store keeps as JSON: taken out, and put in the place of others."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from dataclasses import replace
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from leo_core.errors import StoreCorruptError
+from leo_core.storage.codec import decode_entry, decode_observation, encode_entry, encode_observation
 
-    from leo_core.records import SealedValue
+__all__ = ["find_in_entry", "find_in_observation", "put_in_entry", "put_in_observation"]
 
-__all__ = ["SealedValues"]
+_SEALED = "sealed"
 
 
-@runtime_checkable
-class SealedValues(Protocol):
-    """What a store may have besides: values that were sealed before it got them are exchanged where they lie.
+def find_in_entry(body: str) -> str:
+    """The sealed value in the place of an entry's message; empty where there is none."""
+    try:
+        content = decode_entry(body, hits=0).message.content
+    except StoreCorruptError:
+        return ""
+    return content if isinstance(content, str) else ""
 
-    So that keys can be destroyed under which they were sealed first. Safe between threads and processes.
+
+def put_in_entry(body: str, fresh: str) -> str:
+    """The entry with another sealed value.
+
+    Raises:
+        StoreCorruptError: It is no entry.
     """
+    entry = decode_entry(body, hits=0)
+    return encode_entry(replace(entry, message=replace(entry.message, content=fresh)))
 
-    def sealed_values(self, tenant: str) -> Iterator[SealedValue]:
-        """All values of a tenant that are there from the first to the last step; of others any."""
-        ...
 
-    def exchange(self, value: SealedValue, fresh: str | bytes) -> bool:
-        """Put ``fresh`` in the place of ``value.value``, if that is still what is there; whether it was.
+def find_in_observation(body: str) -> str:
+    """The sealed value of an observation; empty where there is none."""
+    try:
+        value = decode_observation(body).body.get(_SEALED)
+    except StoreCorruptError:
+        return ""
+    return value if isinstance(value, str) else ""
 
-        Nothing else of the row changes: not its number, not its hits, not who finds it.
-        """
-        ...
+
+def put_in_observation(body: str, fresh: str) -> str:
+    """The observation with another sealed value.
+
+    Raises:
+        StoreCorruptError: It is no observation.
+    """
+    observation = decode_observation(body)
+    return encode_observation(replace(observation, body={**observation.body, _SEALED: fresh}))

@@ -1,4 +1,4 @@
-"""Sealed values of a store's file, exchanged where they lie (:class:`leo_core.ports.SealedValues`)."""
+"""Sealed values of a store's file, exchanged where they lie (:class:`leo_core.storage.exchanging.SealedValues`)."""
 
 from __future__ import annotations
 

@@ -32,9 +32,9 @@ def auditor(_: Request) -> str:
     return "There are 12 in stock."
 
 
-model = LEOChatModel(small=ScriptedModel("clerk", clerk), use_cache=False)
 jury = [ScriptedModel("anna", auditor), ScriptedModel("ben", auditor)]
 with (
+    LEOChatModel(small=ScriptedModel("clerk", clerk), use_cache=False) as model,
     LEOCacheMiddleware() as cache,
     LEOVerifyMiddleware(jury) as verify,
     LEOToolCacheMiddleware(tools=[stock], ttl_s=60) as tools,

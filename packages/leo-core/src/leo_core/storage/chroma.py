@@ -322,12 +322,12 @@ class ChromaStore:
             return read_changes(self._table, digest(tenant, scope_key), after, known)
 
     def sealed_values(self, tenant: str) -> Iterator[SealedValue]:
-        """Values of a tenant that were sealed outside; see :meth:`leo_core.storage.exchanging.SealedValues.sealed_values`."""
+        """Values of a tenant that were sealed outside; see :class:`leo_core.storage.exchanging.SealedValues`."""
         within = partial(self._link.within, self._write_timeout_s)
         return read_values(self._table, self._log, self._states, tenant, within)
 
     def exchange(self, value: SealedValue, fresh: str | bytes) -> bool:
-        """Put another value in its place; see :meth:`leo_core.storage.exchanging.SealedValues.exchange`."""
+        """Put another value in its place; see :class:`leo_core.storage.exchanging.SealedValues`."""
         with self._writing, self._link.within(self._write_timeout_s):
             if isinstance(fresh, bytes):
                 return exchange_state(self._states(), value, fresh)

@@ -295,13 +295,13 @@ class InMemoryStore:
             )
 
     def sealed_values(self, tenant: str) -> Iterator[SealedValue]:
-        """Values of a tenant that were sealed outside; see :meth:`leo_core.storage.exchanging.SealedValues.sealed_values`."""
+        """Values of a tenant that were sealed outside; see :class:`leo_core.storage.exchanging.SealedValues`."""
         with self._opened():
             found = [value for owner, value in self._list_values() if owner == tenant]
         yield from found
 
     def exchange(self, value: SealedValue, fresh: str | bytes) -> bool:
-        """Put another value in its place; see :meth:`leo_core.storage.exchanging.SealedValues.exchange`."""
+        """Put another value in its place; see :class:`leo_core.storage.exchanging.SealedValues`."""
         with self._opened():
             if all(each != value for _, each in self._list_values()):
                 return False

@@ -312,11 +312,11 @@ class SqliteStore:
             return read_changes(connection, to_column(tenant), to_column(scope_key), after)
 
     def sealed_values(self, tenant: str) -> Iterator[SealedValue]:
-        """Values of a tenant that were sealed outside; see :meth:`leo_core.storage.exchanging.SealedValues.sealed_values`."""
+        """Values of a tenant that were sealed outside; see :class:`leo_core.storage.exchanging.SealedValues`."""
         return read_values(self._database, tenant)
 
     def exchange(self, value: SealedValue, fresh: str | bytes) -> bool:
-        """Put another value in its place; see :meth:`leo_core.storage.exchanging.SealedValues.exchange`."""
+        """Put another value in its place; see :class:`leo_core.storage.exchanging.SealedValues`."""
         with self._database.write(durable=False) as connection:
             return exchange_value(connection, value, fresh)
 

@@ -240,3 +240,20 @@ def test_a_locked_store_says_end_the_other_writer(tmp_path):
 def test_a_missing_tenant_says_how_to_name_one():
     with LEO(small="extractive", config=LEOConfig(require_tenant=True)) as leo:
         assert "give the request a tenant" in message_of(lambda: leo.ask(QUESTION))
+
+
+@pytest.mark.parametrize("entry", [LEOChatModel, LEOLLM])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"smal": "openai:gpt-5-mini"},
+        {"small": None},
+        {"small": "openai:gpt-5-mini", "privacy": "no such mode"},
+        {"small": "openai:gpt-5-mini", "max_error": 7},
+        {"small": "openai:gpt-5-mini", "api_key": ["sk-in-a-list"]},
+        {"small": "openai:gpt-5-mini", "api_key": {"openai": ["sk-in-a-list"]}},
+    ],
+)
+def test_a_refused_setting_shows_no_key(entry, wrong):
+    said = message_of(lambda: entry(**{"api_key": "sk-alone", "signing_key": "sk-signing", **wrong}), Exception)
+    assert "sk-" not in said

@@ -7,6 +7,7 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, cast
 
 from langchain_core.language_models import BaseChatModel, LanguageModelInput
+from pydantic import ConfigDict
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Iterator
@@ -19,6 +20,8 @@ __all__ = ["ScopedChatModel"]
 
 class ScopedChatModel(BaseChatModel):
     """A chat model whose calls take more than LangChain's from their configuration."""
+
+    model_config = ConfigDict(hide_input_in_errors=True)  # keys are among the settings
 
     @abstractmethod
     def _scoped(self, config: RunnableConfig | None, kwargs: dict[str, Any]) -> dict[str, Any]:

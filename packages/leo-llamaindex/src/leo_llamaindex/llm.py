@@ -107,7 +107,9 @@ class LEOLLM(Closeable, FunctionCallingLLM):
         'Hello?'
     """
 
-    model_config: ClassVar[ConfigDict] = ConfigDict(arbitrary_types_allowed=True, protected_namespaces=())
+    model_config: ClassVar[ConfigDict] = ConfigDict(
+        arbitrary_types_allowed=True, protected_namespaces=(), hide_input_in_errors=True
+    )
 
     small: Any = None
     large: Any = None

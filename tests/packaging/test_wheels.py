@@ -79,7 +79,7 @@ def run(environment, folder, *command):
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "COV", "OPENAI"))}
     path = f"{environment}/bin{os.pathsep}{clean['PATH']}"
     return subprocess.run(
-        command, cwd=folder, env={**clean, "PATH": path}, capture_output=True, text=True, timeout=120, check=False
+        command, cwd=folder, env={**clean, "PATH": path}, capture_output=True, text=True, timeout=300, check=False
     )
 
 
@@ -87,6 +87,7 @@ def without_chance(printed):
     return [re.split(r"  +", line)[0] if line.startswith(CHANCE) else line for line in printed.rstrip().splitlines()]
 
 
+@pytest.mark.timeout(900)
 def test_the_first_screen_of_the_readme_does_what_it_says(environment, tmp_path):
     screen = (ROOT / "README.md").read_text(encoding="utf-8").partition("## Ten lines each")[0]
     where = run(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
 import sys
 
 import pytest
@@ -107,13 +108,6 @@ def _open_kek(name):
     open_kek(name).wrap(b"0" * 32, aad=b"")
 
 
-def _encrypt():
-    from leo_core.privacy.ckks.fhe_secret import FheSecret
-    from leo_core.privacy.ckks.params import FheParams
-
-    FheSecret.generate(FheParams.preset("score128"))
-
-
 def _open_index():
     from leo_core.storage.index_http import HttpTransport
 
@@ -132,7 +126,6 @@ def _draw(path):
         ("chromadb", "chroma", lambda path: LEO(small="extractive", store=f"chroma:{path}/c")),
         ("hvac", "vault", lambda path: _open_kek("vault:transit/leo")),
         ("pkcs11", "pkcs11", lambda path: _open_kek("pkcs11:token=t;object=k?module-path=/m.so")),
-        ("tenseal.sealapi", "fhe", lambda path: _encrypt()),
         ("httpx2", "index", lambda path: _open_index()),
         ("matplotlib", "bench", _draw),
     ],
@@ -145,6 +138,21 @@ def test_a_missing_extra_is_named_by_its_pip_line(module, extra, call, tmp_path,
         monkeypatch.delitem(sys.modules, loaded)
     monkeypatch.setitem(sys.modules, module, None)
     assert f"pip install 'leo-core[{extra}]'" in message_of(lambda: call(tmp_path))
+
+
+def test_encryption_without_its_extra_is_named_by_its_pip_line():
+    """In a process of its own: once loaded, the library stays."""
+    program = (
+        "import sys; sys.modules['tenseal.sealapi'] = None\n"
+        "from leo_core.errors import LEOError\n"
+        "try:\n"
+        "    from leo_core.privacy.ckks.fhe_secret import FheSecret\n"
+        "    from leo_core.privacy.ckks.params import FheParams\n"
+        "    FheSecret.generate(FheParams.preset('score128'))\n"
+        "except LEOError as error: print(error)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=True)
+    assert "pip install 'leo-core[fhe]'" in done.stdout
 
 
 @pytest.mark.parametrize("entry", ENTRIES)

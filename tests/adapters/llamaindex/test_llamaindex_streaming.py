@@ -12,8 +12,8 @@ from llama_index.core.base.llms.types import ChatMessage
 from leo_core.adapting.corrections import WITHDRAWN
 from leo_core.providers.scripted import ScriptedModel
 from leo_llamaindex import LEOLLM
+from leo_llamaindex.testing import record_events
 from tests.contracts.event_loop import never_blocked
-from tests.contracts.llamaindex_llm import record_events
 
 WRONG, RIGHT = "It is Sydney.", "It is Canberra."
 STREAMS = ("stream_chat", "astream_chat", "stream_complete", "astream_complete")

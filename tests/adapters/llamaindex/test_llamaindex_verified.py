@@ -20,9 +20,9 @@ from leo_llamaindex import (
     LEOVerifiedSynthesizer,
     verified_query_engine,
 )
+from leo_llamaindex.testing import record_events
 from tests.adapters.llamaindex.llamaindex_servers import SECRET
 from tests.contracts.event_loop import never_blocked
-from tests.contracts.llamaindex_llm import record_events
 from tests.servers.brain import Asked, Reply
 from tests.servers.openai_server import OpenAIServer
 

@@ -211,9 +211,11 @@ def test_names(path: Path) -> None:
     assert resolve_model("anthropic:claude-haiku-4-5", api_key="k").family == "claude"
     assert resolve_model("extractive").id == "extractive"
     assert resolve_model(f"replay:{path}#gpt-4o").generate(ask("Why?")).text == "Because."
-    for name in ("gpt-5", "openai:", "anthropic", "replay:file", "replay:#m", "replay:file#", "extractive:x", ""):
+    for name in ("gpt-5", "openai:", "anthropic", "replay:file", "replay:#m", "replay:file#", ""):
         with pytest.raises(ConfigError, match="openai:<model>"):
             resolve_model(name)
+    with pytest.raises(ConfigError, match="there are words, vectors, letters"):
+        resolve_model("extractive:x")
 
 
 def test_token_estimates() -> None:

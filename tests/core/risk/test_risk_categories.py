@@ -57,7 +57,11 @@ def harm(text: str, embedding: Embedding | None) -> float:
 
 
 def held_out() -> list[tuple[str, bool]]:
-    rows = [json.loads(line) for path in sorted(DATA.glob("*.jsonl")) for line in path.read_text("utf-8").splitlines()]
+    rows = [
+        json.loads(line)
+        for path in sorted(DATA.glob("high_risk*.jsonl"))
+        for line in path.read_text("utf-8").splitlines()
+    ]
     return [
         (row["text"], row["category"] != "none")
         for row in rows

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, get_args
 
 from leo_core.errors import ConfigError
-from leo_core.stages.grounding.policy import Grounder
 from leo_core.stages.grounding.sentences import split_sentences
 
 if TYPE_CHECKING:
@@ -59,6 +58,7 @@ class VerifiedText:
         mark: str = MARK,
     ) -> None:
         from leo_core.engine.grounding import load_knowledge  # noqa: PLC0415 - loads numba
+        from leo_core.stages.grounding.policy import Grounder  # noqa: PLC0415 - loads numpy
 
         self._grounder = Grounder(sources, question=question, knowledge=load_knowledge())
         self._treatment, self._max_risk = on_unsupported, max_risk

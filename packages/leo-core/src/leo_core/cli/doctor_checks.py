@@ -27,6 +27,7 @@ EXTRAS: Final = {
     "index": ("httpx2", "the client of an encrypted index"),
     "server": ("starlette", "leo index serve"),
     "otel": ("opentelemetry", "spans and metrics"),
+    "prometheus": ("prometheus_client", "counters for Prometheus"),
     "pkcs11": ("pkcs11", "keys in a PKCS #11 module"),
     "vault": ("hvac", "keys in Vault"),
     "bench": ("matplotlib", "figures of leo bench"),

@@ -100,7 +100,8 @@ class RemoteModel(ABC):
         self._timeout_s, self._max_retries = timeout_s, max_retries
         self._api_key, self._client_options = api_key, dict(client_options)
         self._capabilities = capabilities
-        self._prices = prices if isinstance(prices, PriceTable) else load_prices().with_prices(prices or {})
+        shipped = load_prices()  # read here and not on an event loop: errors name the models nearest to a wrong name
+        self._prices = prices if isinstance(prices, PriceTable) else shipped.with_prices(prices or {})
         self._id = id or f"{self.provider}:{model}"
         self._family = family or family_of(model)
         self._connections = Connections(self._open_client, self._open_async_client)

@@ -11,6 +11,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from importlib import resources
 
 from leo_core.errors import ConfigError
@@ -115,8 +116,9 @@ def _read_price(name: str, price: Price | Mapping[str, object]) -> Price:
         raise ConfigError(message) from error
 
 
+@cache
 def load_prices() -> PriceTable:
-    """The price table shipped with the package; reads one small file."""
+    """The price table shipped with the package; reads one small file, once."""
     text = resources.files("leo_core.telemetry").joinpath("prices.json").read_text(encoding="utf-8")
     data = json.loads(text)
     return PriceTable(prices={name: Price(**row) for name, row in data["models"].items()}, version=data["version"])

@@ -173,6 +173,13 @@ def test_the_reasons_and_figures() -> None:
     assert "not below the allowance" in judge_hit(READY, 0.2, config).why
 
 
+def test_a_hit_more_likely_wrong_than_right_is_served_only_where_that_is_asked_for() -> None:
+    large = CacheConfig(max_wrong_hits=0.3)
+    assert judge_hit(READY, 0.45, large).kept
+    assert not judge_hit(READY, 0.55, large).kept
+    assert judge_hit(READY, 0.55, replace(large, max_hit_error=0.8)).kept
+
+
 def test_what_is_expected_to_be_spent_lowers_the_price() -> None:
     config = CacheConfig(max_wrong_hits=0.01)
     frugal = fold(*[request(decide("explore", risk=0.5))] * 200, state=READY)

@@ -21,7 +21,7 @@ class CacheConfig:
         confidence: Probability with which the promise holds at all times together, in [0.5, 1).
         candidates: Neighbours that are looked at, in 1..64.
         max_hit_error: Largest estimated P(wrong) of a single served hit, in (0, 1]; ``None`` for ten times
-            ``max_wrong_hits``.
+            ``max_wrong_hits``, at most 0.5.
         min_explored: Real explored outcomes before anything is served, at least 1.
         explore_rate: Least share of would-be hits that are explored all the same, in (0, 1]. The promise asks for
             more while the allowance δ·t is small.

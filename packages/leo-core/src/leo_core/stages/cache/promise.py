@@ -60,6 +60,8 @@ _WORTH = 5.0
 """Wrong hits that the estimates are worth against what was caught."""
 _MOST_ERROR = 10.0
 """Largest estimated error of a single hit over δ, where nothing else is asked for."""
+_COIN = 0.5
+"""A hit that is as likely wrong as right is not served, however large the promise, unless that is asked for."""
 _MOST_WEIGHT = 5.0
 
 
@@ -222,7 +224,7 @@ def _lower_rate(state: PromiseState, allowed: float, config: CacheConfig) -> tup
 
 def _price(state: PromiseState, left: float, config: CacheConfig) -> float:
     """The largest error up to which the errors estimated so far would fit into what is left of δ."""
-    most = min(_MOST_ERROR * config.max_wrong_hits, 1.0) if config.max_hit_error is None else config.max_hit_error
+    most = min(_MOST_ERROR * config.max_wrong_hits, _COIN) if config.max_hit_error is None else config.max_hit_error
     worth = _WORTH * _MICRO
     honest = min(max((state.expected + worth) / (state.caught + worth), 0.5), 3.0)
     budget = config.max_wrong_hits * _SPENT * honest * min(left / _NARROW, 1.0) * max(state.watched, 1)

@@ -8,13 +8,13 @@ from langchain.agents.middleware.types import AgentMiddleware, ExtendedModelResp
 from langchain_core.messages import AIMessage
 from langgraph.types import Command
 
-from leo_core.adapting.closing import Closeable
 from leo_core.adapting.keeper import AnswerKeeper
 from leo_core.errors import ConfigError
 from leo_core.records import CacheDecision, CacheEntry, Constraints
 from leo_core.telemetry.prices import load_prices
 from leo_langchain._answers import NATIVE, dump_message, load_message
 from leo_langchain._kept import describe_reply, mark_hit
+from leo_langchain.middleware._keeping import Keeping
 from leo_langchain.middleware._model_requests import to_cache_request
 from leo_langchain.middleware._structured_reply import is_final, make_response
 from leo_langchain.middleware.scope import ScopeFinder, Sharing, TenantOf, check_sharing, sharing_key
@@ -32,7 +32,7 @@ __all__ = ["LEOCacheMiddleware"]
 _CUT_OFF = frozenset({"length", "max_tokens", "content_filter", "refusal"})
 
 
-class LEOCacheMiddleware(Closeable, AgentMiddleware[LEOState, Any, Any]):
+class LEOCacheMiddleware(Keeping, AgentMiddleware[LEOState, Any, Any]):
     """Serves an agent's model calls from LEO's cache, whatever chat model the agent has.
 
     It sees what a model call depends on: the system prompt, the whole conversation, the tools, the response format, the
@@ -89,20 +89,6 @@ class LEOCacheMiddleware(Closeable, AgentMiddleware[LEOState, Any, Any]):
         self._constraints = Constraints(cache=True if semantic else "exact", ttl_s=ttl_s)
         self._keeper = AnswerKeeper(store, logger="leo_langchain", **settings)
         self._prices = load_prices()
-
-    @property
-    def keeper(self) -> AnswerKeeper:
-        """The cache itself: ``keeper.leo.cache`` clears, invalidates, exports and warms it."""
-        return self._keeper
-
-    @property
-    def counts(self) -> dict[str, int]:
-        """Events so far, by name: ``cache.hit``, ``cache.miss``, ``lookup.failed`` …."""
-        return self._keeper.counts
-
-    def close(self) -> None:
-        """Write what is left and release the store; idempotent. A later use opens it again."""
-        self._keeper.close()
 
     # -------------------------------------------------------------------------------------------------- the hooks
 

@@ -11,12 +11,12 @@ from langchain_core.load import dumps
 from langchain_core.messages import ToolMessage
 from langchain_core.utils.function_calling import convert_to_openai_tool
 
-from leo_core.adapting.closing import Closeable
 from leo_core.adapting.keeper import AnswerKeeper
 from leo_core.errors import ConfigError
 from leo_core.records import CacheDecision, CacheEntry, Constraints, Message, Request
 from leo_langchain._kept import describe_hit
 from leo_langchain._load import read_objects
+from leo_langchain.middleware._keeping import Keeping
 from leo_langchain.middleware.scope import ScopeFinder, Sharing, TenantOf, check_sharing, sharing_key
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ __all__ = ["LEOToolCacheMiddleware"]
 _RESULT: Final = "langchain_tool_result"
 
 
-class LEOToolCacheMiddleware(Closeable, AgentMiddleware[Any, Any, Any]):
+class LEOToolCacheMiddleware(Keeping, AgentMiddleware[Any, Any, Any]):
     """Serves equal calls of tools from what they gave before: the same tool, the same arguments, the same tenant.
 
     Only tools that were named are served, since only their author knows whether a call may be left out: one that looks
@@ -81,20 +81,6 @@ class LEOToolCacheMiddleware(Closeable, AgentMiddleware[Any, Any, Any]):
         self._names = _name_tools(tools)
         self._scopes, self._share, self._namespace = ScopeFinder(tenant), share, namespace
         self._keeper = AnswerKeeper(store, logger="leo_langchain", **settings)
-
-    @property
-    def keeper(self) -> AnswerKeeper:
-        """The cache itself: ``keeper.leo.cache.invalidate(tags=["tool:NAME"])`` removes a tool's results."""
-        return self._keeper
-
-    @property
-    def counts(self) -> dict[str, int]:
-        """Events so far, by name: ``cache.hit``, ``cache.miss``, ``lookup.failed`` …."""
-        return self._keeper.counts
-
-    def close(self) -> None:
-        """Write what is left and release the store; idempotent. A later use opens it again."""
-        self._keeper.close()
 
     # -------------------------------------------------------------------------------------------------- the hooks
 

@@ -209,9 +209,10 @@ async def test_other_tenants_and_settings_have_their_own_answers(
         assert not await asks_anew()
         with instrument_tags({"tenant": "other"}):
             assert await asks_anew()
-        prompt = PromptTemplate("Context: {context_str} Answer shortly: {query_str}")
-        engine.update_prompts({"response_synthesizer:text_qa_template": prompt})
-        assert await asks_anew()
+        for style in ("shortly", "at length"):  # prompts of one class differ in their words alone
+            prompt = PromptTemplate(f"Context: {{context_str}} Answer {style}: {{query_str}}")
+            engine.update_prompts({"response_synthesizer:text_qa_template": prompt})
+            assert await asks_anew()
         engine._engine.retriever.similarity_top_k = 1
         assert await asks_anew()
         llm.temperature = 0.9

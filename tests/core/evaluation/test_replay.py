@@ -81,6 +81,10 @@ def test_the_seed_repeats_a_run_and_another_one_changes_the_order(recording):
         return {key: value for key, value in result.items() if not key.startswith("own_ms")}
 
     assert timeless(replay(recording, seed=7)) == timeless(replay(recording, seed=7))
+    audited = replace(make_defaults(), audit_rate=0.5)
+    settings = ReplaySettings(data=recording, small=MODELS[0], large=MODELS[1], jury=MODELS, everything=True, seed=9)
+    runs = [timeless(run_replay(settings, config=audited)) for _ in range(3)]
+    assert runs[0] == runs[1] == runs[2], "which answers are audited is part of what the seed repeats"
     few = {seed: replay(recording, seed=seed, limit=10, route=Route.LARGE)["accuracy"] for seed in range(8)}
     assert len(set(few.values())) > 1, "the first ten questions are others in another order"
 
@@ -95,7 +99,7 @@ def test_turning_every_grade_round_changes_the_grades_and_nothing_else(recording
     turned = tmp_path / "turned.jsonl"
     turned.write_text("".join(json.dumps(item) + "\n" for item in rows))
     engine = replace(make_defaults(), audit_rate=0.5)  # waiting is free: it would steer routes
-    settings = {"small": MODELS[0], "large": MODELS[1], "jury": MODELS, "everything": True, "seed": 3}
+    settings = {"small": MODELS[0], "large": MODELS[1], "jury": MODELS, "everything": True, "seed": 9}
     plain, other = (run_replay(ReplaySettings(data=path, **settings), config=engine) for path in (recording, turned))
     for figure in ("calls_per_model", "route_shares", "cost_per_question_usd", "receipts_verified", "failures"):
         assert plain[figure] == other[figure]

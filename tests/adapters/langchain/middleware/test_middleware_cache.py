@@ -157,6 +157,7 @@ def test_tenants_of_the_runtime_context_share_nothing(cache, server, context):
     for name in ("acme", "globex", "acme", "globex"):
         ask(agent, context=context(tenant=name))
     assert len(server.requests) == 2
+    assert cache.keeper.flush()
     assert {each for each in cache.keeper.leo.store.tenants() if each != "default"} == {"acme", "globex"}
 
 

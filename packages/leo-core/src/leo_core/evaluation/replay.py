@@ -6,6 +6,7 @@ receipt. LEO sees the recorded texts only; right and wrong are looked up when it
 
 from __future__ import annotations
 
+import hashlib
 import random
 from collections import Counter
 from dataclasses import dataclass, replace
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from leo_core.config import LEOConfig
 from leo_core.engine.leo import LEO
+from leo_core.engine.world import SystemClock
 from leo_core.errors import ConfigError, LEOError, ReceiptError
 from leo_core.evaluation.baselines import always, best_single, majority
 from leo_core.evaluation.datasets import is_held_out, read_questions
@@ -20,6 +22,7 @@ from leo_core.evaluation.metrics import percentile, wilson_interval
 from leo_core.providers.replay import Recording
 from leo_core.records import Message, Request, Route, Usage
 from leo_core.stages.consensus.equivalence import same_answer
+from leo_core.stages.receipt.keys import SigningKey
 from leo_core.stages.receipt.verify import verify_receipt
 
 if TYPE_CHECKING:
@@ -136,7 +139,9 @@ def replay_stream(
         [models[name] for name in settings.jury],
         config=config or make_defaults(),
         checker=(lambda request, answer: _grade(answer, known[request.question])) if audited else None,
+        signing_key=_make_key(settings.seed),
         seed=settings.seed,
+        clock=_OneDay(),
     )
     rows = []
     with leo:
@@ -147,6 +152,24 @@ def replay_stream(
             if progress is not None:
                 progress(number, len(questions))
     return rows
+
+
+class _OneDay(SystemClock):
+    """The machine's clocks, on the same day in every run: which answers are audited follows from key and day."""
+
+    _NOON = 1_767_268_800.0  # 2026-01-01
+
+    def __init__(self) -> None:
+        self._began = self.monotonic()
+
+    def now(self) -> float:
+        """Seconds since the Unix epoch."""
+        return self._NOON + self.monotonic() - self._began
+
+
+def _make_key(seed: int) -> SigningKey:
+    """The same key for the same seed: it signs the receipts of a benchmark, and draws the answers to audit."""
+    return SigningKey.from_seed(hashlib.sha256(f"leo/replay/{seed}".encode()).digest())
 
 
 def make_defaults(preset: Preset = "balanced") -> LEOConfig:

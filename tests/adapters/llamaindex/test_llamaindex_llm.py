@@ -90,6 +90,9 @@ def test_members_come_in_three_forms_and_once() -> None:
     assert "mock:unknown" in str(llm)
     llm.close()
     assert LEOLLM(model="extractive").leo.members[0].id == "extractive"
+    for beside in ({"small": scripted("b")}, {"large": scripted("b")}, {"jury": ["extractive:vectors"]}):
+        with pytest.raises(ConfigError, match="model= is the one member"):
+            LEOLLM(model="extractive", **beside)
 
 
 def test_metadata_are_the_minimum() -> None:

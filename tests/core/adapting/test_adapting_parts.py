@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import gc
 import html
 import json
 import pickle
@@ -15,11 +16,13 @@ from dataclasses import dataclass
 import pytest
 
 from leo_core.adapting.closing import Closeable
+from leo_core.adapting.engines import MOST_ENGINES, Engines
 from leo_core.adapting.framework_model import FrameworkModel
 from leo_core.adapting.lazy import Lazy, LazyEngine
 from leo_core.adapting.members import MemberPicker, OwnModels, name_member
 from leo_core.adapting.summary import Summary
 from leo_core.adapting.tally import MOST_KEPT, Tally
+from leo_core.engine.leo import LEO
 from leo_core.errors import ConfigError
 from leo_core.providers.scripted import ScriptedModel
 from leo_core.records import Capabilities, Message, Request, Sampling, Usage
@@ -108,6 +111,45 @@ async def test_a_block_closes_at_its_end():
         assert not thing.threads
     assert len(thing.threads) == 1
     assert thing.threads[0] is not threading.current_thread()
+
+
+# -------------------------------------------------------------------------------------------------- engines
+
+
+def test_of_many_engines_the_one_not_used_for_longest_is_let_go_and_closed_when_its_call_has_ended():
+    engines, going_on, asked, closed = Engines(), threading.Event(), threading.Event(), threading.Event()
+
+    class Slow(ScriptedModel):
+        def generate(self, request):
+            asked.set()
+            assert going_on.wait(20)
+            return super().generate(request)
+
+        def close(self):
+            closed.set()
+
+    first = engines.find({"key": 0})
+    answers = []
+    caller = threading.Thread(
+        target=lambda: answers.append(first.get(lambda: LEO(Slow("slow", replies="done"))).ask("Well?").text)
+    )
+    caller.start()
+    assert asked.wait(20)
+    for key in range(1, MOST_ENGINES):
+        engines.find({"key": key})
+    assert engines.find({"key": 0}) is first, "used again, it is not the oldest any more"
+    second = engines.find({"key": 1})
+    for key in range(MOST_ENGINES, 2 * MOST_ENGINES - 1):
+        engines.find({"key": key})
+    assert engines.find({"key": 1}) is second
+    assert engines.find({"key": 0}) is not first
+    assert first.built is None
+    assert not closed.is_set()
+    going_on.set()
+    caller.join(20)
+    gc.collect()
+    assert closed.wait(20)
+    assert answers == ["done"]
 
 
 # -------------------------------------------------------------------------------------------------- members

@@ -183,8 +183,13 @@ class LEOLLM(Closeable, FunctionCallingLLM):
         optional = ("callback_manager", "store")
         given = {name: value for name, value in settings.items() if value is not None or name not in optional}
         refuse_unknown(given, type(self).model_fields, owner="LEOLLM")
-        if given.get("model") and not (given.get("small") or given.get("large") or given.get("jury")):
-            given["small"] = given["model"]
+        if (model := given.get("model")) is not None:
+            if [
+                member for member in (given.get("small"), given.get("large"), *(given.get("jury") or ())) if member
+            ] not in ([], [model]):
+                message = "model= is the one member: give either it, or small=, large= and jury="
+                raise ConfigError(message)
+            given["small"] = model
         super().__init__(**given)
         pick_privacy(self.privacy)
         if not self._members:

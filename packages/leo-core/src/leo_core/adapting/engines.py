@@ -11,11 +11,19 @@ from leo_core.adapting.lazy import LazyEngine
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["Engines"]
+__all__ = ["MOST_ENGINES", "Engines"]
+
+
+MOST_ENGINES = 32
+"""How many are kept: whoever gives every user a key of his own would otherwise keep an engine for each."""
 
 
 class Engines:
-    """One engine for each choice of what an engine is made from. Copies and pickles of it start empty."""
+    """One engine for each choice of what an engine is made from. Copies and pickles of it start empty.
+
+    Of more than :data:`MOST_ENGINES` the one that was not used for longest is let go, and with it what it kept in
+    memory; it is closed when the calls that it serves have ended.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -33,12 +41,16 @@ class Engines:
     def find(self, settings: Mapping[str, Any]) -> LazyEngine:
         """The engine that is made from these settings; a new one where there is none yet."""
         with self._lock:
-            for known, engine in self._known:
+            for at, (known, engine) in enumerate(self._known):
                 if all(_is_same(known[name], value) for name, value in settings.items()):
+                    self._known.append(self._known.pop(at))
                     return engine
             engine = LazyEngine()
             self._known.append((dict(settings), engine))
-            return engine
+            oldest = self._known.pop(0)[1] if len(self._known) > MOST_ENGINES else None
+        if oldest is not None:
+            oldest.retire()
+        return engine
 
     def close(self) -> None:
         """Close them all; the next use of one builds it again."""

@@ -60,3 +60,9 @@ class LazyEngine(Lazy["LEO"]):
         leo = self.take()
         if leo is not None:
             leo.close()
+
+    def retire(self) -> None:
+        """Let go of the LEO: it is closed when the calls that it serves have ended; the next use builds a new one."""
+        leo = self.take()
+        if leo is not None:
+            leo.close_when_unused()

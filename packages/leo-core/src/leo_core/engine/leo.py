@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import weakref
 from collections import OrderedDict
 from contextlib import aclosing, closing
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 from leo_core.config import LEOConfig
 from leo_core.engine import drivers
 from leo_core.engine.answer_cache import AnswerCache
+from leo_core.engine.aside import start_aside
 from leo_core.engine.assembly import (
     make_plan,
     make_world,
@@ -42,6 +45,7 @@ if TYPE_CHECKING:
     from leo_core.engine.requests import Prompt
     from leo_core.engine.teaching import Lesson
     from leo_core.engine.verified_pairs import ExportTerms
+    from leo_core.engine.world import World
     from leo_core.ports import AnswerComparator, Clock, Embedder, Listener, Model, ReceiptLog, Store
     from leo_core.records import Balance, Chunk, Gap, Message, Request, RouteChange
     from leo_core.stages.receipt.keys import SigningKey
@@ -314,11 +318,12 @@ class LEO:
         if self._closed:
             return
         self._closed = True
-        try:
-            self._world.close()
-        finally:
-            for member in self.members:
-                member.close()
+        _close_parts(self._world, self.members)
+
+    def close_when_unused(self) -> None:
+        """:meth:`close` as soon as nobody holds this LEO any more: calls that are under way end first."""
+        finalizer = weakref.finalize(self, start_aside, partial(_close_parts, self._world, self.members))
+        finalizer.atexit = False
 
     def __enter__(self) -> Self:
         return self
@@ -469,6 +474,14 @@ class LEO:
             message = f"the answer {answer_id!r} is not among the last {MOST_RECENT} of this LEO"
             raise RequestError(message)
         return found
+
+
+def _close_parts(world: World, members: Sequence[Model]) -> None:
+    try:
+        world.close()
+    finally:
+        for member in members:
+            member.close()
 
 
 def _id_of(answer: object) -> object:

@@ -10,9 +10,12 @@ import pytest
 from llama_index.core import Document, VectorStoreIndex
 from llama_index.core.response_synthesizers import BaseSynthesizer
 from llama_index.core.schema import NodeWithScore, TextNode
+from pydantic import BaseModel
 
 from leo_core.adapting.verifying import ABSTENTION
 from leo_core.errors import ConfigError
+from leo_core.providers.scripted import ScriptedModel
+from leo_core.records import Message, ToolCall
 from leo_llamaindex import (
     LEOLLM,
     LEOGroundingEvent,
@@ -165,6 +168,23 @@ def test_an_answer_that_is_no_text_passes(llm: Any) -> None:
     inner = Said(llm)
     inner.said = Asked
     assert LEOVerifiedSynthesizer(llm, inner=inner).get_response("q", ["a"]) is Asked
+
+
+class Tidy(BaseModel):
+    """An answer."""
+
+    answer: str
+
+
+@pytest.mark.parametrize("treatment", ["mark", "drop", "abstain"])
+async def test_a_structured_llms_object_passes(treatment: Any) -> None:
+    call = ToolCall(id="1", name="Tidy", arguments={"answer": "It has a pool."})
+    said = ScriptedModel("tidy", replies=lambda request: Message(role="assistant", tool_calls=(call,)))
+    structured = LEOLLM(small=said).as_structured_llm(Tidy)
+    synthesizer = LEOVerifiedSynthesizer(structured, on_unsupported=treatment)
+    nodes = [NodeWithScore(node=TextNode(text=RIVER))]
+    for response in (synthesizer.synthesize("Is it so?", nodes), await synthesizer.asynthesize("Is it so?", nodes)):
+        assert response.response == Tidy(answer="It has a pool.")
 
 
 def test_settings_that_make_no_sense_are_refused(llm: Any) -> None:

@@ -8,6 +8,7 @@ from contextlib import aclosing, closing, contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
+from llama_index.core.llms.structured_llm import StructuredLLM
 from llama_index.core.response_synthesizers import BaseSynthesizer, ResponseMode, get_response_synthesizer
 from llama_index.core.schema import MetadataMode
 from llama_index_instrumentation import get_dispatcher
@@ -53,7 +54,8 @@ class LEOVerifiedSynthesizer(BaseSynthesizer):
 
     ``response.metadata["leo"]["grounding"]`` says in plain values what was found: ``action``, ``risk`` of the answer,
     and per sentence its text, risk, the spans (node id, characters of the node's text) that bear it out, and what
-    speaks against it. Figures and limits: ``docs/stages/grounding.md``. A stream is shown sentence by sentence; with
+    speaks against it. Objects (``output_cls``, a structured LLM) pass as they are, and nothing is found about them.
+    Figures and limits: ``docs/stages/grounding.md``. A stream is shown sentence by sentence; with
     ``note`` piece by piece, with ``abstain`` at its end.
 
     Args:
@@ -149,6 +151,8 @@ class LEOVerifiedSynthesizer(BaseSynthesizer):
     def get_response(self, query_str: str, text_chunks: Sequence[str], **response_kwargs: Any) -> RESPONSE_TEXT_TYPE:
         """The verified answer from texts; their ids are their numbers where there are no nodes."""
         given = self._inner.get_response(query_str, text_chunks, **response_kwargs)
+        if self._is_object:
+            return given
         synthesis = _SYNTHESIS.get()
         if isinstance(given, Generator):
             return self._read(given, query_str, text_chunks, synthesis)
@@ -159,12 +163,19 @@ class LEOVerifiedSynthesizer(BaseSynthesizer):
     ) -> RESPONSE_TEXT_TYPE:
         """The same, asynchronously."""
         given = await self._inner.aget_response(query_str, text_chunks, **response_kwargs)
+        if self._is_object:
+            return given
         synthesis = _SYNTHESIS.get()
         if isinstance(given, AsyncGenerator):
             return self._aread(given, query_str, text_chunks, synthesis)
         if isinstance(given, str):
             return await asyncio.to_thread(self._verify, given, query_str, text_chunks, synthesis)
         return given
+
+    @property
+    def _is_object(self) -> bool:
+        """Whether the text is the JSON of an object, which would not be one any more with marks in it."""
+        return isinstance(self._llm, StructuredLLM) or isinstance(self._inner._llm, StructuredLLM)  # noqa: SLF001 - as above
 
     def _open(self, query: str, chunks: Sequence[str], synthesis: _Synthesis | None) -> VerifiedText:
         sources = [Source(str(at), text) for at, text in enumerate(chunks)] if synthesis is None else synthesis.sources

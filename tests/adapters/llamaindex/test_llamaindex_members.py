@@ -217,6 +217,55 @@ def test_usage_is_read_wherever_it_stands() -> None:
     assert usage({"usage": details}).reasoning_tokens == 1
 
 
+@pytest.mark.parametrize(
+    ("place", "given", "counted"),
+    [
+        (
+            "usage",
+            {"input_tokens": 10, "output_tokens": 5, "cache_read_input_tokens": 900, "cache_creation_input_tokens": 90},
+            Usage(input_tokens=1000, output_tokens=5, cached_input_tokens=900, calls=1, cost_usd=None),
+        ),
+        (
+            "usage",
+            {
+                "input_tokens": 1000,
+                "output_tokens": 50,
+                "input_tokens_details": {"cached_tokens": 900},
+                "output_tokens_details": {"reasoning_tokens": 40},
+            },
+            Usage(
+                input_tokens=1000,
+                output_tokens=50,
+                cached_input_tokens=900,
+                reasoning_tokens=40,
+                calls=1,
+                cost_usd=None,
+            ),
+        ),
+        (
+            "usage_metadata",
+            {
+                "prompt_token_count": 100,
+                "candidates_token_count": 10,
+                "thoughts_token_count": 40,
+                "cached_content_token_count": 60,
+            },
+            Usage(
+                input_tokens=100,
+                output_tokens=50,
+                cached_input_tokens=60,
+                reasoning_tokens=40,
+                calls=1,
+                cost_usd=None,
+            ),
+        ),
+    ],
+    ids=["anthropic", "openai-responses", "gemini"],
+)
+def test_what_providers_count_apart_is_counted(place: str, given: dict[str, Any], counted: Usage) -> None:
+    assert read_reply(ChatResponse(message=ChatMessage("x"), raw={place: given})).usage == counted
+
+
 def test_finish_reasons_and_logprobs() -> None:
     response = CompletionResponse(text="x", raw={"stop_reason": "MAX_TOKENS"}, logprobs=[[LogProb(logprob=-0.5)]])
     reply = read_reply(response)

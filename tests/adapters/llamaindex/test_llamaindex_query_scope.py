@@ -10,21 +10,20 @@ from typing import Any
 import pytest
 from llama_index.core import Document, Settings, VectorStoreIndex
 from llama_index.core.base.base_query_engine import BaseQueryEngine
-from llama_index.core.base.base_selector import BaseSelector, SelectorResult, SingleSelection
 from llama_index.core.llms.mock import MockLLM
 from llama_index.core.output_parsers import PydanticOutputParser
 from llama_index.core.postprocessor.types import BaseNodePostprocessor
 from llama_index.core.prompts import PromptTemplate
-from llama_index.core.query_engine import RetrieverQueryEngine, RouterQueryEngine
+from llama_index.core.query_engine import RetrieverQueryEngine
 from llama_index.core.retrievers import QueryFusionRetriever
 from llama_index.core.schema import NodeWithScore, QueryBundle
-from llama_index.core.tools import QueryEngineTool
 from pydantic import BaseModel
 
 from leo_core.providers.scripted import ScriptedModel
 from leo_llamaindex import LEOLLM, LEOCachedQueryEngine, LEOEmbedding, LEONodePostprocessor, verified_query_engine
 from leo_llamaindex._engine_parts import read_engine
 from leo_llamaindex.members import LlamaIndexModel
+from tests.adapters.llamaindex.engines import route
 
 
 class Ferry(BaseModel):
@@ -77,27 +76,6 @@ class Slotted:
 
     def __call__(self, nodes: list[NodeWithScore]) -> list[NodeWithScore]:
         return nodes[: self.most]
-
-
-class First(BaseSelector):
-    """Chooses the first engine."""
-
-    def _get_prompts(self) -> dict[str, Any]:
-        return {}
-
-    def _update_prompts(self, prompts: Any) -> None:
-        pass
-
-    def _select(self, choices: Any, query: QueryBundle) -> SelectorResult:
-        return SelectorResult(selections=[SingleSelection(index=0, reason="it is the first one")])
-
-    async def _aselect(self, choices: Any, query: QueryBundle) -> SelectorResult:
-        return self._select(choices, query)
-
-
-def route(engine: BaseQueryEngine) -> RouterQueryEngine:
-    tool = QueryEngineTool.from_defaults(engine, name="only", description="the only one")
-    return RouterQueryEngine(First(), [tool], llm=MockLLM())
 
 
 def prompted(**settings: Any) -> dict[str, Any]:

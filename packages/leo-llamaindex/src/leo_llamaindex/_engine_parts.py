@@ -75,19 +75,24 @@ class EngineParts:
     whole: frozenset[int]
 
 
-def read_engine(engine: BaseQueryEngine, *, whole: frozenset[int] = frozenset()) -> EngineParts:
+def read_engine(
+    engine: BaseQueryEngine, *, whole: frozenset[int] = frozenset(), with_streaming: bool = False
+) -> EngineParts:
     """The parts of a query engine as they are now.
 
     Args:
         engine: The engine.
         whole: Retrievers that are taken to see all nodes, although nodes may have come since they were made.
+        with_streaming: Whether it is a setting if a part streams.
     """
-    reader = _Reader(whole=set(whole))
+    left_out = _NOT_SETTINGS - {"streaming"} if with_streaming else _NOT_SETTINGS
+    reader = _Reader(left_out=left_out, whole=set(whole))
     return EngineParts(reader.read(engine, 0), tuple(reader.indexes), frozenset(reader.whole))
 
 
 @dataclass(slots=True)
 class _Reader:
+    left_out: frozenset[str]
     indexes: list[BaseIndex[Any]] = field(default_factory=list)
     seen: dict[int, Any] = field(default_factory=dict)
     whole: set[int] = field(default_factory=set)
@@ -136,7 +141,7 @@ class _Reader:
         return {
             str(name): self.read(value, depth + 1)
             for name, value in items.items()
-            if str(name).lstrip("_") not in _NOT_SETTINGS
+            if str(name).lstrip("_") not in self.left_out
         }
 
     def _read_llm(self, llm: LLM) -> Json:

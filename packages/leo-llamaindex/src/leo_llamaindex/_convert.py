@@ -257,8 +257,8 @@ def _to_native_block(block: Mapping[str, Json]) -> Any:  # noqa: PLR0911 - one p
         case "audio":
             return AudioBlock(**_located(block, "audio"), format=str(mime_type or "audio/wav").partition("/")[2])
         case "video":
-            given = {name: block.get(name) for name in ("detail", "fps")}
-            return VideoBlock(**_located(block, "video"), video_mimetype=mime_type, **given)
+            detail, fps = block.get("detail"), block.get("fps")
+            return VideoBlock(**_located(block, "video"), video_mimetype=mime_type, detail=detail, fps=fps)
         case "file":
             return DocumentBlock(**_located(block, "data"), document_mimetype=mime_type, title=block.get("filename"))
         case "non_standard":

@@ -40,7 +40,7 @@ class LlamaIndexModel(FrameworkModel[LLM]):
     """A LlamaIndex LLM as a member (``leo_core.ports.Model``).
 
     Args:
-        model: The LLM. It is used as it is, without its callbacks, and it is not closed.
+        model: The LLM. It is used as it is now, without its callbacks, and it is not closed.
         id: Id of the member; by default its provider and model name, like ``"openai:gpt-5-mini"``.
         family: Models of one family are presumed to err together; by default read from the model's name.
         prices: Prices by model name, in US dollars per million tokens, on top of the shipped table.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -98,6 +100,18 @@ def test_what_stands_on_an_abstention_is_not_kept(index: VectorStoreIndex, llm: 
 def _split(inner: BaseQueryEngine, llm: LEOLLM, *, use_async: bool = False) -> SubQuestionQueryEngine:
     made = get_response_synthesizer(llm=llm, use_async=use_async)
     return SubQuestionQueryEngine(Halves(), made, [as_tool(inner)], use_async=use_async, verbose=False)
+
+
+@pytest.mark.parametrize("awaited", [False, True])
+async def test_nobody_waits_for_a_stream_that_was_thrown_away_unread(
+    index: VectorStoreIndex, llm: LEOLLM, awaited: bool
+) -> None:
+    with LEOCachedQueryEngine(index.as_query_engine(llm=llm, streaming=True), single_flight_wait_s=20.0) as engine:
+        response = await engine.aquery(BOTH) if awaited else engine.query(BOTH)
+        del response
+        began = time.monotonic()
+        await asyncio.to_thread(engine.query, BOTH)
+        assert time.monotonic() - began < 10.0
 
 
 class Reporting(CustomQueryEngine):

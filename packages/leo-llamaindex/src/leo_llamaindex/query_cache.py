@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import hashlib
+import threading
 import time
+import weakref
 from contextlib import aclosing, closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from inspect import getattr_static
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from llama_index.core.base.base_query_engine import BaseQueryEngine
 from llama_index.core.base.response.schema import (
@@ -49,16 +52,18 @@ if TYPE_CHECKING:
 
 __all__ = ["LEOCachedQueryEngine"]
 
+Stream = TypeVar("Stream", bound="Generator[str, None, None] | AsyncGenerator[str, None]")
 _RESPONSE, _MARKS = "llamaindex_response", "llamaindex_documents"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Asked:
-    """A question as the cache knows it, and the indexes that it goes to."""
+    """A question as the cache knows it, the indexes that it goes to, and a mark once its stream is being read."""
 
     request: Request
     indexes: tuple[BaseIndex[Any], ...]
     began: float
+    reading: threading.Event = field(default_factory=threading.Event)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -224,7 +229,7 @@ class LEOCachedQueryEngine(Closeable, BaseQueryEngine):
             self._keeper.give_up(lambda: asked.request)
             raise
         if isinstance(response, StreamingResponse):
-            response.response_gen = self._read(asked, found, response, response.response_gen)
+            response.response_gen = self._watch(asked, self._read(asked, found, _bare(response), response.response_gen))
         else:
             self._keep(asked, found, response)
         return response
@@ -243,9 +248,11 @@ class LEOCachedQueryEngine(Closeable, BaseQueryEngine):
             self._keeper.give_up(lambda: asked.request)
             raise
         if isinstance(response, AsyncStreamingResponse):
-            response.response_gen = self._aread(asked, found, response, response.response_gen)
+            response.response_gen = self._watch(
+                asked, self._aread(asked, found, _bare(response), response.response_gen)
+            )
         elif isinstance(response, StreamingResponse):
-            response.response_gen = self._read(asked, found, response, response.response_gen)
+            response.response_gen = self._watch(asked, self._read(asked, found, _bare(response), response.response_gen))
         else:
             await self._akeep(asked, found, response)
         return response
@@ -372,10 +379,20 @@ class LEOCachedQueryEngine(Closeable, BaseQueryEngine):
             "metadata": metadata,
         }
 
+    def _watch(self, asked: _Asked, stream: Stream) -> Stream:
+        """The stream; nobody waits any longer for one that is thrown away unread, which hears nothing of it itself."""
+        weakref.finalize(stream, self._give_up_unread, asked).atexit = False
+        return stream
+
+    def _give_up_unread(self, asked: _Asked) -> None:
+        if not asked.reading.is_set():
+            self._keeper.give_up(lambda: asked.request)
+
     def _read(
-        self, asked: _Asked, found: Sheet, response: StreamingResponse, inner: Generator[str, None, None]
+        self, asked: _Asked, found: Sheet, response: Any, inner: Generator[str, None, None]
     ) -> Generator[str, None, None]:
         """The engine's stream, whose text is kept when all of it was read."""
+        asked.reading.set()
         text = []
         try:
             with closing(inner) as pieces:
@@ -388,9 +405,10 @@ class LEOCachedQueryEngine(Closeable, BaseQueryEngine):
         self._keep(asked, found, response, "".join(text))
 
     async def _aread(
-        self, asked: _Asked, found: Sheet, response: AsyncStreamingResponse, inner: AsyncGenerator[str, None]
+        self, asked: _Asked, found: Sheet, response: Any, inner: AsyncGenerator[str, None]
     ) -> AsyncGenerator[str, None]:
         """The same for an asynchronous stream."""
+        asked.reading.set()
         text = []
         try:
             async with aclosing(inner) as pieces:
@@ -406,6 +424,13 @@ class LEOCachedQueryEngine(Closeable, BaseQueryEngine):
 def _find(engine: BaseQueryEngine, name: str, *, default: Any) -> Any:
     """A setting of the engine's response synthesizer, where it has one."""
     return getattr(getattr(engine, "_response_synthesizer", None), name, default)
+
+
+def _bare(response: Any) -> Any:
+    """The response without its stream, which would otherwise hold itself."""
+    bare = copy.copy(response)
+    bare.response_gen = None
+    return bare
 
 
 def _fail(error: Exception) -> Request:

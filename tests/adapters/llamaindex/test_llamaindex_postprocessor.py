@@ -57,6 +57,15 @@ def test_the_query_stands_in_for_missing_scores() -> None:
     assert texts(LEONodePostprocessor(agreement=0.0).postprocess_nodes(partly))[0] == SAME[2]
 
 
+@pytest.mark.parametrize("strange", [float("nan"), float("inf"), float("-inf")])
+def test_a_score_that_is_no_number_is_missing(strange: float) -> None:
+    """Cosines with an empty vector are such scores."""
+    given = nodes(*SAME, scores=[strange, 0.2, 0.6])
+    postprocessor = LEONodePostprocessor(agreement=0.0)
+    assert [item.score for item in postprocessor.postprocess_nodes(given)] == [1.0, 0.0, 0.0]
+    assert texts(postprocessor.postprocess_nodes(given))[0] == SAME[2]
+
+
 def test_near_duplicates_are_dropped() -> None:
     given = nodes(SAME[0], SAME[0], SAME[0] + " ", ODD)
     assert len(LEONodePostprocessor().postprocess_nodes(given)) == 2
@@ -136,5 +145,8 @@ def test_embedders_and_settings() -> None:
     assert len(own.postprocess_nodes(nodes(*SAME))) == 3
     assert own.to_dict()["embedder"] == "default"
     assert LEONodePostprocessor(embedder="hashed").to_dict()["embedder"] == "hashed"
+    assert LEONodePostprocessor.from_dict(own.to_dict()).to_dict() == own.to_dict()
+    with pytest.raises(ConfigError, match="did you mean 'top_n'"):
+        LEONodePostprocessor(top_m=3)
     with pytest.raises(ConfigError, match="not int"):
         LEONodePostprocessor(embedder=3).postprocess_nodes(nodes(*SAME))

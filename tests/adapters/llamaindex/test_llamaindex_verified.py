@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from llama_index.core import Document, VectorStoreIndex
+from llama_index.core.prompts import PromptTemplate
 from llama_index.core.response_synthesizers import BaseSynthesizer
 from llama_index.core.schema import NodeWithScore, TextNode
 from pydantic import BaseModel
@@ -198,6 +199,21 @@ def test_a_query_engine_in_one_line_drops_nodes_that_give_orders(llm: Any) -> No
     response = engine.query("How long is the Moselle?")
     assert [item.node.ref_doc_id for item in response.source_nodes] == ["r"]
     assert response.metadata["leo"]["grounding"]["sentences"][0]["supported"]
+
+
+def test_a_query_engines_options_reach_what_they_are_for(llm: Any) -> None:
+    index = VectorStoreIndex.from_documents([Document(text=RIVER)])
+    told = PromptTemplate("{context_str} {query_str} Whistle it.")
+    options = {"response_mode": "tree_summarize", "summary_template": told, "streaming": True}
+    engine = verified_query_engine(index, llm=llm, on_unsupported="drop", **options)
+    assert engine.get_prompts()["response_synthesizer:inner:summary_template"] == told
+    response = engine.query("How long is the Moselle?")
+    assert "".join(response.response_gen) == GOOD
+    given = LEOVerifiedSynthesizer(llm)
+    with pytest.raises(ConfigError, match="its own streaming"):
+        verified_query_engine(index, llm=llm, synthesizer=given, streaming=True)
+    with pytest.raises(ConfigError, match="takes postprocessors="):
+        verified_query_engine(index, llm=llm, node_postprocessors=[])
 
 
 def test_parts_fit_into_an_engine_of_llamaindex(llm: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import contextmanager
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from llama_index_instrumentation import get_dispatcher
 from pydantic import Field, PrivateAttr, field_serializer
 
 from leo_core.adapting.lazy import Lazy
+from leo_core.adapting.settings import refuse_unknown
 from leo_core.errors import ConfigError
 from leo_core.ports import Embedder
 from leo_core.stages.cache.guards import Profile, find_conflict_between, read_profile
@@ -38,9 +40,9 @@ class LEONodePostprocessor(BaseNodePostprocessor):
 
     The agreement of a node is the cosine of its embedding with the robust centre of all nodes (their geometric
     median, which up to half of them cannot move far), mapped to [0, 1]; that of a node without a text and an embedding,
-    such as a picture, is 0.5. It is blended with the retriever's score,
-    scaled to [0, 1] over the nodes; where a node has no score, the cosine with the query stands in. Each node is
-    returned as a new ``NodeWithScore`` whose score is the blend.
+    such as a picture, is 0.5. It is blended with the retriever's score, scaled to [0, 1] over the nodes; where a node
+    has no (finite) score, the cosine with the query stands in. Each node is returned as a new ``NodeWithScore`` whose
+    score is the blend.
 
     A node that gives orders to the model that reads it (prompt injection) is dropped before that, so that it has no say
     in the agreement. Figures and limits of the risk: ``docs/stages/grounding.md``. With ``note_injection`` the risk and
@@ -70,6 +72,16 @@ class LEONodePostprocessor(BaseNodePostprocessor):
     def class_name(cls) -> str:
         """Name of the class, as LlamaIndex serialises it."""
         return "LEONodePostprocessor"
+
+    def __init__(self, **settings: Any) -> None:
+        """Check the arguments.
+
+        Raises:
+            ConfigError: An argument is unknown.
+        """
+        given = {name: value for name, value in settings.items() if name != "class_name"}
+        refuse_unknown(given, type(self).model_fields, owner=self.class_name())
+        super().__init__(**given)
 
     @field_serializer("embedder")
     def _dump_embedder(self, given: Any) -> str:
@@ -156,7 +168,7 @@ class LEONodePostprocessor(BaseNodePostprocessor):
 
     def _relevance(self, nodes: list[NodeWithScore], query: QueryBundle | None) -> npt.NDArray[np.float64]:
         """How well each node fits the query, in [0, 1], shape (n,)."""
-        scores = [node.score for node in nodes]
+        scores = [None if node.score is None or not isfinite(node.score) else node.score for node in nodes]
         known = [score for score in scores if score is not None]
         if len(known) < len(scores) and query is not None and query.query_str:
             vectors = self._embed([query.query_str, *map(_text, nodes)])

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Generator
 from contextlib import aclosing, closing, contextmanager
 from contextvars import ContextVar
+from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 from llama_index.core.llms.structured_llm import StructuredLLM
@@ -14,6 +15,7 @@ from llama_index.core.schema import MetadataMode
 from llama_index_instrumentation import get_dispatcher
 
 from leo_core.adapting.verifying import ABSTENTION, MARK, VerifiedText, check_verifying
+from leo_core.errors import ConfigError
 from leo_core.records import Source
 from leo_llamaindex.events import LEOGroundingEvent
 from leo_llamaindex.postprocessor import LEONodePostprocessor
@@ -36,6 +38,9 @@ if TYPE_CHECKING:
 __all__ = ["LEOVerifiedSynthesizer", "verified_query_engine"]
 
 _dispatcher = get_dispatcher(__name__)
+_OWN = frozenset({"on_unsupported", "max_risk", "abstention", "mark"})
+_INNER = frozenset(signature(get_response_synthesizer).parameters) - {"llm", "callback_manager", "verbose"}
+"""What LlamaIndex's own synthesizers take."""
 
 
 class _Synthesis:
@@ -228,14 +233,28 @@ def verified_query_engine(
     Args:
         index: The index.
         llm: The LLM that answers; ``Settings.llm`` by default.
-        synthesizer: By default ``LEOVerifiedSynthesizer(llm, streaming=...)``.
+        synthesizer: By default a :class:`LEOVerifiedSynthesizer`, with those of the ``options`` that are for it.
         postprocessors: What the nodes go through; by default :class:`LEONodePostprocessor`.
-        options: For ``index.as_query_engine``: ``similarity_top_k``, ``streaming``, …
+        options: ``on_unsupported``, ``max_risk``, ``abstention`` and ``mark`` of :class:`LEOVerifiedSynthesizer`, and
+            what ``index.as_query_engine`` takes: ``similarity_top_k``, ``response_mode``, ``streaming``, …
+
+    Raises:
+        ConfigError: Options of a synthesizer are given beside ``synthesizer``, or nodes' postprocessors under
+            LlamaIndex's own name.
     """
-    streaming = bool(options.pop("streaming", False))
+    if "node_postprocessors" in options or "response_synthesizer" in options:
+        message = "verified_query_engine takes postprocessors= and synthesizer="
+        raise ConfigError(message)
+    own, inner = ({name: options.pop(name) for name in names & options.keys()} for names in (_OWN, _INNER))
+    if synthesizer is not None and (own or inner):
+        message = f"the synthesizer has its own {', '.join(sorted(own | inner))}: give them to it"
+        raise ConfigError(message)
+    if synthesizer is None:
+        inner["response_mode"] = ResponseMode(inner.get("response_mode", ResponseMode.COMPACT))
+        synthesizer = LEOVerifiedSynthesizer(llm, inner=get_response_synthesizer(llm=llm, **inner), **own)
     return index.as_query_engine(
         llm=llm,
-        response_synthesizer=synthesizer or LEOVerifiedSynthesizer(llm, streaming=streaming),
+        response_synthesizer=synthesizer,
         node_postprocessors=[LEONodePostprocessor()] if postprocessors is None else list(postprocessors),
         **options,
     )

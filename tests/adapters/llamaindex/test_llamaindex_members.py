@@ -30,6 +30,7 @@ from leo_llamaindex._tools import SchemaTool
 from leo_llamaindex.testing import record_events
 from tests.adapters.llamaindex.llamaindex_servers import SECRET
 from tests.adapters.llamaindex.reference_llm import ReferenceLLM
+from tests.contracts.event_loop import never_blocked
 from tests.contracts.model import ModelContract
 from tests.servers.loopback import Fault
 from tests.servers.openai_server import OpenAIServer
@@ -163,8 +164,6 @@ class Slow(CustomLLM):
 
 
 async def test_custom_llms_run_in_a_thread() -> None:
-    from tests.contracts.event_loop import never_blocked
-
     member = LlamaIndexModel(Slow())
     assert (member.capabilities.max_input_tokens, member.capabilities.max_output_tokens) == (None, None)
     with never_blocked():
@@ -174,6 +173,25 @@ async def test_custom_llms_run_in_a_thread() -> None:
     assert drafts[0].metadata["usage_estimated"]
     assert "".join(chunk.text for chunk in chunks) == chunks[-1].draft.text
     assert [chunk.text for chunk in member.stream(asked())] == ["slow", " and", " steady", ""]
+
+
+class HalfAsynchronous(Slow):
+    """Waits well for a whole answer; its stream is derived from a synchronous one."""
+
+    @llm_completion_callback()
+    async def acomplete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> Any:
+        return CompletionResponse(text=self.reply)
+
+    @llm_completion_callback()
+    def stream_complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> Any:
+        return iter([self.complete(prompt, formatted, **kwargs)])
+
+
+async def test_a_stream_that_would_block_the_loop_is_waited_for_instead() -> None:
+    member = LlamaIndexModel(HalfAsynchronous())
+    with never_blocked():
+        chunks = [chunk async for chunk in member.astream(asked())]
+    assert "".join(chunk.text for chunk in chunks) == chunks[-1].draft.text == "slow and steady"
 
 
 def test_empty_replies_are_malformed() -> None:

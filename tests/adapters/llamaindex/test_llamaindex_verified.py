@@ -240,3 +240,25 @@ def test_the_injection_risk_of_nodes_is_noted_where_only_people_see_it() -> None
     assert [item.node.node_id for item in LEONodePostprocessor().postprocess_nodes(given)] == ["r"]
     assert len(LEONodePostprocessor(max_injection_risk=2.0).postprocess_nodes(given)) == 2
     assert LEONodePostprocessor().postprocess_nodes(given[1:]) == []
+
+
+def test_orders_in_metadata_that_the_llm_is_shown_count() -> None:
+    node = TextNode(text=RIVER, id_="o", metadata={"title": ORDER})
+    hidden = TextNode(text=RIVER + " ", id_="h", metadata={"title": ORDER}, excluded_llm_metadata_keys=["title"])
+    given = [NodeWithScore(node=each, score=0.5) for each in (node, hidden)]
+    assert [item.node.node_id for item in LEONodePostprocessor().postprocess_nodes(given)] == ["h"]
+
+
+@pytest.mark.parametrize(("excluded", "supported"), [([], True), (["author"], False)])
+def test_metadata_that_the_llm_is_shown_bear_out(llm: Any, excluded: list[str], supported: bool) -> None:
+    node = TextNode(text=RIVER, id_="river", metadata={"author": "Ann Smith"}, excluded_llm_metadata_keys=excluded)
+    inner = Said(llm)
+    inner.said = "The author is Ann Smith."
+    with record_events() as seen:
+        response = LEOVerifiedSynthesizer(llm, inner=inner).synthesize("Who?", [NodeWithScore(node=node, score=0.5)])
+    (sentence,) = response.metadata["leo"]["grounding"]["sentences"]
+    assert sentence["supported"] is supported
+    if supported:
+        assert sentence["spans"][0]["source_id"] == "river#metadata"
+        (event,) = [each for each in seen.events if isinstance(each, LEOGroundingEvent)]
+        assert event.node_ids == ["river"]

@@ -44,9 +44,10 @@ class LEONodePostprocessor(BaseNodePostprocessor):
     has no (finite) score, the cosine with the query stands in. Each node is returned as a new ``NodeWithScore`` whose
     score is the blend.
 
-    A node that gives orders to the model that reads it (prompt injection) is dropped before that, so that it has no say
-    in the agreement. Figures and limits of the risk: ``docs/stages/grounding.md``. With ``note_injection`` the risk and
-    its signs stand in ``node.metadata["leo_injection"]`` of a copy, which neither the LLM nor an embedding sees.
+    A node that gives orders to the model that reads it (prompt injection), in its text or in the metadata that the
+    LLM is shown, is dropped before that, so that it has no say in the agreement. Figures and limits of the risk:
+    ``docs/stages/grounding.md``. With ``note_injection`` the risk and its signs stand in
+    ``node.metadata["leo_injection"]`` of a copy, which neither the LLM nor an embedding sees.
 
     Args:
         top_n: Most nodes to return; all by default.
@@ -149,7 +150,8 @@ class LEONodePostprocessor(BaseNodePostprocessor):
             return nodes
         kept = []
         for item in nodes:
-            found = score_injection(_text(item))
+            shown = _text(item), item.node.get_metadata_str(mode=MetadataMode.LLM)
+            found = max(map(score_injection, shown), key=lambda each: each.risk)
             if found.risk < self.max_injection_risk:
                 kept.append(_note(item, found) if self.note_injection else item)
         return kept

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 __all__ = ["LEOVerifiedSynthesizer", "verified_query_engine"]
 
 _dispatcher = get_dispatcher(__name__)
+_METADATA = "#metadata"
 _OWN = frozenset({"on_unsupported", "max_risk", "abstention", "mark"})
 _INNER = frozenset(signature(get_response_synthesizer).parameters) - {"llm", "callback_manager", "verbose"}
 """What LlamaIndex's own synthesizers take."""
@@ -57,11 +58,12 @@ _SYNTHESIS: ContextVar[_Synthesis | None] = ContextVar("leo_synthesis", default=
 class LEOVerifiedSynthesizer(BaseSynthesizer):
     """Lets another synthesizer answer, and holds each sentence of its answer against the retrieved nodes.
 
-    ``response.metadata["leo"]["grounding"]`` says in plain values what was found: ``action``, ``risk`` of the answer,
-    and per sentence its text, risk, the spans (node id, characters of the node's text) that bear it out, and what
-    speaks against it. Objects (``output_cls``, a structured LLM) pass as they are, and nothing is found about them.
-    Figures and limits: ``docs/stages/grounding.md``. A stream is shown sentence by sentence; with
-    ``note`` piece by piece, with ``abstain`` at its end.
+    ``response.metadata["leo"]["grounding"]`` says in plain values what was found: ``action``, ``risk`` of the
+    answer, and per sentence its text, risk, the spans (node id, characters of the node's text) that bear it out,
+    and what speaks against it. A span in the metadata that the LLM was shown has the node id with ``#metadata``
+    behind it. Objects (``output_cls``, a structured LLM) pass as they are, and nothing is found about them. Figures
+    and limits: ``docs/stages/grounding.md``. A stream is shown sentence by sentence; with ``note`` piece by piece,
+    with ``abstain`` at its end.
 
     Args:
         llm: The LLM that answers; ``Settings.llm`` by default.
@@ -271,9 +273,14 @@ def _opened(nodes: Sequence[NodeWithScore]) -> Iterator[_Synthesis]:
 
 
 def _read_nodes(nodes: Sequence[NodeWithScore]) -> list[Source]:
-    """Texts of the nodes by id; of nodes with one id the first."""
-    found = {item.node.node_id: item.node.get_content(metadata_mode=MetadataMode.NONE) for item in reversed(nodes)}
-    return [Source(node_id, text) for node_id, text in reversed(found.items())]
+    """Texts of the nodes by id, and what the LLM is shown of their metadata; of nodes with one id the first."""
+    first = {item.node.node_id: item.node for item in reversed(nodes)}
+    found = []
+    for node_id, node in reversed(first.items()):
+        found.append(Source(node_id, node.get_content(metadata_mode=MetadataMode.NONE)))
+        if shown := node.get_metadata_str(mode=MetadataMode.LLM):
+            found.append(Source(f"{node_id}{_METADATA}", shown))
+    return found
 
 
 def _close(verified: VerifiedText, synthesis: _Synthesis | None) -> None:
@@ -290,7 +297,9 @@ def _close(verified: VerifiedText, synthesis: _Synthesis | None) -> None:
             sentences=len(found.sentences),
             unsupported=sum(not row["supported"] for row in facts["sentences"]),
             action=verified.action,
-            node_ids=sorted({span.source_id for sentence in found.sentences for span in sentence.spans[:1]}),
+            node_ids=sorted(
+                {span.source_id.removesuffix(_METADATA) for sentence in found.sentences for span in sentence.spans[:1]}
+            ),
         )
     )
 

@@ -15,8 +15,8 @@ from llama_index.core.output_parsers import PydanticOutputParser
 from llama_index.core.postprocessor.types import BaseNodePostprocessor
 from llama_index.core.prompts import PromptTemplate
 from llama_index.core.query_engine import RetrieverQueryEngine
-from llama_index.core.retrievers import QueryFusionRetriever
-from llama_index.core.schema import NodeWithScore, QueryBundle
+from llama_index.core.retrievers import BaseRetriever, QueryFusionRetriever
+from llama_index.core.schema import NodeWithScore, QueryBundle, TextNode
 from pydantic import BaseModel
 
 from leo_core.providers.scripted import ScriptedModel
@@ -144,6 +144,43 @@ def test_settings_and_indexes_are_seen_however_deep_an_engine_stands(index: Vect
     few, many = read_engine(deep(1)), read_engine(deep(2))
     assert few.settings != many.settings
     assert few.indexes == (index,)
+
+
+class Holding(BaseRetriever):
+    """Holds what it finds, and much else."""
+
+    def __init__(self, held: list[Any]) -> None:
+        self.held = held
+        super().__init__()
+
+    def _retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
+        return []
+
+
+@pytest.mark.parametrize("much", [[TextNode(text=str(at)) for at in range(3_000)], [Cutter(at) for at in range(3_000)]])
+def test_settings_and_indexes_are_seen_however_much_stands_before_them(
+    index: VectorStoreIndex, much: list[Any]
+) -> None:
+    def fused(top_k: int) -> BaseQueryEngine:
+        retrievers = [Holding(much), index.as_retriever(similarity_top_k=top_k)]
+        return RetrieverQueryEngine.from_args(
+            QueryFusionRetriever(retrievers, llm=MockLLM(), num_queries=1), llm=MockLLM()
+        )
+
+    few, many = read_engine(fused(1)), read_engine(fused(2))
+    assert few.settings != many.settings
+    assert few.indexes == (index,)
+
+
+def test_a_set_is_the_same_setting_in_every_order(index: VectorStoreIndex) -> None:
+    words = [f"word {at}" for at in range(8)]
+    first, again = (
+        read_engine(index.as_query_engine(llm=MockLLM(), node_postprocessors=[Applied(function=set(given))])).settings
+        for given in (words, words[::-1])
+    )
+    assert first == again
+    kept: Any = first
+    assert kept["_node_postprocessors"][0]["function"] == words
 
 
 def test_answers_of_members_that_write_their_prompts_otherwise_are_not_shared() -> None:

@@ -51,7 +51,7 @@ _NOT_SETTINGS = frozenset({
     "use_async", "verbose",
 })  # fmt: skip
 _COMPONENTS = (BaseIndex, BaseTool, LLM, PromptMixin, TransformComponent)
-"""What engines are made of: read however far inside it stands; other things only so many steps away from one."""
+"""What engines are made of, all of which is read; of other things only so many, and so many steps away from one."""
 _PASSED_OVER = (
     BaseDocumentStore, BaseKVStore, BasePydanticVectorStore, StorageContext, CallbackManager, BaseNode, AnswerKeeper,
     CorpusVersions, Lazy,
@@ -97,27 +97,30 @@ class _Reader:
     seen: dict[int, Any] = field(default_factory=dict)
     whole: set[int] = field(default_factory=set)
 
-    def read(self, part: Any, depth: int) -> Json:  # noqa: PLR0911 - one per kind
+    def read(self, part: Any, depth: int) -> Json:
         """The part as JSON; one that was read before by its class alone."""
         if isinstance(part, _PLAIN):
             return part.hex() if isinstance(part, bytes) else plain(part)
         if isinstance(part, list | tuple | set | frozenset):
-            return [self.read(inner, depth + 1) for inner in part]
+            read = [self.read(inner, depth + 1) for inner in part]
+            return read if isinstance(part, list | tuple) else sorted(read, key=repr)  # a set has no order of its own
         if isinstance(part, dict):
             return self._read_items(part, depth)
-        if is_code(part):
-            if isinstance(part, MethodType) and isinstance(part.__self__, _COMPONENTS):
-                return [read_code(part.__func__), self.read(part.__self__, depth)]
-            return read_code(part)
+        if isinstance(part, MethodType) and isinstance(part.__self__, _COMPONENTS):
+            return [read_code(part.__func__), self.read(part.__self__, depth)]
+        return read_code(part) if is_code(part) else self._read_part(part, depth)
+
+    def _read_part(self, part: Any, depth: int) -> Json:
         name = _name(type(part))
-        depth = 0 if isinstance(part, _COMPONENTS) else depth
-        if id(part) in self.seen or len(self.seen) > MOST_PARTS or depth > DEEPEST:
+        if id(part) in self.seen or isinstance(part, _PASSED_OVER):
+            return name
+        if isinstance(part, _COMPONENTS):
+            depth = 0
+        elif len(self.seen) > MOST_PARTS or depth > DEEPEST:
             return name
         self.seen[id(part)] = part  # held, so that nothing else gets its id
         if isinstance(part, BaseIndex):
             self.indexes.append(part)
-            return name
-        if isinstance(part, _PASSED_OVER):
             return name
         return self._read_object(part, name, depth)
 

@@ -19,7 +19,7 @@ from leo_core import LEOConfig
 from leo_core.providers.scripted import ScriptedModel
 from leo_core.records import Usage
 from leo_core.stages.consensus.config import ConsensusConfig
-from leo_llamaindex import LEOLLM, LEOCachedQueryEngine, LEOEmbedding
+from leo_llamaindex import LEOLLM, LEOCachedQueryEngine, LEOEmbedding, verified_query_engine
 from tests.adapters.llamaindex.engines import Halves, as_tool, route
 
 SAID = "The ferry leaves at 9:40."
@@ -112,6 +112,25 @@ async def test_nobody_waits_for_a_stream_that_was_thrown_away_unread(
         began = time.monotonic()
         await asyncio.to_thread(engine.query, BOTH)
         assert time.monotonic() - began < 10.0
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+async def test_a_hit_tells_what_was_found_about_its_ground(
+    index: VectorStoreIndex, llm: LEOLLM, streaming: bool
+) -> None:
+    with LEOCachedQueryEngine(verified_query_engine(index, llm=llm, streaming=streaming)) as engine:
+        first, again = [await ask(engine, "When does the ferry leave?", awaited=False) for _ in range(2)]
+        assert engine.counts["cache.hit"] == 1
+    assert again.metadata["leo"]["grounding"] == first.metadata["leo"]["grounding"]
+    assert again.metadata["leo"]["grounding"]["action"] == "kept"
+
+
+def test_an_abstention_for_want_of_ground_is_not_kept(index: VectorStoreIndex) -> None:
+    careless = LEOLLM(small=ScriptedModel("parrot", replies=lambda request: "It has a swimming pool."), cache=False)
+    with LEOCachedQueryEngine(verified_query_engine(index, llm=careless, on_unsupported="abstain")) as engine:
+        assert engine.query("What does it have?").metadata["leo"]["grounding"]["action"] == "abstained"
+        engine.flush()
+        assert engine.leo.store.count_entries() == 0
 
 
 class Reporting(CustomQueryEngine):

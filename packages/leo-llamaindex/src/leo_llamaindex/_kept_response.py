@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["KeptResponse", "describe_hit", "find_sources", "measure_usage", "text_of"]
 
-_LEO = "leo"
+_LEO, _GROUNDING = "leo", "grounding"
 _CHOICE, _TUPLE = "leo:choice", "leo:tuple"
 
 
@@ -44,6 +44,7 @@ class KeptResponse:
         nodes: Its source nodes with their scores, without embeddings.
         metadata: Its metadata but for LEO's facts.
         answers: LEO's facts of the answers behind it; the last one is that of the text.
+        grounding: What a verifying synthesizer found about it; empty where there was none.
     """
 
     text: str
@@ -52,6 +53,7 @@ class KeptResponse:
     nodes: tuple[NodeWithScore, ...]
     metadata: Mapping[str, Any]
     answers: tuple[Mapping[str, Any], ...]
+    grounding: Mapping[str, Any]
 
     @classmethod
     def of(cls, response: Any, text: str, found: Sequence[Mapping[str, Any]] = ()) -> KeptResponse:
@@ -63,20 +65,23 @@ class KeptResponse:
             found: LEO's facts of all answers that were given meanwhile; the response names those of its text.
         """
         metadata = dict(response.metadata or {})
-        own = tuple((metadata.pop(_LEO, None) or {}).get("answers", ()))
+        facts = metadata.pop(_LEO, None) or {}
+        own = tuple(facts.get("answers", ()))
         return cls(
             text=text,
             is_object=isinstance(response, PydanticResponse),
             is_stream=isinstance(response, StreamingResponse | AsyncStreamingResponse),
             nodes=tuple(response.source_nodes),
             metadata=metadata,
-            answers=(*(facts for facts in found if facts not in own), *own),
+            answers=(*(other for other in found if other not in own), *own),
+            grounding=facts.get(_GROUNDING) or {},
         )
 
     @property
     def is_keepable(self) -> bool:
-        """Whether it may be served again: it says something, stands on a node, and no committee abstained on it."""
-        return bool(self.text.strip() and self.nodes) and not any(facts.get("abstained") for facts in self.answers)
+        """Whether it may be served again: it says something, stands on a node, and nobody abstained on it."""
+        abstained = self.grounding.get("action") == "abstained" or any(facts.get("abstained") for facts in self.answers)
+        return bool(self.text.strip() and self.nodes) and not abstained
 
     def to_json(self) -> str:
         """The JSON that :meth:`from_json` reads.
@@ -94,6 +99,7 @@ class KeptResponse:
                 "nodes": nodes,
                 "metadata": _pack(self.metadata),
                 "answers": self.answers,
+                "grounding": self.grounding,
             }
         )
         again = KeptResponse.from_json(text)
@@ -122,6 +128,7 @@ class KeptResponse:
                 nodes=nodes,
                 metadata=_unpack(kept["metadata"]),
                 answers=tuple(kept["answers"]),
+                grounding=kept["grounding"],
             )
         except (KeyError, TypeError, ValueError) as error:
             message = "a kept response cannot be read"
@@ -129,7 +136,8 @@ class KeptResponse:
 
     def to_response(self, facts: Mapping[str, Any], output_cls: type[BaseModel] | None) -> Response | PydanticResponse:
         """A new response with LEO's facts of the hit; those of the answers behind it stand under ``answers``."""
-        metadata = {**self.metadata, _LEO: {**facts, "answers": list(self.answers)}}
+        found = {_GROUNDING: self.grounding} if self.grounding else {}
+        metadata = {**self.metadata, _LEO: {**facts, **found, "answers": list(self.answers)}}
         if self.is_object and output_cls is not None:
             parsed = output_cls.model_validate_json(self.text)
             return PydanticResponse(parsed, source_nodes=list(self.nodes), metadata=metadata)

@@ -191,6 +191,18 @@ def test_answers_of_members_that_write_their_prompts_otherwise_are_not_shared() 
     assert one != other
 
 
+def test_what_a_function_holds_is_not_shown() -> None:
+    def holding(word: str, api_key: str) -> Callable[[Any], str]:
+        return lambda messages: f"{word} {api_key} {messages}"
+
+    found = [
+        LlamaIndexModel(MockLLM(messages_to_prompt=holding(*given))).fingerprint
+        for given in (("hidden", "one"), ("hidden", "other"), ("shown", "one"))
+    ]
+    assert found[0] == found[1] != found[2]
+    assert "hidden" not in str(found[0])
+
+
 def test_engines_with_leos_own_parts_are_served_from_their_second_question_on(index: VectorStoreIndex) -> None:
     """What they load when they are first used is no setting."""
     inner = verified_query_engine(index, llm=model(), postprocessors=[LEONodePostprocessor()])

@@ -30,7 +30,8 @@ def read_code(code: Any, depth: int = 0) -> Json:
     """Module and name; of a pydantic class also its schema, of a function what it does and what it was given.
 
     A function of LlamaIndex's own is known by its name. Of what a method belongs to, or a function holds on to, plain
-    values and functions are read, and other things named by their class.
+    values and functions are read, but for secrets, and other things named by their class. What a function does and
+    holds on to is shown as a digest only.
     """
     if isinstance(code, partial):
         return {"partial": _read(code.func, depth), "given": [_read(code.args, depth), _read(code.keywords, depth)]}
@@ -42,8 +43,9 @@ def read_code(code: Any, depth: int = 0) -> Json:
         return {"method": _read(code.__func__, depth), "of": _attributes(code.__self__)}
     if not isinstance(code, FunctionType) or named.startswith("llama_index.core."):
         return named
-    held = [code.__defaults__, code.__kwdefaults__, [_contents(cell) for cell in code.__closure__ or ()]]
-    return {"function": named, "does": _digest(code.__code__), "holds": _read(held, depth)}
+    closure = zip(code.__code__.co_freevars, map(_contents, code.__closure__ or ()), strict=True)
+    held = _read([code.__defaults__, code.__kwdefaults__, dict(closure)], depth)
+    return {"function": named, "does": _digest([_plain_code(code.__code__), held])}
 
 
 def _read(value: Any, depth: int) -> Json:
@@ -71,9 +73,9 @@ def _contents(cell: Any) -> Any:
         return None
 
 
-def _digest(code: CodeType) -> str:
+def _digest(value: Json) -> str:
     """SHA-256 of what a function does; other versions of Python compile it to something else."""
-    return hashlib.sha256(json.dumps(_plain_code(code)).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(value).encode()).hexdigest()
 
 
 def _plain_code(code: CodeType) -> list[Any]:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["fingerprint_llm", "name_llm"]
 
+_PROMPTS = ("messages_to_prompt", "completion_to_prompt")
 _NOT_SETTINGS = frozenset({"callback_manager", "rate_limiter"})
 
 
@@ -41,8 +42,4 @@ def _settings(model: LLM) -> dict[str, Any]:
         name: getattr(model, name, None)
         for name, field in type(model).model_fields.items()
         if name not in _NOT_SETTINGS and not (field.exclude and not isinstance(getattr(model, name, None), str))
-    } | {
-        name: read_code(getattr(model, name))
-        for name in type(model).model_fields
-        if name not in _NOT_SETTINGS and is_code(getattr(model, name, None))
-    }
+    } | {name: read_code(getattr(model, name)) for name in _PROMPTS if is_code(getattr(model, name, None))}

@@ -98,6 +98,21 @@ def test_media_of_all_kinds_come_and_go(tmp_path: Path) -> None:
     assert to_message(back) == record
 
 
+def test_text_and_media_keep_their_order_and_how_closely_to_look() -> None:
+    blocks = [
+        TextBlock(text="The first picture:"),
+        ImageBlock(url="https://example.org/a.png", detail="high"),
+        TextBlock(text="The second one:"),
+        ImageBlock(url="https://example.org/b.png", detail="low"),
+        VideoBlock(url="https://example.org/c.mp4", video_mimetype="video/mp4", fps=2),
+    ]
+    assert to_chat_message(to_message(ChatMessage(blocks=blocks))).blocks == blocks
+    close, far = (
+        to_message(ChatMessage(blocks=[ImageBlock(url="https://a.b/c", detail=how)])) for how in ("high", "low")
+    )
+    assert close != far, "another answer"
+
+
 def test_media_that_are_nowhere_are_refused(tmp_path: Path) -> None:
     with pytest.raises(RequestError, match="neither data"):
         to_message(ChatMessage(blocks=[ImageBlock()]))

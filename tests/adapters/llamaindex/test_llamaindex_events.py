@@ -105,3 +105,15 @@ async def test_an_agents_calls_are_told_of_once_and_its_hits_cost_nothing(kind: 
     assert cold.input_tokens > 0
     assert (warm.answers, warm.hits, warm.input_tokens, warm.output_tokens) == (2, 2, 0, 0)
     assert warm.saved_tokens == cold.input_tokens + cold.output_tokens
+
+
+@pytest.mark.parametrize("method", METHODS)
+async def test_an_llm_of_leo_as_a_member_is_counted_once(method: str) -> None:
+    spent = Usage(input_tokens=100, output_tokens=10, calls=1)
+    inner = LEOLLM(small=ScriptedModel("parrot", replies=lambda request: "So.", usage=spent), cache=False)
+    with LEOEventHandler() as watch:
+        await call(LEOLLM(small=inner, cache=False), method)
+    assert (watch.summary().answers, watch.summary().input_tokens) == (1, 100)
+    with LEOEventHandler() as watch:
+        inner.complete("Is it so?")
+    assert watch.summary().answers == 1

@@ -14,7 +14,9 @@ from llama_index.core.schema import TransformComponent
 from llama_index.core.storage.kvstore import SimpleKVStore
 from pydantic import PrivateAttr
 
-from leo_core.errors import StorageError
+from leo_core import LEOConfig
+from leo_core.errors import StorageError, TenantRequiredError
+from leo_core.stages.cache.config import CacheConfig
 from leo_llamaindex import LEOEmbedding, LEOKVStore
 from tests.contracts.event_loop import never_blocked
 
@@ -75,6 +77,27 @@ def test_tenants_do_not_share_values() -> None:
             assert kv.get_all() == {}
             assert not kv.delete("a")
         assert kv.get("a") == {"x": 1}
+
+
+def test_where_a_tenant_is_required_nothing_is_kept_for_nobody() -> None:
+    with LEOKVStore(config=LEOConfig(require_tenant=True)) as kv:
+        kv.put("a", {"x": 1})
+        assert kv.get("a") is None
+        assert kv.counts == {"put.failed": 1, "get.failed": 1}
+        with pytest.raises(TenantRequiredError):
+            kv.get_all()
+        with instrument_tags({"tenant": "acme"}):
+            kv.put("a", {"x": 2})
+            assert kv.get("a") == {"x": 2}
+
+
+def test_each_tenants_limits_hold() -> None:
+    with LEOKVStore(config=LEOConfig(cache=CacheConfig(max_entries=20))) as kv:
+        for number in range(128):
+            for tenant in ("acme", "other"):
+                with instrument_tags({"tenant": tenant}):
+                    kv.put(str(number), {"x": number})
+        assert [kv.leo.store.count_entries(tenant) for tenant in ("acme", "other")] == [20, 20]
 
 
 def test_values_end() -> None:

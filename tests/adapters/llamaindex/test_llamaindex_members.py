@@ -30,6 +30,7 @@ from leo_llamaindex._tools import SchemaTool
 from leo_llamaindex.testing import record_events
 from tests.adapters.llamaindex.llamaindex_servers import SECRET
 from tests.adapters.llamaindex.reference_llm import ReferenceLLM
+from tests.contracts.event_loop import never_blocked
 from tests.contracts.model import ModelContract
 from tests.servers.loopback import Fault
 from tests.servers.openai_server import OpenAIServer
@@ -163,8 +164,6 @@ class Slow(CustomLLM):
 
 
 async def test_custom_llms_run_in_a_thread() -> None:
-    from tests.contracts.event_loop import never_blocked
-
     member = LlamaIndexModel(Slow())
     assert (member.capabilities.max_input_tokens, member.capabilities.max_output_tokens) == (None, None)
     with never_blocked():
@@ -174,6 +173,25 @@ async def test_custom_llms_run_in_a_thread() -> None:
     assert drafts[0].metadata["usage_estimated"]
     assert "".join(chunk.text for chunk in chunks) == chunks[-1].draft.text
     assert [chunk.text for chunk in member.stream(asked())] == ["slow", " and", " steady", ""]
+
+
+class HalfAsynchronous(Slow):
+    """Waits well for a whole answer; its stream is derived from a synchronous one."""
+
+    @llm_completion_callback()
+    async def acomplete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> Any:
+        return CompletionResponse(text=self.reply)
+
+    @llm_completion_callback()
+    def stream_complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> Any:
+        return iter([self.complete(prompt, formatted, **kwargs)])
+
+
+async def test_a_stream_that_would_block_the_loop_is_waited_for_instead() -> None:
+    member = LlamaIndexModel(HalfAsynchronous())
+    with never_blocked():
+        chunks = [chunk async for chunk in member.astream(asked())]
+    assert "".join(chunk.text for chunk in chunks) == chunks[-1].draft.text == "slow and steady"
 
 
 def test_empty_replies_are_malformed() -> None:
@@ -215,6 +233,55 @@ def test_usage_is_read_wherever_it_stands() -> None:
     assert usage(raw).cached_input_tokens == 5
     details = {"prompt_tokens": 3, "completion_tokens": 2, "completion_tokens_details": {"reasoning_tokens": 1}}
     assert usage({"usage": details}).reasoning_tokens == 1
+
+
+@pytest.mark.parametrize(
+    ("place", "given", "counted"),
+    [
+        (
+            "usage",
+            {"input_tokens": 10, "output_tokens": 5, "cache_read_input_tokens": 900, "cache_creation_input_tokens": 90},
+            Usage(input_tokens=1000, output_tokens=5, cached_input_tokens=900, calls=1, cost_usd=None),
+        ),
+        (
+            "usage",
+            {
+                "input_tokens": 1000,
+                "output_tokens": 50,
+                "input_tokens_details": {"cached_tokens": 900},
+                "output_tokens_details": {"reasoning_tokens": 40},
+            },
+            Usage(
+                input_tokens=1000,
+                output_tokens=50,
+                cached_input_tokens=900,
+                reasoning_tokens=40,
+                calls=1,
+                cost_usd=None,
+            ),
+        ),
+        (
+            "usage_metadata",
+            {
+                "prompt_token_count": 100,
+                "candidates_token_count": 10,
+                "thoughts_token_count": 40,
+                "cached_content_token_count": 60,
+            },
+            Usage(
+                input_tokens=100,
+                output_tokens=50,
+                cached_input_tokens=60,
+                reasoning_tokens=40,
+                calls=1,
+                cost_usd=None,
+            ),
+        ),
+    ],
+    ids=["anthropic", "openai-responses", "gemini"],
+)
+def test_what_providers_count_apart_is_counted(place: str, given: dict[str, Any], counted: Usage) -> None:
+    assert read_reply(ChatResponse(message=ChatMessage("x"), raw={place: given})).usage == counted
 
 
 def test_finish_reasons_and_logprobs() -> None:

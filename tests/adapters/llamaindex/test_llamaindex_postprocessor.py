@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from llama_index.core.callbacks import CallbackManager, CBEventType, LlamaDebugHandler
-from llama_index.core.schema import NodeWithScore, QueryBundle, TextNode
+from llama_index.core.schema import ImageNode, NodeWithScore, QueryBundle, TextNode
 
 from leo_core import load_embedder
 from leo_core.errors import ConfigError
@@ -57,11 +57,46 @@ def test_the_query_stands_in_for_missing_scores() -> None:
     assert texts(LEONodePostprocessor(agreement=0.0).postprocess_nodes(partly))[0] == SAME[2]
 
 
+@pytest.mark.parametrize("strange", [float("nan"), float("inf"), float("-inf")])
+def test_a_score_that_is_no_number_is_missing(strange: float) -> None:
+    """Cosines with an empty vector are such scores."""
+    given = nodes(*SAME, scores=[strange, 0.2, 0.6])
+    postprocessor = LEONodePostprocessor(agreement=0.0)
+    assert [item.score for item in postprocessor.postprocess_nodes(given)] == [1.0, 0.0, 0.0]
+    assert texts(postprocessor.postprocess_nodes(given))[0] == SAME[2]
+
+
 def test_near_duplicates_are_dropped() -> None:
     given = nodes(SAME[0], SAME[0], SAME[0] + " ", ODD)
     assert len(LEONodePostprocessor().postprocess_nodes(given)) == 2
     assert len(LEONodePostprocessor(duplicate_cosine=1.5).postprocess_nodes(given)) == 4
     assert len(LEONodePostprocessor(duplicate_cosine=1.5, top_n=3).postprocess_nodes(given)) == 3
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        ("Alice pays Bob.", "Bob pays Alice."),
+        ("The drug is safe for children.", "The drug is not safe for children."),
+        ("Revenue in 2021 was 5.2 million euros.", "Revenue in 2022 was 5.3 million euros."),
+    ],
+)
+def test_what_an_embedding_blurs_is_no_repetition(given: tuple[str, str]) -> None:
+    """The vectors are the same, as an embedding that sees no order or figures gives them."""
+    same = nodes(*given, given[0])
+    for item in same:
+        item.node.embedding = [1.0, 0.0]
+    assert texts(LEONodePostprocessor().postprocess_nodes(same)) == list(given)
+
+
+def test_pictures_are_not_repetitions_of_each_other_and_bear_nothing_out() -> None:
+    pictures = [
+        NodeWithScore(node=ImageNode(image_url=f"https://example.org/{name}.png"), score=0.5) for name in "abcd"
+    ]
+    found = LEONodePostprocessor(agreement=1.0).postprocess_nodes([*pictures, *nodes(*SAME, scores=[0.5] * 3)])
+    assert len(found) == 7
+    assert sorted(texts(found[:3])) == sorted(SAME)
+    assert [item.score for item in found[3:]] == [0.5] * 4
 
 
 def test_embeddings_of_the_nodes_are_used() -> None:
@@ -110,5 +145,8 @@ def test_embedders_and_settings() -> None:
     assert len(own.postprocess_nodes(nodes(*SAME))) == 3
     assert own.to_dict()["embedder"] == "default"
     assert LEONodePostprocessor(embedder="hashed").to_dict()["embedder"] == "hashed"
+    assert LEONodePostprocessor.from_dict(own.to_dict()).to_dict() == own.to_dict()
+    with pytest.raises(ConfigError, match="did you mean 'top_n'"):
+        LEONodePostprocessor(top_m=3)
     with pytest.raises(ConfigError, match="not int"):
         LEONodePostprocessor(embedder=3).postprocess_nodes(nodes(*SAME))

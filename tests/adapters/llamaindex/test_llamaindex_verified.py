@@ -8,11 +8,15 @@ from typing import Any
 
 import pytest
 from llama_index.core import Document, VectorStoreIndex
+from llama_index.core.prompts import PromptTemplate
 from llama_index.core.response_synthesizers import BaseSynthesizer
 from llama_index.core.schema import NodeWithScore, TextNode
+from pydantic import BaseModel
 
 from leo_core.adapting.verifying import ABSTENTION
 from leo_core.errors import ConfigError
+from leo_core.providers.scripted import ScriptedModel
+from leo_core.records import Message, ToolCall
 from leo_llamaindex import (
     LEOLLM,
     LEOGroundingEvent,
@@ -167,6 +171,23 @@ def test_an_answer_that_is_no_text_passes(llm: Any) -> None:
     assert LEOVerifiedSynthesizer(llm, inner=inner).get_response("q", ["a"]) is Asked
 
 
+class Tidy(BaseModel):
+    """An answer."""
+
+    answer: str
+
+
+@pytest.mark.parametrize("treatment", ["mark", "drop", "abstain"])
+async def test_a_structured_llms_object_passes(treatment: Any) -> None:
+    call = ToolCall(id="1", name="Tidy", arguments={"answer": "It has a pool."})
+    said = ScriptedModel("tidy", replies=lambda request: Message(role="assistant", tool_calls=(call,)))
+    structured = LEOLLM(small=said).as_structured_llm(Tidy)
+    synthesizer = LEOVerifiedSynthesizer(structured, on_unsupported=treatment)
+    nodes = [NodeWithScore(node=TextNode(text=RIVER))]
+    for response in (synthesizer.synthesize("Is it so?", nodes), await synthesizer.asynthesize("Is it so?", nodes)):
+        assert response.response == Tidy(answer="It has a pool.")
+
+
 def test_settings_that_make_no_sense_are_refused(llm: Any) -> None:
     with pytest.raises(ConfigError, match="note, mark, drop, abstain"):
         LEOVerifiedSynthesizer(llm, on_unsupported="delete")
@@ -178,6 +199,21 @@ def test_a_query_engine_in_one_line_drops_nodes_that_give_orders(llm: Any) -> No
     response = engine.query("How long is the Moselle?")
     assert [item.node.ref_doc_id for item in response.source_nodes] == ["r"]
     assert response.metadata["leo"]["grounding"]["sentences"][0]["supported"]
+
+
+def test_a_query_engines_options_reach_what_they_are_for(llm: Any) -> None:
+    index = VectorStoreIndex.from_documents([Document(text=RIVER)])
+    told = PromptTemplate("{context_str} {query_str} Whistle it.")
+    options = {"response_mode": "tree_summarize", "summary_template": told, "streaming": True}
+    engine = verified_query_engine(index, llm=llm, on_unsupported="drop", **options)
+    assert engine.get_prompts()["response_synthesizer:inner:summary_template"] == told
+    response = engine.query("How long is the Moselle?")
+    assert "".join(response.response_gen) == GOOD
+    given = LEOVerifiedSynthesizer(llm)
+    with pytest.raises(ConfigError, match="its own streaming"):
+        verified_query_engine(index, llm=llm, synthesizer=given, streaming=True)
+    with pytest.raises(ConfigError, match="takes postprocessors="):
+        verified_query_engine(index, llm=llm, node_postprocessors=[])
 
 
 def test_parts_fit_into_an_engine_of_llamaindex(llm: Any) -> None:
@@ -204,3 +240,25 @@ def test_the_injection_risk_of_nodes_is_noted_where_only_people_see_it() -> None
     assert [item.node.node_id for item in LEONodePostprocessor().postprocess_nodes(given)] == ["r"]
     assert len(LEONodePostprocessor(max_injection_risk=2.0).postprocess_nodes(given)) == 2
     assert LEONodePostprocessor().postprocess_nodes(given[1:]) == []
+
+
+def test_orders_in_metadata_that_the_llm_is_shown_count() -> None:
+    node = TextNode(text=RIVER, id_="o", metadata={"title": ORDER})
+    hidden = TextNode(text=RIVER + " ", id_="h", metadata={"title": ORDER}, excluded_llm_metadata_keys=["title"])
+    given = [NodeWithScore(node=each, score=0.5) for each in (node, hidden)]
+    assert [item.node.node_id for item in LEONodePostprocessor().postprocess_nodes(given)] == ["h"]
+
+
+@pytest.mark.parametrize(("excluded", "supported"), [([], True), (["author"], False)])
+def test_metadata_that_the_llm_is_shown_bear_out(llm: Any, excluded: list[str], supported: bool) -> None:
+    node = TextNode(text=RIVER, id_="river", metadata={"author": "Ann Smith"}, excluded_llm_metadata_keys=excluded)
+    inner = Said(llm)
+    inner.said = "The author is Ann Smith."
+    with record_events() as seen:
+        response = LEOVerifiedSynthesizer(llm, inner=inner).synthesize("Who?", [NodeWithScore(node=node, score=0.5)])
+    (sentence,) = response.metadata["leo"]["grounding"]["sentences"]
+    assert sentence["supported"] is supported
+    if supported:
+        assert sentence["spans"][0]["source_id"] == "river#metadata"
+        (event,) = [each for each in seen.events if isinstance(each, LEOGroundingEvent)]
+        assert event.node_ids == ["river"]

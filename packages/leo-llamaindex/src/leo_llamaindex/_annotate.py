@@ -12,7 +12,7 @@ of reading, and the facts are in the metadata when the stream ends.
 from __future__ import annotations
 
 import threading
-from contextlib import aclosing, closing
+from contextlib import aclosing, closing, contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
@@ -23,13 +23,13 @@ from llama_index_instrumentation import get_dispatcher
 from llama_index_instrumentation.events.span import SpanDropEvent
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Generator, Mapping
+    from collections.abc import AsyncGenerator, Generator, Iterator, Mapping
 
     from llama_index.core.instrumentation.events import BaseEvent
 
     from leo_core.records import Json
 
-__all__ = ["Sheet", "current_sheet", "watch_synthesizers"]
+__all__ = ["Sheet", "collect_answers", "current_sheet", "watch_synthesizers"]
 
 _SYNTHESIZERS = "llama_index.core.response_synthesizers.base"
 _lock = threading.Lock()
@@ -50,10 +50,18 @@ class Sheet:
         self._lock = threading.Lock()
 
     def add(self, facts: Mapping[str, Json]) -> None:
-        """Write down the facts of an answer; a response that is there already gets them at once."""
+        """Write down the facts of an answer, here and around; a response that is there already gets them at once."""
         with self._lock:
             self._facts.append(facts)
             self._publish()
+        if self.before is not None:
+            self.before.add(facts)
+
+    @property
+    def facts(self) -> list[Mapping[str, Json]]:
+        """What has been written down so far."""
+        with self._lock:
+            return list(self._facts)
 
     def attach(self, response: Any) -> None:
         """Put the facts, and those still to come, into the response's metadata."""
@@ -79,6 +87,17 @@ _SHEET: ContextVar[Sheet | None] = ContextVar("leo_sheet", default=None)
 def current_sheet() -> Sheet | None:
     """The sheet of the synthesis under way in this context."""
     return _SHEET.get()
+
+
+@contextmanager
+def collect_answers() -> Iterator[Sheet]:
+    """A sheet for all answers inside the block, whoever asks for them; those of streams come while they are read."""
+    sheet = Sheet("collected", _SHEET.get())
+    token = _SHEET.set(sheet)
+    try:
+        yield sheet
+    finally:
+        _SHEET.reset(token)
 
 
 def _read(pieces: Generator[str, None, None], sheet: Sheet) -> Generator[str, None, None]:

@@ -114,11 +114,11 @@ def _to_block(block: Any) -> dict[str, Json]:  # noqa: PLR0911 - one per kind
             extras = {"extras": dict(block.additional_information)} if block.additional_information else {}
             return {"type": "reasoning", "reasoning": block.content or "", **extras}
         case ImageBlock():
-            return {"type": "image", **_media(block, block.image, block.image_mimetype)}
+            return {"type": "image", **_media(block, block.image, block.image_mimetype), **_sampling(block)}
         case AudioBlock():
             return {"type": "audio", **_media(block, block.audio, f"audio/{block.format or 'wav'}")}
         case VideoBlock():
-            return {"type": "video", **_media(block, block.video, block.video_mimetype)}
+            return {"type": "video", **_media(block, block.video, block.video_mimetype), **_sampling(block)}
         case DocumentBlock():
             named = {"filename": block.title} if block.title else {}
             return {"type": "file", **_media(block, block.data, block.document_mimetype), **named}
@@ -140,6 +140,12 @@ def _media(block: Any, data: bytes | IOBase | None, mime_type: str | None) -> di
         message = f"a {block.block_type} block holds neither data, nor a path, nor an address"
         raise RequestError(message)
     return {"url": str(block.url), **typed}
+
+
+def _sampling(block: ImageBlock | VideoBlock) -> dict[str, Json]:
+    """How closely the model is to look."""
+    given = {name: getattr(block, name, None) for name in ("detail", "fps")}
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def _read_file(path: Any) -> str:
@@ -209,7 +215,10 @@ def to_native_messages(messages: Sequence[Message]) -> list[ChatMessage]:
 
 
 def to_chat_message(message: Message) -> ChatMessage:
-    """A record as a message: reasoning first, all text in one block, other blocks, then tool calls."""
+    """A record as a message: reasoning first, then text and media in their order, then tool calls.
+
+    The text of an assistant's message is one block, before what else it shows.
+    """
     beside: dict[str, Any] = {"name": message.name} if message.name else {}
     if message.tool_calls:
         beside["tool_calls"] = [legacy_call(call.id, call.name, dict(call.arguments)) for call in message.tool_calls]
@@ -223,28 +232,33 @@ def to_chat_message(message: Message) -> ChatMessage:
 
 
 def _to_native_blocks(message: Message) -> Iterable[Any]:
-    others = [] if isinstance(message.content, str) else [b for b in message.content if b.get("type") != "text"]
-    native = [block for block in map(_to_native_block, others) if block is not None]
-    yield from (block for block in native if isinstance(block, ThinkingBlock))
-    if message.text or not (native or message.tool_calls):
-        yield TextBlock(text=message.text)
-    yield from (block for block in native if not isinstance(block, ThinkingBlock))
+    content = ({"type": "text", "text": message.content},) if isinstance(message.content, str) else message.content
+    if message.role == "assistant":
+        others = [block for block in content if block.get("type") != "text"]
+        content = ({"type": "text", "text": message.text}, *others)
+    native = [block for block in map(_to_native_block, content) if block not in (None, TextBlock(text=""))]
+    yield from sorted(native, key=lambda block: not isinstance(block, ThinkingBlock))
+    if not native and not message.tool_calls:
+        yield TextBlock(text="")
     for call in message.tool_calls:
         yield ToolCallBlock(tool_call_id=call.id, tool_name=call.name, tool_kwargs=dict(call.arguments))
 
 
 def _to_native_block(block: Mapping[str, Json]) -> Any:  # noqa: PLR0911 - one per kind
-    """A block that is not text; ``None`` for one that LlamaIndex has no form for."""
+    """A block in LlamaIndex's form; ``None`` where there is none."""
     mime_type = block.get("mime_type")
     match block.get("type"):
+        case "text":
+            return TextBlock(text=str(block.get("text", "")))
         case "reasoning" | "thinking":
             return _to_thinking(block)
         case "image":
-            return ImageBlock(**_located(block, "image"), image_mimetype=mime_type)
+            return ImageBlock(**_located(block, "image"), image_mimetype=mime_type, detail=block.get("detail"))
         case "audio":
             return AudioBlock(**_located(block, "audio"), format=str(mime_type or "audio/wav").partition("/")[2])
         case "video":
-            return VideoBlock(**_located(block, "video"), video_mimetype=mime_type)
+            detail, fps = block.get("detail"), block.get("fps")
+            return VideoBlock(**_located(block, "video"), video_mimetype=mime_type, detail=detail, fps=fps)
         case "file":
             return DocumentBlock(**_located(block, "data"), document_mimetype=mime_type, title=block.get("filename"))
         case "non_standard":

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from leo_core.adapting.plain import plain
+from leo_llamaindex._code import is_code, read_code
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["fingerprint_llm", "name_llm"]
 
+_PROMPTS = ("messages_to_prompt", "completion_to_prompt")
 _NOT_SETTINGS = frozenset({"callback_manager", "rate_limiter"})
 
 
@@ -40,4 +42,4 @@ def _settings(model: LLM) -> dict[str, Any]:
         name: getattr(model, name, None)
         for name, field in type(model).model_fields.items()
         if name not in _NOT_SETTINGS and not (field.exclude and not isinstance(getattr(model, name, None), str))
-    }
+    } | {name: read_code(getattr(model, name)) for name in _PROMPTS if is_code(getattr(model, name, None))}

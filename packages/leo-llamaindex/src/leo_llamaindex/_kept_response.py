@@ -6,7 +6,13 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from llama_index.core.base.response.schema import PydanticResponse, Response
+from llama_index.core.base.base_selector import MultiSelection
+from llama_index.core.base.response.schema import (
+    AsyncStreamingResponse,
+    PydanticResponse,
+    Response,
+    StreamingResponse,
+)
 from llama_index.core.schema import NodeWithScore
 from llama_index.core.storage.docstore.utils import doc_to_json, json_to_doc
 
@@ -15,7 +21,7 @@ from leo_core.records import Usage
 from leo_llamaindex._answers import to_usage_dict
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from pydantic import BaseModel
 
@@ -23,7 +29,8 @@ if TYPE_CHECKING:
 
 __all__ = ["KeptResponse", "describe_hit", "find_sources", "measure_usage", "text_of"]
 
-_LEO = "leo"
+_LEO, _GROUNDING = "leo", "grounding"
+_CHOICE, _TUPLE = "leo:choice", "leo:tuple"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,54 +40,74 @@ class KeptResponse:
     Attributes:
         text: Its text; of a pydantic object, its JSON.
         is_object: Whether it is a pydantic object.
+        is_stream: Whether it was streamed.
         nodes: Its source nodes with their scores, without embeddings.
         metadata: Its metadata but for LEO's facts.
-        answers: LEO's facts of the answers that went into it.
+        answers: LEO's facts of the answers behind it; the last one is that of the text.
+        grounding: What a verifying synthesizer found about it; empty where there was none.
     """
 
     text: str
     is_object: bool
+    is_stream: bool
     nodes: tuple[NodeWithScore, ...]
     metadata: Mapping[str, Any]
     answers: tuple[Mapping[str, Any], ...]
+    grounding: Mapping[str, Any]
 
     @classmethod
-    def of(cls, response: Any, text: str) -> KeptResponse:
-        """What is to be kept of a response whose whole text is this."""
+    def of(cls, response: Any, text: str, found: Sequence[Mapping[str, Any]] = ()) -> KeptResponse:
+        """What is to be kept of a response whose whole text is this.
+
+        Args:
+            response: The response.
+            text: Its text.
+            found: LEO's facts of all answers that were given meanwhile; the response names those of its text.
+        """
         metadata = dict(response.metadata or {})
         facts = metadata.pop(_LEO, None) or {}
+        own = tuple(facts.get("answers", ()))
         return cls(
             text=text,
             is_object=isinstance(response, PydanticResponse),
+            is_stream=isinstance(response, StreamingResponse | AsyncStreamingResponse),
             nodes=tuple(response.source_nodes),
             metadata=metadata,
-            answers=tuple(facts.get("answers", ())),
+            answers=(*(other for other in found if other not in own), *own),
+            grounding=facts.get(_GROUNDING) or {},
         )
 
     @property
     def is_keepable(self) -> bool:
-        """Whether it may be served again: it says something, stands on a node, and no committee abstained on it."""
-        return bool(self.text.strip() and self.nodes) and not any(facts.get("abstained") for facts in self.answers)
+        """Whether it may be served again: it says something, stands on a node, and nobody abstained on it."""
+        abstained = self.grounding.get("action") == "abstained" or any(facts.get("abstained") for facts in self.answers)
+        return bool(self.text.strip() and self.nodes) and not abstained
 
     def to_json(self) -> str:
         """The JSON that :meth:`from_json` reads.
 
         Raises:
-            TypeError: Something is not JSON, or a node is of a class that would come back as another one.
+            TypeError: Something is not JSON, or would come back as something else.
         """
-        nodes = [{**doc_to_json(_bare(found).node), "score": found.score} for found in self.nodes]
+        bare = tuple(map(_bare, self.nodes))
+        nodes = [{**doc_to_json(found.node), "score": found.score} for found in bare]
         text = json.dumps(
             {
                 "text": self.text,
                 "is_object": self.is_object,
+                "is_stream": self.is_stream,
                 "nodes": nodes,
-                "metadata": self.metadata,
+                "metadata": _pack(self.metadata),
                 "answers": self.answers,
+                "grounding": self.grounding,
             }
         )
         again = KeptResponse.from_json(text)
-        if [type(found.node) for found in again.nodes] != [type(found.node) for found in self.nodes]:
+        if [type(found.node) for found in again.nodes] != [type(found.node) for found in bare]:
             message = "a source node is of a class that LlamaIndex does not read back"
+            raise TypeError(message)
+        if again.metadata != self.metadata or again.nodes != bare:
+            message = "metadata would come back as something else"
             raise TypeError(message)
         return text
 
@@ -97,9 +124,11 @@ class KeptResponse:
             return cls(
                 text=kept["text"],
                 is_object=kept["is_object"],
+                is_stream=kept["is_stream"],
                 nodes=nodes,
-                metadata=kept["metadata"],
+                metadata=_unpack(kept["metadata"]),
                 answers=tuple(kept["answers"]),
+                grounding=kept["grounding"],
             )
         except (KeyError, TypeError, ValueError) as error:
             message = "a kept response cannot be read"
@@ -107,7 +136,8 @@ class KeptResponse:
 
     def to_response(self, facts: Mapping[str, Any], output_cls: type[BaseModel] | None) -> Response | PydanticResponse:
         """A new response with LEO's facts of the hit; those of the answers behind it stand under ``answers``."""
-        metadata = {**self.metadata, _LEO: {**facts, "answers": list(self.answers)}}
+        found = {_GROUNDING: self.grounding} if self.grounding else {}
+        metadata = {**self.metadata, _LEO: {**facts, **found, "answers": list(self.answers)}}
         if self.is_object and output_cls is not None:
             parsed = output_cls.model_validate_json(self.text)
             return PydanticResponse(parsed, source_nodes=list(self.nodes), metadata=metadata)
@@ -158,6 +188,29 @@ def _usage_of(facts: Mapping[str, Any]) -> Usage:
         calls=1,
         cost_usd=facts.get("cost_usd"),
     )
+
+
+def _pack(value: Any) -> Any:
+    """Metadata as JSON, with the tuples of SQL engines and the choices of routers so that they come back."""
+    if isinstance(value, MultiSelection):
+        return {_CHOICE: value.model_dump()}
+    if isinstance(value, tuple):
+        return {_TUPLE: [_pack(inner) for inner in value]}
+    if isinstance(value, dict):
+        return {name: _pack(inner) for name, inner in value.items()}
+    return [_pack(inner) for inner in value] if isinstance(value, list) else value
+
+
+def _unpack(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_unpack(inner) for inner in value]
+    if not isinstance(value, dict):
+        return value
+    if value.keys() == {_CHOICE}:
+        return MultiSelection.model_validate(value[_CHOICE])
+    if value.keys() == {_TUPLE}:
+        return tuple(_unpack(inner) for inner in value[_TUPLE])
+    return {name: _unpack(inner) for name, inner in value.items()}
 
 
 def _bare(found: NodeWithScore) -> NodeWithScore:

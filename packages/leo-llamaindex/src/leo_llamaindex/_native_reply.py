@@ -15,6 +15,8 @@ __all__ = ["Reply", "StreamFold", "read_reply"]
 
 _INPUT = ("prompt_tokens", "input_tokens", "prompt_token_count")
 _OUTPUT = ("completion_tokens", "output_tokens", "candidates_token_count")
+_INPUT_DETAILS = ("prompt_tokens_details", "input_tokens_details")
+_OUTPUT_DETAILS = ("completion_tokens_details", "output_tokens_details")
 _FINISH = {
     "stop": "stop",
     "end_turn": "stop",
@@ -118,20 +120,25 @@ def _usage_of(response: Response) -> Usage | None:
 
 
 def _read_usage(place: Any) -> Usage | None:
+    """Tokens as a provider counts them: Anthropic counts cached input, and Gemini thoughts, beside the rest."""
     sent, received = _count(place, _INPUT), _count(place, _OUTPUT)
     if sent is None or received is None:
         return None
-    cached = _count(_part(place, "prompt_tokens_details"), ("cached_tokens",))
-    cached = _count(place, ("cache_read_input_tokens",)) if cached is None else cached
-    reasoning = _count(_part(place, "completion_tokens_details"), ("reasoning_tokens",))
+    read, written = (_count(place, (f"cache_{how}_input_tokens",)) or 0 for how in ("read", "creation"))
+    thoughts = _count(place, ("thoughts_token_count",)) or 0
+    cached = _count(place, ("cached_content_token_count",)) or _detail(place, _INPUT_DETAILS, "cached_tokens")
     return Usage(
-        input_tokens=sent,
-        output_tokens=received,
-        cached_input_tokens=cached or 0,
-        reasoning_tokens=reasoning or 0,
+        input_tokens=sent + read + written,
+        output_tokens=received + thoughts,
+        cached_input_tokens=read or cached,
+        reasoning_tokens=thoughts or _detail(place, _OUTPUT_DETAILS, "reasoning_tokens"),
         calls=1,
         cost_usd=None,
     )
+
+
+def _detail(place: Any, details: tuple[str, ...], name: str) -> int:
+    return next((found for each in details if (found := _count(_part(place, each), (name,)))), 0)
 
 
 def _count(place: Any, names: tuple[str, ...]) -> int | None:

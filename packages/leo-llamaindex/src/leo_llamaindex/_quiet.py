@@ -3,7 +3,8 @@
 The public methods of an LLM are decorated: each call emits start and end events, feeds the callback manager and takes
 the rate limiter. A member is asked *inside* such a call of LEO's own, so its events would be counted twice. The quiet
 copy of a member has the functions under the decorators in place of the decorated ones, also for calls that it makes
-of itself, and a callback manager without handlers. The original is not touched, and its clients are shared.
+of itself, and a callback manager without handlers; an ``LEOLLM`` does not tell of its answers. The original is not
+touched, and its clients are shared.
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ def quieten(model: LLM) -> LLM:
     """A shallow copy of an LLM whose public methods are undecorated."""
     quiet = copy.copy(model)
     quiet.__dict__["callback_manager"] = CallbackManager([])
+    if "_tells" in type(model).__private_attributes__:
+        quiet._tells = False  # type: ignore[attr-defined]  # noqa: SLF001 - an LEOLLM, whose module imports this one
     for name in _PUBLIC:
         function = undecorate(inspect.getattr_static(type(model), name))
         if isinstance(function, FunctionType):

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 from llama_index.core.storage.kvstore.types import DEFAULT_BATCH_SIZE, DEFAULT_COLLECTION, BaseKVStore
 
 from leo_core.adapting.keeper import AnswerKeeper
+from leo_core.adapting.lazy import Lazy
 from leo_core.adapting.values import ValueShelf
+from leo_core.errors import TenantRequiredError
 from leo_llamaindex._settings import current_tags
 
 if TYPE_CHECKING:
@@ -59,16 +61,27 @@ class LEOKVStore(AnswerKeeper, BaseKVStore):
     ) -> None:
         super().__init__(store, logger="leo_llamaindex", privacy=privacy, seal_key=seal_key, config=config)
         self._tenant, self._ttl_s = tenant, ttl_s
+        self._opened: Lazy[ValueShelf] = Lazy()
 
     def __repr__(self) -> str:
         return f"LEOKVStore({self._store!r})"
 
     @property
     def _owner(self) -> str:
-        return current_tags().get("tenant") or self._tenant or "default"
+        named = current_tags().get("tenant") or self._tenant
+        if named is None and self._config.require_tenant:
+            message = "the settings require a tenant: tenant=, or instrument_tags({'tenant': …}) around the call"
+            raise TenantRequiredError(message)
+        return named or "default"
 
+    @property
     def _shelf(self) -> ValueShelf:
-        return ValueShelf(self.leo, _OWNER)
+        return self._opened.get(lambda: ValueShelf(self.leo, _OWNER))
+
+    def close(self) -> None:
+        """Write what is left and release the store; idempotent. A later use opens it again."""
+        super().close()
+        self._opened.take()
 
     # ------------------------------------------------------------------------------------------------------- one
 
@@ -76,14 +89,14 @@ class LEOKVStore(AnswerKeeper, BaseKVStore):
         """Keep a value of JSON under a key."""
         try:
             body = json.dumps([collection, key, val]).encode()
-            self._shelf().put(self._owner, (collection, key), key, (_OWNER, body), ttl_s=self._ttl_s)
+            self._shelf.put(self._owner, (collection, key), key, (_OWNER, body), ttl_s=self._ttl_s)
         except Exception as error:  # noqa: BLE001 - a cache must not take the caller down
             self._failed("put", error)
 
     def get(self, key: str, collection: str = DEFAULT_COLLECTION) -> dict[str, Any] | None:
         """A new copy of the value kept under a key."""
         try:
-            found = self._shelf().get(self._owner, (collection, key), key)
+            found = self._shelf.get(self._owner, (collection, key), key)
             return None if found is None else _read(found[1])[2]
         except Exception as error:  # noqa: BLE001 - as above
             self._failed("get", error)
@@ -94,8 +107,9 @@ class LEOKVStore(AnswerKeeper, BaseKVStore):
 
         Raises:
             StorageError: The store failed.
+            TenantRequiredError: The settings require a tenant, and none is named.
         """
-        return self._shelf().remove(self._owner, [(collection, key)]) > 0
+        return self._shelf.remove(self._owner, [(collection, key)]) > 0
 
     # ------------------------------------------------------------------------------------------------------ many
 
@@ -114,6 +128,7 @@ class LEOKVStore(AnswerKeeper, BaseKVStore):
 
         Raises:
             StorageError: The store failed.
+            TenantRequiredError: The settings require a tenant, and none is named.
         """
         return {key: val for place, key, val in self._list() if place == collection}
 

@@ -148,6 +148,7 @@ class LEOLLM(Closeable, FunctionCallingLLM):
 
     _panel: Lazy[Panel] = PrivateAttr(default_factory=Lazy)
     _engine: LazyEngine = PrivateAttr(default_factory=LazyEngine)
+    _tells: bool = PrivateAttr(default=True)
 
     # --------------------------------------------------------------------------------------------- construction
 
@@ -330,13 +331,13 @@ class LEOLLM(Closeable, FunctionCallingLLM):
 
     def _ask(self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> ChatResponse:
         answer = self.leo.ask(self._request(messages, kwargs))
-        _report(answer, current_sheet())
+        self._report(answer, current_sheet())
         return to_response(answer)
 
     async def _aask(self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> ChatResponse:
         leo = await self._aleo()
         answer = await leo.aask(await self._arequest(messages, kwargs))
-        _report(answer, current_sheet())
+        self._report(answer, current_sheet())
         return to_response(answer)
 
     def _stream(
@@ -349,7 +350,7 @@ class LEOLLM(Closeable, FunctionCallingLLM):
         with closing(self.leo.stream(request)) as chunks:
             for chunk in chunks:
                 if chunk.answer is not None:
-                    _report(chunk.answer, sheet)
+                    self._report(chunk.answer, sheet)
                 yield writer.write(chunk)
 
     async def _astream(
@@ -358,14 +359,21 @@ class LEOLLM(Closeable, FunctionCallingLLM):
         leo = await self._aleo()
         return self._aresponses(leo, await self._arequest(messages, kwargs), current_sheet())
 
-    @staticmethod
-    async def _aresponses(leo: LEO, request: Request, sheet: Sheet | None) -> AsyncGenerator[ChatResponse, None]:
+    async def _aresponses(self, leo: LEO, request: Request, sheet: Sheet | None) -> AsyncGenerator[ChatResponse, None]:
         writer = ResponseWriter()
         async with aclosing(leo.astream(request)) as chunks:
             async for chunk in chunks:
                 if chunk.answer is not None:
-                    _report(chunk.answer, sheet)
+                    self._report(chunk.answer, sheet)
                 yield writer.write(chunk)
+
+    def _report(self, answer: Answer, sheet: Sheet | None) -> None:
+        """Tell of an answer, unless this is a member of another LEOLLM, which tells of its own."""
+        if not self._tells:
+            return
+        report_answer(answer)
+        if sheet is not None:
+            sheet.add({**describe_answer(answer), "usage": to_usage_dict(answer.usage)})
 
     def _turn(self, prompt: str, *, formatted: bool) -> list[ChatMessage]:
         text = prompt if formatted or self.completion_to_prompt is None else self.completion_to_prompt(prompt)
@@ -470,12 +478,6 @@ class LEOLLM(Closeable, FunctionCallingLLM):
             message = "the model was to call a tool and answered without a call"
             raise ValueError(message)
         return calls
-
-
-def _report(answer: Answer, sheet: Sheet | None) -> None:
-    report_answer(answer)
-    if sheet is not None:
-        sheet.add({**describe_answer(answer), "usage": to_usage_dict(answer.usage)})
 
 
 def _completions(responses: Generator[ChatResponse, None, None]) -> CompletionResponseGen:

@@ -40,7 +40,7 @@ class LlamaIndexModel(FrameworkModel[LLM]):
     """A LlamaIndex LLM as a member (``leo_core.ports.Model``).
 
     Args:
-        model: The LLM. It is used as it is, without its callbacks, and it is not closed.
+        model: The LLM. It is used as it is now, without its callbacks, and it is not closed.
         id: Id of the member; by default its provider and model name, like ``"openai:gpt-5-mini"``.
         family: Models of one family are presumed to err together; by default read from the model's name.
         prices: Prices by model name, in US dollars per million tokens, on top of the shipped table.
@@ -60,7 +60,7 @@ class LlamaIndexModel(FrameworkModel[LLM]):
             model, provider=provider, name=name, fingerprint=fingerprint, id=id, family=family, prices=prices
         )
         self._quiet = quieten(model)
-        self._blocks = _is_derived(model)
+        self._blocks, self._stream_blocks = _is_derived(model, "a"), _is_derived(model, "astream_")
 
     def __getstate__(self) -> dict[str, Any]:
         """Without the quiet copy, which is made anew."""
@@ -126,8 +126,8 @@ class LlamaIndexModel(FrameworkModel[LLM]):
         yield from _closing_chunks(draft, call)
 
     async def astream(self, request: Request) -> AsyncIterator[Chunk]:
-        """Answer in pieces, without blocking the loop."""
-        if self._blocks:
+        """Answer in pieces, without blocking the loop; in one piece where the model cannot stream without it."""
+        if self._stream_blocks:
             draft = await self.agenerate(request)
             for chunk in (Chunk(text=draft.text), *_closing_chunks(draft, None)):
                 yield chunk
@@ -181,9 +181,9 @@ class LlamaIndexModel(FrameworkModel[LLM]):
         )
 
 
-def _is_derived(model: LLM) -> bool:
-    """Whether the asynchronous methods are those of ``CustomLLM``, which call the synchronous ones on the loop."""
-    name = "achat" if model.metadata.is_chat_model else "acomplete"
+def _is_derived(model: LLM, kind: str) -> bool:
+    """Whether a method (``a…``, ``astream_…``) is that of ``CustomLLM``, which calls its twin on the loop."""
+    name = f"{kind}chat" if model.metadata.is_chat_model else f"{kind}complete"
     return inspect.getattr_static(type(model), name) is inspect.getattr_static(CustomLLM, name)
 
 

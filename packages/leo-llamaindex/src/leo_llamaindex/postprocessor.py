@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import contextmanager
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,12 +17,14 @@ from llama_index_instrumentation import get_dispatcher
 from pydantic import Field, PrivateAttr, field_serializer
 
 from leo_core.adapting.lazy import Lazy
+from leo_core.adapting.settings import refuse_unknown
 from leo_core.errors import ConfigError
 from leo_core.ports import Embedder
+from leo_core.stages.cache.guards import Profile, find_conflict_between, read_profile
 from leo_core.stages.grounding.injection import score_injection
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from leo_core.records import InjectionRisk
 
@@ -36,18 +39,21 @@ class LEONodePostprocessor(BaseNodePostprocessor):
     """Puts nodes that the others bear out first, and drops those that say the same again.
 
     The agreement of a node is the cosine of its embedding with the robust centre of all nodes (their geometric
-    median, which up to half of them cannot move far), mapped to [0, 1]. It is blended with the retriever's score,
-    scaled to [0, 1] over the nodes; where a node has no score, the cosine with the query stands in. Each node is
-    returned as a new ``NodeWithScore`` whose score is the blend.
+    median, which up to half of them cannot move far), mapped to [0, 1]; that of a node without a text and an embedding,
+    such as a picture, is 0.5. It is blended with the retriever's score, scaled to [0, 1] over the nodes; where a node
+    has no (finite) score, the cosine with the query stands in. Each node is returned as a new ``NodeWithScore`` whose
+    score is the blend.
 
-    A node that gives orders to the model that reads it (prompt injection) is dropped before that, so that it has no say
-    in the agreement. Figures and limits of the risk: ``docs/stages/grounding.md``. With ``note_injection`` the risk and
-    its signs stand in ``node.metadata["leo_injection"]`` of a copy, which neither the LLM nor an embedding sees.
+    A node that gives orders to the model that reads it (prompt injection), in its text or in the metadata that the
+    LLM is shown, is dropped before that, so that it has no say in the agreement. Figures and limits of the risk:
+    ``docs/stages/grounding.md``. With ``note_injection`` the risk and its signs stand in
+    ``node.metadata["leo_injection"]`` of a copy, which neither the LLM nor an embedding sees.
 
     Args:
         top_n: Most nodes to return; all by default.
         agreement: Weight of the agreement in the blend, in [0, 1]; the retriever's score has the rest.
-        duplicate_cosine: A node whose embedding is this near to one that is placed before it is dropped; more than 1
+        duplicate_cosine: A node whose embedding is this near to one that is placed before it is dropped, unless the two
+            texts differ in what an embedding blurs (a number, a date, a negation, who does what to whom); more than 1
             keeps all.
         max_injection_risk: Injection risk from which a node is dropped, in [0, 1]; more than 1 keeps all.
         note_injection: Whether to note the injection risk of each node that stays.
@@ -67,6 +73,16 @@ class LEONodePostprocessor(BaseNodePostprocessor):
     def class_name(cls) -> str:
         """Name of the class, as LlamaIndex serialises it."""
         return "LEONodePostprocessor"
+
+    def __init__(self, **settings: Any) -> None:
+        """Check the arguments.
+
+        Raises:
+            ConfigError: An argument is unknown.
+        """
+        given = {name: value for name, value in settings.items() if name != "class_name"}
+        refuse_unknown(given, type(self).model_fields, owner=self.class_name())
+        super().__init__(**given)
 
     @field_serializer("embedder")
     def _dump_embedder(self, given: Any) -> str:
@@ -114,12 +130,17 @@ class LEONodePostprocessor(BaseNodePostprocessor):
         if not nodes:
             return []
         rows = self._rows(nodes)
-        aligned = (1.0 + np.asarray(measure_alignment(rows))) / 2.0
+        aligned = np.full(len(nodes), 0.5)
+        speaking = rows.any(axis=1)
+        if speaking.any():
+            aligned[speaking] = (1.0 + np.asarray(measure_alignment(rows[speaking]))) / 2.0
         blend = self.agreement * aligned + (1.0 - self.agreement) * self._relevance(nodes, query)
         order = sorted(range(len(nodes)), key=lambda index: (-blend[index], index))
+        near = rows @ rows.T >= self.duplicate_cosine
+        compared = _Compared([_text(item) for item in nodes])
         kept: list[int] = []
         for index in order:
-            if not any(float(rows[index] @ rows[other]) >= self.duplicate_cosine for other in kept):
+            if not any(near[index, other] and compared.agree(index, other) for other in kept):
                 kept.append(index)
         return [NodeWithScore(node=nodes[index].node, score=float(blend[index])) for index in kept[: self.top_n]]
 
@@ -129,7 +150,8 @@ class LEONodePostprocessor(BaseNodePostprocessor):
             return nodes
         kept = []
         for item in nodes:
-            found = score_injection(item.node.get_content(metadata_mode=MetadataMode.NONE))
+            shown = _text(item), item.node.get_metadata_str(mode=MetadataMode.LLM)
+            found = max(map(score_injection, shown), key=lambda each: each.risk)
             if found.risk < self.max_injection_risk:
                 kept.append(_note(item, found) if self.note_injection else item)
         return kept
@@ -142,15 +164,16 @@ class LEONodePostprocessor(BaseNodePostprocessor):
         lengths = {0 if vector is None else len(vector) for vector in own}
         if len(lengths) == 1 and 0 not in lengths:
             return _unit(np.asarray(own, dtype=np.float32))
-        return self._embed([node.node.get_content(metadata_mode=MetadataMode.NONE) for node in nodes])
+        texts = [_text(item) for item in nodes]
+        said = np.asarray([bool(text.strip()) for text in texts], dtype=np.float32)
+        return self._embed(texts) * said[:, None]  # what says nothing is near to nothing
 
     def _relevance(self, nodes: list[NodeWithScore], query: QueryBundle | None) -> npt.NDArray[np.float64]:
         """How well each node fits the query, in [0, 1], shape (n,)."""
-        scores = [node.score for node in nodes]
+        scores = [None if node.score is None or not isfinite(node.score) else node.score for node in nodes]
         known = [score for score in scores if score is not None]
         if len(known) < len(scores) and query is not None and query.query_str:
-            texts = [node.node.get_content(metadata_mode=MetadataMode.NONE) for node in nodes]
-            vectors = self._embed([query.query_str, *texts])
+            vectors = self._embed([query.query_str, *map(_text, nodes)])
             return _scaled(vectors[1:] @ vectors[0])
         lowest = min(known, default=0.0)
         return _scaled(np.asarray([lowest if score is None else score for score in scores], dtype=np.float64))
@@ -167,6 +190,29 @@ class LEONodePostprocessor(BaseNodePostprocessor):
             return self.embedder
         message = f"embedder is a name or an embedder of leo_core, not {type(self.embedder).__name__}"
         raise ConfigError(message)
+
+
+class _Compared:
+    """Texts that are compared where their embeddings are near, each read once."""
+
+    def __init__(self, texts: Sequence[str]) -> None:
+        self._texts = texts
+        self._profiles: dict[int, Profile] = {}
+
+    def agree(self, one: int, other: int) -> bool:
+        """Whether nothing is found in which the two texts differ."""
+        if self._texts[one] == self._texts[other]:
+            return True
+        return find_conflict_between(self._read(one), self._read(other)) is None
+
+    def _read(self, index: int) -> Profile:
+        if index not in self._profiles:
+            self._profiles[index] = read_profile(self._texts[index])
+        return self._profiles[index]
+
+
+def _text(item: NodeWithScore) -> str:
+    return item.node.get_content(metadata_mode=MetadataMode.NONE)
 
 
 def _note(item: NodeWithScore, found: InjectionRisk) -> NodeWithScore:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import hashlib
+import threading
 import time
+import weakref
 from contextlib import aclosing, closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from inspect import getattr_static
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from llama_index.core.base.base_query_engine import BaseQueryEngine
 from llama_index.core.base.response.schema import (
@@ -26,6 +29,7 @@ from leo_core.engine.drivers import chunk_message
 from leo_core.errors import ConfigError, TenantRequiredError
 from leo_core.records import Message, Request
 from leo_core.stages.cache.identity import canonical_bytes
+from leo_llamaindex._annotate import collect_answers
 from leo_llamaindex._corpus import CorpusVersions, check_documents, mark_documents, name_corpus
 from leo_llamaindex._engine_parts import read_engine
 from leo_llamaindex._kept_response import KeptResponse, describe_hit, find_sources, measure_usage, text_of
@@ -44,19 +48,22 @@ if TYPE_CHECKING:
     from leo_core import LEO
     from leo_core.config import LEOConfig
     from leo_core.records import CacheDecision, CacheEntry, Json
+    from leo_llamaindex._annotate import Sheet
 
 __all__ = ["LEOCachedQueryEngine"]
 
+Stream = TypeVar("Stream", bound="Generator[str, None, None] | AsyncGenerator[str, None]")
 _RESPONSE, _MARKS = "llamaindex_response", "llamaindex_documents"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Asked:
-    """A question as the cache knows it, and the indexes that it goes to."""
+    """A question as the cache knows it, the indexes that it goes to, and a mark once its stream is being read."""
 
     request: Request
     indexes: tuple[BaseIndex[Any], ...]
     began: float
+    reading: threading.Event = field(default_factory=threading.Event)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +96,8 @@ class LEOCachedQueryEngine(Closeable, BaseQueryEngine):
             retriever without an index): a text, or a function that gives one. By default read from the engine's
             indexes.
         tenant: Whose answers, where ``instrument_tags`` does not say so. Never shared between tenants.
-        streaming: Whether the engine streams; by default as its response synthesizer says.
+        streaming: Whether hits are streams; by default as the engine's response synthesizer says, or, of an engine
+            without one of its own, as the answer was when it was kept.
         max_wrong_hits: The cache's promise: wrong hits over all questions stay at or below this share; 0 matches
             exactly only.
         config: Every other setting.
@@ -126,7 +134,7 @@ class LEOCachedQueryEngine(Closeable, BaseQueryEngine):
         super().__init__(callback_manager=engine.callback_manager)
         self._engine, self._tenant, self._version = engine, tenant, version
         self._by_sources = invalidation == "sources"
-        self._streams = _find(engine, "_streaming", default=False) if streaming is None else streaming
+        self._streams: bool | None = _find(engine, "_streaming", default=None) if streaming is None else streaming
         self._is_plain = getattr_static(engine, "query") is getattr_static(BaseQueryEngine, "query")
         self._needs_tenant = config is not None and config.require_tenant
         self._keeper = AnswerKeeper(
@@ -215,14 +223,15 @@ class LEOCachedQueryEngine(Closeable, BaseQueryEngine):
         if hit is not None and not self._is_outdated(asked, hit):
             return self._serve(asked, hit, query_bundle, awaited=False)
         try:
-            response = self._run(query_bundle)
+            with collect_answers() as found:
+                response = self._run(query_bundle)
         except BaseException:
             self._keeper.give_up(lambda: asked.request)
             raise
         if isinstance(response, StreamingResponse):
-            response.response_gen = self._read(asked, response, response.response_gen)
+            response.response_gen = self._watch(asked, self._read(asked, found, _bare(response), response.response_gen))
         else:
-            self._keep(asked, response)
+            self._keep(asked, found, response)
         return response
 
     async def _aquery(self, query_bundle: QueryBundle) -> RESPONSE_TYPE:
@@ -233,16 +242,19 @@ class LEOCachedQueryEngine(Closeable, BaseQueryEngine):
         if hit is not None and not await asyncio.to_thread(self._is_outdated, asked, hit):
             return self._serve(asked, hit, query_bundle, awaited=True)
         try:
-            response = await self._arun(query_bundle)
+            with collect_answers() as found:
+                response = await self._arun(query_bundle)
         except BaseException:
             self._keeper.give_up(lambda: asked.request)
             raise
         if isinstance(response, AsyncStreamingResponse):
-            response.response_gen = self._aread(asked, response, response.response_gen)
+            response.response_gen = self._watch(
+                asked, self._aread(asked, found, _bare(response), response.response_gen)
+            )
         elif isinstance(response, StreamingResponse):
-            response.response_gen = self._read(asked, response, response.response_gen)
+            response.response_gen = self._watch(asked, self._read(asked, found, _bare(response), response.response_gen))
         else:
-            await self._akeep(asked, response)
+            await self._akeep(asked, found, response)
         return response
 
     def _run(self, query: QueryBundle) -> RESPONSE_TYPE:
@@ -264,7 +276,7 @@ class LEOCachedQueryEngine(Closeable, BaseQueryEngine):
 
     def _read_question(self, query: QueryBundle, tenant: str) -> _Asked:
         began = time.perf_counter()
-        parts = read_engine(self._engine, whole=self._whole)
+        parts = read_engine(self._engine, whole=self._whole, with_streaming=self._streams is None)
         beside = {
             "image": query.image_path,
             "texts": query.custom_embedding_strs,
@@ -321,7 +333,8 @@ class LEOCachedQueryEngine(Closeable, BaseQueryEngine):
         with self.callback_manager.event(CBEventType.QUERY, payload=payload) as event:
             response = hit.kept.to_response(describe_hit(hit.decision, hit.entry), self._output_cls)
             report_kept(hit.decision, hit.entry, latency_s=time.perf_counter() - asked.began)
-            served = self._stream(response, awaited=awaited) if self._streams else response
+            streams = hit.kept.is_stream if self._streams is None else self._streams
+            served = self._stream(response, awaited=awaited) if streams else response
             event.on_end(payload={EventPayload.RESPONSE: served})
         return served
 
@@ -340,15 +353,15 @@ class LEOCachedQueryEngine(Closeable, BaseQueryEngine):
 
     # ----------------------------------------------------------------------------------------------- an answer
 
-    def _keep(self, asked: _Asked, response: Any, text: str | None = None) -> None:
-        kept = KeptResponse.of(response, text_of(response) if text is None else text)
+    def _keep(self, asked: _Asked, found: Sheet, response: Any, text: str | None = None) -> None:
+        kept = KeptResponse.of(response, text_of(response) if text is None else text, found.facts)
         if kept.is_keepable:
             self._keeper.keep(lambda: _add_sources(asked.request, kept), lambda: self._describe(asked, kept))
         else:
             self._keeper.give_up(lambda: asked.request)
 
-    async def _akeep(self, asked: _Asked, response: Any, text: str | None = None) -> None:
-        kept = KeptResponse.of(response, text_of(response) if text is None else text)
+    async def _akeep(self, asked: _Asked, found: Sheet, response: Any, text: str | None = None) -> None:
+        kept = KeptResponse.of(response, text_of(response) if text is None else text, found.facts)
         if kept.is_keepable:
             await self._keeper.akeep(lambda: _add_sources(asked.request, kept), lambda: self._describe(asked, kept))
         else:
@@ -366,10 +379,20 @@ class LEOCachedQueryEngine(Closeable, BaseQueryEngine):
             "metadata": metadata,
         }
 
+    def _watch(self, asked: _Asked, stream: Stream) -> Stream:
+        """The stream; nobody waits any longer for one that is thrown away unread, which hears nothing of it itself."""
+        weakref.finalize(stream, self._give_up_unread, asked).atexit = False
+        return stream
+
+    def _give_up_unread(self, asked: _Asked) -> None:
+        if not asked.reading.is_set():
+            self._keeper.give_up(lambda: asked.request)
+
     def _read(
-        self, asked: _Asked, response: StreamingResponse, inner: Generator[str, None, None]
+        self, asked: _Asked, found: Sheet, response: Any, inner: Generator[str, None, None]
     ) -> Generator[str, None, None]:
         """The engine's stream, whose text is kept when all of it was read."""
+        asked.reading.set()
         text = []
         try:
             with closing(inner) as pieces:
@@ -379,12 +402,13 @@ class LEOCachedQueryEngine(Closeable, BaseQueryEngine):
         except BaseException:
             self._keeper.give_up(lambda: asked.request)
             raise
-        self._keep(asked, response, "".join(text))
+        self._keep(asked, found, response, "".join(text))
 
     async def _aread(
-        self, asked: _Asked, response: AsyncStreamingResponse, inner: AsyncGenerator[str, None]
+        self, asked: _Asked, found: Sheet, response: Any, inner: AsyncGenerator[str, None]
     ) -> AsyncGenerator[str, None]:
         """The same for an asynchronous stream."""
+        asked.reading.set()
         text = []
         try:
             async with aclosing(inner) as pieces:
@@ -394,12 +418,19 @@ class LEOCachedQueryEngine(Closeable, BaseQueryEngine):
         except BaseException:
             self._keeper.give_up(lambda: asked.request)
             raise
-        await self._akeep(asked, response, "".join(text))
+        await self._akeep(asked, found, response, "".join(text))
 
 
 def _find(engine: BaseQueryEngine, name: str, *, default: Any) -> Any:
     """A setting of the engine's response synthesizer, where it has one."""
     return getattr(getattr(engine, "_response_synthesizer", None), name, default)
+
+
+def _bare(response: Any) -> Any:
+    """The response without its stream, which would otherwise hold itself."""
+    bare = copy.copy(response)
+    bare.response_gen = None
+    return bare
 
 
 def _fail(error: Exception) -> Request:

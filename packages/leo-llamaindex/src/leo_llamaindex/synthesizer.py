@@ -6,13 +6,16 @@ import asyncio
 from collections.abc import AsyncGenerator, Generator
 from contextlib import aclosing, closing, contextmanager
 from contextvars import ContextVar
+from inspect import signature
 from typing import TYPE_CHECKING, Any
 
+from llama_index.core.llms.structured_llm import StructuredLLM
 from llama_index.core.response_synthesizers import BaseSynthesizer, ResponseMode, get_response_synthesizer
 from llama_index.core.schema import MetadataMode
 from llama_index_instrumentation import get_dispatcher
 
 from leo_core.adapting.verifying import ABSTENTION, MARK, VerifiedText, check_verifying
+from leo_core.errors import ConfigError
 from leo_core.records import Source
 from leo_llamaindex.events import LEOGroundingEvent
 from leo_llamaindex.postprocessor import LEONodePostprocessor
@@ -35,6 +38,10 @@ if TYPE_CHECKING:
 __all__ = ["LEOVerifiedSynthesizer", "verified_query_engine"]
 
 _dispatcher = get_dispatcher(__name__)
+_METADATA = "#metadata"
+_OWN = frozenset({"on_unsupported", "max_risk", "abstention", "mark"})
+_INNER = frozenset(signature(get_response_synthesizer).parameters) - {"llm", "callback_manager", "verbose"}
+"""What LlamaIndex's own synthesizers take."""
 
 
 class _Synthesis:
@@ -51,10 +58,12 @@ _SYNTHESIS: ContextVar[_Synthesis | None] = ContextVar("leo_synthesis", default=
 class LEOVerifiedSynthesizer(BaseSynthesizer):
     """Lets another synthesizer answer, and holds each sentence of its answer against the retrieved nodes.
 
-    ``response.metadata["leo"]["grounding"]`` says in plain values what was found: ``action``, ``risk`` of the answer,
-    and per sentence its text, risk, the spans (node id, characters of the node's text) that bear it out, and what
-    speaks against it. Figures and limits: ``docs/stages/grounding.md``. A stream is shown sentence by sentence; with
-    ``note`` piece by piece, with ``abstain`` at its end.
+    ``response.metadata["leo"]["grounding"]`` says in plain values what was found: ``action``, ``risk`` of the
+    answer, and per sentence its text, risk, the spans (node id, characters of the node's text) that bear it out,
+    and what speaks against it. A span in the metadata that the LLM was shown has the node id with ``#metadata``
+    behind it. Objects (``output_cls``, a structured LLM) pass as they are, and nothing is found about them. Figures
+    and limits: ``docs/stages/grounding.md``. A stream is shown sentence by sentence; with ``note`` piece by piece,
+    with ``abstain`` at its end.
 
     Args:
         llm: The LLM that answers; ``Settings.llm`` by default.
@@ -149,6 +158,8 @@ class LEOVerifiedSynthesizer(BaseSynthesizer):
     def get_response(self, query_str: str, text_chunks: Sequence[str], **response_kwargs: Any) -> RESPONSE_TEXT_TYPE:
         """The verified answer from texts; their ids are their numbers where there are no nodes."""
         given = self._inner.get_response(query_str, text_chunks, **response_kwargs)
+        if self._is_object:
+            return given
         synthesis = _SYNTHESIS.get()
         if isinstance(given, Generator):
             return self._read(given, query_str, text_chunks, synthesis)
@@ -159,12 +170,19 @@ class LEOVerifiedSynthesizer(BaseSynthesizer):
     ) -> RESPONSE_TEXT_TYPE:
         """The same, asynchronously."""
         given = await self._inner.aget_response(query_str, text_chunks, **response_kwargs)
+        if self._is_object:
+            return given
         synthesis = _SYNTHESIS.get()
         if isinstance(given, AsyncGenerator):
             return self._aread(given, query_str, text_chunks, synthesis)
         if isinstance(given, str):
             return await asyncio.to_thread(self._verify, given, query_str, text_chunks, synthesis)
         return given
+
+    @property
+    def _is_object(self) -> bool:
+        """Whether the text is the JSON of an object, which would not be one any more with marks in it."""
+        return isinstance(self._llm, StructuredLLM) or isinstance(self._inner._llm, StructuredLLM)  # noqa: SLF001 - as above
 
     def _open(self, query: str, chunks: Sequence[str], synthesis: _Synthesis | None) -> VerifiedText:
         sources = [Source(str(at), text) for at, text in enumerate(chunks)] if synthesis is None else synthesis.sources
@@ -217,14 +235,28 @@ def verified_query_engine(
     Args:
         index: The index.
         llm: The LLM that answers; ``Settings.llm`` by default.
-        synthesizer: By default ``LEOVerifiedSynthesizer(llm, streaming=...)``.
+        synthesizer: By default a :class:`LEOVerifiedSynthesizer`, with those of the ``options`` that are for it.
         postprocessors: What the nodes go through; by default :class:`LEONodePostprocessor`.
-        options: For ``index.as_query_engine``: ``similarity_top_k``, ``streaming``, …
+        options: ``on_unsupported``, ``max_risk``, ``abstention`` and ``mark`` of :class:`LEOVerifiedSynthesizer`, and
+            what ``index.as_query_engine`` takes: ``similarity_top_k``, ``response_mode``, ``streaming``, …
+
+    Raises:
+        ConfigError: Options of a synthesizer are given beside ``synthesizer``, or nodes' postprocessors under
+            LlamaIndex's own name.
     """
-    streaming = bool(options.pop("streaming", False))
+    if "node_postprocessors" in options or "response_synthesizer" in options:
+        message = "verified_query_engine takes postprocessors= and synthesizer="
+        raise ConfigError(message)
+    own, inner = ({name: options.pop(name) for name in names & options.keys()} for names in (_OWN, _INNER))
+    if synthesizer is not None and (own or inner):
+        message = f"the synthesizer has its own {', '.join(sorted(own | inner))}: give them to it"
+        raise ConfigError(message)
+    if synthesizer is None:
+        inner["response_mode"] = ResponseMode(inner.get("response_mode", ResponseMode.COMPACT))
+        synthesizer = LEOVerifiedSynthesizer(llm, inner=get_response_synthesizer(llm=llm, **inner), **own)
     return index.as_query_engine(
         llm=llm,
-        response_synthesizer=synthesizer or LEOVerifiedSynthesizer(llm, streaming=streaming),
+        response_synthesizer=synthesizer,
         node_postprocessors=[LEONodePostprocessor()] if postprocessors is None else list(postprocessors),
         **options,
     )
@@ -241,9 +273,14 @@ def _opened(nodes: Sequence[NodeWithScore]) -> Iterator[_Synthesis]:
 
 
 def _read_nodes(nodes: Sequence[NodeWithScore]) -> list[Source]:
-    """Texts of the nodes by id; of nodes with one id the first."""
-    found = {item.node.node_id: item.node.get_content(metadata_mode=MetadataMode.NONE) for item in reversed(nodes)}
-    return [Source(node_id, text) for node_id, text in reversed(found.items())]
+    """Texts of the nodes by id, and what the LLM is shown of their metadata; of nodes with one id the first."""
+    first = {item.node.node_id: item.node for item in reversed(nodes)}
+    found = []
+    for node_id, node in reversed(first.items()):
+        found.append(Source(node_id, node.get_content(metadata_mode=MetadataMode.NONE)))
+        if shown := node.get_metadata_str(mode=MetadataMode.LLM):
+            found.append(Source(f"{node_id}{_METADATA}", shown))
+    return found
 
 
 def _close(verified: VerifiedText, synthesis: _Synthesis | None) -> None:
@@ -260,7 +297,9 @@ def _close(verified: VerifiedText, synthesis: _Synthesis | None) -> None:
             sentences=len(found.sentences),
             unsupported=sum(not row["supported"] for row in facts["sentences"]),
             action=verified.action,
-            node_ids=sorted({span.source_id for sentence in found.sentences for span in sentence.spans[:1]}),
+            node_ids=sorted(
+                {span.source_id.removesuffix(_METADATA) for sentence in found.sentences for span in sentence.spans[:1]}
+            ),
         )
     )
 

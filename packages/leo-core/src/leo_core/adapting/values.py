@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import time
+from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from leo_core.engine.entries import weigh_entry
@@ -37,7 +38,7 @@ class ValueShelf:
 
     def __init__(self, leo: LEO, owner: str) -> None:
         self._leo, self._owner = leo, owner
-        self._written = 0
+        self._written: Counter[str] = Counter()
 
     def get(self, tenant: str, place: Sequence[str], name: str) -> Value | None:
         """The value, unless its time is over.
@@ -83,8 +84,9 @@ class ValueShelf:
             metadata={"kind": kind, "value": base64.b85encode(body).decode("ascii")},
         )
         self._leo.store.put(weigh_entry(entry, None), None)
-        self._written += 1
-        if self._written % _TRIM_EVERY == 0:
+        self._written[tenant] += 1
+        if self._written[tenant] >= _TRIM_EVERY:
+            del self._written[tenant]
             limits = self._leo.config.cache
             self._leo.store.trim(tenant, max_entries=limits.max_entries, max_bytes=limits.max_bytes, now=now)
 

@@ -56,7 +56,7 @@ class OpenLookups:
 
     def __init__(self) -> None:
         self._open: OrderedDict[Key, Open] = OrderedDict()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a stream that is collected gives up wherever the collection happens
         self._watched: WeakSet[asyncio.Task[Any]] = WeakSet()
 
     def leave(self, key: Key, decision: CacheDecision, entry: CacheEntry | None, turn: Turn) -> None:

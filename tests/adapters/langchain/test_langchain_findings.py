@@ -324,6 +324,20 @@ class TestOneTenantNeverSeesAnothersAnswers:
             assert leo.invoke(QUESTION, tenant=way).response_metadata["leo"]["cache"]["hit"]
         assert len(openai.requests) == 6
 
+    async def test_a_stream_is_the_callers_where_it_is_read_after_the_block(self, leo: LEOChatModel) -> None:
+        """A web server's handler returns a stream, and it is read when the handler's block is over."""
+        with tenant("acme"):
+            chunks, achunks = leo.stream(QUESTION), leo.astream(QUESTION)
+        list(chunks)
+        async for _ in achunks:
+            pass
+        with tenant("globex"):
+            chunks = leo.stream(QUESTION)
+        with tenant("acme"):
+            assert [*chunks][-1].response_metadata["leo"]["cache"]["hit"] is False
+        leo.leo.flush()
+        assert sorted(leo.leo.store.tenants()) == ["acme", "globex"]
+
     def test_leo_separates_tenants_of_a_block_in_generate(self, leo: LEOChatModel, openai: OpenAIServer) -> None:
         leo.generate([[HumanMessage(QUESTION)]])
         with tenant("acme"):

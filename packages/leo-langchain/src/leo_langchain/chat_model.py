@@ -314,16 +314,16 @@ class LEOChatModel(Closeable, ScopedChatModel):
 
     # ---------------------------------------------------------------------------------------------------- tenancy
 
-    def _scoped(self, config: RunnableConfig | None, kwargs: dict[str, Any]) -> dict[str, Any]:
-        """Keywords with what the configuration says: tenant, session, user, and what watching budgets have left.
-
-        LangChain hands the keywords of a call to tracers and loggers; the user is a secret there.
-        """
+    def _named(self, config: RunnableConfig | None, kwargs: dict[str, Any]) -> dict[str, Any]:
+        """Keywords with whose call it is; the user as a secret, since LangChain shows tracers and loggers keywords."""
         named = {"tenant": current_tenant(config), "session": current_session(config), "end_user": current_user(config)}
         scoped = {**{name: value for name, value in named.items() if value is not None}, **kwargs}
         if isinstance(scoped.get("end_user"), str):
             scoped["end_user"] = SecretStr(scoped["end_user"])
-        return keep_within(scoped, config, self.callbacks, self.max_cost_usd)
+        return scoped
+
+    def _scoped(self, config: RunnableConfig | None, kwargs: dict[str, Any]) -> dict[str, Any]:
+        return keep_within(self._named(config, kwargs), config, self.callbacks, self.max_cost_usd)
 
     def _tenant_of(self, given: str | None) -> str:
         return given or current_tenant() or self.tenant or "default"

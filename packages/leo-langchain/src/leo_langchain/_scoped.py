@@ -23,6 +23,8 @@ class ScopedChatModel(BaseChatModel):
 
     model_config = ConfigDict(hide_input_in_errors=True)  # keys are among the settings
 
+    tenant: str | None = None
+
     @abstractmethod
     def _named(self, config: RunnableConfig | None, kwargs: dict[str, Any]) -> dict[str, Any]:
         """The keywords of a call with the tenant, the user and the session that its surroundings name."""

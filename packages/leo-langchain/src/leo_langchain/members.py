@@ -164,7 +164,11 @@ class LangChainModel(FrameworkModel[BaseChatModel]):
         facts = reply.response_metadata
         name = str(facts.get("model_name") or facts.get("model") or call.kwargs.get("model") or self._name)
         usage = to_usage(reply)
-        cost = self._price_as(usage, name) if reply.usage_metadata else None
+        own = facts.get("leo")
+        if isinstance(own, dict) and "cost_usd" in own:  # a LEO within a LEO knows what each of its members cost
+            cost = own["cost_usd"]
+        else:
+            cost = self._price_as(usage, name) if reply.usage_metadata else None
         return Draft(
             member=self._id,
             model=name,

@@ -9,6 +9,7 @@ from typing import Any
 
 import openai as openai_sdk
 import pytest
+from langchain.agents import create_agent
 from langchain.agents.middleware import AgentMiddleware
 from langchain.agents.structured_output import ProviderStrategy, ToolStrategy
 from langchain_core.messages import AIMessage
@@ -17,7 +18,7 @@ from langgraph.types import Command, interrupt
 
 from leo_core.config import LEOConfig
 from leo_core.errors import ConfigError
-from leo_langchain import LEOCacheMiddleware, LEORouterMiddleware, tenant, user
+from leo_langchain import LEOCacheMiddleware, LEOChatModel, LEORouterMiddleware, LEOVerifyMiddleware, tenant, user
 from tests.adapters.langchain.langchain_servers import chat_anthropic, chat_openai
 from tests.adapters.langchain.middleware.agents import Report, WeatherStation, agent_of, ask
 from tests.contracts.event_loop import never_blocked
@@ -327,3 +328,21 @@ def test_settings_of_the_cache_are_taken(server):
         assert cache.keeper.flush()
         ask(agent)
         assert len(server.requests) == 2, "a time to live of 0 keeps for hardly"
+
+
+@pytest.mark.filterwarnings("ignore::langchain_core._api.beta_decorator.LangChainBetaWarning")
+@pytest.mark.parametrize("verified", [False, True])
+def test_the_facts_of_an_earlier_answer_are_not_served_with_a_hit(server, cache, verified):
+    """Events of version 3 put the facts of an answer into its content; those of a hit or a verdict are others."""
+    chat = chat_openai(server.base_url, model="agent-1")
+    with LEOVerifyMiddleware([chat]) as verify, LEOChatModel(small=chat, use_cache=False) as model:
+        agent = create_agent(model, middleware=[cache, verify] if verified else [cache])
+        for _ in range(2):
+            stream = agent.stream_events({"messages": [("user", "What is 6 times 7?")]}, version="v3")
+            list(stream)
+            reply = stream.output["messages"][-1]
+            told = [block["value"] for block in reply.content_blocks if block["type"] == "non_standard"]
+            said = reply.response_metadata["leo"]
+            assert all(facts["receipt"] == said["receipt"] for facts in told)
+            assert reply.text == "42"
+    assert said["cache"]["hit"]

@@ -19,6 +19,7 @@ from leo_core.adapting.judging import AnswerJudge, Judgement
 from leo_core.adapting.members import MemberPicker
 from leo_core.errors import AbstainedError, ConfigError
 from leo_core.records import Constraints, Draft, Message, Request
+from leo_langchain._blocks import without_leo_blocks
 from leo_langchain._convert import to_message
 from leo_langchain.members import CHAT_MODELS
 from leo_langchain.middleware._model_requests import to_plain_request
@@ -181,7 +182,7 @@ class LEOVerifyMiddleware(Closeable, AgentMiddleware[LEOState, Any, Any]):
         if then == "raise" or (then == "abstain" and call.response_format is not None):
             message = f"the answer is {found.outcome}: see the receipt {found.facts()['receipt']}"
             raise AbstainedError(message)
-        own = cast("AIMessage", response.result[0])
+        own = cast("AIMessage", without_leo_blocks(response.result[0]))  # what they say is of the draft
         served = "other" if then == "replace" and not found.proposed else "abstention" if then == "abstain" else "own"
         facts = found.facts() | {"served": served}
         if own.response_metadata.get("leo"):

@@ -55,7 +55,8 @@ class LEOCache(AnswerKeeper, BaseCache):
         privacy: ``"sealed_local"``, another mode, or a :class:`leo_core.PrivacyConfig`: whoever holds the store learns
             no prompt, no answer and no name. By default what the settings say.
         single_flight_wait_s: Longest wait for an equal prompt that a model is answering, in seconds; then another one
-            asks too. A call that fails or is cancelled lets one of them ask at once. 0 waits for nobody; by
+            asks too. LangChain does not tell a cache that a call failed: one of them asks as soon as the task, the
+            thread, the chain or the ``batch`` that made it ends, or looks for something else. 0 waits for nobody; by
             default what the settings say.
         comparator: How answers are compared when the cache explores; as :class:`leo_core.LEO` takes it.
         seed: Makes explorations repeatable, for tests.

@@ -18,7 +18,7 @@ from leo_langchain._answers import dump_generations, load_generations
 from leo_langchain._convert import to_messages
 from leo_langchain._kept import describe_reply, mark_hit
 from leo_langchain._load import read_objects
-from leo_langchain.tenancy import current_tenant
+from leo_langchain.tenancy import check_name, current_tenant
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -97,7 +97,7 @@ class LEOCache(AnswerKeeper, BaseCache):
             comparator=comparator,
             seed=seed,
         )
-        self._tenant = tenant
+        self._tenant = None if tenant is None else check_name(tenant, "tenant")
         self._prices = load_prices()
 
     def __repr__(self) -> str:

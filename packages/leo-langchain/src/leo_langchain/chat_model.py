@@ -326,7 +326,8 @@ class LEOChatModel(Closeable, ScopedChatModel):
         return keep_within(self._named(config, kwargs), config, self.callbacks, self.max_cost_usd)
 
     def _tenant_of(self, given: str | None) -> str:
-        return given or current_tenant() or self.tenant or "default"
+        named = (given, current_tenant(), self.tenant, "default")
+        return next(name for name in named if name is not None)
 
     def _request(self, messages: list[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any]) -> Request:
         defaults = {name: getattr(self, name) for name in _DEFAULTS}

@@ -18,7 +18,15 @@ from langgraph.types import Command, interrupt
 
 from leo_core.config import LEOConfig
 from leo_core.errors import ConfigError
-from leo_langchain import LEOCacheMiddleware, LEOChatModel, LEORouterMiddleware, LEOVerifyMiddleware, tenant, user
+from leo_langchain import (
+    LEOCacheMiddleware,
+    LEOChatModel,
+    LEORouterMiddleware,
+    LEOToolCacheMiddleware,
+    LEOVerifyMiddleware,
+    tenant,
+    user,
+)
 from tests.adapters.langchain.langchain_servers import chat_anthropic, chat_openai
 from tests.adapters.langchain.middleware.agents import Report, WeatherStation, agent_of, ask
 from tests.contracts.event_loop import never_blocked
@@ -328,6 +336,21 @@ def test_settings_of_the_cache_are_taken(server):
         assert cache.keeper.flush()
         ask(agent)
         assert len(server.requests) == 2, "a time to live of 0 keeps for hardly"
+
+
+def test_without_a_tenant_nothing_is_kept_where_one_is_required(server):
+    settings = LEOConfig(require_tenant=True)
+    station = WeatherStation()
+    with LEOCacheMiddleware(config=settings) as cache, LEOToolCacheMiddleware(tools="all", config=settings) as tools:
+        agent = agent_of(server.base_url, [cache, tools], station.tool)
+        for calls in (2, 4):
+            ask(agent, WEATHER)
+            assert len(server.requests) == calls
+        assert station.calls == ["Oslo", "Oslo"]
+        for _ in range(2):
+            ask(agent, WEATHER, context={"tenant": "acme"})
+        assert len(server.requests) == 6
+        assert station.calls == ["Oslo", "Oslo", "Oslo"]
 
 
 @pytest.mark.filterwarnings("ignore::langchain_core._api.beta_decorator.LangChainBetaWarning")

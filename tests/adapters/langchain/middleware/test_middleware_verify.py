@@ -92,6 +92,23 @@ def test_a_form_beside_a_call_of_a_tool_is_what_is_judged(server, model, outcome
     assert station.calls == ["Oslo"], "the tool is called with its own arguments"
 
 
+def test_a_thread_with_a_malformed_call_goes_on(server):
+    brain = server.brain
+
+    def stumble(asked: Asked) -> Reply | str:
+        if asked.model != "agent-1" or "capital" in asked.question:
+            return brain(asked)
+        return Reply(tool_uses=(ToolUse(name="weather", raw='{"place": "Os', id="call_cut_off"),))
+
+    server.brain = stumble
+    with LEOVerifyMiddleware(jury(server)) as verify:
+        agent = agent_of(server.base_url, [verify], WeatherStation().tool)
+        first = ask(agent, WEATHER)["messages"]
+        assert first[-1].invalid_tool_calls
+        result = agent.invoke({"messages": [*first, ("user", "What is the capital of France?")]})
+    assert (said(result), result["leo"]["outcome"]) == ("Paris", "confirmed")
+
+
 async def test_the_same_on_an_event_loop_without_blocking_it(server):
     with LEOVerifyMiddleware(jury(server)) as verify:
         agent = agent_of(server.base_url, [verify], model="liar-1")

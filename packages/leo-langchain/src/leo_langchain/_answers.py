@@ -88,7 +88,7 @@ def _without_message_ids(generation: Generation) -> Generation:
 
 
 def _strip(message: AIMessage) -> AIMessage:
-    """The message without ids and LEO's own blocks, and with parsed objects (``additional_kwargs["parsed"]``) as JSON."""
+    """The message without ids and LEO's own blocks, parsed objects (``additional_kwargs["parsed"]``) as JSON."""
     message = cast("AIMessage", without_leo_blocks(message))
     beside = {
         name: value.model_dump(mode="json") if isinstance(value, BaseModel) else value

@@ -358,7 +358,9 @@ def with_temperature(server, way: str, value: float) -> tuple[Any, dict[str, Any
             return chat.with_fallbacks([chat.bind(temperature=value)]), {}
         case _:
             given = {"base_url": server.base_url, "api_key": "sk-test"}
-            return init_chat_model("agent-1", model_provider="openai", configurable_fields=("temperature",), **given), config
+            return init_chat_model(
+                "agent-1", model_provider="openai", configurable_fields=("temperature",), **given
+            ), config
 
 
 WAYS = ["bound", "bound twice", "configured", "configured before", "fallback", "init_chat_model"]
@@ -376,7 +378,9 @@ def test_what_is_bound_to_a_model_or_comes_with_the_call_is_part_of_the_keys(ser
     assert "lookup.failed" not in cache.counts
 
 
-@pytest.mark.parametrize(("bound", "explored"), [({"temperature": 0.1}, 1), ({"tools": [], "parallel_tool_calls": False}, 0)])
+@pytest.mark.parametrize(
+    ("bound", "explored"), [({"temperature": 0.1}, 1), ({"tools": [], "parallel_tool_calls": False}, 0)]
+)
 def test_a_model_with_tools_bound_to_it_matches_exactly(cache, server, bound, explored):
     agent = create_agent(chat_openai(server.base_url, model="agent-1").bind(**bound), middleware=[cache])
     ask(agent)

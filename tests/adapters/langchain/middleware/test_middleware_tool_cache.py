@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import pytest
 from langchain.agents.middleware import ToolRetryMiddleware
 from langchain_core.messages import ToolMessage
-from langchain_core.runnables import RunnableConfig  # noqa: TC002 - tools are read by their annotations
+from langchain_core.runnables import RunnableConfig
 from langchain_core.tools import BaseTool, InjectedToolCallId, StructuredTool, tool
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.prebuilt import InjectedState

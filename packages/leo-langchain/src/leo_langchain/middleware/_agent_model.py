@@ -1,4 +1,4 @@
-"""What identifies whatever an agent has for a model: a chat model, what is bound to it, and what comes with the call."""
+"""What identifies whatever an agent has for a model: the chat model, what is bound to it or comes with the call."""
 
 from __future__ import annotations
 

@@ -175,7 +175,7 @@ def _name_tools(tools: Collection[str | BaseTool] | str) -> frozenset[str] | Non
 
 
 def _is_handed_more(tool: BaseTool) -> bool:
-    """Whether a tool gets more than its arguments: the state, the store, the runtime, the configuration, the call's id."""
+    """Whether a tool gets more than its arguments: state, store, runtime, configuration, the id of the call."""
     called = [each for each in (getattr(tool, "func", None), getattr(tool, "coroutine", None)) if each is not None]
     called = called or [tool._run, tool._arun]  # noqa: SLF001 - a tool that is a class of its own is called here
     if any(_get_runnable_config_param(each) for each in called) or tool._injected_args_keys:  # noqa: SLF001 - nothing public says it

@@ -25,8 +25,9 @@ from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 from langchain_core.outputs import ChatGeneration, Generation
 from pydantic import BaseModel
 
+from leo_core import LEOConfig
 from leo_core.errors import ConfigError, StorageError
-from leo_langchain import LEOCache, tenant
+from leo_langchain import LEOCache, LEOGraphCache, tenant
 from tests.adapters.langchain.langchain_servers import chat_anthropic, chat_openai
 from tests.contracts.event_loop import never_blocked
 from tests.servers.anthropic_server import AnthropicServer
@@ -229,6 +230,22 @@ class TestScope:
         assert cache.lookup("p", "m") is None
         with LEOCache(cache.leo.store, tenant="acme") as own:
             assert own.lookup("p", "m")
+
+    def test_without_a_tenant_nothing_is_kept_where_one_is_required(self) -> None:
+        with LEOCache(config=LEOConfig(require_tenant=True)) as cache:
+            cache.update("p", "m", [Generation(text="nobody's")])
+            assert cache.lookup("p", "m") is None
+            assert (cache.counts["update.failed"], cache.counts["lookup.failed"]) == (1, 1)
+            with tenant("acme"):
+                cache.update("p", "m", [Generation(text="acme's")])
+                assert cache.lookup("p", "m") == [Generation(text="acme's")]
+            assert cache.flush()
+            assert cache.leo.store.tenants() == ("acme",)
+
+    @pytest.mark.parametrize("make", [LEOCache, LEOGraphCache])
+    def test_an_empty_name_is_no_tenant(self, make: Any) -> None:
+        with pytest.raises(ConfigError, match="not empty"):
+            make(tenant="")
 
     def test_the_tenant_of_the_enclosing_chain(self, cache: LEOCache, openai: OpenAIServer) -> None:
         from langchain_core.runnables import RunnableLambda

@@ -172,6 +172,17 @@ def test_a_call_of_another_model_that_would_exceed_the_budget_is_not_made(openai
     assert handler.summary().spent_usd > 0
 
 
+def test_tools_and_schemas_are_part_of_the_estimate(openai: OpenAIServer) -> None:
+    config: Any = {"callbacks": [LEOCallbackHandler(max_cost_usd=0.0001)]}
+    chat = chat_openai(openai.base_url, model="gpt-4o-mini", max_tokens=20)
+    schema = {"title": "look_up", "description": "word " * 1_000, "type": "object", "properties": {}}
+    for bound in (chat.bind_tools([schema]), chat.with_structured_output(schema, method="json_schema")):
+        with pytest.raises(BudgetExceededError, match="does not fit"):
+            bound.invoke("Hello", config)
+    assert openai.requests == []
+    chat.invoke("Hello", config)
+
+
 def test_calls_under_way_count_at_their_estimates() -> None:
     ledger = Ledger(0.001)
     facts = {"invocation_params": {"model": "gpt-4o-mini", "max_tokens": 1_000}}

@@ -435,6 +435,12 @@ class TestAnswers:
             with pytest.raises(ConfigError, match="not empty"), tenant(""):
                 pass
 
+    def test_an_empty_name_is_no_tenant(self) -> None:
+        with LEOChatModel(small=fake()) as model, pytest.raises(TenantRequiredError):
+            model.invoke("Hello", tenant="")
+        with LEOChatModel(small=fake(), tenant="") as model, pytest.raises(TenantRequiredError):
+            model.invoke("Hello")
+
     async def test_each_user_has_a_budget(self) -> None:
         heard: list[Any] = []
 

@@ -53,7 +53,7 @@ from leo_langchain._answers import (
     to_native,
     to_usage_metadata,
 )
-from leo_langchain._convert import to_message, to_response_format, to_tool, to_usage, without_ids
+from leo_langchain._convert import to_message, to_messages, to_response_format, to_tool, to_usage, without_ids
 from leo_langchain._errors import translate_error
 from leo_langchain._profile import intersect_profiles
 
@@ -176,6 +176,19 @@ def test_tool_calls_are_not_content_twice() -> None:
         assert message.content == "so"
         assert message.tool_calls == (ToolCall(id="c1", name="f", arguments={"a": 1}),)
     assert to_message(AIMessage([], tool_calls=[call])).content == ""
+
+
+def test_a_malformed_call_is_one_where_it_was_answered() -> None:
+    def call(args: str) -> AIMessage:
+        bad = {"type": "invalid_tool_call", "id": "c1", "name": "add", "args": args, "error": "no JSON"}
+        return AIMessage("", invalid_tool_calls=[bad])
+
+    error = ToolMessage("The arguments are no JSON.", tool_call_id="c1", status="error")
+    record, answer = to_messages([call('{"a": 1'), error])
+    assert [(each.id, each.name) for each in record.tool_calls] == [("c1", "add")]
+    assert answer.tool_call_id == "c1"
+    assert to_messages([call('{"b": 2'), error])[0] != record, "it is part of what was said"
+    assert to_messages([call('{"a": 1')])[0].tool_calls == to_message(call('{"a": 1')).tool_calls == ()
 
 
 def test_ids_that_are_linked_stay() -> None:

@@ -21,6 +21,8 @@ from langchain_core.outputs import ChatGeneration, ChatResult, Generation
 from langchain_core.runnables import RunnablePassthrough
 from langgraph.graph.message import add_messages
 
+from leo_core.providers.scripted import ScriptedModel
+from leo_core.records import Request
 from leo_langchain import LEOCache, LEOChatModel, tenant
 from tests.adapters.langchain.langchain_servers import chat_openai
 from tests.servers.brain import Asked, Reply
@@ -323,6 +325,45 @@ class TestOneTenantNeverSeesAnothersAnswers:
         for way in ("by-keyword", "by-config", "by-metadata", "by-block", "by-binding", "default"):
             assert leo.invoke(QUESTION, tenant=way).response_metadata["leo"]["cache"]["hit"]
         assert len(openai.requests) == 6
+
+    async def test_a_stream_is_the_callers_where_it_is_read_after_the_block(self, leo: LEOChatModel) -> None:
+        """A web server's handler returns a stream, and it is read when the handler's block is over."""
+        with tenant("acme"):
+            chunks, achunks = leo.stream(QUESTION), leo.astream(QUESTION)
+        list(chunks)
+        async for _ in achunks:
+            pass
+        with tenant("globex"):
+            chunks = leo.stream(QUESTION)
+        with tenant("acme"):
+            assert [*chunks][-1].response_metadata["leo"]["cache"]["hit"] is False
+        leo.leo.flush()
+        assert sorted(leo.leo.store.tenants()) == ["acme", "globex"]
+
+    def test_a_leo_within_a_leo_separates_them_too(self) -> None:
+        told: list[tuple[str, str | None, str | None]] = []
+
+        def tell(request: Request) -> str:
+            told.append((request.tenant, request.session, request.user))
+            return "29 days."
+
+        with (
+            LEOChatModel(small=ScriptedModel("inner", tell)) as inner,
+            LEOChatModel(small=inner, use_cache=False) as outer,
+        ):
+            costs = [
+                outer.invoke(QUESTION, tenant=name, session="s", end_user="ann").response_metadata["leo"]["cost_usd"]
+                for name in ("acme", "globex", "acme")
+            ]
+            list(outer.stream("And in 2029?", {"configurable": {"tenant": "initech"}}))
+        assert told == [("acme", "s", "ann"), ("globex", "s", "ann"), ("initech", None, None)]
+        assert costs == [0.0, 0.0, 0.0], "the inner one knows what it cost"
+        with (
+            LEOChatModel(small=ScriptedModel("inner", tell), tenant="own") as inner,
+            LEOChatModel(small=inner, use_cache=False) as outer,
+        ):
+            outer.invoke(QUESTION)
+        assert told[-1][0] == "own", "nobody named another"
 
     def test_leo_separates_tenants_of_a_block_in_generate(self, leo: LEOChatModel, openai: OpenAIServer) -> None:
         leo.generate([[HumanMessage(QUESTION)]])

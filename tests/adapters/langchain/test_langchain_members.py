@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -361,6 +362,34 @@ async def test_streams_of_every_kind() -> None:
     assert [chunk.text for chunk in chunks] == ["a b", ""]
     disabled = [chunk.text for chunk in LangChainModel(Streamer(disable_streaming=True)).stream(ask("x"))]
     assert disabled == ["x"]
+
+
+class Toolmaker(Streamer):
+    """Streams, and can be told not to."""
+
+    streaming: bool = True
+
+    def bind_tools(self, tools: Any, **settings: Any) -> Any:
+        return self.bind(tools=tools, **settings)
+
+
+@pytest.mark.parametrize(
+    ("switch", "tools", "text"),
+    [
+        ({}, (TOOL,), "a b"),
+        ({"disable_streaming": "tool_calling"}, (TOOL,), "x"),
+        ({"disable_streaming": "tool_calling"}, (), "a b"),
+        ({"streaming": False}, (), "x"),
+    ],
+)
+async def test_a_member_streams_where_its_own_stream_would(
+    switch: dict[str, Any], tools: tuple[Any, ...], text: str
+) -> None:
+    request, model = replace(ask("x"), tools=tools), Toolmaker(**switch)
+    assert "".join(chunk.text for chunk in LangChainModel(model).stream(request)) == text
+    assert "".join([chunk.text async for chunk in LangChainModel(model).astream(request)]) == text
+    bound = model.bind_tools(tools) if tools else model
+    assert "".join(chunk.text for chunk in bound.stream("x")) == text
 
 
 def test_an_empty_stream_is_malformed() -> None:

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from leo_core.adapting.corrections import WITHDRAWN
 from leo_core.engine.explain import summarise_answer
-from leo_langchain._blocks import correction_block, facts_block
+from leo_langchain._blocks import correction_block, facts_block, without_leo_blocks
 from leo_langchain._convert import without_ids
 from leo_langchain._load import read_objects
 
@@ -88,7 +88,8 @@ def _without_message_ids(generation: Generation) -> Generation:
 
 
 def _strip(message: AIMessage) -> AIMessage:
-    """The message without ids, and with parsed objects (``additional_kwargs["parsed"]``) as JSON."""
+    """The message without ids and LEO's own blocks, parsed objects (``additional_kwargs["parsed"]``) as JSON."""
+    message = cast("AIMessage", without_leo_blocks(message))
     beside = {
         name: value.model_dump(mode="json") if isinstance(value, BaseModel) else value
         for name, value in message.additional_kwargs.items()

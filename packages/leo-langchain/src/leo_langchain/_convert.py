@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from langchain_core.messages import AIMessage, BaseMessage, ChatMessage, FunctionMessage, ToolMessage
@@ -45,8 +46,23 @@ _NOT_NAME = re.compile(r"[^A-Za-z0-9_-]")
 
 
 def to_messages(messages: Sequence[BaseMessage]) -> tuple[Message, ...]:
-    """LangChain messages as records, in order."""
-    return tuple(to_message(message) for message in messages)
+    """LangChain messages as records, in order.
+
+    A call with malformed arguments that was answered nonetheless, as agents answer it with an error, is a call: the
+    answer refers to it, and LangChain's own models send it.
+    """
+    answered = {message.tool_call_id for message in messages if isinstance(message, ToolMessage)}
+    return tuple(_with_malformed_calls(to_message(message), message, answered) for message in messages)
+
+
+def _with_malformed_calls(record: Message, message: BaseMessage, answered: set[str]) -> Message:
+    malformed = message.invalid_tool_calls if isinstance(message, AIMessage) else []
+    calls = tuple(
+        ToolCall(id=call["id"], name=call["name"] or "unknown", arguments={"malformed": call["args"] or ""})
+        for call in malformed
+        if call["id"] is not None and call["id"] in answered
+    )
+    return replace(record, tool_calls=(*record.tool_calls, *calls)) if calls else record
 
 
 def to_message(message: BaseMessage) -> Message:

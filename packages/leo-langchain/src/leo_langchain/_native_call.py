@@ -20,6 +20,7 @@ from langchain_core.utils.function_calling import convert_to_openai_function
 from leo_core.adapting.native_calls import JSON_ONLY, sampling_options
 from leo_core.errors import CapabilityError
 from leo_langchain._answers import to_native
+from leo_langchain._scoped import ScopedChatModel
 
 if TYPE_CHECKING:
     from leo_core.records import Json, Request
@@ -68,8 +69,18 @@ def prepare_call(model: BaseChatModel, request: Request) -> NativeCall:
         kwargs = {**kwargs, **_tool_kwargs(model, request, kwargs)}
     if format_kwargs:
         kwargs = {**kwargs, **format_kwargs}
+    if isinstance(model, ScopedChatModel):
+        kwargs = {**kwargs, **_whose(model, request)}
     stop = list(request.sampling.stop) or None
     return NativeCall(messages=messages, stop=stop, kwargs=kwargs, unwraps=unwraps)
+
+
+def _whose(model: ScopedChatModel, request: Request) -> dict[str, Any]:
+    """Whose request it is, for a LEO within a LEO; its own tenant stands where none was named."""
+    named = {"session": request.session, "end_user": request.user}
+    if model.tenant is None or request.tenant != "default":
+        named["tenant"] = request.tenant
+    return {name: value for name, value in named.items() if value is not None}
 
 
 def _is_native(native: object) -> bool:

@@ -68,7 +68,7 @@ def build_request(
     stops = stop if stop is not None else given.get("stop")
     return Request(
         messages=to_messages(messages),
-        tenant=given.get("tenant") or "default",
+        tenant=given.get("tenant", "default"),
         session=given.get("session"),
         user=_reveal(given.get("end_user")),
         tools=tools,

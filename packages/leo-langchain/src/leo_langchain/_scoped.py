@@ -23,9 +23,15 @@ class ScopedChatModel(BaseChatModel):
 
     model_config = ConfigDict(hide_input_in_errors=True)  # keys are among the settings
 
+    tenant: str | None = None
+
+    @abstractmethod
+    def _named(self, config: RunnableConfig | None, kwargs: dict[str, Any]) -> dict[str, Any]:
+        """The keywords of a call with the tenant, the user and the session that its surroundings name."""
+
     @abstractmethod
     def _scoped(self, config: RunnableConfig | None, kwargs: dict[str, Any]) -> dict[str, Any]:
-        """The keywords of a call with what its configuration says."""
+        """The keywords of a call with those of :meth:`_named`, and with what watching budgets have left."""
 
     def invoke(
         self,
@@ -51,17 +57,27 @@ class ScopedChatModel(BaseChatModel):
         config: RunnableConfig | None = None,
         **kwargs: Any,
     ) -> Iterator[AIMessageChunk]:
-        """Answer in pieces; hits of the cache too."""
-        yield from super().stream(input, config, **self._scoped(config, kwargs))
+        """Answer in pieces, hits of the cache too; for whoever calls, wherever the pieces are read."""
+        return self._begin(input, config, self._named(config, kwargs))
 
-    async def astream(
+    def astream(
         self,
         input: LanguageModelInput,  # noqa: A002 - as above
         config: RunnableConfig | None = None,
         **kwargs: Any,
     ) -> AsyncIterator[AIMessageChunk]:
         """:meth:`stream` without blocking the event loop."""
-        chunks = cast("AsyncGenerator[AIMessageChunk]", super().astream(input, config, **self._scoped(config, kwargs)))
+        return self._abegin(input, config, self._named(config, kwargs))
+
+    def _begin(
+        self, given: LanguageModelInput, config: RunnableConfig | None, kwargs: dict[str, Any]
+    ) -> Iterator[AIMessageChunk]:
+        yield from super().stream(given, config, **self._scoped(config, kwargs))
+
+    async def _abegin(
+        self, given: LanguageModelInput, config: RunnableConfig | None, kwargs: dict[str, Any]
+    ) -> AsyncIterator[AIMessageChunk]:
+        chunks = cast("AsyncGenerator[AIMessageChunk]", super().astream(given, config, **self._scoped(config, kwargs)))
         async with aclosing(chunks):
             async for chunk in chunks:
                 yield chunk

@@ -18,7 +18,7 @@ from leo_langchain._answers import dump_generations, load_generations
 from leo_langchain._convert import to_messages
 from leo_langchain._kept import describe_reply, mark_hit
 from leo_langchain._load import read_objects
-from leo_langchain.tenancy import current_tenant
+from leo_langchain.tenancy import check_name, current_tenant
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,7 +55,8 @@ class LEOCache(AnswerKeeper, BaseCache):
         privacy: ``"sealed_local"``, another mode, or a :class:`leo_core.PrivacyConfig`: whoever holds the store learns
             no prompt, no answer and no name. By default what the settings say.
         single_flight_wait_s: Longest wait for an equal prompt that a model is answering, in seconds; then another one
-            asks too. A call that fails or is cancelled lets one of them ask at once. 0 waits for nobody; by
+            asks too. LangChain does not tell a cache that a call failed: one of them asks as soon as the task, the
+            thread, the chain or the ``batch`` that made it ends, or looks for something else. 0 waits for nobody; by
             default what the settings say.
         comparator: How answers are compared when the cache explores; as :class:`leo_core.LEO` takes it.
         seed: Makes explorations repeatable, for tests.
@@ -96,7 +97,7 @@ class LEOCache(AnswerKeeper, BaseCache):
             comparator=comparator,
             seed=seed,
         )
-        self._tenant = tenant
+        self._tenant = None if tenant is None else check_name(tenant, "tenant")
         self._prices = load_prices()
 
     def __repr__(self) -> str:

@@ -314,19 +314,20 @@ class LEOChatModel(Closeable, ScopedChatModel):
 
     # ---------------------------------------------------------------------------------------------------- tenancy
 
-    def _scoped(self, config: RunnableConfig | None, kwargs: dict[str, Any]) -> dict[str, Any]:
-        """Keywords with what the configuration says: tenant, session, user, and what watching budgets have left.
-
-        LangChain hands the keywords of a call to tracers and loggers; the user is a secret there.
-        """
+    def _named(self, config: RunnableConfig | None, kwargs: dict[str, Any]) -> dict[str, Any]:
+        """Keywords with whose call it is; the user as a secret, since LangChain shows tracers and loggers keywords."""
         named = {"tenant": current_tenant(config), "session": current_session(config), "end_user": current_user(config)}
         scoped = {**{name: value for name, value in named.items() if value is not None}, **kwargs}
         if isinstance(scoped.get("end_user"), str):
             scoped["end_user"] = SecretStr(scoped["end_user"])
-        return keep_within(scoped, config, self.callbacks, self.max_cost_usd)
+        return scoped
+
+    def _scoped(self, config: RunnableConfig | None, kwargs: dict[str, Any]) -> dict[str, Any]:
+        return keep_within(self._named(config, kwargs), config, self.callbacks, self.max_cost_usd)
 
     def _tenant_of(self, given: str | None) -> str:
-        return given or current_tenant() or self.tenant or "default"
+        named = (given, current_tenant(), self.tenant, "default")
+        return next(name for name in named if name is not None)
 
     def _request(self, messages: list[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any]) -> Request:
         defaults = {name: getattr(self, name) for name in _DEFAULTS}

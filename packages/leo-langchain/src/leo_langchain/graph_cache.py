@@ -11,7 +11,7 @@ from leo_core.adapting.keeper import AnswerKeeper
 from leo_core.adapting.lazy import Lazy
 from leo_core.adapting.values import ValueShelf
 from leo_core.errors import TenantRequiredError
-from leo_langchain.tenancy import current_tenant
+from leo_langchain.tenancy import check_name, current_tenant
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -65,7 +65,7 @@ class LEOGraphCache(AnswerKeeper, BaseCache[ValueT]):
     ) -> None:
         AnswerKeeper.__init__(self, store, logger="leo_langchain", privacy=privacy, config=config)
         BaseCache.__init__(self, serde=serde)
-        self._tenant = tenant
+        self._tenant = None if tenant is None else check_name(tenant, "tenant")
         self._shelf: Lazy[ValueShelf] = Lazy()
 
     def __repr__(self) -> str:

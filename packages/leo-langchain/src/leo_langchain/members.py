@@ -114,7 +114,7 @@ class LangChainModel(FrameworkModel[BaseChatModel]):
         started = time.perf_counter()
         try:
             call = prepare_call(self.model, request)
-            if call.unwraps or not _streams(self.model):
+            if call.unwraps or not _streams(self.model, call):
                 yield _whole(self.generate(request))
                 return
             if self.model.rate_limiter:
@@ -133,7 +133,7 @@ class LangChainModel(FrameworkModel[BaseChatModel]):
         started = time.perf_counter()
         try:
             call = prepare_call(self.model, request)
-            if call.unwraps or not (_streams(self.model) or _streams(self.model, "_astream")):
+            if call.unwraps or not _streams(self.model, call, on_loop=True):
                 yield _whole(await self.agenerate(request))
                 return
             if self.model.rate_limiter:
@@ -164,7 +164,11 @@ class LangChainModel(FrameworkModel[BaseChatModel]):
         facts = reply.response_metadata
         name = str(facts.get("model_name") or facts.get("model") or call.kwargs.get("model") or self._name)
         usage = to_usage(reply)
-        cost = self._price_as(usage, name) if reply.usage_metadata else None
+        own = facts.get("leo")
+        if isinstance(own, dict) and "cost_usd" in own:  # a LEO within a LEO knows what each of its members cost
+            cost = own["cost_usd"]
+        else:
+            cost = self._price_as(usage, name) if reply.usage_metadata else None
         return Draft(
             member=self._id,
             model=name,
@@ -268,8 +272,9 @@ def _logprobs_of(facts: Mapping[str, Any]) -> tuple[float, ...] | None:
 # ------------------------------------------------------------------------------------------ what the member is
 
 
-def _streams(model: BaseChatModel, method: str = "_stream") -> bool:
-    return getattr(type(model), method) is not getattr(BaseChatModel, method) and model.disable_streaming is not True
+def _streams(model: BaseChatModel, call: NativeCall, *, on_loop: bool = False) -> bool:
+    """Whether the model's own ``stream`` would stream this call: that can be switched off, or off for tools."""
+    return model._should_stream(async_api=on_loop, **{**call.kwargs, "stream": True})  # noqa: SLF001 - nothing public says it
 
 
 def _capabilities_of(model: BaseChatModel) -> Capabilities:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import threading
 import time
@@ -31,6 +32,8 @@ __all__ = ["LEOSummary", "Ledger"]
 _HELD_S: Final = 3600.0
 """How long an estimate is set aside for a call whose end is never reported."""
 _OUTPUT_LIMITS: Final = ("max_tokens", "max_completion_tokens", "max_output_tokens", "num_predict")
+
+_BOUND: Final = ("tools", "functions", "response_format", "output_config")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +68,12 @@ def _count_tokens(messages: Sequence[BaseMessage]) -> int:
         return estimate_input_tokens(Request(messages=to_messages(messages)))
     except LEOError:  # a message that LEO does not know; the call itself may know it
         return sum(estimate_text_tokens(str(message.content)) for message in messages)
+
+
+def _count_bound_tokens(params: Mapping[str, Any]) -> int:
+    """Tokens of tools and schemas, which providers count as part of the prompt."""
+    bound = (params.get(name) for name in _BOUND)
+    return sum(estimate_text_tokens(json.dumps(each, default=str, ensure_ascii=False)) for each in bound if each)
 
 
 class Ledger:
@@ -126,7 +135,8 @@ class Ledger:
             return 0.0
         named = (params.get(name) for name in _OUTPUT_LIMITS)
         output = next((limit for limit in named if isinstance(limit, int) and limit > 0), DEFAULT_OUTPUT_TOKENS)
-        usage = Usage(input_tokens=_count_tokens(messages), output_tokens=output * max(1, int(params.get("n") or 1)))
+        prompt = _count_tokens(messages) + _count_bound_tokens(params)
+        usage = Usage(input_tokens=prompt, output_tokens=output * max(1, int(params.get("n") or 1)))
         return cost_of(usage, model, self._prices) or 0.0
 
     def add_error(self, run_id: object = None) -> None:

@@ -19,7 +19,7 @@ from leo_core.errors import ConfigError
 if TYPE_CHECKING:
     from langchain_core.runnables import RunnableConfig
 
-__all__ = ["current_session", "current_tenant", "current_user", "tenant", "user"]
+__all__ = ["check_name", "current_session", "current_tenant", "current_user", "tenant", "user"]
 
 _TENANT: ContextVar[str | None] = ContextVar("leo_tenant", default=None)
 _USER: ContextVar[str | None] = ContextVar("leo_user", default=None)
@@ -37,7 +37,7 @@ def tenant(name: str) -> Iterator[None]:
     Raises:
         ConfigError: The name is empty.
     """
-    token = _TENANT.set(_checked(name, "tenant"))
+    token = _TENANT.set(check_name(name, "tenant"))
     try:
         yield
     finally:
@@ -56,7 +56,7 @@ def user(name: str) -> Iterator[None]:
     Raises:
         ConfigError: The name is empty.
     """
-    token = _USER.set(_checked(name, "user"))
+    token = _USER.set(check_name(name, "user"))
     try:
         yield
     finally:
@@ -71,7 +71,7 @@ def current_tenant(config: RunnableConfig | None = None) -> str | None:
     """
     for place in _places(config):
         if place.get("tenant") is not None:
-            return _checked(place["tenant"], "tenant")
+            return check_name(place["tenant"], "tenant")
     return _TENANT.get()
 
 
@@ -83,7 +83,7 @@ def current_user(config: RunnableConfig | None = None) -> str | None:
     for place in _places(config):
         for name in ("user", "user_id"):
             if place.get(name) is not None:
-                return _checked(str(place[name]), "user")
+                return check_name(str(place[name]), "user")
     return _USER.get()
 
 
@@ -104,7 +104,16 @@ def _places(config: RunnableConfig | None) -> Iterator[Mapping[str, Any]]:
                 yield found
 
 
-def _checked(name: object, what: str) -> str:
+def check_name(name: object, what: str) -> str:
+    """The name, if it can be one.
+
+    Args:
+        name: Of a tenant or a user.
+        what: Which of them, for the message.
+
+    Raises:
+        ConfigError: It is empty, or no text.
+    """
     if not isinstance(name, str) or not name:
         message = f"a {what} is a text that is not empty, not {name!r}"
         raise ConfigError(message)

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from tests.adapters.langchain.langchain_servers import chat_openai
 from tests.servers.brain import Asked, Reply, ToolUse
 
-__all__ = ["Report", "WeatherStation", "agent_of", "answer", "ask", "forecast"]
+__all__ = ["Report", "WeatherStation", "agent_of", "answer", "ask", "forecast", "report"]
 
 ANSWERS = {
     "What is the capital of France?": "Paris",

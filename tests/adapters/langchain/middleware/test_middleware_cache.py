@@ -9,15 +9,26 @@ from typing import Any
 
 import openai as openai_sdk
 import pytest
-from langchain.agents.middleware import AgentMiddleware
+from langchain.agents import create_agent
+from langchain.agents.middleware import AgentMiddleware, wrap_model_call
 from langchain.agents.structured_output import ProviderStrategy, ToolStrategy
+from langchain.chat_models import init_chat_model
 from langchain_core.messages import AIMessage
+from langchain_core.runnables import ConfigurableField
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.types import Command, interrupt
 
 from leo_core.config import LEOConfig
 from leo_core.errors import ConfigError
-from leo_langchain import LEOCacheMiddleware, LEORouterMiddleware, tenant, user
+from leo_langchain import (
+    LEOCacheMiddleware,
+    LEOChatModel,
+    LEORouterMiddleware,
+    LEOToolCacheMiddleware,
+    LEOVerifyMiddleware,
+    tenant,
+    user,
+)
 from tests.adapters.langchain.langchain_servers import chat_anthropic, chat_openai
 from tests.adapters.langchain.middleware.agents import Report, WeatherStation, agent_of, ask
 from tests.contracts.event_loop import never_blocked
@@ -327,3 +338,85 @@ def test_settings_of_the_cache_are_taken(server):
         assert cache.keeper.flush()
         ask(agent)
         assert len(server.requests) == 2, "a time to live of 0 keeps for hardly"
+
+
+def with_temperature(server, way: str, value: float) -> tuple[Any, dict[str, Any]]:
+    """An agent's model with a temperature, and the configuration that it is called with."""
+    field = ConfigurableField(id="temperature")
+    chat = chat_openai(server.base_url, model="agent-1")
+    config = {"configurable": {"temperature": value}}
+    match way:
+        case "bound":
+            return chat.bind(temperature=value), {}
+        case "bound twice":
+            return chat.bind(temperature=value).with_config(tags=["a"]).with_retry(), {}
+        case "configured":
+            return chat.configurable_fields(temperature=field), config
+        case "configured before":
+            return chat.configurable_fields(temperature=field).with_config(config), {}
+        case "fallback":
+            return chat.with_fallbacks([chat.bind(temperature=value)]), {}
+        case _:
+            given = {"base_url": server.base_url, "api_key": "sk-test"}
+            return init_chat_model(
+                "agent-1", model_provider="openai", configurable_fields=("temperature",), **given
+            ), config
+
+
+WAYS = ["bound", "bound twice", "configured", "configured before", "fallback", "init_chat_model"]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_what_is_bound_to_a_model_or_comes_with_the_call_is_part_of_the_keys(server, cache, way):
+    def choose(model: Any) -> Any:
+        return wrap_model_call(lambda request, handler: handler(request.override(model=model)))
+
+    for value, asked in ((0.1, 1), (0.9, 2), (0.1, 2)):
+        model, config = with_temperature(server, way, value)
+        ask(agent_of(server.base_url, [choose(model), cache]), config=config)
+        assert len(server.requests) == asked
+    assert "lookup.failed" not in cache.counts
+
+
+@pytest.mark.parametrize(
+    ("bound", "explored"), [({"temperature": 0.1}, 1), ({"tools": [], "parallel_tool_calls": False}, 0)]
+)
+def test_a_model_with_tools_bound_to_it_matches_exactly(cache, server, bound, explored):
+    agent = create_agent(chat_openai(server.base_url, model="agent-1").bind(**bound), middleware=[cache])
+    ask(agent)
+    assert cache.keeper.flush()
+    ask(agent, "What's the capital of France?")
+    assert cache.counts.get("cache.explore", 0) == explored
+
+
+def test_without_a_tenant_nothing_is_kept_where_one_is_required(server):
+    settings = LEOConfig(require_tenant=True)
+    station = WeatherStation()
+    with LEOCacheMiddleware(config=settings) as cache, LEOToolCacheMiddleware(tools="all", config=settings) as tools:
+        agent = agent_of(server.base_url, [cache, tools], station.tool)
+        for calls in (2, 4):
+            ask(agent, WEATHER)
+            assert len(server.requests) == calls
+        assert station.calls == ["Oslo", "Oslo"]
+        for _ in range(2):
+            ask(agent, WEATHER, context={"tenant": "acme"})
+        assert len(server.requests) == 6
+        assert station.calls == ["Oslo", "Oslo", "Oslo"]
+
+
+@pytest.mark.filterwarnings("ignore::langchain_core._api.beta_decorator.LangChainBetaWarning")
+@pytest.mark.parametrize("verified", [False, True])
+def test_the_facts_of_an_earlier_answer_are_not_served_with_a_hit(server, cache, verified):
+    """Events of version 3 put the facts of an answer into its content; those of a hit or a verdict are others."""
+    chat = chat_openai(server.base_url, model="agent-1")
+    with LEOVerifyMiddleware([chat]) as verify, LEOChatModel(small=chat, use_cache=False) as model:
+        agent = create_agent(model, middleware=[cache, verify] if verified else [cache])
+        for _ in range(2):
+            stream = agent.stream_events({"messages": [("user", "What is 6 times 7?")]}, version="v3")
+            list(stream)
+            reply = stream.output["messages"][-1]
+            told = [block["value"] for block in reply.content_blocks if block["type"] == "non_standard"]
+            said = reply.response_metadata["leo"]
+            assert all(facts["receipt"] == said["receipt"] for facts in told)
+            assert reply.text == "42"
+    assert said["cache"]["hit"]

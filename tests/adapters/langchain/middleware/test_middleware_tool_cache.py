@@ -9,7 +9,8 @@ from typing import Annotated, Any
 import pytest
 from langchain.agents.middleware import ToolRetryMiddleware
 from langchain_core.messages import ToolMessage
-from langchain_core.tools import InjectedToolCallId, tool
+from langchain_core.runnables import RunnableConfig
+from langchain_core.tools import BaseTool, InjectedToolCallId, StructuredTool, tool
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.prebuilt import InjectedState
 from langgraph.types import Command, interrupt
@@ -97,10 +98,39 @@ def test_all_leaves_out_tools_that_are_handed_the_state(server, named, calls):
     assert len(seen) == calls
 
 
-def test_all_serves_tools_that_are_handed_nothing(server):
-    station = WeatherStation()
+@pytest.mark.parametrize("is_class", [False, True])
+def test_all_leaves_out_tools_that_are_handed_the_configuration(server, is_class):
+    seen: list[str] = []
+
+    def look_up(place: str, config: RunnableConfig) -> str:
+        """The weather in a place, as the user wants it."""
+        seen.append(config["configurable"]["user_id"])
+        return place
+
+    class Weather(BaseTool):
+        name: str = "weather"
+        description: str = "The weather in a place."
+
+        def _run(self, place: str, config: RunnableConfig) -> str:
+            return look_up(place, config)
+
+    weather = Weather() if is_class else tool("weather")(look_up)
     with LEOToolCacheMiddleware(tools="all") as cache:
-        agent = agent_of(server.base_url, [cache], station.tool)
+        agent = agent_of(server.base_url, [cache], weather)
+        for name in ("ann", "ben"):
+            ask(agent, WEATHER, config={"configurable": {"user_id": name}})
+    assert seen == ["ann", "ben"]
+
+
+@pytest.mark.parametrize("as_mapping", [False, True])
+def test_all_serves_tools_that_are_handed_nothing(server, as_mapping):
+    station = WeatherStation()
+    weather = station.tool
+    if as_mapping:  # as MCP's tools have it
+        schema = {"type": "object", "properties": {"place": {"type": "string"}}, "required": ["place"]}
+        weather = StructuredTool.from_function(weather.func, name="weather", description="…", args_schema=schema)
+    with LEOToolCacheMiddleware(tools="all") as cache:
+        agent = agent_of(server.base_url, [cache], weather)
         ask(agent, WEATHER)
         ask(agent, WEATHER)
     assert station.calls == ["Oslo"]

@@ -12,8 +12,9 @@ from leo_core import LEOConfig, verify_receipt
 from leo_core.errors import AbstainedError, ConfigError, ReceiptError
 from leo_langchain import LEOCacheMiddleware, LEORouterMiddleware, LEOToolCacheMiddleware, LEOVerifyMiddleware
 from tests.adapters.langchain.langchain_servers import chat_openai
-from tests.adapters.langchain.middleware.agents import Report, WeatherStation, agent_of, ask
+from tests.adapters.langchain.middleware.agents import Report, WeatherStation, agent_of, ask, report
 from tests.contracts.event_loop import never_blocked
+from tests.servers.brain import Asked, Reply, ToolUse
 from tests.servers.loopback import Fault
 
 WEATHER = "How is the weather in Oslo?"
@@ -70,6 +71,42 @@ def test_words_in_the_place_of_a_form_are_judged_and_brought_into_it(server):
         result = ask(agent_of(server.base_url, [verify], response_format=ToolStrategy(Report)))
     assert result["leo"]["outcome"] == "overruled"
     assert said(result) == Report(place="Oslo", degrees=3)
+
+
+@pytest.mark.parametrize(("model", "outcome"), [("agent-1", "confirmed"), ("liar-1", "overruled")])
+def test_a_form_beside_a_call_of_a_tool_is_what_is_judged(server, model, outcome):
+    brain, station = server.brain, WeatherStation()
+
+    def both(asked: Asked) -> Reply | str:
+        if asked.model != model:
+            return brain(asked)
+        form = ToolUse(name="Report", arguments=report(asked), id="call_report")
+        return Reply(tool_uses=(ToolUse(name="weather", arguments={"place": "Oslo"}, id="call_weather"), form))
+
+    server.brain = both
+    with LEOVerifyMiddleware(jury(server)) as verify:
+        agent = agent_of(server.base_url, [verify], station.tool, response_format=ToolStrategy(Report), model=model)
+        result = ask(agent, config={"recursion_limit": 9})
+    assert result["leo"]["outcome"] == outcome
+    assert said(result) == Report(place="Oslo", degrees=3)
+    assert station.calls == ["Oslo"], "the tool is called with its own arguments"
+
+
+def test_a_thread_with_a_malformed_call_goes_on(server):
+    brain = server.brain
+
+    def stumble(asked: Asked) -> Reply | str:
+        if asked.model != "agent-1" or "capital" in asked.question:
+            return brain(asked)
+        return Reply(tool_uses=(ToolUse(name="weather", raw='{"place": "Os', id="call_cut_off"),))
+
+    server.brain = stumble
+    with LEOVerifyMiddleware(jury(server)) as verify:
+        agent = agent_of(server.base_url, [verify], WeatherStation().tool)
+        first = ask(agent, WEATHER)["messages"]
+        assert first[-1].invalid_tool_calls
+        result = agent.invoke({"messages": [*first, ("user", "What is the capital of France?")]})
+    assert (said(result), result["leo"]["outcome"]) == ("Paris", "confirmed")
 
 
 async def test_the_same_on_an_event_loop_without_blocking_it(server):

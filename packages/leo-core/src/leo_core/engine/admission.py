@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from leo_core.ports import Model
     from leo_core.records import Capabilities, Message, Request
 
-__all__ = ["admit", "find_able"]
+__all__ = ["admit", "check_tenant", "find_able"]
 
 BLOCK_NEEDS = {"image": "images", "image_url": "images", "audio": "audio", "input_audio": "audio", "file": "files"}
 
@@ -29,9 +29,7 @@ def admit(request: Request, plan: Plan) -> None:
         CapabilityError: No member can do what it needs.
         ConfigError: There are no members.
     """
-    if not request.tenant or (plan.config.require_tenant and request.tenant == "default"):
-        message = "this policy serves several tenants: give the request a tenant"
-        raise TenantRequiredError(message)
+    check_tenant(request, plan)
     if not plan.members:
         message = "LEO needs at least one member to answer: give small=, large= or jury="
         raise ConfigError(message)
@@ -45,6 +43,17 @@ def admit(request: Request, plan: Plan) -> None:
     _check_length(request, plan.config.max_prompt_chars)
     _check_tool_turns(request.messages)
     find_able(plan.members, request)
+
+
+def check_tenant(request: Request, plan: Plan) -> None:
+    """Refuse a request of nobody, where the policy requires a tenant or the name is empty.
+
+    Raises:
+        TenantRequiredError: So it is.
+    """
+    if not request.tenant or (plan.config.require_tenant and request.tenant == "default"):
+        message = "this policy serves several tenants: give the request a tenant"
+        raise TenantRequiredError(message)
 
 
 def find_able(members: tuple[Model, ...], request: Request) -> tuple[Model, ...]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from leo_core.engine.admission import check_tenant
 from leo_core.engine.aftermath import keep
 from leo_core.engine.drivers import arun, run
 from leo_core.engine.effects import CountHit, EmbedTexts, Entropy, HandOver, Notify, Now, Recall
@@ -50,6 +51,8 @@ _UNTOUCHED = CacheDecision(action="off", why="the request holds personal data, w
 
 class AnswerCache:
     """Look-up, update and clearing of kept answers, without members.
+
+    A request without a tenant is a ``TenantRequiredError`` where the settings require one.
 
     Args:
         world: Where effects are performed.
@@ -277,11 +280,13 @@ class AnswerCache:
         return identity, (yield from consult_cache(request, identity, embedding, -1, self._plan, claims=claims))
 
     def _decide(self, request: Request) -> Pipeline[tuple[CacheDecision, CacheEntry | None]]:
+        check_tenant(request, self._plan)
         if holds_personal_data(request, self._plan.config.personal_data):
             return _UNTOUCHED, None
         return (yield from self._consult(request))[1]
 
     def _lookup(self, request: Request) -> Pipeline[tuple[CacheDecision, CacheEntry | None]]:
+        check_tenant(request, self._plan)
         if holds_personal_data(request, self._plan.config.personal_data):
             return _UNTOUCHED, None
         give_up_lookups()  # whoever asks again has no answer to bring, and waits without keeping others waiting
@@ -304,6 +309,7 @@ class AnswerCache:
         metadata: Mapping[str, Json],
         receipt_id: str,
     ) -> Pipeline[None]:
+        check_tenant(request, self._plan)
         if holds_personal_data(request, self._plan.config.personal_data):
             return
         identity, embedding = yield from self._look_at(request)

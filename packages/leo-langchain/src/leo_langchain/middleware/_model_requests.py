@@ -13,7 +13,7 @@ from leo_core.adapting.plain import plain
 from leo_core.adapting.tool_choice import to_tool_choice
 from leo_core.records import Constraints, Request
 from leo_langchain._convert import to_messages, to_tool
-from leo_langchain._fingerprint import fingerprint_model
+from leo_langchain.middleware._agent_model import describe_model, has_tools
 from leo_langchain.middleware._structured_reply import describe_format, find_schemas
 
 if TYPE_CHECKING:
@@ -62,15 +62,15 @@ def to_cache_request(
         constraints: How the cache may match, and how long it keeps.
         key: What has to be the same besides.
     """
-    schemas = find_schemas(call.response_format)
-    if len(schemas) > 1:  # which of them answers is for the model to say
+    config = var_child_runnable_config.get() or {}
+    model = describe_model(call.model, config)
+    if len(find_schemas(call.response_format)) > 1 or has_tools(model):  # which of them answers is for the model to say
         constraints = replace(constraints, cache="exact")
     request = to_plain_request(call, scope, constraints)
     extra = [None if isinstance(item, AIMessage) else item.additional_kwargs or None for item in request.native]
-    config = var_child_runnable_config.get() or {}
     options = {
         **key,
-        "model": fingerprint_model(call.model),
+        "model": model,
         "settings": plain({name: value for name, value in call.model_settings.items() if name not in _WHO}),
         "format": describe_format(call.response_format),
         "agent": (config.get("metadata") or {}).get("lc_agent_name"),  # its name stands in its messages

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, TypeGuard
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeGuard
 from langchain.agents.middleware.types import AgentMiddleware
 from langchain_core.load import dumps
 from langchain_core.messages import ToolMessage
+from langchain_core.tools.base import _get_runnable_config_param
 from langchain_core.utils.function_calling import convert_to_openai_tool
 
 from leo_core.adapting.keeper import AnswerKeeper
@@ -38,13 +40,15 @@ class LEOToolCacheMiddleware(Keeping, AgentMiddleware[Any, Any, Any]):
     Equal calls at the same time, of one model's answer or of several agents, are made once. A failure of the cache
     never reaches the agent.
 
-    A tool that is handed the state, the store or the runtime may give something else for the same arguments: name such
-    a tool only when its result depends on no more than its arguments and the tenant (or the user, see ``share``).
+    A tool that is handed the state, the store, the runtime or the configuration may give something else for the same
+    arguments: name such a tool only when its result depends on no more than its arguments and the tenant (or the user,
+    see ``share``).
 
     Args:
         store: A path, ``":memory:"``, or a store of leo_core.
         tools: Names of the tools whose results are kept, or the tools themselves. ``"all"`` says that every tool of
-            the agent is pure: each is kept but those that are handed the state, the store or the runtime.
+            the agent is pure: each is kept but those that are handed the state, the store, the runtime or the
+            configuration.
         ttl_s: Seconds that a result is kept, at least 0; ``None`` for as long as the settings say; a mapping by the
             name of the tool, where they differ.
         tenant: Whose results, as :class:`leo_langchain.LEOCacheMiddleware` takes it.
@@ -171,9 +175,14 @@ def _name_tools(tools: Collection[str | BaseTool] | str) -> frozenset[str] | Non
 
 
 def _is_handed_more(tool: BaseTool) -> bool:
-    """Whether a tool gets more than its arguments: the state, the store, the runtime, the id of the call."""
-    fields = getattr(tool.get_input_schema(), "model_fields", {})
-    return bool(set(fields) - set(tool.args) or tool._injected_args_keys)  # noqa: SLF001 - nothing public says it
+    """Whether a tool gets more than its arguments: state, store, runtime, configuration, the id of the call."""
+    called = [each for each in (getattr(tool, "func", None), getattr(tool, "coroutine", None)) if each is not None]
+    called = called or [tool._run, tool._arun]  # noqa: SLF001 - a tool that is a class of its own is called here
+    if any(_get_runnable_config_param(each) for each in called) or tool._injected_args_keys:  # noqa: SLF001 - nothing public says it
+        return True
+    if isinstance(tool.args_schema, dict):  # as MCP's: it names the arguments that a model gives, and no others
+        return any("runtime" in inspect.signature(each).parameters for each in called) and "runtime" not in tool.args
+    return bool(set(getattr(tool.get_input_schema(), "model_fields", {})) - set(tool.args))
 
 
 def _is_keepable(result: ToolMessage | Command[Any]) -> TypeGuard[ToolMessage]:

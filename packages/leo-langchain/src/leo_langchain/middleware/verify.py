@@ -19,6 +19,7 @@ from leo_core.adapting.judging import AnswerJudge, Judgement
 from leo_core.adapting.members import MemberPicker
 from leo_core.errors import AbstainedError, ConfigError
 from leo_core.records import Constraints, Draft, Message, Request
+from leo_langchain._blocks import without_leo_blocks
 from leo_langchain._convert import to_message
 from leo_langchain.members import CHAT_MODELS
 from leo_langchain.middleware._model_requests import to_plain_request
@@ -27,7 +28,7 @@ from leo_langchain.middleware.scope import ScopeFinder, TenantOf
 from leo_langchain.middleware.state import LEOState
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 
     from langchain.agents.middleware.types import ModelRequest
 
@@ -170,7 +171,7 @@ class LEOVerifyMiddleware(Closeable, AgentMiddleware[LEOState, Any, Any]):
                 request,
                 response_format={"type": "json_schema", "name": spec.name, "schema": dict(spec.json_schema)},
             )
-            message = Message(role="assistant", content=_json_of(reply))
+            message = Message(role="assistant", content=_json_of(reply, find_schemas(call.response_format)))
         model = str(reply.response_metadata.get("model_name") or "agent")
         return request, Draft(member="agent", model=model, message=message, native=reply)
 
@@ -181,7 +182,7 @@ class LEOVerifyMiddleware(Closeable, AgentMiddleware[LEOState, Any, Any]):
         if then == "raise" or (then == "abstain" and call.response_format is not None):
             message = f"the answer is {found.outcome}: see the receipt {found.facts()['receipt']}"
             raise AbstainedError(message)
-        own = cast("AIMessage", response.result[0])
+        own = cast("AIMessage", without_leo_blocks(response.result[0]))  # what they say is of the draft
         served = "other" if then == "replace" and not found.proposed else "abstention" if then == "abstain" else "own"
         facts = found.facts() | {"served": served}
         if own.response_metadata.get("leo"):
@@ -192,7 +193,8 @@ class LEOVerifyMiddleware(Closeable, AgentMiddleware[LEOState, Any, Any]):
                 result=[told, *response.result[1:]], structured_response=response.structured_response
             )
         else:
-            said = _write(own, None if served == "abstention" else found.answer.message, self._abstention)
+            other = None if served == "abstention" else found.answer.message
+            said = _write(own, other, self._abstention, find_schemas(call.response_format))
             said.response_metadata = {"model_name": found.answer.model, "leo": facts}
             judged = make_response(said, call.response_format)
         return ExtendedModelResponse(model_response=judged, command=Command(update={"leo": facts}))
@@ -212,18 +214,24 @@ def _schema_of(call: ModelRequest[Any], reply: AIMessage) -> Any:
     return called or next(iter(schemas.values()), None)
 
 
-def _json_of(reply: AIMessage) -> str:
-    return json.dumps(reply.tool_calls[0]["args"], ensure_ascii=False) if reply.tool_calls else str(reply.text)
+def _json_of(reply: AIMessage, schemas: Collection[str]) -> str:
+    """An answer in the form of a schema: the arguments of the call that is in it, beside which there may be others."""
+    args = next((call["args"] for call in reply.tool_calls if call["name"] in schemas), None)
+    return str(reply.text) if args is None else json.dumps(args, ensure_ascii=False)
 
 
-def _write(own: AIMessage, other: Message | None, abstention: str) -> AIMessage:
-    """A message in the place of the agent's own: another answer, in its form, or an abstention."""
+def _write(own: AIMessage, other: Message | None, abstention: str, schemas: Collection[str]) -> AIMessage:
+    """A message in the place of the agent's own: another answer, in its form, or an abstention.
+
+    Of its calls only the one that is in the form is changed: those of tools were not judged.
+    """
     new = {"id": f"{LC_ID_PREFIX}-{uuid4()}", "name": own.name}
     if other is None:
         return AIMessage(abstention, **new)
     if own.tool_calls:
-        call = own.tool_calls[0]
-        return AIMessage("", tool_calls=[{**call, "args": json.loads(other.text)}], **new)
+        args = json.loads(other.text)
+        calls = [{**call, "args": args} if call["name"] in schemas else call for call in own.tool_calls]
+        return AIMessage("", tool_calls=calls, **new)
     return AIMessage(other.text, **new)
 
 

@@ -12,6 +12,7 @@ from leo_core.records import Draft, Message, Verdict
 from leo_core.stages.consensus.coherence import find_outliers, measure_agreement
 from leo_core.stages.consensus.config import ConsensusConfig
 from leo_core.stages.consensus.observations import observe_audit
+from leo_core.stages.consensus.strategies import MAJORITY, TRUST
 from leo_core.stages.consensus.tally import recompute
 from leo_core.stages.consensus.trust import TrustState, update_trust
 from leo_core.stages.consensus.vote import UNSEEN, reach_consensus
@@ -80,6 +81,18 @@ def test_tie_abstains_whatever_is_required() -> None:
     assert verdict.winner == -1
     assert verdict.certified_margin == 0
     assert verdict.medoid == 0
+
+
+def test_of_answers_that_tie_the_most_trusted_members_is_served() -> None:
+    plain = ConsensusConfig()
+    trust = learned(m0=0.3, m1=0.3, m2=0.4, m3=0.2)
+    verdict = decide("8", "8", "7", "9", trust=trust, config=plain)
+    assert [vote.weight for vote in verdict.votes] == [0, 0, 0, 0]
+    assert (verdict.abstained, verdict.winner, verdict.medoid) == (True, -1, 2)
+    assert verdict.choices[TRUST] == verdict.votes[2].answer_class
+    assert verdict.choices[MAJORITY] == verdict.votes[0].answer_class
+    assert decide("8", "8", "7", "7", trust=trust, config=plain).choices[MAJORITY] == 0
+    assert decide("", "9", trust=learned(m0=0.4, m1=0.1), config=plain).medoid == 1
 
 
 def test_lone_answer_is_as_sure_as_its_member() -> None:
@@ -210,6 +223,6 @@ def test_verdict_follows_from_its_votes(texts: list[str], names: list[str], requ
     assert again.posterior == verdict.posterior
     assert again.certified_margin == verdict.certified_margin
     assert verdict.abstained == (verdict.winner < 0)
-    assert verdict.votes[verdict.medoid].answer_class == again.leader
     assert 0 <= verdict.medoid < len(texts)
+    assert again.posterior[verdict.votes[verdict.medoid].answer_class] == again.confidence
     assert verdict.classes[-1] == UNSEEN

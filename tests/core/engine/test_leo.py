@@ -169,6 +169,18 @@ def test_a_hung_jury_abstains_and_its_answer_is_not_kept():
         leo.ask(QUESTION)
 
 
+def test_of_a_hung_jury_the_most_trusted_members_answer_is_served_and_its_receipt_checks():
+    jury = [model(name, f"The answer is {number}.") for number, name in enumerate("abc")]
+    presumed = {"a": 0.2, "b": 0.4, "c": 0.3}
+    config = LEOConfig(consensus=ConsensusConfig(presumed=presumed, presumed_weight=1000))
+    with LEO(jury=jury, config=config) as leo:
+        answer = leo.ask(QUESTION)
+        assert answer.verdict.abstained
+        assert [vote.weight for vote in answer.verdict.votes] == [0, 0, 0]
+        assert answer.text == "The answer is 1."
+        verify_receipt(answer.receipt, public_key=leo.public_key)
+
+
 def test_a_cascade_escalates_when_the_small_answer_looks_wrong():
     unsure = model("small", "I am not sure, I cannot answer this.")
     with LEO(small=unsure, large=model("large")) as leo:

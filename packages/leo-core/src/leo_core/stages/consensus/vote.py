@@ -52,7 +52,8 @@ def reach_consensus(
     Every class of the same answer gets the weights of its drafts. A draft without an answer weighs nothing. The
     verdict's last classes, named :data:`UNSEEN`, hold the probability that nobody is right. It abstains when the
     leading class ties, or when its posterior is below ``required``; it names the medoid of the leading class even
-    then, for a caller that wants the best guess.
+    then, for a caller that wants the best guess. Of classes that tie, as all do where nobody is trusted to be right
+    more often than not, that of the most trusted member leads.
 
     Args:
         drafts: The members' drafts, one per member.
@@ -108,17 +109,19 @@ def count_votes(
     trusts = [_read_trust(trust, member, region, config, united=united) for member in members]
     by_trust = _weigh(members, trusts, answered, families, config)
     prior = config.prior_right / (config.prior_right + config.prior_wrong)
-    alike = _weigh(members, [prior] * len(members), answered, families, config)
+    priors = [round(prior, WEIGHT_DECIMALS)] * len(members)
+    alike = _weigh(members, priors, answered, families, config)
     forms += (UNSEEN,) * count_unseen(len(forms), config.alternatives)
     choices = {
-        TRUST: _find_leader(classes, by_trust, len(forms)),
-        MAJORITY: _find_leader(classes, alike, len(forms)),
+        TRUST: _find_leader(classes, by_trust, trusts, answered),
+        MAJORITY: _find_leader(classes, alike, priors, answered),
         **{name_member(each): index for each, index, spoke in zip(members, classes, answered, strict=True) if spoke},
     }
     strategy = choose_strategy(strategies, choices, config)
+    leader = choices[strategy]
     weights = by_trust
     if strategy == MAJORITY:
-        trusts, weights = [round(prior, WEIGHT_DECIMALS)] * len(members), alike
+        trusts, weights = priors, alike
     elif strategy != TRUST:
         weights = _follow([name_member(each) for each in members].index(strategy), by_trust, config)
     tally = recompute(tuple(zip(classes, weights, strict=True)), classes=len(forms), required=required)
@@ -133,7 +136,7 @@ def count_votes(
         posterior=tally.posterior,
         votes=votes,
         certified_margin=tally.certified_margin,
-        medoid=_find_medoid([place for place, index in enumerate(classes) if index == tally.leader], trusts, vectors),
+        medoid=_find_medoid([place for place, index in enumerate(classes) if index == leader], trusts, vectors),
         abstained=tally.winner < 0,
         confidence=tally.confidence,
         required=required,
@@ -143,12 +146,16 @@ def count_votes(
     )
 
 
-def _find_leader(classes: Sequence[int], weights: Sequence[float], count: int) -> int:
-    """The class with the largest sum of weights, the first of several."""
-    totals = [0.0] * count
-    for index, weight in zip(classes, weights, strict=True):
+def _find_leader(
+    classes: Sequence[int], weights: Sequence[float], trusts: Sequence[float], answered: Sequence[bool]
+) -> int:
+    """The class with the largest sum of weights; of several that of the most trusted member with an answer."""
+    totals = dict.fromkeys(sorted(classes), 0)
+    trusted = dict.fromkeys(classes, 0.0)
+    for index, weight, share, spoke in zip(classes, weights, trusts, answered, strict=True):
         totals[index] += round(weight * 10**WEIGHT_DECIMALS)
-    return totals.index(max(totals))
+        trusted[index] = max(trusted[index], share if spoke else 0.0)
+    return max(totals, key=lambda index: (totals[index], trusted[index]))
 
 
 def _follow(chosen: int, weights: Sequence[float], config: ConsensusConfig) -> tuple[float, ...]:

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 import openai as openai_sdk
 import pytest
+from langchain.agents import create_agent
 from langchain.agents.middleware import AgentMiddleware
 from langchain.agents.structured_output import ProviderStrategy, ToolStrategy
+from langchain_core.language_models import FakeListChatModel
 from langchain_core.messages import AIMessage
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.types import Command, interrupt
 
 from leo_core.config import LEOConfig
 from leo_core.errors import ConfigError
-from leo_langchain import LEOCacheMiddleware, LEORouterMiddleware, tenant, user
+from leo_langchain import LEOCache, LEOCacheMiddleware, LEORouterMiddleware, tenant, user
 from tests.adapters.langchain.langchain_servers import chat_anthropic, chat_openai
 from tests.adapters.langchain.middleware.agents import Report, WeatherStation, agent_of, ask
 from tests.contracts.event_loop import never_blocked
@@ -327,3 +330,13 @@ def test_settings_of_the_cache_are_taken(server):
         assert cache.keeper.flush()
         ask(agent)
         assert len(server.requests) == 2, "a time to live of 0 keeps for hardly"
+
+
+def test_equal_calls_wait_for_a_model_that_has_a_cache_of_its_own(cache):
+    with LEOCache() as inner:
+        agent = create_agent(FakeListChatModel(responses=["42"], cache=inner, sleep=0.5), [], middleware=[cache])
+        with ThreadPoolExecutor(2) as pool:
+            runs = pool.map(lambda _: last(agent.invoke({"messages": [("user", "What is 6 times 7?")]})).text, range(2))
+            assert list(runs) == ["42", "42"]
+        assert cache.counts["cache.hit"] == 1
+        assert "cache.hit" not in inner.counts

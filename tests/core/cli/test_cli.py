@@ -149,6 +149,17 @@ def test_stats_counts_money_hits_and_tenants(store):
     assert list(only["tenants"]) == ["acme"]
 
 
+def test_names_are_shown_as_they_are_and_never_as_markup(tmp_path):
+    """Rich reads "[/b]" as a closing tag without an opening one, and ":cat:" as a picture."""
+    with LEO(small=ScriptedModel("vllm:[/b]:cat:7b", replies="29"), store=tmp_path / "leo.db") as engine:
+        engine.ask("How many days?", tenant="[red]a[/b]:cat:")
+    for command in ("stats", "log list"):
+        result = leo(*command.split(), tmp_path / "leo.db")
+        assert (result.exit_code, result.exception) == (0, None)
+        assert "[/b]:cat:" in result.stdout
+    assert "[red]a[/b]:cat:" in leo("stats", tmp_path / "leo.db").stdout
+
+
 def test_private_stats_are_charged_and_refused_when_the_budget_is_spent(store):
     options = ("stats", store, "--private", "--epsilon", "0.5", "--budget-epsilon", "0.8", "--contribution", "10")
     facts, code = as_json(*options)

@@ -133,6 +133,27 @@ def test_limits_keep_what_saves_most():
         assert sum(text.startswith("dear") for text in texts) == 8
 
 
+def test_a_limit_holds_for_every_tenant_and_for_processes_that_write_once(tmp_path):
+    """Of 128 entries, it is looked after at every second write: of each tenant, and not of all together."""
+
+    def keep(leo, number, tenant):
+        request = Request(messages=(Message(role="user", content=f"{number}"),), tenant=tenant)
+        leo.cache.update(request, Message(role="assistant", content="29"))
+
+    with LEO(config=configured(max_entries=128), store=tmp_path / "leo.db") as leo:
+        for number in range(2 * 132):
+            keep(leo, number, "ab"[number % 2])
+        leo.flush()
+        assert all(leo.store.count_entries(tenant) <= 129 for tenant in "ab")
+    with LEO(config=configured(max_entries=None), store=tmp_path / "leo.db") as leo:
+        for number in range(132):
+            keep(leo, number, "c")
+    with LEO(config=configured(max_entries=128), store=tmp_path / "leo.db") as leo:
+        keep(leo, 132, "c")
+        leo.flush()
+        assert leo.store.count_entries("c") == 128
+
+
 # ----------------------------------------------------------------------------------------------------- renewal
 
 

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 __all__ = ["Background"]
 
 _log = logging.getLogger("leo_core")
+_FORK_WAIT_S = 2.0
+"""Longest that a fork waits for the running job."""
 
 
 class Background:
@@ -77,6 +79,21 @@ class Background:
             thread.join(timeout_s)
             return not thread.is_alive()
         return True
+
+    def pause(self) -> None:
+        """Let the running job end and no other begin until :meth:`resume`: the process is about to fork."""
+        self._changed.acquire()
+        if threading.current_thread() is not self._thread:
+            self._changed.wait_for(lambda: not self._busy, _FORK_WAIT_S)
+
+    def resume(self) -> None:
+        """Go on after :meth:`pause`."""
+        self._changed.release()
+
+    def start_anew(self) -> None:
+        """Go on in a forked process, where the thread and its jobs are not: they are the parent's."""
+        self._jobs, self._changed = deque(), threading.Condition()
+        self._busy, self._thread = False, None
 
     def _put(self, job: Callable[[], object]) -> None:
         if self._closed:

@@ -8,6 +8,7 @@ import logging
 import sqlite3
 import threading
 from contextlib import closing
+from datetime import timedelta
 
 import pytest
 
@@ -96,6 +97,18 @@ def test_a_policy_says_how_long_answers_live_and_may_fail(caplog):
         clock.at += 1e6
         assert ask(leo, "Who wrote Faust?").cache.hit
         assert not ask(leo, "Will it fail?").cache.hit
+
+
+@pytest.mark.parametrize("said", ["3600", timedelta(hours=1), float("nan"), 10**400])
+def test_a_policy_that_says_no_number_costs_no_answer(said, caplog):
+    """The answer was paid for, and keeps the settings' lifetime."""
+    clock = Clock()
+    with LEO(small=counting(), config=configured(ttl_s=10.0), lifetime=lambda *_: said, clock=clock) as leo:
+        assert not ask(leo).cache.hit
+        assert ask(leo).cache.hit
+        clock.at += 11.0
+        assert not ask(leo).cache.hit
+    assert "the lifetime policy failed" in caplog.text
 
 
 @pytest.mark.parametrize("ttl_s", [-1.0, float("nan"), "soon", True])
@@ -445,13 +458,27 @@ def test_past_answers_warm_the_cache(tmp_path):
 
 @pytest.mark.parametrize(
     "line",
-    ["no JSON", "[]", '{"prompt": "x"}', '{"prompt": "x", "answer": 7}', '{"prompt": "x", "answer": "y", "z": 1}'],
+    [
+        "no JSON",
+        "[]",
+        '{"prompt": "x"}',
+        '{"prompt": "x", "answer": 7}',
+        '{"prompt": "x", "answer": "y", "z": 1}',
+        '{"prompt": "z", "answer": "y", "tenant": ""}',
+        *(
+            '{"prompt": "z", "answer": "y", "cost_usd": ' + cost + "}"
+            for cost in ('"0.5"', "-3", "NaN", "1e999", "true")
+        ),
+    ],
 )
-def test_a_line_that_is_no_pair_is_named(tmp_path, line):
+def test_a_line_that_is_no_pair_is_named_and_those_before_it_are_kept(tmp_path, line):
+    """A cost that is no number would be an entry that nothing can read, and with it the tenant's whole cache."""
     log = tmp_path / "log.jsonl"
     log.write_text('{"prompt": "x", "answer": "y"}\n' + line + "\n", encoding="utf-8")
-    with LEO(small=constant()) as leo, pytest.raises(RequestError, match="line 2"):
-        leo.cache.warm(log)
+    with LEO(small=constant()) as leo:
+        with pytest.raises(RequestError, match="line 2"):
+            leo.cache.warm(log)
+        assert [kept.entry.text for tenant in leo.store.tenants() for kept in leo.store.entries(tenant)] == ["x"]
 
 
 # ----------------------------------------------------------------------------------------------------- planted

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from itertools import islice
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -355,8 +354,19 @@ class AnswerCache:
 
 
 def _batches(items: Iterable[T]) -> Iterator[list[T]]:
-    rest = iter(items)
-    while batch := list(islice(rest, _AT_ONCE)):
+    """Items by so many at once; those before an item that cannot be made come before its error."""
+    batch: list[T] = []
+    try:
+        for item in items:
+            batch.append(item)
+            if len(batch) == _AT_ONCE:
+                yield batch
+                batch = []
+    except Exception:
+        if batch:
+            yield batch
+        raise
+    if batch:
         yield batch
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 
 import pytest
 
@@ -19,6 +20,35 @@ def test_jobs_run_in_order_and_flush_waits_for_them():
         background.submit(lambda number=number: done.append(number))
     assert background.flush(10)
     assert done == list(range(100))
+    background.close()
+
+
+def test_flush_waits_for_what_was_queued_before_it_and_not_for_what_follows():
+    """Under steady traffic the queue may never be empty, and feedback and invalidation flush it first."""
+    gates, done = [threading.Event() for _ in range(3)], []
+
+    def job(number):
+        gates[number].wait(10)
+        done.append(number)
+
+    background = Background(call)
+    background.submit(lambda: (background.submit(lambda: done.append("inside")), job(0)))
+    gates[0].set()
+    background.submit(lambda: job(1))
+    flushed = []
+    waiter = threading.Thread(target=lambda: flushed.append((background.flush(10), list(done))))
+    waiter.start()
+    while not background._changed._waiters:
+        time.sleep(0.01)
+    background.submit(lambda: job(2))
+    gates[1].set()
+    waiter.join(10)
+    assert flushed[0][0]
+    assert {0, 1, "inside"} <= set(flushed[0][1])
+    assert not background.flush(0.05)
+    gates[2].set()
+    assert background.flush(10)
+    assert set(done) == {0, 1, 2, "inside"}
     background.close()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import logging
 import threading
+import time
 import weakref
 from collections import deque
 from typing import TYPE_CHECKING
@@ -35,6 +36,7 @@ class Background:
         self._capacity = capacity
         self._jobs: deque[Callable[[], object]] = deque()
         self._changed = threading.Condition()
+        self._queued = self._queued_inside = self._done = 0
         self._busy = False
         self._closed = False
         self._thread: threading.Thread | None = None
@@ -65,9 +67,13 @@ class Background:
             self._put(job)
 
     def flush(self, timeout_s: float | None = None) -> bool:
-        """Wait until everything queued so far is done; tells whether it was in time."""
+        """Wait until everything queued so far is done, and what that queued; tells whether it was in time.
+
+        What others queue meanwhile is not waited for: under steady traffic there may always be some.
+        """
+        until = None if timeout_s is None else time.monotonic() + timeout_s
         with self._changed:
-            return self._changed.wait_for(lambda: not self._jobs and not self._busy, timeout_s)
+            return self._wait_until_done(self._queued, until) and self._wait_until_done(self._queued_inside, until)
 
     def close(self, timeout_s: float | None = None) -> bool:
         """Finish what is queued, then stop; idempotent. Tells whether it was in time."""
@@ -93,13 +99,21 @@ class Background:
     def start_anew(self) -> None:
         """Go on in a forked process, where the thread and its jobs are not: they are the parent's."""
         self._jobs, self._changed = deque(), threading.Condition()
+        self._queued = self._queued_inside = self._done = 0
         self._busy, self._thread = False, None
+
+    def _wait_until_done(self, number: int, until: float | None) -> bool:
+        left = None if until is None else max(0.0, until - time.monotonic())
+        return self._changed.wait_for(lambda: self._done >= number, left)
 
     def _put(self, job: Callable[[], object]) -> None:
         if self._closed:
             message = "this LEO is closed"
             raise RuntimeError(message)
         self._jobs.append(job)
+        self._queued += 1
+        if threading.current_thread() is self._thread:
+            self._queued_inside = self._queued
         if self._thread is None:
             self._thread = threading.Thread(target=self._work, name="leo-background", daemon=True)
             self._thread.start()
@@ -123,6 +137,7 @@ class Background:
             finally:
                 with self._changed:
                     self._busy = False
+                    self._done += 1
                     self._changed.notify_all()
 
 

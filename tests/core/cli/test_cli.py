@@ -213,6 +213,21 @@ def test_keys_are_made_once_and_shown_publicly(store, tmp_path):
     assert (facts["error"], code) == ("SigningKeyError", 2)
 
 
+@pytest.mark.parametrize("command", ["public", "rotate"])
+def test_a_store_without_its_key_is_named_as_such_and_not_taken_for_a_key(store, command):
+    """It said of the store that others can read it: chmod 600, or that it is no PEM."""
+    store.with_name("leo.db.key").unlink()
+    facts, code = as_json("keys", command, store)
+    assert (facts["error"], code) == ("ConfigError", 2)
+    assert "there is no key leo.db.key beside it" in facts["message"]
+
+
+def test_a_day_that_is_none_is_wrong_use(store, tmp_path):
+    facts, code = as_json("log", "audits", store, tmp_path / "audits.json", "--day", "2026-13-01")
+    assert (facts["error"], code) == ("ConfigError", 2)
+    assert "--day" in facts["message"]
+
+
 def test_bench_replay_prints_a_table_and_json(tmp_path):
     rows = [
         {

@@ -99,6 +99,18 @@ def test_a_policy_says_how_long_answers_live_and_may_fail(caplog):
         assert not ask(leo, "Will it fail?").cache.hit
 
 
+def test_an_answer_that_expires_on_its_way_to_the_store_is_not_served():
+    clock, gate = Clock(), threading.Event()
+    with LEO(small=counting(), clock=clock) as leo:
+        leo._world.background.submit(lambda: gate.wait(30))
+        assert not leo.ask(QUESTION, ttl_s=5.0).cache.hit
+        clock.at += 5.0
+        assert leo.ask(QUESTION, ttl_s=5.0).cache.hit
+        clock.at += 1.0
+        assert not leo.ask(QUESTION, ttl_s=5.0).cache.hit
+        gate.set()
+
+
 @pytest.mark.parametrize("said", ["3600", timedelta(hours=1), float("nan"), 10**400])
 def test_a_policy_that_says_no_number_costs_no_answer(said, caplog):
     """The answer was paid for, and keeps the settings' lifetime."""

@@ -314,10 +314,9 @@ class World:
         return tuple(Embedding(vector=row, fingerprint=self.embedder.fingerprint) for row in rows)
 
     def _find_exact(self, effect: ask.FindExact) -> CacheEntry | None:
-        pending = self._pending.get((effect.tenant, effect.exact_key))
-        if pending is not None:
+        now, pending = self._clock.now(), self._pending.get((effect.tenant, effect.exact_key))
+        if pending is not None and (pending.expires_at is None or pending.expires_at >= now):
             return pending
-        now = self._clock.now()
         found = self.guard.attempt(
             "get_exact", lambda: self.store.get_exact(effect.tenant, effect.exact_key, now=now), None
         )

@@ -131,7 +131,7 @@ class Background:
                 self._changed.notify_all()
             try:
                 self._run(job)
-            except Exception:  # noqa: BLE001 - logged with its traceback; the next job must go on
+            except BaseException:  # noqa: BLE001 - logged with its traceback; the next job must go on, whatever it was
                 self.failures += 1
                 _log.exception("a background job of LEO failed")
             finally:

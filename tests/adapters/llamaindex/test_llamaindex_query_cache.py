@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from llama_index.core import Document, Settings, StorageContext, SummaryIndex, VectorStoreIndex, load_index_from_storage
+from llama_index.core import (
+    Document,
+    Response,
+    Settings,
+    StorageContext,
+    SummaryIndex,
+    VectorStoreIndex,
+    load_index_from_storage,
+)
 from llama_index.core.callbacks import CallbackManager, CBEventType, LlamaDebugHandler
 from llama_index.core.instrumentation.dispatcher import instrument_tags
 from llama_index.core.prompts import PromptTemplate
@@ -304,6 +313,38 @@ async def test_equal_questions_at_once_are_answered_once_and_the_loop_goes_on(
         assert len(openai.requests) == 1
         with never_blocked():  # LlamaIndex's own synthesizers block it, so only where they are not needed
             assert str(await engine.aquery(QUESTION)) == FOUND
+
+
+class Nested(CustomQueryEngine):
+    """Asks another engine that is cached, and then takes its time."""
+
+    inner: Any
+    asked: int = 0
+
+    def custom_query(self, query_str: str) -> Response:
+        self.asked += 1
+        self.inner.query(f"{query_str} step {self.asked}")
+        time.sleep(0.5)
+        return self._found()
+
+    async def acustom_query(self, query_str: str) -> Response:
+        self.asked += 1
+        await self.inner.aquery(f"{query_str} step {self.asked}")
+        await asyncio.sleep(0.5)
+        return self._found()
+
+    def _found(self) -> Response:
+        return Response(FOUND, source_nodes=[NodeWithScore(node=TextNode(text=FOUND, id_="one"))])
+
+
+@pytest.mark.parametrize("awaited", [False, True])
+async def test_equal_questions_wait_for_an_engine_whose_inner_engine_is_cached_too(awaited: bool) -> None:
+    with LEOCachedQueryEngine(Breaking(failures=0), version="1") as inner:
+        nested = Nested(inner=inner)
+        with LEOCachedQueryEngine(nested, version="1") as engine:
+            asked = [engine.aquery(QUESTION) if awaited else asyncio.to_thread(engine.query, QUESTION) for _ in "ab"]
+            assert [str(each) for each in await asyncio.gather(*asked)] == [FOUND, FOUND]
+            assert nested.asked == 1
 
 
 # ---------------------------------------------------------------------------------------------------- failures

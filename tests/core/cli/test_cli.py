@@ -149,6 +149,17 @@ def test_stats_counts_money_hits_and_tenants(store):
     assert list(only["tenants"]) == ["acme"]
 
 
+def test_names_are_shown_as_they_are_and_never_as_markup(tmp_path):
+    """Rich reads "[/b]" as a closing tag without an opening one, and ":cat:" as a picture."""
+    with LEO(small=ScriptedModel("vllm:[/b]:cat:7b", replies="29"), store=tmp_path / "leo.db") as engine:
+        engine.ask("How many days?", tenant="[red]a[/b]:cat:")
+    for command in ("stats", "log list"):
+        result = leo(*command.split(), tmp_path / "leo.db")
+        assert (result.exit_code, result.exception) == (0, None)
+        assert "[/b]:cat:" in result.stdout
+    assert "[red]a[/b]:cat:" in leo("stats", tmp_path / "leo.db").stdout
+
+
 def test_private_stats_are_charged_and_refused_when_the_budget_is_spent(store):
     options = ("stats", store, "--private", "--epsilon", "0.5", "--budget-epsilon", "0.8", "--contribution", "10")
     facts, code = as_json(*options)
@@ -200,6 +211,21 @@ def test_keys_are_made_once_and_shown_publicly(store, tmp_path):
     path.chmod(0o644)
     facts, code = as_json("keys", "public", path)
     assert (facts["error"], code) == ("SigningKeyError", 2)
+
+
+@pytest.mark.parametrize("command", ["public", "rotate"])
+def test_a_store_without_its_key_is_named_as_such_and_not_taken_for_a_key(store, command):
+    """It said of the store that others can read it: chmod 600, or that it is no PEM."""
+    store.with_name("leo.db.key").unlink()
+    facts, code = as_json("keys", command, store)
+    assert (facts["error"], code) == ("ConfigError", 2)
+    assert "there is no key leo.db.key beside it" in facts["message"]
+
+
+def test_a_day_that_is_none_is_wrong_use(store, tmp_path):
+    facts, code = as_json("log", "audits", store, tmp_path / "audits.json", "--day", "2026-13-01")
+    assert (facts["error"], code) == ("ConfigError", 2)
+    assert "--day" in facts["message"]
 
 
 def test_bench_replay_prints_a_table_and_json(tmp_path):

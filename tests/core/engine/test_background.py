@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import asyncio
 import logging
 import threading
+import time
 
 import pytest
 
@@ -19,6 +21,59 @@ def test_jobs_run_in_order_and_flush_waits_for_them():
         background.submit(lambda number=number: done.append(number))
     assert background.flush(10)
     assert done == list(range(100))
+    background.close()
+
+
+def test_flush_waits_for_what_was_queued_before_it_and_not_for_what_follows():
+    """Under steady traffic the queue may never be empty, and feedback and invalidation flush it first."""
+    gates, done = [threading.Event() for _ in range(2)], []
+
+    def job(number):
+        gates[number].wait(10)
+        done.append(number)
+
+    background = Background(call)
+    background.submit(lambda: job(0))
+    flushed = []
+    waiter = threading.Thread(target=lambda: flushed.append((background.flush(10), list(done))))
+    waiter.start()
+    while not background._changed._waiters:
+        time.sleep(0.01)
+    background.submit(lambda: job(1))
+    gates[0].set()
+    waiter.join(10)
+    assert flushed == [(True, [0])]
+    assert not background.flush(0.05)
+    gates[1].set()
+    assert background.flush(10)
+    assert done == [0, 1]
+    background.close()
+
+
+def test_flush_waits_for_what_a_job_queued():
+    done = []
+    background = Background(call)
+    background.submit(lambda: (time.sleep(0.05), background.submit(lambda: (time.sleep(0.05), done.append(1)))))
+    assert background.flush(10)
+    assert done == [1]
+    background.close()
+
+
+@pytest.mark.parametrize("error", [SystemExit, asyncio.CancelledError, ValueError])
+def test_a_job_ends_with_any_error_and_the_next_goes_on(error, caplog):
+    """As a comparator or a checker may raise that asks a model on an event loop of its own."""
+
+    def fail():
+        raise error
+
+    done = []
+    background = Background(call)
+    background.submit(fail)
+    background.submit(lambda: done.append(1))
+    assert background.flush(10)
+    assert done == [1]
+    assert background.failures == 1
+    assert "a background job of LEO failed" in caplog.text
     background.close()
 
 

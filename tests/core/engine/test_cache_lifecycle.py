@@ -8,6 +8,7 @@ import logging
 import sqlite3
 import threading
 from contextlib import closing
+from datetime import timedelta
 
 import pytest
 
@@ -98,6 +99,30 @@ def test_a_policy_says_how_long_answers_live_and_may_fail(caplog):
         assert not ask(leo, "Will it fail?").cache.hit
 
 
+def test_an_answer_that_expires_on_its_way_to_the_store_is_not_served():
+    clock, gate = Clock(), threading.Event()
+    with LEO(small=counting(), clock=clock) as leo:
+        leo._world.background.submit(lambda: gate.wait(30))
+        assert not leo.ask(QUESTION, ttl_s=5.0).cache.hit
+        clock.at += 5.0
+        assert leo.ask(QUESTION, ttl_s=5.0).cache.hit
+        clock.at += 1.0
+        assert not leo.ask(QUESTION, ttl_s=5.0).cache.hit
+        gate.set()
+
+
+@pytest.mark.parametrize("said", ["3600", timedelta(hours=1), float("nan"), 10**400])
+def test_a_policy_that_says_no_number_costs_no_answer(said, caplog):
+    """The answer was paid for, and keeps the settings' lifetime."""
+    clock = Clock()
+    with LEO(small=counting(), config=configured(ttl_s=10.0), lifetime=lambda *_: said, clock=clock) as leo:
+        assert not ask(leo).cache.hit
+        assert ask(leo).cache.hit
+        clock.at += 11.0
+        assert not ask(leo).cache.hit
+    assert "the lifetime policy failed" in caplog.text
+
+
 @pytest.mark.parametrize("ttl_s", [-1.0, float("nan"), "soon", True])
 def test_a_lifetime_that_is_none_is_refused(ttl_s):
     with LEO(small=constant()) as leo, pytest.raises(RequestError, match="ttl_s"):
@@ -131,6 +156,27 @@ def test_limits_keep_what_saves_most():
         texts = [kept.entry.text for kept in leo.store.entries("default")]
         assert len(texts) == 8
         assert sum(text.startswith("dear") for text in texts) == 8
+
+
+def test_a_limit_holds_for_every_tenant_and_for_processes_that_write_once(tmp_path):
+    """Of 128 entries, it is looked after at every second write: of each tenant, and not of all together."""
+
+    def keep(leo, number, tenant):
+        request = Request(messages=(Message(role="user", content=f"{number}"),), tenant=tenant)
+        leo.cache.update(request, Message(role="assistant", content="29"))
+
+    with LEO(config=configured(max_entries=128), store=tmp_path / "leo.db") as leo:
+        for number in range(2 * 132):
+            keep(leo, number, "ab"[number % 2])
+        leo.flush()
+        assert all(leo.store.count_entries(tenant) <= 129 for tenant in "ab")
+    with LEO(config=configured(max_entries=None), store=tmp_path / "leo.db") as leo:
+        for number in range(132):
+            keep(leo, number, "c")
+    with LEO(config=configured(max_entries=128), store=tmp_path / "leo.db") as leo:
+        keep(leo, 132, "c")
+        leo.flush()
+        assert leo.store.count_entries("c") == 128
 
 
 # ----------------------------------------------------------------------------------------------------- renewal
@@ -424,13 +470,27 @@ def test_past_answers_warm_the_cache(tmp_path):
 
 @pytest.mark.parametrize(
     "line",
-    ["no JSON", "[]", '{"prompt": "x"}', '{"prompt": "x", "answer": 7}', '{"prompt": "x", "answer": "y", "z": 1}'],
+    [
+        "no JSON",
+        "[]",
+        '{"prompt": "x"}',
+        '{"prompt": "x", "answer": 7}',
+        '{"prompt": "x", "answer": "y", "z": 1}',
+        '{"prompt": "z", "answer": "y", "tenant": ""}',
+        *(
+            '{"prompt": "z", "answer": "y", "cost_usd": ' + cost + "}"
+            for cost in ('"0.5"', "-3", "NaN", "1e999", "true")
+        ),
+    ],
 )
-def test_a_line_that_is_no_pair_is_named(tmp_path, line):
+def test_a_line_that_is_no_pair_is_named_and_those_before_it_are_kept(tmp_path, line):
+    """A cost that is no number would be an entry that nothing can read, and with it the tenant's whole cache."""
     log = tmp_path / "log.jsonl"
     log.write_text('{"prompt": "x", "answer": "y"}\n' + line + "\n", encoding="utf-8")
-    with LEO(small=constant()) as leo, pytest.raises(RequestError, match="line 2"):
-        leo.cache.warm(log)
+    with LEO(small=constant()) as leo:
+        with pytest.raises(RequestError, match="line 2"):
+            leo.cache.warm(log)
+        assert [kept.entry.text for tenant in leo.store.tenants() for kept in leo.store.entries(tenant)] == ["x"]
 
 
 # ----------------------------------------------------------------------------------------------------- planted

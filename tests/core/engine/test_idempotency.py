@@ -178,10 +178,14 @@ def test_a_key_is_forgotten_after_its_time():
     member = parrot()
     with LEO(small=member, config=replace(NO_CACHE, idempotency_ttl_s=3600.0), clock=Clock()) as leo:
         leo.ask(QUESTION, idempotency_key="order-17")
-        clock[0] += 3601.0
-        leo.ask(QUESTION, idempotency_key="order-18")  # the old ones go when a new one begins
-        assert not leo.ask(QUESTION, idempotency_key="order-17").replayed
-        assert member.calls == 3
+        leo.ask(QUESTION, idempotency_key="order-19")
+        clock[0] += 3600.0
+        assert leo.ask(QUESTION, idempotency_key="order-17").replayed
+        clock[0] += 1.0
+        assert leo.ask("Another question?", idempotency_key="order-17").text == "Another question?"
+        leo.ask(QUESTION, idempotency_key="order-18")
+        assert leo._world.journal.find("default", "order-19") is None, "the old ones go when a new one begins"
+        assert member.calls == 4
 
 
 def test_an_altered_answer_is_not_given(tmp_path):

@@ -17,6 +17,7 @@ import pytest
 
 from leo_core import LEO, LEOConfig, Route, verify_receipt
 from leo_core.engine.flights import Flights
+from leo_core.engine.requests import make_request
 from leo_core.engine.store_guard import StoreGuard
 from leo_core.engine.threads import Threads
 from leo_core.errors import ProviderUnavailableError
@@ -287,6 +288,33 @@ async def until(condition):
             return
         await asyncio.sleep(0.005)
     pytest.fail("it never happened")
+
+
+@pytest.mark.parametrize("promised", [True, False])
+def test_a_look_up_in_between_ends_only_what_was_not_promised_to_be_ended(promised):
+    """A query engine that is cached asks a model that is cached, in the same thread."""
+    outer, inner = make_request("What do dogs cost?"), make_request("A prompt of the model inside")
+    with LEO(config=patient()) as leo:
+        leo.cache.lookup(outer, promised=promised)
+        waiting = in_new_context(lambda: leo.cache.lookup(outer))
+        time.sleep(0.1)
+        leo.cache.lookup(inner)
+        leo.cache.update(inner, Message(role="assistant", content="a step on the way"))
+        time.sleep(0.1)
+        assert waiting.done() is not promised
+        leo.cache.update(outer, Message(role="assistant", content="Nothing."))
+        assert waiting.result()[0].hit is promised
+
+
+async def test_a_task_that_breaks_its_promise_keeps_others_waiting_no_longer_than_it_lives():
+    request = make_request("What do dogs cost?")
+    leo = LEO(config=patient())
+    await asyncio.create_task(leo.cache.alookup(request, promised=True))
+    started = time.monotonic()
+    decision, _ = await leo.cache.alookup(request)
+    assert not decision.hit
+    assert time.monotonic() - started < 5.0
+    await asyncio.to_thread(leo.close)
 
 
 # ------------------------------------------------------------------------------------------------ between processes

@@ -219,7 +219,7 @@ class LEOCachedQueryEngine(Closeable, BaseQueryEngine):
         asked = self._look_at(query_bundle, self._current_tenant())
         if asked is None:
             return self._run(query_bundle)
-        hit = self._keeper.find(lambda: asked.request, _read_hit)
+        hit = self._keeper.find(lambda: asked.request, _read_hit, promised=not self._streams)
         if hit is not None and not self._is_outdated(asked, hit):
             return self._serve(asked, hit, query_bundle, awaited=False)
         try:
@@ -238,7 +238,7 @@ class LEOCachedQueryEngine(Closeable, BaseQueryEngine):
         asked = await asyncio.to_thread(self._look_at, query_bundle, self._current_tenant())
         if asked is None:
             return await self._arun(query_bundle)
-        hit = await self._keeper.afind(lambda: asked.request, _read_hit)
+        hit = await self._keeper.afind(lambda: asked.request, _read_hit, promised=not self._streams)
         if hit is not None and not await asyncio.to_thread(self._is_outdated, asked, hit):
             return self._serve(asked, hit, query_bundle, awaited=True)
         try:

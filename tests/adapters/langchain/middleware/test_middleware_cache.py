@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,7 @@ from langchain.agents import create_agent
 from langchain.agents.middleware import AgentMiddleware, wrap_model_call
 from langchain.agents.structured_output import ProviderStrategy, ToolStrategy
 from langchain.chat_models import init_chat_model
+from langchain_core.language_models import FakeListChatModel
 from langchain_core.messages import AIMessage
 from langchain_core.runnables import ConfigurableField
 from langgraph.checkpoint.memory import InMemorySaver
@@ -21,6 +23,7 @@ from langgraph.types import Command, interrupt
 from leo_core.config import LEOConfig
 from leo_core.errors import ConfigError
 from leo_langchain import (
+    LEOCache,
     LEOCacheMiddleware,
     LEOChatModel,
     LEORouterMiddleware,
@@ -420,3 +423,13 @@ def test_the_facts_of_an_earlier_answer_are_not_served_with_a_hit(server, cache,
             assert all(facts["receipt"] == said["receipt"] for facts in told)
             assert reply.text == "42"
     assert said["cache"]["hit"]
+
+
+def test_equal_calls_wait_for_a_model_that_has_a_cache_of_its_own(cache):
+    with LEOCache() as inner:
+        agent = create_agent(FakeListChatModel(responses=["42"], cache=inner, sleep=0.5), [], middleware=[cache])
+        with ThreadPoolExecutor(2) as pool:
+            runs = pool.map(lambda _: last(agent.invoke({"messages": [("user", "What is 6 times 7?")]})).text, range(2))
+            assert list(runs) == ["42", "42"]
+        assert cache.counts["cache.hit"] == 1
+        assert "cache.hit" not in inner.counts

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated, Any
 
 import pytest
 from langchain.agents.middleware import ToolRetryMiddleware
+from langchain_core.language_models import FakeListChatModel
 from langchain_core.messages import ToolMessage
 from langchain_core.runnables import RunnableConfig
 from langchain_core.tools import BaseTool, InjectedToolCallId, StructuredTool, tool
@@ -16,7 +19,7 @@ from langgraph.prebuilt import InjectedState
 from langgraph.types import Command, interrupt
 
 from leo_core.errors import ConfigError
-from leo_langchain import LEOCacheMiddleware, LEOToolCacheMiddleware
+from leo_langchain import LEOCache, LEOCacheMiddleware, LEOToolCacheMiddleware
 from tests.adapters.langchain.middleware.agents import WeatherStation, agent_of, ask
 from tests.contracts.event_loop import never_blocked
 
@@ -70,6 +73,26 @@ def test_arguments_and_tenants_share_nothing(cache, server):
         for name in ("acme", "globex"):
             ask(agent, "How is the weather in Oslo and Rome?", context={"tenant": name})
     assert sorted(station.calls) == ["Oslo", "Oslo", "Rome", "Rome"]
+
+
+def test_equal_calls_wait_for_a_tool_that_asks_a_cached_model(cache, server):
+    calls: list[str] = []
+    with LEOCache() as inner:
+        model = FakeListChatModel(responses=["3 degrees"], cache=inner)
+
+        @tool
+        def weather(place: str) -> str:
+            """The weather in a place."""
+            calls.append(place)
+            said = model.invoke(f"{place}, call {len(calls)}").text
+            time.sleep(0.5)
+            return said
+
+        agent = agent_of(server.base_url, [cache], weather)
+        with ThreadPoolExecutor(2) as pool:
+            results = list(pool.map(lambda _: told(ask(agent, WEATHER))[0][0], range(2)))
+    assert results == ["3 degrees", "3 degrees"]
+    assert calls == ["Oslo"]
 
 
 def test_tools_that_were_not_named_are_called(server):

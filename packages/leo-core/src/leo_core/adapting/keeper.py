@@ -85,22 +85,35 @@ class AnswerKeeper(Closeable):
 
     # --------------------------------------------------------------------------------------------- find and keep
 
-    def find(self, build: Callable[[], Request], read: Callable[[CacheDecision, CacheEntry], T]) -> T | None:
+    def find(
+        self,
+        build: Callable[[], Request],
+        read: Callable[[CacheDecision, CacheEntry], T],
+        *,
+        promised: bool = False,
+    ) -> T | None:
         """What ``read`` makes of the kept answer to the request, or ``None``.
 
         After ``None`` the caller brings the answer (:meth:`keep`), or says that none will come (:meth:`give_up`).
+        With ``promised`` it does one of them whatever happens, so that what is looked up between ends nothing.
         """
         try:
-            return _read(self.leo.cache.lookup(build()), read)
+            return _read(self.leo.cache.lookup(build(), promised=promised), read)
         except Exception as error:  # noqa: BLE001 - a cache must not take the call down
             self._failed("lookup", error)
             return None
 
-    async def afind(self, build: Callable[[], Request], read: Callable[[CacheDecision, CacheEntry], T]) -> T | None:
+    async def afind(
+        self,
+        build: Callable[[], Request],
+        read: Callable[[CacheDecision, CacheEntry], T],
+        *,
+        promised: bool = False,
+    ) -> T | None:
         """:meth:`find` without blocking the event loop."""
         try:
             leo = await self._aleo()
-            return _read(await leo.cache.alookup(build()), read)
+            return _read(await leo.cache.alookup(build(), promised=promised), read)
         except Exception as error:  # noqa: BLE001 - as above
             self._failed("lookup", error)
             return None

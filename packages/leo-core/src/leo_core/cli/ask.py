@@ -103,8 +103,8 @@ def _report(leo: LEO, answer: Answer, *, explain: bool, receipt: Path | None, as
         print_json({"answer": answer.text, **facts, "explain": figures, "public_key": leo.public_key})
         return
     cost = "unknown price" if answer.usage.cost_usd is None else f"${answer.usage.cost_usd:.6f}"
-    err.print(f"{facts['route']} · {answer.model} · risk {answer.risk.value:.3f} · {cost}", style="dim", markup=False)
-    err.print(f"receipt {facts['receipt']}", style="dim", markup=False)
+    err.print(f"{facts['route']} · {answer.model} · risk {answer.risk.value:.3f} · {cost}", style="dim")
+    err.print(f"receipt {facts['receipt']}", style="dim")
     if explain:
         for line in explain_answer(answer)["words"]:
-            out.print(f"· {line}", markup=False)
+            out.print(f"· {line}")

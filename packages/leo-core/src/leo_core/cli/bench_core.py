@@ -72,7 +72,7 @@ def embed(
                 _print_ratios(result["minilm"]["times"], "CPU µs")
                 _print_rows(result["minilm"]["auc_differences"])
             elif peer:
-                out.print(f"MiniLM is not installed and was not measured: {result['install_minilm']}", markup=False)
+                out.print(f"MiniLM is not installed and was not measured: {result['install_minilm']}")
             out.print(f"{result['pairs']}: {result['validation']} pairs, {result['components']} components")
 
 

@@ -76,5 +76,4 @@ def _print(result: dict[str, Any]) -> None:
         f"{result['preset']}: primes of {result['prime_bits']} bits, {result['classical_bits']}-bit security "
         f"({result['quantum_bits']} quantum); {result['data']}: {result['real_entries']:,} real entries, "
         f"dim {result['dim']}; {result['machine']}, {result['cores']} cores; seed {result['seed']}",
-        markup=False,
     )

@@ -144,7 +144,7 @@ def check(
             print_json({"readable": whole, "refused": rows, "removed": len(rows) if remove else 0})
         else:
             for row in rows:
-                err.print(f"refused: {row['entry']} of {row['tenant']}: {row['why']}", style="red", markup=False)
+                err.print(f"refused: {row['entry']} of {row['tenant']}: {row['why']}", style="red")
             out.print(f"{whole} entries can be served, {len(rows)} were refused{' and removed' if remove else ''}")
         if rows:
             raise typer.Exit(FAILED)

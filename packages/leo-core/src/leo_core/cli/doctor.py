@@ -38,6 +38,6 @@ def doctor(
 def _print(finding: Finding) -> None:
     word, style = _MARKS[finding.state]
     out.print(f"{word:<7}", style=style, end="")
-    out.print(f"{finding.name:<22}{finding.found}", markup=False, soft_wrap=True)
+    out.print(f"{finding.name:<22}{finding.found}", soft_wrap=True)
     if finding.fix:
-        out.print(f"{'':<7}{'':<22}→ {finding.fix}", markup=False, soft_wrap=True)
+        out.print(f"{'':<7}{'':<22}→ {finding.fix}", soft_wrap=True)

@@ -80,7 +80,7 @@ def export(
         if as_json:
             print_json(summary | {"files": [str(each) for each in files]})
             return
-        out.print(f"{len(found.pairs)} pairs in {file}", markup=False)
+        out.print(f"{len(found.pairs)} pairs in {file}")
         if found.redacted:
             out.print(f"{found.redacted} of them blacked out in part")
         for why, count in found.dropped.most_common():

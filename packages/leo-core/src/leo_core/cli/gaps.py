@@ -49,12 +49,12 @@ def gaps(
 
 def _print(tenant: str, rows: tuple[Gap, ...]) -> None:
     if not rows:
-        out.print(f"{tenant}: no gaps", markup=False)
+        out.print(f"{tenant}: no gaps")
         return
     out.print(_table(tenant, rows))
     for gap in rows:
         for question in gap.examples:
-            out.print(f"region {gap.region}: {question}", markup=False)
+            out.print(f"region {gap.region}: {question}")
 
 
 def _find(kept: StorePort, tenant: str, *, below: float, least: int, examples: int) -> tuple[Gap, ...]:

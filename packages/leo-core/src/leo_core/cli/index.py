@@ -53,7 +53,7 @@ def serve(
             raise ConfigError(message)
         limits = IndexLimits(max_envelope_bytes=max_envelope_mb * 2**20, max_account_bytes=max_account_mb * 2**20)
         server = EncryptedIndexServer(file, limits=limits)
-        err.print(f"serving {file.name}; no key that decrypts is here", style="dim", markup=False)
+        err.print(f"serving {file.name}; no key that decrypts is here", style="dim")
         run_service(
             server,
             host=host,

@@ -69,7 +69,7 @@ def split(
         if as_json:
             print_json({"kek": found.kid, "set": made[0].set_id, "needed": needed, "files": names})
         else:
-            out.print("\n".join(names), markup=False)
+            out.print("\n".join(names))
 
 
 @app.command()
@@ -119,7 +119,7 @@ def rewrap(
         if as_json:
             print_json({"kek": fresh.kid, "rewrapped": done, "already": before, "destroyed": gone})
         else:
-            out.print(f"{len(done)} keyrings are under {fresh.kid} now, {len(before)} were before", markup=False)
+            out.print(f"{len(done)} keyrings are under {fresh.kid} now, {len(before)} were before")
 
 
 def _write(kek: LocalKek, path: Path) -> LocalKek:
@@ -149,4 +149,4 @@ def _print(kek: KekProvider, *, as_json: bool) -> None:
     if as_json:
         print_json({"kek": kek.kid})
     else:
-        out.print(kek.kid, markup=False)
+        out.print(kek.kid)

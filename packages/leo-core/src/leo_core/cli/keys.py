@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["app"]
 
+_STORE_HEAD = b"SQLite format 3\0"
+
 app = typer.Typer(help="Signing keys, keyrings of tenants, and the keys that wrap them.", no_args_is_help=True)
 app.add_typer(tenant_keys.app, name="tenant")
 app.add_typer(kek_keys.app, name="kek")
@@ -45,8 +47,7 @@ def public(
     with report_errors(as_json=as_json):
         from leo_core.storage.keyfile import load_key  # noqa: PLC0415 - a command loads what it needs
 
-        beside = key_path(path)
-        _print_public(load_key(beside if beside.is_file() else path).public, as_json=as_json)
+        _print_public(load_key(_find_key(path)).public, as_json=as_json)
 
 
 @app.command()
@@ -62,8 +63,24 @@ def rotate(
     with report_errors(as_json=as_json):
         from leo_core.storage.keyfile import rotate_key  # noqa: PLC0415 - a command loads what it needs
 
-        beside = key_path(path)
-        _print_public(rotate_key(beside if beside.is_file() else path).new, as_json=as_json)
+        _print_public(rotate_key(_find_key(path)).new, as_json=as_json)
+
+
+def _find_key(path: Path) -> Path:
+    """The key file: the one beside a store, or the path itself.
+
+    Raises:
+        ConfigError: It is a store without a key beside it.
+    """
+    beside = key_path(path)
+    if beside.is_file():
+        return beside
+    if path.is_file():
+        with path.open("rb") as stream:
+            if stream.read(len(_STORE_HEAD)) == _STORE_HEAD:
+                message = f"{path} is a store, and there is no key {beside.name} beside it; name the key file"
+                raise ConfigError(message)
+    return path
 
 
 def _print_public(key: PublicKey, *, as_json: bool) -> None:

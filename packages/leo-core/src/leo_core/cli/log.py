@@ -13,7 +13,7 @@ from rich.table import Table
 
 from leo_core.cli.output import AsJson, err, out, print_json, report_errors
 from leo_core.cli.stores import key_path, open_existing, open_new, read_text, read_time
-from leo_core.errors import ConfigError
+from leo_core.errors import ConfigError, ReceiptError
 
 if TYPE_CHECKING:
     from leo_core.records import Receipt
@@ -151,7 +151,12 @@ def audits(
         from leo_core.stages.receipt.lottery import derive_seed  # noqa: PLC0415 - as above
         from leo_core.storage.keyfile import load_key  # noqa: PLC0415 - as above
 
-        if find_span(day)[1] > time.time():
+        try:
+            _, ends_at = find_span(day)
+        except ReceiptError as error:
+            message = f"--day is {day!r}; give a day such as 2026-01-31"
+            raise ConfigError(message) from error
+        if ends_at > time.time():
             message = f"{day} is not over: its seed still decides which answers are audited"
             raise ConfigError(message)
         origin = read_checkpoint(log.checkpoint()).origin

@@ -49,8 +49,8 @@ WRONG_USE = 2
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else.")]
 
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+out = Console(highlight=False, markup=False, emoji=False)
+err = Console(stderr=True, highlight=False, markup=False, emoji=False)
 
 
 def print_json(value: dict[str, Any]) -> None:
@@ -83,7 +83,7 @@ def report_errors(*, as_json: bool) -> Iterator[None]:
         if as_json:
             print_json(facts)
         else:
-            err.print(f"{facts['error']}: {error}", style="red", markup=False)
+            err.print(f"{facts['error']}: {error}", style="red")
         unusable = isinstance(error, SigningKeyError | KekError) and not isinstance(error, KekUnavailableError)
         wrong_use = unusable or isinstance(error, ConfigError | NotAReceiptError)
         raise typer.Exit(WRONG_USE if wrong_use else FAILED) from error

@@ -131,7 +131,7 @@ def _destroy_old(private: PrivateStore, tenant: str | None) -> list[int]:
             try:
                 private.destroy_version(version.number, tenant=tenant)
             except KeyInUseError as error:
-                err.print(f"{ring.tenant}: {error}", style="yellow", markup=False)
+                err.print(f"{ring.tenant}: {error}", style="yellow")
             else:
                 gone.append(version.number)
     return gone

@@ -92,9 +92,9 @@ def train(
             facts = {"file": str(file), "dropped": dict(lesson.dropped), "untaught": dict(lesson.untaught)}
             print_json(facts | {"tenants": figures})
             return
-        out.print(f"{len(figures)} students in {file}", markup=False)
+        out.print(f"{len(figures)} students in {file}")
         for name, why in lesson.untaught.items():
-            out.print(f"{name}: none ({why})", markup=False)
+            out.print(f"{name}: none ({why})")
         _print(figures)
 
 

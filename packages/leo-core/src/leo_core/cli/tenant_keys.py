@@ -64,7 +64,7 @@ def list_keyrings(
         else:
             out.print(_tabulate(rows))
             for each in faults:
-                err.print(f"{each['file']}: {each['why']}", style="red", markup=False)
+                err.print(f"{each['file']}: {each['why']}", style="red")
         if faults:
             raise typer.Exit(FAILED)
 

@@ -104,7 +104,7 @@ def _show(question: SampleQuestion, answer: Answer) -> dict[str, Any]:
 
 def _print(facts: dict[str, Any]) -> None:
     def say(line: str) -> None:
-        out.print(line, markup=False, soft_wrap=True)
+        out.print(line, soft_wrap=True)
 
     say(f"Three local readers (no language models) were asked {facts['questions']} questions about twelve facts.")
     if (one := facts["verified"]) is not None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from itertools import islice
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -73,14 +72,20 @@ class AnswerCache:
         """
         return run(self._decide(request), self._world)
 
-    def lookup(self, request: Request) -> tuple[CacheDecision, CacheEntry | None]:
-        """Whether a kept answer may be served, and which; the entry is ``None`` unless the decision is a hit."""
-        return run(self._lookup(request), self._world)
+    def lookup(self, request: Request, *, promised: bool = False) -> tuple[CacheDecision, CacheEntry | None]:
+        """Whether a kept answer may be served, and which; the entry is ``None`` unless the decision is a hit.
 
-    async def alookup(self, request: Request) -> tuple[CacheDecision, CacheEntry | None]:
+        Args:
+            request: What is asked.
+            promised: Whether, after a miss, :meth:`update` or :meth:`give_up` is called whatever happens. Equal
+                requests then wait for that; otherwise only until the same thread or task looks for something again.
+        """
+        return run(self._lookup(request, promised=promised), self._world)
+
+    async def alookup(self, request: Request, *, promised: bool = False) -> tuple[CacheDecision, CacheEntry | None]:
         """:meth:`lookup` without blocking the event loop."""
         await self._warm_up()
-        return await arun(self._lookup(request), self._world)
+        return await arun(self._lookup(request, promised=promised), self._world)
 
     def update(
         self,
@@ -285,7 +290,7 @@ class AnswerCache:
             return _UNTOUCHED, None
         return (yield from self._consult(request))[1]
 
-    def _lookup(self, request: Request) -> Pipeline[tuple[CacheDecision, CacheEntry | None]]:
+    def _lookup(self, request: Request, *, promised: bool) -> Pipeline[tuple[CacheDecision, CacheEntry | None]]:
         check_tenant(request, self._plan)
         if holds_personal_data(request, self._plan.config.personal_data):
             return _UNTOUCHED, None
@@ -297,7 +302,7 @@ class AnswerCache:
             yield from Notify("cache.hit", {"kind": decision.kind, "entry_id": entry.id})
             yield from HandOver(lambda: _count_hit(entry))
             return decision, entry
-        self._open.leave((request.tenant, identity.exact_key), decision, entry, turn)
+        self._open.leave((request.tenant, identity.exact_key), decision, entry, turn, promised=promised)
         return decision, None
 
     def _update(
@@ -355,8 +360,19 @@ class AnswerCache:
 
 
 def _batches(items: Iterable[T]) -> Iterator[list[T]]:
-    rest = iter(items)
-    while batch := list(islice(rest, _AT_ONCE)):
+    """Items by so many at once; those before an item that cannot be made come before its error."""
+    batch: list[T] = []
+    try:
+        for item in items:
+            batch.append(item)
+            if len(batch) == _AT_ONCE:
+                yield batch
+                batch = []
+    except Exception:
+        if batch:
+            yield batch
+        raise
+    if batch:
         yield batch
 
 

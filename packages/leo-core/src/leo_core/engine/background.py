@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import logging
 import threading
+import time
 import weakref
 from collections import deque
 from typing import TYPE_CHECKING
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 __all__ = ["Background"]
 
 _log = logging.getLogger("leo_core")
+_FORK_WAIT_S = 2.0
+"""Longest that a fork waits for the running job."""
 
 
 class Background:
@@ -33,6 +36,7 @@ class Background:
         self._capacity = capacity
         self._jobs: deque[Callable[[], object]] = deque()
         self._changed = threading.Condition()
+        self._queued = self._queued_inside = self._done = 0
         self._busy = False
         self._closed = False
         self._thread: threading.Thread | None = None
@@ -63,9 +67,13 @@ class Background:
             self._put(job)
 
     def flush(self, timeout_s: float | None = None) -> bool:
-        """Wait until everything queued so far is done; tells whether it was in time."""
+        """Wait until everything queued so far is done, and what that queued; tells whether it was in time.
+
+        What others queue meanwhile is not waited for: under steady traffic there may always be some.
+        """
+        until = None if timeout_s is None else time.monotonic() + timeout_s
         with self._changed:
-            return self._changed.wait_for(lambda: not self._jobs and not self._busy, timeout_s)
+            return self._wait_until_done(self._queued, until) and self._wait_until_done(self._queued_inside, until)
 
     def close(self, timeout_s: float | None = None) -> bool:
         """Finish what is queued, then stop; idempotent. Tells whether it was in time."""
@@ -78,11 +86,34 @@ class Background:
             return not thread.is_alive()
         return True
 
+    def pause(self) -> None:
+        """Let the running job end and no other begin until :meth:`resume`: the process is about to fork."""
+        self._changed.acquire()
+        if threading.current_thread() is not self._thread:
+            self._changed.wait_for(lambda: not self._busy, _FORK_WAIT_S)
+
+    def resume(self) -> None:
+        """Go on after :meth:`pause`."""
+        self._changed.release()
+
+    def start_anew(self) -> None:
+        """Go on in a forked process, where the thread and its jobs are not: they are the parent's."""
+        self._jobs, self._changed = deque(), threading.Condition()
+        self._queued = self._queued_inside = self._done = 0
+        self._busy, self._thread = False, None
+
+    def _wait_until_done(self, number: int, until: float | None) -> bool:
+        left = None if until is None else max(0.0, until - time.monotonic())
+        return self._changed.wait_for(lambda: self._done >= number, left)
+
     def _put(self, job: Callable[[], object]) -> None:
         if self._closed:
             message = "this LEO is closed"
             raise RuntimeError(message)
         self._jobs.append(job)
+        self._queued += 1
+        if threading.current_thread() is self._thread:
+            self._queued_inside = self._queued
         if self._thread is None:
             self._thread = threading.Thread(target=self._work, name="leo-background", daemon=True)
             self._thread.start()
@@ -100,12 +131,13 @@ class Background:
                 self._changed.notify_all()
             try:
                 self._run(job)
-            except Exception:  # noqa: BLE001 - logged with its traceback; the next job must go on
+            except BaseException:  # noqa: BLE001 - logged with its traceback; the next job must go on, whatever it was
                 self.failures += 1
                 _log.exception("a background job of LEO failed")
             finally:
                 with self._changed:
                     self._busy = False
+                    self._done += 1
                     self._changed.notify_all()
 
 

@@ -161,6 +161,13 @@ class Budgets:
             self.guard.wake()
             self._catch_up(self.clock.now())
 
+    def start_anew(self) -> None:
+        """Go on in a forked process: what waits for the ledger is written by the parent."""
+        self._lock = threading.RLock()
+        self._apart, self._spent_apart = {}, {}
+        self._sums_apart.clear()
+        self._unsettled.clear()
+
     # ------------------------------------------------------------------------------------------- in touch
 
     def _write(self, wanted: Reservation, now: float, *, forced: bool = False) -> Booking | None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import math
 from dataclasses import replace
+from numbers import Real
 from typing import TYPE_CHECKING
 
 from leo_core.records import CacheEntry
@@ -74,7 +76,15 @@ def _find_ttl(request: Request, message: Message, plan: Plan) -> float | None:
         return request.constraints.ttl_s
     if plan.lifetime is not None:
         try:
-            return plan.lifetime(request, message)
+            found = plan.lifetime(request, message)
+            return None if found is None else _read_seconds(found)
         except Exception:  # noqa: BLE001 - a user's function may raise anything; the answer stands all the same
             _log.exception("the lifetime policy failed; the entry gets the settings' ttl_s")
     return plan.config.cache.ttl_s
+
+
+def _read_seconds(found: object) -> float:
+    if not isinstance(found, Real) or math.isnan(found):
+        message = f"it gave {found!r}, which is no number of seconds"
+        raise TypeError(message)
+    return float(found)

@@ -186,6 +186,10 @@ class Flights:
                 steps.close()
                 raise
 
+    def start_anew(self) -> None:
+        """Go on in a forked process: those that lead are in the parent, where the store's leases say so."""
+        self._flights, self._lock = {}, threading.RLock()
+
     # ------------------------------------------------------------------------------------------------- private
 
     def _join(self, key: str, wait_s: float | None, *, blocks: bool) -> Generator[_Pause | _Ask, Any, Turn]:

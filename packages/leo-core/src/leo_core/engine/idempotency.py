@@ -66,7 +66,10 @@ def answer_once(request: Request, key: str, plan: Plan, work: Pipeline[Answer]) 
     tenant, digest = request.tenant, _digest(request, plan)
     turn = yield from Join(f"idempotency\x00{tenant}\x00{key}", request.constraints.max_latency_s)
     with turn:
+        now = yield from Now()
         known = yield from FindIntent(tenant, key)
+        if known is not None and known.began_at < now.epoch - plan.config.idempotency_ttl_s:
+            known = None  # its time is over, whether or not it has been forgotten yet
         if known is not None and known.digest != digest:
             message = "this idempotency key was used for another request; every request needs a key of its own"
             raise RequestError(message)
@@ -77,7 +80,6 @@ def answer_once(request: Request, key: str, plan: Plan, work: Pipeline[Answer]) 
             raise InProgressError(message)
         if known is not None:
             yield from Notify("journal.cut_off", {"tenant": tenant})
-        now = yield from Now()
         yield from BeginIntent(Intent(tenant=tenant, key=key, digest=digest, began_at=now.epoch))
         try:
             answer = yield from work

@@ -155,6 +155,12 @@ class KnowledgeBase:
             while len(self._memories) > MOST_SESSIONS:
                 self._memories.popitem(last=False)
 
+    def start_anew(self) -> None:
+        """Go on in a forked process: another writer from now on, which reads what the parent and others wrote."""
+        self._lock, self._refreshing = threading.RLock(), threading.Lock()
+        self._known, self._unsaved, self._unread, self._pending = {}, {}, set(), []
+        self._seen, self._opened, self._writer = 0, False, uuid.uuid4().hex
+
     def _drop_oldest(self) -> None:
         excess = max(0, len(self._pending) - MOST_PENDING)
         del self._pending[:excess]

@@ -1,9 +1,9 @@
 """Look-ups whose answer a framework has yet to bring: between ``lookup`` and ``update`` it asks the model itself.
 
 A look-up that missed leads: equal ones wait until its answer comes. A framework does not say when its model failed, so
-a turn also ends when the adapter hears of a failure (:func:`give_up_lookups`), when whoever asked looks for something
-again, when the task, the thread or the ``Context.run`` that asked is done, and, for those who wait, when their time is
-up.
+a turn also ends when whoever asked looks for something again, when the task, the thread or the ``Context.run`` that
+asked is done, and, for those who wait, when their time is up. An adapter that does say it promises so: its turn does
+not end when something is looked up between, such as by the model that it asks.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ Open = tuple[CacheDecision, "CacheEntry | None", Turn]
 class _Lifeline:
     """Ends a turn with the last context that knows of it: with the work in which it was taken."""
 
-    def __init__(self, turn: Turn) -> None:
-        self.turn, self.asker = turn, whoever_runs()
+    def __init__(self, turn: Turn, *, promised: bool) -> None:
+        self.turn, self.promised, self.asker = turn, promised, whoever_runs()
 
     def __del__(self) -> None:
         self.turn.end(landed=False)
@@ -42,12 +42,16 @@ class _Lifeline:
 _LIFELINES: ContextVar[tuple[_Lifeline, ...]] = ContextVar("leo_open_lookups", default=())
 
 
-def give_up_lookups(asker: tuple[object, int] | None = None) -> None:
-    """No answer will come of what this thread or task, or the ``asker``, has looked up; cheap where it has not."""
+def give_up_lookups(done: tuple[object, int] | None = None) -> None:
+    """No answer will come of what this thread or task has looked up without a promise; cheap where it has not.
+
+    Args:
+        done: A thread or task that is over: none will come of what it promised either.
+    """
     if lines := _LIFELINES.get():
-        asker = asker or whoever_runs()
+        asker = done or whoever_runs()
         for line in lines:
-            if line.asker == asker:
+            if line.asker == asker and (done or not line.promised):
                 line.turn.end(landed=False)
 
 
@@ -59,9 +63,14 @@ class OpenLookups:
         self._lock = threading.RLock()  # a stream that is collected gives up wherever the collection happens
         self._watched: WeakSet[asyncio.Task[Any]] = WeakSet()
 
-    def leave(self, key: Key, decision: CacheDecision, entry: CacheEntry | None, turn: Turn) -> None:
-        """Keep a look-up's outcome, and its turn until the update comes."""
-        turn.left = True
+    def leave(
+        self, key: Key, decision: CacheDecision, entry: CacheEntry | None, turn: Turn, *, promised: bool = False
+    ) -> None:
+        """Keep a look-up's outcome, and its turn until the update comes.
+
+        A turn that is promised an end is held like that of a request: whoever holds it waits for no other.
+        """
+        turn.left = not promised
         dropped = []
         with self._lock:
             earlier = self._open.pop(key, None)
@@ -75,7 +84,7 @@ class OpenLookups:
         for each in dropped:
             each.end(landed=False)
         if turn.leads:
-            self._watch(turn)
+            self._watch(turn, promised=promised)
 
     def take(self, key: Key) -> Open:
         """What the look-up with this key left; a plain miss where there was none."""
@@ -92,10 +101,10 @@ class OpenLookups:
     def __len__(self) -> int:
         return len(self._open)
 
-    def _watch(self, turn: Turn) -> None:
+    def _watch(self, turn: Turn, *, promised: bool) -> None:
         """End the turn when it is plain that no update will come; ending it twice does no harm."""
         others = (each for each in _LIFELINES.get() if each.turn.leads and each.turn is not turn)
-        _LIFELINES.set((*others, _Lifeline(turn)))
+        _LIFELINES.set((*others, _Lifeline(turn, promised=promised)))
         task = asyncio.current_task() if whoever_runs()[1] else None
         if task is not None and task not in self._watched:  # its context lives as long as anyone looks at its result
             self._watched.add(task)

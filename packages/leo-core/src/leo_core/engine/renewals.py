@@ -60,6 +60,12 @@ class Renewals:
         """Finish what runs and waits, then stop; idempotent."""
         self._background.close()
 
+    def start_anew(self) -> None:
+        """Go on in a forked process; what is being renewed is the parent's."""
+        self._background.start_anew()
+        self._lock = threading.Lock()
+        self._running = set()
+
     def _run(self, key: tuple[str, str], job: Callable[[], object]) -> None:
         try:
             job()

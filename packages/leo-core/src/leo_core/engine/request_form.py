@@ -12,7 +12,7 @@ from leo_core.records import Message, Role, Route, StreamPolicy
 if TYPE_CHECKING:
     from leo_core.records import Constraints, Json, Request, Sampling
 
-__all__ = ["check_constraints", "check_form", "check_json", "check_stream_policy"]
+__all__ = ["check_constraints", "check_form", "check_json", "check_number", "check_stream_policy"]
 
 ROLES = frozenset(get_args(Role))
 LONGEST_KEY = 255
@@ -63,10 +63,10 @@ def check_constraints(constraints: Constraints) -> None:
     Raises:
         RequestError: A figure is out of its range, or the route or the use of the cache is unknown.
     """
-    _check_number(constraints.max_error, "max_error", most=1.0)
-    _check_number(constraints.max_cost_usd, "max_cost_usd")
-    _check_number(constraints.max_latency_s, "max_latency_s")
-    _check_number(constraints.ttl_s, "ttl_s")
+    check_number(constraints.max_error, "max_error", most=1.0)
+    check_number(constraints.max_cost_usd, "max_cost_usd")
+    check_number(constraints.max_latency_s, "max_latency_s")
+    check_number(constraints.ttl_s, "ttl_s")
     if constraints.route is not None and not isinstance(constraints.route, Route):
         message = f"route must be a Route or its name, got {constraints.route!r}"
         raise RequestError(message)
@@ -177,7 +177,12 @@ def _check_texts(values: object, where: str) -> None:
         _check_text(value, where)
 
 
-def _check_number(value: object, where: str, *, most: float = math.inf) -> None:
+def check_number(value: object, where: str, *, most: float = math.inf) -> None:
+    """Check a figure of which ``None`` says nothing.
+
+    Raises:
+        RequestError: It is no number, or lies outside of [0, ``most``].
+    """
     if value is None:
         return
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
@@ -188,8 +193,8 @@ def _check_number(value: object, where: str, *, most: float = math.inf) -> None:
 
 
 def _check_sampling(sampling: Sampling) -> None:
-    _check_number(sampling.temperature, "temperature")
-    _check_number(sampling.top_p, "top_p", most=1.0)
+    check_number(sampling.temperature, "temperature")
+    check_number(sampling.top_p, "top_p", most=1.0)
     for name in ("max_tokens", "seed"):
         value = getattr(sampling, name)
         if value is not None and (not isinstance(value, int) or isinstance(value, bool)):

@@ -50,6 +50,10 @@ class Threads:
         if pool is not None:
             pool.shutdown(wait=False)
 
+    def start_anew(self) -> None:
+        """Go on in a forked process, where the threads are not."""
+        self._pool, self._lock = None, threading.Lock()
+
     def _get(self) -> ThreadPoolExecutor:
         with self._lock:
             if self._pool is None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from leo_core.engine.effects import AddAlias, EmbedTexts, Entropy, FindExact, Now, WriteEntry
 from leo_core.engine.entries import make_entry, weigh_entry
-from leo_core.engine.request_form import check_form
+from leo_core.engine.request_form import check_form, check_number
 from leo_core.engine.requests import make_request
 from leo_core.errors import ConfigError, RequestError
 from leo_core.privacy.personal.redaction import holds_personal_data
@@ -29,6 +29,7 @@ PastAnswer = tuple["Request", Message, "Mapping[str, Any]"]
 """A request, its answer, and facts of it: ``model``, ``cost_usd``."""
 
 _FACTS = frozenset({"model", "cost_usd"})
+_DEAREST_USD = 1e9
 
 
 def read_log(path: Path, settings: Mapping[str, Any]) -> Iterator[PastAnswer]:
@@ -57,7 +58,7 @@ def make_past_answer(pair: Any, settings: Mapping[str, Any]) -> PastAnswer:
     """A pair in the form that callers write it: ``(prompt, answer)``, or a mapping with these and further settings.
 
     Raises:
-        RequestError: It has neither form, or a setting is unknown.
+        RequestError: It has neither form, or a setting is unknown or out of its range.
     """
     if isinstance(pair, tuple) and len(pair) == 2:  # noqa: PLR2004 - a pair
         pair = {"prompt": pair[0], "answer": pair[1]}
@@ -65,12 +66,16 @@ def make_past_answer(pair: Any, settings: Mapping[str, Any]) -> PastAnswer:
         message = "a past answer needs the form (prompt, answer) or {'prompt': …, 'answer': …}"
         raise RequestError(message)
     facts = {name: value for name, value in pair.items() if name in _FACTS}
+    check_number(facts.get("cost_usd"), "cost_usd", most=_DEAREST_USD)
     rest = {name: value for name, value in pair.items() if name not in _FACTS | {"prompt", "answer"}}
     for name in ("tags", "sources"):
         if isinstance(rest.get(name), list):
             rest[name] = tuple(rest[name])
     request = make_request(pair["prompt"], **(dict(settings) | rest))
     check_form(request)
+    if not request.tenant:
+        message = "the tenant is empty; leave it out, or name whose answer it is"
+        raise RequestError(message)
     (answer,) = make_request([_to_assistant(pair["answer"])]).messages
     return request, answer, facts
 

@@ -17,6 +17,7 @@ from leo_core.engine.budgets import Budgets
 from leo_core.engine.comparators import CanonicalComparator
 from leo_core.engine.drivers import arun, run
 from leo_core.engine.flights import Flights
+from leo_core.engine.forks import EngineForks
 from leo_core.engine.gates import Gates
 from leo_core.engine.held_writes import HeldWrites
 from leo_core.engine.idempotency import recover
@@ -45,7 +46,7 @@ __all__ = ["SystemClock", "World"]
 _log = logging.getLogger("leo_core")
 REFRESH_EVERY_S = 2.0
 TRIM_EVERY = 64
-"""The limits of the cache are looked after at every write of a small cache, at every 1/64 of a large one's limit."""
+"""A tenant's limits are looked after at its first write, then at every 1/64 of a large limit or at every write."""
 
 
 class SystemClock:
@@ -121,7 +122,7 @@ class World:
         self._pending: dict[tuple[str, str], CacheEntry] = {}
         self._revoked: set[str] = set()
         self._pending_lock = threading.Lock()
-        self._written = 0
+        self._written: Counter[str] = Counter()
         self._refreshed = clock.monotonic()
         self._handlers: dict[type[ask.Effect[Any]], Callable[[Any], Any]] = {
             ask.Now: self._now,
@@ -168,6 +169,8 @@ class World:
             ask.HandOver: self._hand_over,
             ask.Renew: lambda effect: self.renewals.submit(effect.entry, lambda: run(effect.job(), self)),
         }
+        parts = (self.renewals, self.threads, self.flights, self.knowledge, self.budgets)
+        self._forks = EngineForks(self.background, *parts, forget=(self._pending, self._revoked))
 
     def recover(self) -> None:
         """Write the receipts that a crash cut off; where the store is out, the next start does it."""
@@ -311,10 +314,9 @@ class World:
         return tuple(Embedding(vector=row, fingerprint=self.embedder.fingerprint) for row in rows)
 
     def _find_exact(self, effect: ask.FindExact) -> CacheEntry | None:
-        pending = self._pending.get((effect.tenant, effect.exact_key))
-        if pending is not None:
+        now, pending = self._clock.now(), self._pending.get((effect.tenant, effect.exact_key))
+        if pending is not None and (pending.expires_at is None or pending.expires_at >= now):
             return pending
-        now = self._clock.now()
         found = self.guard.attempt(
             "get_exact", lambda: self.store.get_exact(effect.tenant, effect.exact_key, now=now), None
         )
@@ -333,9 +335,10 @@ class World:
         if effect.entry.id in self._revoked:
             return
         self.writes.write("put", lambda: self.store.put(effect.entry, effect.vector))
-        self._written += 1
-        if self._written % max(1, (self.config.cache.max_entries or TRIM_EVERY) // TRIM_EVERY) == 0:
-            self.guard.attempt("trim", lambda: self._trim(effect.entry.tenant), 0)
+        tenant, every = effect.entry.tenant, max(1, (self.config.cache.max_entries or TRIM_EVERY) // TRIM_EVERY)
+        if self._written[tenant] % every == 0:
+            self.guard.attempt("trim", lambda: self._trim(tenant), 0)
+        self._written[tenant] += 1
 
     def _trim(self, tenant: str) -> int:
         settings = self.config.cache

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-import weakref
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from leo_core.errors import ConfigError, StorageError, StoreCorruptError, StoreLockedError
+from leo_core.storage.forks import watch_forks
 from leo_core.storage.schema import check_whole, ensure_schema, ensure_wal
 from leo_core.storage.sqlite_errors import translate_error
 
@@ -82,7 +82,7 @@ class Database:
             _create_file(Path(self._path))
         with self._translated():
             self._idle.append(self._connect(first=True))
-        _watch_forks(self)
+        watch_forks(self)
 
     @property
     def path(self) -> str:
@@ -344,19 +344,3 @@ def _create_file(path: Path) -> None:
     except OSError as error:
         message = f"store {str(path)!r} cannot be created: {error.strerror}; check folder and rights"
         raise StorageError(message) from error
-
-
-def _watch_forks(database: Database) -> None:
-    """Have the interpreter tell the database of forks for as long as it lives."""
-    reference = weakref.ref(database)
-
-    def tell(method: str) -> None:
-        alive = reference()
-        if alive is not None:
-            getattr(alive, method)()
-
-    os.register_at_fork(
-        before=lambda: tell("before_fork"),
-        after_in_parent=lambda: tell("after_fork_in_parent"),
-        after_in_child=lambda: tell("after_fork_in_child"),
-    )

@@ -97,7 +97,7 @@ class LEOCacheMiddleware(Keeping, AgentMiddleware[LEOState, Any, Any]):
     ) -> ModelResponse[Any] | ExtendedModelResponse[Any]:
         """Serve the call from the cache, or make it and keep what it brings."""
         build, read = self._builder(request), self._reader(request)
-        served = self._keeper.find(build, read)
+        served = self._keeper.find(build, read, promised=True)
         if served is not None:
             return served
         try:
@@ -116,7 +116,7 @@ class LEOCacheMiddleware(Keeping, AgentMiddleware[LEOState, Any, Any]):
     ) -> ModelResponse[Any] | ExtendedModelResponse[Any]:
         """:meth:`wrap_model_call` without blocking the event loop."""
         build, read = self._builder(request), self._reader(request)
-        served = await self._keeper.afind(build, read)
+        served = await self._keeper.afind(build, read, promised=True)
         if served is not None:
             return served
         try:

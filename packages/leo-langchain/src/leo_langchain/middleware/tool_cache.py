@@ -95,7 +95,7 @@ class LEOToolCacheMiddleware(Keeping, AgentMiddleware[Any, Any, Any]):
         if not self._is_served(request):
             return handler(request)
         build = self._builder(request)
-        served = self._keeper.find(build, lambda decision, entry: _serve(decision, entry, request))
+        served = self._keeper.find(build, lambda decision, entry: _serve(decision, entry, request), promised=True)
         if served is not None:
             return served
         try:
@@ -116,7 +116,9 @@ class LEOToolCacheMiddleware(Keeping, AgentMiddleware[Any, Any, Any]):
         if not self._is_served(request):
             return await handler(request)
         build = self._builder(request)
-        served = await self._keeper.afind(build, lambda decision, entry: _serve(decision, entry, request))
+        served = await self._keeper.afind(
+            build, lambda decision, entry: _serve(decision, entry, request), promised=True
+        )
         if served is not None:
             return served
         try:

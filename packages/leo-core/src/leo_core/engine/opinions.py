@@ -8,7 +8,7 @@ from leo_core.engine.admission import find_able
 from leo_core.engine.spending import estimate_cost
 from leo_core.stages.consensus.equivalence import contradict, same_answer
 from leo_core.stages.risk.answer import measure_form, score_answer
-from leo_core.stages.route.next_step import Stakes, choose_step, foresee_routes
+from leo_core.stages.route.next_step import Stakes, choose_step, foresee_routes, mended
 from leo_core.stages.route.odds import log_odds, probability
 from leo_core.stages.route.opinions import AGREES, DIFFERS, OPEN
 
@@ -27,6 +27,7 @@ __all__ = [
     "choose_next",
     "find_loss",
     "foresee_opinions",
+    "is_worth_large",
     "list_jurors",
     "measure_opinions",
     "read_opinions",
@@ -110,6 +111,17 @@ def choose_next(trip: Trip, small: Draft, risk: Risk, jurors: Sequence[Model]) -
     form = measure_form(score_answer(trip.request, small, config=trip.plan.config.risk))
     beliefs = trip.known.opinions.beliefs(trip.region)
     return choose_step(beliefs, pattern, beliefs.shift(form), _find_stakes(trip, jurors), acceptable=good)
+
+
+def is_worth_large(trip: Trip, risk: Risk) -> bool:
+    """Whether the large member, which does not sit in the jury, mends more of what that says than it costs.
+
+    Where the caller forces the route, the jury alone votes.
+    """
+    large, constraints = trip.plan.large, trip.request.constraints
+    if large is None or large in trip.plan.jury or trip.draft_of(large) is not None or constraints.route is not None:
+        return False
+    return mended(risk.value) * trip.loss_usd > _price(trip.request, large, trip.known, trip.plan)
 
 
 def asks_at_once(trip: Trip, jurors: Sequence[Model]) -> bool:

@@ -10,7 +10,7 @@ import numpy as np
 from leo_core.engine.admission import find_able
 from leo_core.engine.asking import Trip, ask_all, ask_one, cost_of_calls, interrupted
 from leo_core.engine.effects import EmbedTexts, Notify
-from leo_core.engine.opinions import asks_at_once, choose_next, list_jurors
+from leo_core.engine.opinions import asks_at_once, choose_next, is_worth_large, list_jurors
 from leo_core.engine.spending import estimate_cost
 from leo_core.errors import AbstainedError, NoAnswerError
 from leo_core.records import Draft, Failure, Risk, Route
@@ -166,7 +166,14 @@ def take_consensus(trip: Trip) -> Pipeline[Outcome]:
         message = f"the members disagree: confidence {verdict.confidence:.3f}, required {verdict.required:.3f}"
         raise AbstainedError(message, failures=tuple(failure.error for failure in trip.failures))
     served = _of_winners(trip, verdict) if verdict.medoid >= 0 else _least_risky(trip)
-    return Outcome(route=Route.CONSENSUS, served=served, risk=_risk(trip, served, verdict), verdict=verdict)
+    risk = _risk(trip, served, verdict)
+    if is_worth_large(trip, risk):
+        large = yield from ask_one(trip, trip.plan.large)
+        if large is not None:
+            verdict = replace((yield from _vote(trip)), spared=spared)
+            served = _of_winners(trip, verdict) if verdict.medoid >= 0 else _least_risky(trip)
+            risk = _risk(trip, served, verdict)
+    return Outcome(route=Route.CONSENSUS, served=served, risk=risk, verdict=verdict)
 
 
 def fall_back(trip: Trip) -> Pipeline[Outcome]:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from leo_core.stages.route.opinions import Beliefs
 
-__all__ = ["Prospect", "Stakes", "choose_step", "foresee_routes"]
+__all__ = ["Prospect", "Stakes", "choose_step", "foresee_routes", "mended"]
 
 _JURY = 0.6
 """P(a vote of the jury is wrong) beside P(the small answer is wrong), where the first juror contradicts that."""
@@ -54,9 +54,9 @@ class Stakes:
 def choose_step(beliefs: Beliefs, pattern: str, shift: float, stakes: Stakes, *, acceptable: bool = True) -> Step:
     """The step with the least expected cost and loss, looking one opinion ahead.
 
-    The large member is worth what it mends, less its price. An opinion is worth what would be decided better with it, less
-    its price: the chance of each thing it may say times what the large member would then be worth, where that is more
-    than nothing. Ties go to the cheaper step.
+    The large member is worth what it mends, less its price. An opinion is worth what would be decided better with it,
+    less its price: the chance of each thing it may say times what the large member would then be worth, where that is
+    more than nothing. Ties go to the cheaper step.
 
     Args:
         beliefs: What opinions are worth in the region.
@@ -69,8 +69,10 @@ def choose_step(beliefs: Beliefs, pattern: str, shift: float, stakes: Stakes, *,
     if not stakes.jurors:
         return "accept" if acceptable and now <= 0.0 else "large"
     agreed = beliefs.agreement(pattern)
-    later = agreed * max(_worth_large(beliefs, pattern + AGREES, shift, stakes), 0.0)
-    later += (1.0 - agreed) * max(_worth_large(beliefs, pattern + DIFFERS, shift, stakes), 0.0)
+    after = [(agreed, _worth_large(beliefs, pattern + AGREES, shift, stakes))]
+    after.append((1.0 - agreed, _worth_large(beliefs, pattern + DIFFERS, shift, stakes)))
+    rest = now - sum(chance * worth for chance, worth in after)  # an opinion alone changes nothing on average
+    later = sum(chance * max(worth + rest, 0.0) for chance, worth in after)
     clear = 1.0 - beliefs.openness(pattern)
     ask = clear * later + (1.0 - clear) * (max(now, 0.0) if acceptable else now) - stakes.jurors[0]
     if acceptable and max(now, ask) <= 0.0:
@@ -117,10 +119,10 @@ def _list_errors(beliefs: Beliefs, shift: float) -> dict[Route, float]:
     """P(wrong) of small, of large, which mends some of that, and of a jury, which errs where jurors differ."""
     agreed = beliefs.agreement("")
     held, denied = _wrong(beliefs, AGREES, shift), _wrong(beliefs, DIFFERS, shift)
-    mended = agreed * _mended(held) + (1.0 - agreed) * _mended(denied)
+    saved = agreed * mended(held) + (1.0 - agreed) * mended(denied)
     small = agreed * held + (1.0 - agreed) * denied
     jury = agreed * held + (1.0 - agreed) * _JURY * denied
-    return {Route.SMALL: small, Route.LARGE: small - mended, Route.CONSENSUS: jury}
+    return {Route.SMALL: small, Route.LARGE: small - saved, Route.CONSENSUS: jury}
 
 
 def _foresee(beliefs: Beliefs, pattern: str, shift: float, stakes: Stakes) -> tuple[float, float]:
@@ -128,7 +130,7 @@ def _foresee(beliefs: Beliefs, pattern: str, shift: float, stakes: Stakes) -> tu
     step = choose_step(beliefs, pattern, shift, stakes)
     if step == "large":
         return stakes.large, 0.0
-    served = 0.0, _mended(_wrong(beliefs, pattern, shift))
+    served = 0.0, mended(_wrong(beliefs, pattern, shift))
     if step == "accept":
         return served
     left = replace(stakes, jurors=stakes.jurors[1:])
@@ -143,13 +145,14 @@ def _foresee(beliefs: Beliefs, pattern: str, shift: float, stakes: Stakes) -> tu
 
 
 def _worth_large(beliefs: Beliefs, pattern: str, shift: float, stakes: Stakes) -> float:
-    return stakes.loss * _mended(_wrong(beliefs, pattern, shift)) - stakes.large
+    return stakes.loss * mended(_wrong(beliefs, pattern, shift)) - stakes.large
 
 
 def _wrong(beliefs: Beliefs, pattern: str, shift: float) -> float:
     return probability(log_odds(beliefs.wrong(pattern)) + shift)
 
 
-def _mended(wrong: float) -> float:
+def mended(wrong: float) -> float:
+    """By how much the large member is likelier right than an answer that is wrong with this probability."""
     base, slope = _MENDED
     return wrong * (base + slope * wrong)

@@ -103,7 +103,7 @@ class OpinionState:
         return cls()
 
     def price(self, member: str, estimate: float, config: RouteConfig) -> float:
-        """What a call of the member costs, in US dollars: its estimate before the call, and what earlier ones did cost."""
+        """What a call of the member costs, in US dollars: its estimate, and what earlier ones did cost."""
         total, count = self.costs.get(member, (0.0, 0.0))
         return (config.estimate_weight * estimate + total) / (config.estimate_weight + count)
 
@@ -197,7 +197,7 @@ class Beliefs:
 def _count_overruled(
     tallies: Mapping[str, Tally], pattern: str, later: tuple[float, float] | None
 ) -> tuple[float, float]:
-    """Contradicted answers that were wrong, and that were right; ``later`` is P(wrong) where another juror was asked."""
+    """Contradicted answers that were wrong, and right; ``later`` is P(wrong) where another juror was asked."""
     ended = tallies.get(pattern, Tally())
     wrong, right = ended.overruled, ended.judged - ended.overruled
     if later is not None:

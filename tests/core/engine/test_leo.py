@@ -293,6 +293,13 @@ def test_a_cascade_asks_as_many_opinions_as_the_loss_makes_worth_their_price(fir
     )
 
 
+def test_where_no_juror_can_be_asked_the_risk_of_the_small_answer_decides():
+    members = {"small": model("small", cost=0.01), "large": model("large", "The answer is 31.", cost=0.02)}
+    for accepted, asked in ((1.0, ("small",)), (0.0, ("small", "large"))):
+        with LEO(**members, config=LEOConfig(risk=RiskConfig(accept_below=accepted))) as leo:
+            assert ask_cascade(leo).members == asked
+
+
 def test_the_number_of_opinions_can_be_bounded():
     with opinion_members(loss_usd=40.0, opinions=1) as leo:
         assert ask_cascade(leo).members == ("small", "first")

@@ -91,8 +91,9 @@ def measure_opinions(request: Request, answer: Answer, plan: Plan) -> dict[str, 
 def choose_next(trip: Trip, small: Draft, risk: Risk, jurors: Sequence[Model]) -> Literal["accept", "ask", "large"]:
     """What a cascade does after what was said so far.
 
-    Under ``max_error`` the risk decides alone, and a contradiction goes to the large member. Otherwise the expected
-    cost and loss decide, among answers whose risk is accepted and that were not contradicted more often than confirmed.
+    Under ``max_error``, and where nobody was or can be asked, the risk decides alone, and a contradiction goes to the
+    large member. Otherwise the expected cost and loss decide, among answers whose risk is accepted and that were not
+    contradicted more often than confirmed.
 
     Args:
         trip: The request under way.
@@ -103,7 +104,7 @@ def choose_next(trip: Trip, small: Draft, risk: Risk, jurors: Sequence[Model]) -
     pattern = read_opinions(trip.request, trip.drafts, trip.plan) or ""
     bounded, denied = trip.request.constraints.max_error is not None, DIFFERS in pattern
     good = risk.action == "accept"
-    if bounded or OPEN in pattern or trip.plan.large is None:
+    if bounded or OPEN in pattern or trip.plan.large is None or not (pattern or jurors):
         if good and not denied:
             return "accept"
         return "ask" if bounded and jurors and not denied else "large"

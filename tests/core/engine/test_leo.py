@@ -344,7 +344,10 @@ def test_an_audit_of_a_small_answer_says_what_the_jurors_had_said_of_it():
     juror = ScriptedModel("juror", replies="The answer is 29.", cost=0.02)
     config = LEOConfig(route=RouteConfig(loss_usd=10.0), audit_rate=1.0)
     large = ScriptedModel("large", replies="The answer is 31.", cost=1.0)
-    check = lambda request, answer: False  # noqa: E731
+
+    def check(request, answer):
+        return False
+
     with LEO(small=small, large=large, jury=[small, juror], config=config, checker=check) as leo:
         ask_cascade(leo)
         leo.flush()

@@ -123,6 +123,7 @@ class Beliefs:
 
     everywhere: OpinionRecord
     here: OpinionRecord
+    _found: dict[str, float] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def agreement(self, pattern: str) -> float:
         """P(the next juror agrees | it says anything clear), in (0, 1)."""
@@ -147,6 +148,11 @@ class Beliefs:
         After a contradiction it is the share that the large member overrules. After an agreement it follows from that
         of the contradicted ones, and from audits.
         """
+        if pattern not in self._found:  # one decision asks for the same ones many times
+            self._found[pattern] = self._find_wrong(pattern)
+        return self._found[pattern]
+
+    def _find_wrong(self, pattern: str) -> float:
         match pattern:
             case "":
                 return self._expect(pattern)

@@ -64,8 +64,10 @@ def report(name: str, found: dict[str, np.ndarray]) -> None:
         print(f"  repeated {pattern}: {found[pattern][1] / found[pattern[:-1] + '-'][3]:.2f}")
     shares = [found[pattern][1] / found[pattern][0] for pattern in PATTERNS]
     mended = [found[pattern][2] / found[pattern][1] for pattern in PATTERNS]
-    slope, base = np.polyfit(shares, mended, 1)
-    print(f"  mended of wrong w: {base:.2f} + {slope:.2f} w")
+    wrong = np.array([found[pattern][1] for pattern in PATTERNS])
+    for how, weight in (("each pattern alike", np.ones(len(wrong))), ("by wrong answers", wrong)):
+        slope, base = np.polyfit(shares, mended, 1, w=np.sqrt(weight))
+        print(f"  mended of wrong w, {how}: {base:.2f} + {slope:.2f} w")
 
 
 def main() -> None:

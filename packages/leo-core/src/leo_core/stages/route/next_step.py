@@ -16,24 +16,16 @@ if TYPE_CHECKING:
 
 __all__ = ["Prospect", "Stakes", "choose_step", "foresee_routes", "mended"]
 
-_JURY = 0.6
-"""P(a vote of the jury is wrong) beside P(the small answer is wrong), where the first juror contradicts that."""
-ELSEWHERE = 20.0
-"""Cascades of other regions that count in one, at most."""
-Step = Literal["accept", "ask", "large"]
+_Step = Literal["accept", "ask", "large"]
 
-_MENDED = (0.46, 0.33)
-"""Of small answers that are wrong with probability w, the large member mends w · (0.46 + 0.33 · w), less those that it
-spoils, whatever jurors had said before; ``train/opinions.py`` prints it, and the next figure."""
+_MENDED = (0.52, 0.18)
+"""Of small answers that are wrong with probability w, the large member mends w · (0.52 + 0.18 · w), less those that it
+spoils, whatever jurors had said before: between the two lines that ``train/opinions.py`` fits. It prints the next
+figure too."""
 _JURY = 0.8
 """P(a vote of the jury is wrong) beside P(the small answer is wrong), where the first juror contradicts that."""
 ELSEWHERE = 20.0
 """Cascades of other regions that count in one, at most."""
-Step = Literal["accept", "ask", "large"]
-
-_MENDED = (0.52, 0.18)
-"""Of small answers that are wrong with probability w, the large member mends w · (0.52 + 0.18 · w), less those that it
-spoils: over the recorded questions that benchmarks leave out, whatever the jurors had said before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +43,7 @@ class Stakes:
     jurors: Sequence[float] = ()
 
 
-def choose_step(beliefs: Beliefs, pattern: str, shift: float, stakes: Stakes, *, acceptable: bool = True) -> Step:
+def choose_step(beliefs: Beliefs, pattern: str, shift: float, stakes: Stakes, *, acceptable: bool = True) -> _Step:
     """The step with the least expected cost and loss, looking one opinion ahead.
 
     The large member is worth what it mends, less its price. An opinion is worth what would be decided better with it,

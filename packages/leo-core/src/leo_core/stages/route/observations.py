@@ -67,7 +67,12 @@ def observe_route(
     """
     body: dict[str, Json] = {"route": str(route), "region": region, "right": right, "weight": weight}
     body |= {"cost_usd": cost_usd, "latency_s": latency_s}
-    optional = {"small_right": small_right, "large_right": large_right, "predicted": predicted, "vector": vector}
+    optional: dict[str, Json] = {
+        "small_right": small_right,
+        "large_right": large_right,
+        "predicted": predicted,
+        "vector": vector,
+    }
     optional |= {"audited": audited, "risk": risk, "form": form, "opinions": opinions, "overruled": overruled}
     optional |= {"before": before}
     body |= {name: value for name, value in optional.items() if value is not None}

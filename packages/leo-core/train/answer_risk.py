@@ -226,6 +226,11 @@ def grounded_rows(data: Path) -> list[dict]:
     return rows
 
 
+def fold(context: str) -> str:
+    """A context without case and spacing: some come twice, once in lower case, and must not be on both sides."""
+    return " ".join(context.lower().split())
+
+
 def grounded_head(data: Path, reasoning: tuple[list[str], tuple]) -> dict:
     """Fit, report and return the head "grounded"; what others say comes from the other head at half weight."""
     rows = grounded_rows(data)
@@ -245,11 +250,12 @@ def grounded_head(data: Path, reasoning: tuple[list[str], tuple]) -> dict:
         models[part & (weight == 1)],
         0.1,
     )
-    seen = set(groups[part].tolist())
+    contexts = np.unique([fold(row["context"]) for row in rows], return_inverse=True)[1]
+    seen = set(contexts[part].tolist())
     score = np.clip(x, np.quantile(x[part], 0.01, axis=0), np.quantile(x[part], 0.99, axis=0)) @ fitted[0] + fitted[1]
     for name in ("begin_wow", "halueval_qa"):
         held = ~part & np.array(
-            [row["set"] == name and group not in seen for row, group in zip(rows, groups, strict=True)]
+            [row["set"] == name and context not in seen for row, context in zip(rows, contexts, strict=True)]
         )
         p = 1 / (1 + np.exp(-score[held]))
         length = np.array([len(row["text"]) for row in rows], dtype=float)[held]

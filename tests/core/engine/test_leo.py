@@ -265,6 +265,110 @@ def test_no_second_opinion_is_asked_where_it_is_not_worth_its_price():
     assert cascade_members("The answer is 12.", max_error=0.9)[0] == ("small",), "the answer is good enough as it is"
 
 
+def opinion_members(first="The answer is 29.", second="The answer is 29.", *, loss_usd=10.0, **settings):
+    """A LEO whose small member says 29, whose large one says 31, and whose two cheap jurors say these."""
+    small = ScriptedModel("small", replies="The answer is 29.", cost=0.01)
+    jury = [
+        small,
+        ScriptedModel("dear", replies="The answer is 30.", cost=0.3),
+        ScriptedModel("second", replies=second, cost=0.03),
+        ScriptedModel("first", replies=first, cost=0.02),
+    ]
+    trusting = RiskConfig(accept_below=1.0)  # what is expected decides, and not how the answer looks
+    config = LEOConfig(route=RouteConfig(loss_usd=loss_usd, **settings), risk=trusting)
+    large = ScriptedModel("large", replies="The answer is 31.", cost=1.0)
+    return LEO(small=small, large=large, jury=jury, config=config, seed=1)
+
+
+def ask_cascade(leo, question=QUESTION, **constraints):
+    return leo.ask(question, route=Route.CASCADE, cache=False, **constraints)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "loss_usd", "members"),
+    [
+        ("The answer is 29.", "The answer is 29.", 40.0, ("small", "first", "second")),
+        ("The answer is 29.", "The answer is 12.", 40.0, ("small", "first", "second", "large")),
+        ("The answer is 29.", "unasked", 5.0, ("small", "first")),
+        ("The answer is 12.", "unasked", 10.0, ("small", "first", "large")),
+        ("unasked", "unasked", 0.01, ("small",)),
+        ("unasked", "unasked", 1000.0, ("small", "large")),
+    ],
+)
+def test_a_cascade_asks_as_many_opinions_as_the_loss_makes_worth_their_price(first, second, loss_usd, members):
+    with opinion_members(first, second, loss_usd=loss_usd) as leo:
+        answer = ask_cascade(leo)
+    assert answer.members == members
+    assert ("31" in answer.text) is (members[-1] == "large")
+    assert answer.usage.cost_usd == pytest.approx(
+        sum({"small": 0.01, "first": 0.02, "second": 0.03, "large": 1.0}[m] for m in members)
+    )
+
+
+def test_where_no_juror_can_be_asked_the_risk_of_the_small_answer_decides():
+    members = {"small": model("small", cost=0.01), "large": model("large", "The answer is 31.", cost=0.02)}
+    for accepted, asked in ((1.0, ("small",)), (0.0, ("small", "large"))):
+        with LEO(**members, config=LEOConfig(risk=RiskConfig(accept_below=accepted))) as leo:
+            assert ask_cascade(leo).members == asked
+
+
+def test_the_number_of_opinions_can_be_bounded():
+    with opinion_members(loss_usd=40.0, opinions=1) as leo:
+        assert ask_cascade(leo).members == ("small", "first")
+    with opinion_members("The answer is 12.", opinions=0) as leo:
+        assert "first" not in ask_cascade(leo).members
+
+
+def test_a_cascade_learns_from_what_jurors_say_and_asks_less_where_it_tells_little():
+    with opinion_members(loss_usd=40.0) as leo:
+        assert ask_cascade(leo).members == ("small", "first", "second")
+        for number in range(60):
+            ask_cascade(leo, f"What is {number} and {number + 1}?")
+            leo.flush()
+        later = ask_cascade(leo)
+        bodies = [item.body for _, item in leo.store.observations() if item.kind == "route"]
+    assert later.members in {("small",), ("small", "first")}, "they always agree, so the second tells nothing"
+    assert bodies[0]["opinions"] == "++"
+    assert bodies[0]["spent"] == {"small": 0.01, "first": 0.02, "second": 0.03}
+    assert "overruled" not in bodies[0]
+
+
+def test_the_first_juror_is_asked_together_with_the_small_member_where_it_is_asked_anyway():
+    met = threading.Barrier(2, timeout=10.0)
+
+    def say(request):
+        met.wait()
+        return "The answer is 29."
+
+    small = ScriptedModel("small", replies=say, cost=0.01)
+    juror = ScriptedModel("juror", replies=say, cost=0.02)
+    config = LEOConfig(route=RouteConfig(loss_usd=10.0))
+    with LEO(
+        small=small, large=ScriptedModel("large", replies="31", cost=1.5), jury=[small, juror], config=config
+    ) as leo:
+        answer = ask_cascade(leo)
+    assert answer.members == ("small", "juror"), "each waited for the other, and none in vain"
+    assert not answer.failures
+
+
+def test_an_audit_of_a_small_answer_says_what_the_jurors_had_said_of_it():
+    small = ScriptedModel("small", replies="The answer is 29.", cost=0.01)
+    juror = ScriptedModel("juror", replies="The answer is 29.", cost=0.02)
+    config = LEOConfig(route=RouteConfig(loss_usd=10.0), audit_rate=1.0)
+    large = ScriptedModel("large", replies="The answer is 31.", cost=1.0)
+
+    def check(request, answer):
+        return False
+
+    with LEO(small=small, large=large, jury=[small, juror], config=config, checker=check) as leo:
+        ask_cascade(leo)
+        leo.flush()
+        audits = [
+            item.body for _, item in leo.store.observations() if item.kind == "route" and item.body.get("audited")
+        ]
+    assert [body["opinions"] for body in audits] == ["+"]
+
+
 @pytest.mark.parametrize("route", [Route.SMALL, Route.LARGE, Route.CASCADE, Route.CONSENSUS])
 def test_a_failed_member_is_replaced_and_named(route):
     good = model("good")

@@ -19,6 +19,7 @@ from leo_core.engine.effects import (
     WriteEntry,
 )
 from leo_core.engine.entries import make_entry, weigh_entry
+from leo_core.engine.opinions import measure_opinions
 from leo_core.records import Route
 from leo_core.stages.cache.observations import observe_explored
 from leo_core.stages.consensus.equivalence import same_answer
@@ -197,6 +198,7 @@ def learn_outcome(request: Request, answer: Answer, plan: Plan, likeness: Likene
                 classes=None if answer.verdict is None else answer.verdict.answer_classes(),
                 vector=None if known is None else known.vector,
                 features=None if known is None else known.features,
+                **(measure_opinions(request, answer, plan) if answer.route is Route.CASCADE else {}),
                 tenant=request.tenant,
                 at=now.epoch,
             ),

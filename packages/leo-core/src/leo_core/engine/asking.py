@@ -38,6 +38,7 @@ class Trip:
         known: What was known when it came in.
         plan: Members and policies.
         started: When it came in.
+        loss_usd: What a wrong answer to it costs, in US dollars.
         drafts: Drafts so far, in the order they came.
         failures: Calls so far that brought no draft.
         waited_s: Time spent waiting for members.
@@ -50,6 +51,7 @@ class Trip:
     known: Known
     plan: Plan
     started: Instant
+    loss_usd: float
     drafts: list[Draft]
     failures: list[Failure]
     waited_s: float = 0.0

@@ -7,9 +7,10 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from leo_core.engine.effects import AuditSeed, CallMember, CheckAnswer, Draw, Learn, Notify, Now, Recall, Together
+from leo_core.engine.opinions import read_opinions
 from leo_core.engine.spending import Payment, reserve, spend
 from leo_core.engine.trials import learn_trial, settle_default
-from leo_core.records import Draft
+from leo_core.records import Draft, Route
 from leo_core.stages.consensus.audit import find_audit_chance
 from leo_core.stages.consensus.equivalence import same_answer
 from leo_core.stages.consensus.observations import observe_audit, observe_outcome, observe_strategies
@@ -79,6 +80,7 @@ def audit(request: Request, answer: Answer, plan: Plan, likeness: Likeness | Non
             fair=fair,
             at=now.epoch,
             likeness=likeness,
+            opinions=_read_served(request, answer, plan),
         )
         yield from Learn(learned)
         yield from learn_trial(request, answer, plan, right=right)
@@ -144,6 +146,7 @@ def judge_members(
     fair: float | None = None,
     at: float,
     likeness: Likeness | None = None,
+    opinions: str | None = None,
 ) -> tuple[Observation, ...]:
     """What a known outcome says of the route, of every member that was asked, and of every strategy.
 
@@ -159,6 +162,7 @@ def judge_members(
         fair: The same as an outcome of the members, where the request was drawn by lot whatever they answered.
         at: Instant.
         likeness: By what later requests are compared with this one; ``None`` where nothing of it may be kept.
+        opinions: What jurors said of the small member's answer, where a cascade served that.
     """
     region, tenant = answer.novelty.region, request.tenant
     observations: list[Observation] = []
@@ -188,6 +192,7 @@ def judge_members(
                 weight=weight,
                 audited=True,
                 risk=answer.risk.value,
+                opinions=opinions,
                 vector=None if likeness is None else likeness.vector,
                 features=None if likeness is None else likeness.features,
                 tenant=tenant,
@@ -195,6 +200,18 @@ def judge_members(
             )
         )
     return tuple(observations)
+
+
+def _read_served(request: Request, answer: Answer, plan: Plan) -> str | None:
+    """What was said of the small member's answer where a cascade served it; ``None`` elsewhere."""
+    if (
+        answer.route is not Route.CASCADE
+        or plan.small is None
+        or answer.draft is None
+        or answer.draft.member != plan.small.id
+    ):
+        return None
+    return read_opinions(request, answer.drafts, plan)
 
 
 def _find_outcomes(request: Request, answer: Answer, *, right: bool, rivals: Mapping[int, bool]) -> dict[str, bool]:

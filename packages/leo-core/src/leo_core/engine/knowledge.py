@@ -15,6 +15,7 @@ from leo_core.stages.consensus.trust import TrustState, update_trust
 from leo_core.stages.memory.policy import MemoryState
 from leo_core.stages.novelty.state import NoveltyState
 from leo_core.stages.risk.state import RiskState, update_risk
+from leo_core.stages.route.opinions import OpinionState, update_opinions
 from leo_core.stages.route.standing import PromotionState, update_promotions
 from leo_core.stages.route.state import RouteState, update_routes
 
@@ -37,6 +38,7 @@ class Known:
         audits: How many answers were audited.
         risk: Record of the small model.
         routes: Record of the routes.
+        opinions: What jurors' opinions were worth in cascades.
         promotions: Default routes of the regions.
         memory: Micro-memory of the session asked for.
     """
@@ -48,6 +50,7 @@ class Known:
     audits: AuditState
     risk: RiskState
     routes: RouteState
+    opinions: OpinionState
     promotions: PromotionState
     memory: MemoryState
 
@@ -62,6 +65,7 @@ class Known:
             audits=AuditState.fresh(),
             risk=RiskState.fresh(),
             routes=RouteState.fresh(),
+            opinions=OpinionState.fresh(),
             promotions=PromotionState.fresh(),
             memory=MemoryState.empty(dimension),
         )
@@ -85,6 +89,7 @@ def fold(known: Known, observation: Observation, config: LEOConfig) -> Known:
                 audits=update_audits(known.audits, observation),
                 risk=update_risk(known.risk, observation, config.risk),
                 routes=update_routes(known.routes, observation, config.route),
+                opinions=update_opinions(known.opinions, observation, config.route),
                 promotions=update_promotions(known.promotions, observation, config.route),
             )
         case "promotion":

@@ -30,6 +30,7 @@ from leo_core.engine.effects import (
 )
 from leo_core.engine.idempotency import answer_once, keep_result
 from leo_core.engine.lookup import consult_cache
+from leo_core.engine.opinions import find_loss, foresee_opinions
 from leo_core.engine.routes import Trip, list_options, take_route
 from leo_core.engine.sharing import take_turn
 from leo_core.engine.spending import find_room
@@ -190,11 +191,21 @@ def ask_members(
         known.routes,
         plan.config.route,
         draws,
+        cascade=foresee_opinions(request, risk, known, region, plan),
         promotion=find_default(known, region, plan),
         trials=(yield from draw_terms(plan)),
     )
     yield from Notify("route.chosen", {"route": decision.route.value, "why": decision.why})
-    trip = Trip(request=request, region=region, known=known, plan=plan, started=started, drafts=[], failures=[])
+    trip = Trip(
+        request=request,
+        region=region,
+        known=known,
+        plan=plan,
+        started=started,
+        loss_usd=find_loss(risk, plan),
+        drafts=[],
+        failures=[],
+    )
     outcome = yield from take_route(decision.route, trip)
     correction = trip.find_correction(outcome.served)
     if correction is not None:

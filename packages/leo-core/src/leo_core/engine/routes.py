@@ -10,19 +10,18 @@ import numpy as np
 from leo_core.engine.admission import find_able
 from leo_core.engine.asking import Trip, ask_all, ask_one, cost_of_calls, interrupted
 from leo_core.engine.effects import EmbedTexts, Notify
+from leo_core.engine.opinions import asks_at_once, choose_next, is_worth_large, list_jurors
 from leo_core.engine.spending import estimate_cost
 from leo_core.errors import AbstainedError, NoAnswerError
 from leo_core.records import Draft, Failure, Risk, Route
 from leo_core.stages.consensus.early_stop import can_stop
-from leo_core.stages.consensus.equivalence import contradict, same_answer, spell_answer
+from leo_core.stages.consensus.equivalence import same_answer, spell_answer
 from leo_core.stages.consensus.trust import estimate, is_known
 from leo_core.stages.consensus.vote import reach_consensus
 from leo_core.stages.risk.answer import score_answer
 from leo_core.stages.route.policy import RouteOption
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import numpy.typing as npt
 
     from leo_core.engine.effects import Pipeline
@@ -64,36 +63,13 @@ def list_options(request: Request, plan: Plan) -> tuple[RouteOption, ...]:
     if small is not None:
         options.append(RouteOption(route=Route.SMALL, cost_usd=cost_of_calls((small,), request), latency_s=None))
     if small is not None and (large is not None or len(jury) > 1):
-        upper = _list_upper(small, large, jury, request, plan)
+        upper = (small, *jury) if large is None else (small, *list_jurors(plan, request), large)
         options.append(RouteOption(route=Route.CASCADE, cost_usd=cost_of_calls(upper, request), latency_s=None))
     if large is not None:
         options.append(RouteOption(route=Route.LARGE, cost_usd=cost_of_calls((large,), request), latency_s=None))
     if len(jury) > 1 or (jury and small is None and large is None):
         options.append(RouteOption(route=Route.CONSENSUS, cost_usd=cost_of_calls(jury, request), latency_s=None))
     return tuple(options)
-
-
-def _list_upper(
-    small: Model, large: Model | None, jury: Sequence[Model], request: Request, plan: Plan
-) -> tuple[Model, ...]:
-    """Whom a cascade may ask at most, but for a jury that votes after the large member."""
-    if large is None:
-        return (small, *jury)
-    other = _find_second(small, large, jury, request, plan)
-    return (small, large) if other is None else (small, other[0], large)
-
-
-def _find_second(
-    small: Model | None, large: Model, jury: Sequence[Model], request: Request, plan: Plan
-) -> tuple[Model, float] | None:
-    """The cheapest juror beside small and large with its cost, where that is below its share of the large member's."""
-    dear = estimate_cost(large, request)
-    others = [(member, estimate_cost(member, request)) for member in jury if member not in (small, large)]
-    priced = [(member, cost) for member, cost in others if cost is not None]
-    if dear is None or not priced:
-        return None
-    found = min(priced, key=lambda each: each[1])
-    return found if found[1] < plan.config.route.second_opinion_share * dear else None
 
 
 # -------------------------------------------------------------------------------------------------- routes
@@ -130,38 +106,30 @@ def take_single(trip: Trip, member: Model | None, route: Route) -> Pipeline[Outc
 
 
 def take_cascade(trip: Trip) -> Pipeline[Outcome]:
-    """The small member first, with a second opinion where one is worth its price; the large one if it looks wrong.
-
-    It does where its risk is too high, or where the second opinion is another one.
-    """
-    small = yield from ask_one(trip, trip.plan.small, live=trip.shows_drafts)
+    """The small member first, with others' opinions where they are worth their price; the large one where it pays."""
+    jurors = list_jurors(trip.plan, trip.request)
+    first = (trip.plan.small, *jurors[:1]) if asks_at_once(trip, jurors) else ()
+    yield from ask_all(trip, tuple(member for member in first if member is not None))
+    small = trip.draft_of(trip.plan.small)
+    if not trip.drafts and not trip.failures:
+        small = yield from ask_one(trip, trip.plan.small, live=trip.shows_drafts)
     if small is not None:
-        risk = _risk(trip, small)
-        witness = _find_witness(trip, risk)
-        second = None if witness is None else (yield from ask_one(trip, witness))
-        risk = risk if second is None else _risk(trip, small)
-        denied = second is not None and contradict(small.message, second.message, trip.request.question)
-        if risk.action == "accept" and not denied:
+        risk, accepted = yield from _hear(trip, small, jurors)
+        if accepted:
             return Outcome(route=Route.CASCADE, served=small, risk=risk)
         yield from Notify("cascade.escalated", {"risk": risk.value})
     return (yield from _climb(trip, small))
 
 
-def _find_witness(trip: Trip, risk: Risk) -> Model | None:
-    """Whose second opinion a cascade asks for before the large member: the cheapest other juror, if it is worth it.
-
-    It has to cost less than ``second_opinion_share`` of the large member's call, and less than the loss that is
-    expected from serving the small member's answer; without a loss, under ``max_error``, that answer must look wrong.
-    """
-    plan, request, bounded = trip.plan, trip.request, trip.request.constraints.max_error is not None
-    if plan.large is None or (bounded and risk.action == "accept"):
-        return None
-    able = find_able(plan.members, request)
-    jury = tuple(member for member in plan.jury if member in able)
-    found = _find_second(plan.small, plan.large, jury, request, plan)
-    if found is None or not (bounded or found[1] < plan.config.route.loss_usd * risk.value):
-        return None
-    return found[0]
+def _hear(trip: Trip, small: Draft, jurors: tuple[Model, ...]) -> Pipeline[tuple[Risk, bool]]:
+    """Ask for opinions as long as they are worth it; the small answer's risk, and whether it may be served."""
+    waiting = [juror for juror in jurors if trip.draft_of(juror) is None]
+    while True:
+        risk = _risk(trip, small)
+        step = choose_next(trip, small, risk, waiting)
+        if step != "ask":
+            return risk, step == "accept"
+        yield from ask_one(trip, waiting.pop(0))
 
 
 def _climb(trip: Trip, small: Draft | None) -> Pipeline[Outcome]:
@@ -198,7 +166,14 @@ def take_consensus(trip: Trip) -> Pipeline[Outcome]:
         message = f"the members disagree: confidence {verdict.confidence:.3f}, required {verdict.required:.3f}"
         raise AbstainedError(message, failures=tuple(failure.error for failure in trip.failures))
     served = _of_winners(trip, verdict) if verdict.medoid >= 0 else _least_risky(trip)
-    return Outcome(route=Route.CONSENSUS, served=served, risk=_risk(trip, served, verdict), verdict=verdict)
+    risk = _risk(trip, served, verdict)
+    if is_worth_large(trip, risk):
+        large = yield from ask_one(trip, trip.plan.large)
+        if large is not None:
+            verdict = replace((yield from _vote(trip)), spared=spared)
+            served = _of_winners(trip, verdict) if verdict.medoid >= 0 else _least_risky(trip)
+            risk = _risk(trip, served, verdict)
+    return Outcome(route=Route.CONSENSUS, served=served, risk=risk, verdict=verdict)
 
 
 def fall_back(trip: Trip) -> Pipeline[Outcome]:

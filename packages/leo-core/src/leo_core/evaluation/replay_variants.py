@@ -18,7 +18,7 @@ _FLAT: Final = 0.8
 def make_cold(config: LEOConfig) -> LEOConfig:
     """A flat prior: all routes alike, worth two outcomes; nothing presumed of prices; difficulty without effect.
 
-    The shipped risk models of an answer stay: without them there is no cascade.
+    The shipped risk models of an answer stay, and what agreement is worth: without them there is no cascade.
     """
     route = replace(
         config.route,
@@ -67,6 +67,7 @@ def list_ablations(config: LEOConfig) -> dict[str, tuple[LEOConfig, str]]:
             "route.harm_above, route.harm_weight",
         ),
         "risk of the answer off": (replace(config, risk=replace(risk, accept_below=1.0)), "risk.accept_below"),
+        "one opinion at most": (replace(config, route=replace(route, opinions=1)), "route.opinions"),
         "second opinion off": (
             replace(config, route=replace(route, second_opinion_share=0.0)),
             "route.second_opinion_share",

@@ -35,8 +35,9 @@ class RouteConfig:
         prior_cascade: … of ``cascade``.
         prior_large: … of ``large``.
         prior_consensus: … of ``consensus``.
-        second_opinion_share: A cascade asks the cheapest other juror for a second opinion before the large member
-            where it costs less than this share of the large member's call; in [0, 1], 0 never asks.
+        second_opinion_share: A cascade may ask jurors for their opinion before the large member where each costs less
+            than this share of the large member's call; in [0, 1], 0 never asks.
+        opinions: How many of them at most, the cheapest first; 0, 1 or 2.
         cascade_jury: Whether the jury votes at the end of a cascade where the large member contradicts all before it.
         estimate_weight: What an option's own estimate of cost and latency is worth, in observed outcomes; > 0.
         unknown_cost_usd: Cost that is assumed for one call of unknown price, at least; > 0. Unknown is never free.
@@ -68,6 +69,7 @@ class RouteConfig:
     prior_large: float = 0.90
     prior_consensus: float = 0.85
     second_opinion_share: float = 0.25
+    opinions: int = 2
     cascade_jury: bool = False
     estimate_weight: float = 5.0
     unknown_cost_usd: float = 0.01
@@ -99,6 +101,9 @@ class RouteConfig:
         for name in ("difficulty_slope", "cascade_slope"):
             self._check(name, 0.0, 2.0)
         self._check("false_alarm_after", 1.0, huge)
+        if self.opinions not in (0, 1, 2):
+            message = f"RouteConfig.opinions is {self.opinions!r}; it must be 0, 1 or 2"
+            raise ConfigError(message)
 
     def prior_success(self, route: Route) -> float:
         """Prior success rate of a route that calls models."""

@@ -33,6 +33,10 @@ def observe_route(
     risk: float | None = None,
     form: float | None = None,
     classes: Mapping[str, int] | None = None,
+    opinions: str | None = None,
+    overruled: bool | None = None,
+    before: float | None = None,
+    spent: Mapping[str, float] | None = None,
 ) -> Observation:
     """The outcome of a route.
 
@@ -53,18 +57,31 @@ def observe_route(
         form: P(wrong) of the small member's own answer, read alone, without what was learned (``measure_form``).
         classes: What each member of a committee answered, where one voted: equal numbers are equal answers, and who
             gave none is left out. The consensus stage watches who agrees with whom.
+        opinions: What jurors said of the small member's answer in a cascade, a letter each
+            (:mod:`leo_core.stages.route.opinions`); in an audit, of the small answer that was served.
+        overruled: Whether the large member, asked after them, gave clearly another answer than the small one.
+        before: P(small wrong) by the request alone, without what its region showed.
+        spent: What each call of the cascade cost, in US dollars, by member, where it is known.
         vector: The request's embedding, where it may be kept; the risk stage then learns from similar requests.
         features: Its features by name (``RequestRisk.features``), beside the vector.
     """
     body: dict[str, Json] = {"route": str(route), "region": region, "right": right, "weight": weight}
     body |= {"cost_usd": cost_usd, "latency_s": latency_s}
-    optional = {"small_right": small_right, "large_right": large_right, "predicted": predicted, "vector": vector}
-    optional |= {"audited": audited, "risk": risk, "form": form}
+    optional: dict[str, Json] = {
+        "small_right": small_right,
+        "large_right": large_right,
+        "predicted": predicted,
+        "vector": vector,
+    }
+    optional |= {"audited": audited, "risk": risk, "form": form, "opinions": opinions, "overruled": overruled}
+    optional |= {"before": before}
     body |= {name: value for name, value in optional.items() if value is not None}
     if features is not None:
         body["features"] = dict(features)
     if classes is not None:
         body["classes"] = dict(classes)
+    if spent:
+        body["spent"] = dict(spent)
     return Observation(kind="route", tenant=tenant, body=body, at=at)
 
 

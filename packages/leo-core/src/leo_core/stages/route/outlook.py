@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from leo_core.records import Route
 from leo_core.stages.route.beta import draw_beta
+from leo_core.stages.route.odds import log_odds, probability
 
 if TYPE_CHECKING:
     from leo_core.records import RequestRisk
     from leo_core.stages.route.config import RouteConfig
+    from leo_core.stages.route.next_step import Prospect
     from leo_core.stages.route.state import RouteRecord, RouteState
 
 __all__ = ["Outlook", "RouteOption", "foresee"]
@@ -24,6 +25,8 @@ _TYPICAL_GAP = -0.7
 """Log-odds of the large model's error less those of the small one's, typical of the routing questions trained on."""
 _GAP_SHARE = {Route.SMALL: 0.0, Route.CASCADE: 1.0, Route.LARGE: 1.0, Route.CONSENSUS: 0.5}
 _FARTHEST = 3.0
+_SHOWN = 40.0
+"""What cascades show of a route's errors is worth, in outcomes of that route."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,29 +78,41 @@ def foresee(
     state: RouteState,
     config: RouteConfig,
     draws: tuple[float, ...],
+    cascade: Prospect | None = None,
 ) -> tuple[Outlook, ...]:
     """What to expect of each option, in their order; option i uses draw i, and the mean where there is none.
 
-    While no outcome of any route is known, the means are taken: nothing would be learned from what a draw tries.
+    While no outcome of any route is known, the means are taken: nothing would be learned from what a draw tries. A
+    cascade of which something is foreseen errs as the large member does, drawn or not, and in what it misses besides.
     """
     small = next((option for option in options if option.route is Route.SMALL), None)
     costs = [_expected_cost(option, small, risk, state.record(region, option.route), config) for option in options]
     dearest = max((cost for cost in costs if cost is not None), default=0.0)
     explores = config.explore and state.knows_outcomes
-    rows = []
-    for index, (option, cost) in enumerate(zip(options, costs, strict=True)):
+    errors: dict[Route, tuple[float, float]] = {}
+    for index, option in enumerate(options):
         draw = draws[index] if explores and index < len(draws) else None
-        rows.append(
-            Outlook(
-                option=option,
-                cost_usd=cost,
-                assumed_cost_usd=max(config.unknown_cost_usd * _CALLS[option.route], dearest) if cost is None else cost,
-                latency_s=_expected_latency(option, small, risk, state.record(region, option.route), config),
-                error=_error(option.route, risk, region, state, config, None),
-                drawn_error=_error(option.route, risk, region, state, config, draw),
-            )
+        mean = _error(option.route, risk, region, state, config, None, cascade)
+        drawn = mean if draw is None else _error(option.route, risk, region, state, config, draw, cascade)
+        errors[option.route] = mean, drawn
+    if cascade is not None and Route.LARGE in errors:
+        mean, drawn = errors[Route.LARGE]
+        errors[Route.CASCADE] = min(mean + cascade.missed, 1.0), min(drawn + cascade.missed, 1.0)
+        routes = [option.route for option in options]
+        costs = [
+            cascade.cost_usd if route is Route.CASCADE else cost for route, cost in zip(routes, costs, strict=True)
+        ]
+    return tuple(
+        Outlook(
+            option=option,
+            cost_usd=cost,
+            assumed_cost_usd=max(config.unknown_cost_usd * _CALLS[option.route], dearest) if cost is None else cost,
+            latency_s=_expected_latency(option, small, risk, state.record(region, option.route), config),
+            error=errors[option.route][0],
+            drawn_error=errors[option.route][1],
         )
-    return tuple(rows)
+        for option, cost in zip(options, costs, strict=True)
+    )
 
 
 def _expected_cost(
@@ -129,37 +144,55 @@ def _blend(estimate: float | None, total: float, count: float, weight: float) ->
 
 
 def _error(
-    route: Route, risk: RequestRisk, region: int, state: RouteState, config: RouteConfig, draw: float | None
+    route: Route,
+    risk: RequestRisk,
+    region: int,
+    state: RouteState,
+    config: RouteConfig,
+    draw: float | None,
+    cascade: Prospect | None,
 ) -> float:
     """P(wrong) on this request: the region's rate, shifted in log-odds by how hard the request is.
 
-    Hardness is the distance of P(small wrong) from the small model's own record in the region, so that at the mean the
-    error of ``small`` is P(small wrong) itself; the cascade follows it by ``cascade_slope``, the others by
-    ``difficulty_slope``, and the routes that ask the large model also follow what the request features say of it.
+    Where cascades have shown what opinions are worth, they say what is usual in the region, and how far this request is
+    from it. Elsewhere hardness is the distance of P(small wrong) from the small model's own record in the region, so
+    that at the mean the error of ``small`` is P(small wrong) itself; the cascade follows it by ``cascade_slope``, the
+    others by ``difficulty_slope``. The routes that ask the large model also follow what the request features say of it.
     """
-    alpha, beta = _posterior(state.record(region, route), config.prior_success(route), config.prior_weight)
-    success = alpha / (alpha + beta) if draw is None else draw_beta(alpha, beta, draw)
-    own, theirs = _posterior(state.record(region, Route.SMALL), config.prior_small, config.prior_weight)
-    hardness = _clip(_logit(risk.small_wrong) - _logit(theirs / (own + theirs)), _FARTHEST)
-    slope = {Route.SMALL: 1.0, Route.CASCADE: config.cascade_slope}.get(route, config.difficulty_slope)
-    if route is Route.SMALL and draw is None:
-        return risk.small_wrong
-    score = _logit(1.0 - success) + slope * hardness + _GAP_SHARE[route] * _gap(risk)
-    return 1.0 / (1.0 + math.exp(-_clip(score, 40.0)))
+    if cascade is not None and route in cascade.usual:
+        usual, weight = cascade.usual[route], _SHOWN + (cascade.known if route is Route.SMALL else 0.0)
+        success = _draw_success(_posterior(state, region, route, 1.0 - usual, weight), draw)
+        shift = log_odds(cascade.errors[route]) - log_odds(usual)
+    else:
+        weight, prior = config.prior_weight, config.prior_success(route)
+        success = _draw_success(_posterior(state, region, route, prior, weight), draw)
+        own, theirs = _posterior(state, region, Route.SMALL, config.prior_small, weight)
+        hardness = _clip(log_odds(risk.small_wrong) - log_odds(theirs / (own + theirs)), _FARTHEST)
+        shift = hardness * {Route.SMALL: 1.0, Route.CASCADE: config.cascade_slope}.get(route, config.difficulty_slope)
+        if route is Route.SMALL and draw is None:
+            return risk.small_wrong
+    return probability(log_odds(1.0 - success) + shift + _GAP_SHARE[route] * _gap(risk))
+
+
+def _draw_success(posterior: tuple[float, float], draw: float | None) -> float:
+    alpha, beta = posterior
+    return alpha / (alpha + beta) if draw is None else draw_beta(alpha, beta, draw)
 
 
 def _gap(risk: RequestRisk) -> float:
     return _clip(risk.features["lead"] - _TYPICAL_GAP, 1.5) if "lead" in risk.features else 0.0
 
 
-def _posterior(record: RouteRecord, prior: float, weight: float) -> tuple[float, float]:
-    return weight * prior + record.right, weight * (1.0 - prior) + record.wrong
+def _posterior(state: RouteState, region: int, route: Route, prior: float, weight: float) -> tuple[float, float]:
+    """Right and wrong answers of a route in a region, with the prior's.
+
+    What a cascade served counts for the large member: it errs as that does, but for what it misses.
+    """
+    kin = (route, Route.CASCADE) if route is Route.LARGE else (route,)
+    right = sum(state.record(region, each).right for each in kin)
+    wrong = sum(state.record(region, each).wrong for each in kin)
+    return weight * prior + right, weight * (1.0 - prior) + wrong
 
 
 def _clip(value: float, size: float) -> float:
     return min(max(value, -size), size)
-
-
-def _logit(probability: float) -> float:
-    clipped = min(max(probability, 1e-6), 1.0 - 1e-6)
-    return math.log(clipped / (1.0 - clipped))

@@ -12,6 +12,7 @@ from leo_core.stages.route.trials import TrialTerms, draw_trial
 if TYPE_CHECKING:
     from leo_core.records import Constraints, Novelty, Promotion, RequestRisk
     from leo_core.stages.route.config import RouteConfig
+    from leo_core.stages.route.next_step import Prospect
     from leo_core.stages.route.state import RouteState
 
 __all__ = ["RouteOption", "choose_route"]
@@ -28,6 +29,7 @@ def choose_route(
     config: RouteConfig,
     draws: tuple[float, ...] = (),
     *,
+    cascade: Prospect | None = None,
     promotion: Promotion | None = None,
     trials: TrialTerms | None = None,
 ) -> RouteDecision:
@@ -51,6 +53,7 @@ def choose_route(
         state: What was learned.
         config: Settings.
         draws: Uniform draws in [0, 1), one per option; where there is none, the mean is taken.
+        cascade: What is foreseen of the cascade; ``None`` where it asks for no opinions.
         promotion: The default of the region; ``None`` while there is none.
         trials: How trials are drawn; ``None`` for no trials.
 
@@ -62,7 +65,7 @@ def choose_route(
         BudgetExceededError: No permitted option is known to cost at most ``max_cost_usd``.
     """
     _check_options(options, constraints)
-    rows = foresee(options, risk, novelty.region, state, config, draws)
+    rows = foresee(options, risk, novelty.region, state, config, draws if trials is None else (), cascade)
     allowed, reasons = _permit(rows, risk, novelty, constraints, config)
     drawn = _prices(rows, risk, constraints, config, drawn=True)
     free = min(allowed, key=lambda row: drawn[row.route]).route

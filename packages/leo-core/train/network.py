@@ -14,7 +14,21 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["adam", "align", "encode", "in_batches", "make_alignment", "make_encoder", "project", "read", "start_adam"]
+__all__ = [
+    "adam",
+    "align",
+    "attend",
+    "draw_matrix",
+    "encode",
+    "in_batches",
+    "make_alignment",
+    "make_encoder",
+    "normalise",
+    "project",
+    "read",
+    "start_adam",
+    "start_layers",
+]
 
 HEADS = 4
 LENGTHS = (12, 20, 32)
@@ -68,14 +82,22 @@ def normalise(rows: jax.Array, gain: jax.Array, shift: jax.Array) -> jax.Array:
 
 def encode(at: Parameters, rows: jax.Array, mask: jax.Array) -> jax.Array:
     """States (b, l, width) of rows (b, l, row + 1), the last number of a row being the log of its length."""
-    count, length, _ = rows.shape
-    hidden = rows @ at["input"] + at["input_bias"] + at["position"][:length]
-    hidden = normalise(hidden, at["input_gain"], at["input_shift"])
+    return normalise(attend(at, start_layers(at, rows), mask), at["gain"], at["shift"])
+
+
+def start_layers(at: Parameters, rows: jax.Array) -> jax.Array:
+    """What the layers begin with, (b, l, width), of rows (b, l, row + 1)."""
+    hidden = rows @ at["input"] + at["input_bias"] + at["position"][: rows.shape[1]]
+    return normalise(hidden, at["input_gain"], at["input_shift"])
+
+
+def attend(at: Parameters, hidden: jax.Array, mask: jax.Array) -> jax.Array:
+    """What all layers make of ``hidden`` (b, l, width)."""
+    count, length, width = hidden.shape
     for layer in range(sum(name.startswith("layer") for name in at)):
         own = at[f"layer{layer}"]
         mixed = normalise(hidden, own["gain_attend"], own["shift_attend"])
         mixed = mixed @ own["query_key_value"] + own["query_key_value_bias"]
-        width = hidden.shape[-1]
         query, key, value = (part.reshape(count, length, HEADS, width // HEADS) for part in jnp.split(mixed, 3, -1))
         score = jnp.einsum("bihd,bjhd->bhij", query, key) / np.sqrt(width // HEADS)
         seen = jax.nn.softmax(jnp.where(mask[:, None, None, :], score, NEVER), -1)
@@ -83,7 +105,7 @@ def encode(at: Parameters, rows: jax.Array, mask: jax.Array) -> jax.Array:
         hidden = hidden + seen @ own["out"] + own["out_bias"]
         inner = jax.nn.relu(normalise(hidden, own["gain"], own["shift"]) @ own["up"] + own["up_bias"])
         hidden = hidden + inner @ own["down"] + own["down_bias"]
-    return normalise(hidden, at["gain"], at["shift"])
+    return hidden
 
 
 def project(at: Parameters, states: jax.Array) -> jax.Array:

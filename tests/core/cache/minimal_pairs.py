@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from leo_core.stages.cache.guards import find_conflict, find_doubt
+
 MUST_DIFFER: dict[str, tuple[tuple[str, str], ...]] = {
     "numbers": (
         ("How many days has February in 2027?", "How many days has February in 2028?"),
@@ -208,3 +210,8 @@ PARAPHRASES: tuple[tuple[str, str], ...] = (
     ("What happened in 1989?", "What events took place in 1989?"),
     ("What are the benefits of yoga?", "What are yoga's benefits?"),
 )
+
+
+def notice(a: str, b: str) -> str | None:
+    """What the guards hold against a pair: a conflict, or else a doubt, which is left to the pair model."""
+    return find_conflict(a, b) or find_doubt(a, b)

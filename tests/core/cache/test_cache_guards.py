@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leo_core.stages.cache.guards import find_conflict, read_profile
+from leo_core.stages.cache.guards import find_conflict, find_doubt, read_profile
 from leo_core.stages.cache.guards.words import read_words, stem
-from tests.core.cache.minimal_pairs import MUST_DIFFER, PARAPHRASES
+from tests.core.cache.minimal_pairs import MUST_DIFFER, PARAPHRASES, notice
 
 
 @pytest.mark.parametrize("kind", sorted(MUST_DIFFER))
 def test_minimal_pairs_of_each_kind_conflict(kind: str) -> None:
-    missed = [pair for pair in MUST_DIFFER[kind] if find_conflict(*pair) is None or find_conflict(*pair[::-1]) is None]
+    missed = [pair for pair in MUST_DIFFER[kind] if notice(*pair) is None or notice(*pair[::-1]) is None]
     assert not missed
 
 
@@ -49,7 +49,7 @@ def test_paraphrases_survive() -> None:
     ],
 )
 def test_reasons_are_in_words(a: str, b: str, why: str) -> None:
-    assert find_conflict(a, b) == why
+    assert notice(a, b) == why
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_same_content_in_other_clothes_agrees(a: str, b: str) -> None:
 
 
 def test_prefixes_are_opposites_of_real_words_only() -> None:
-    assert find_conflict("is it inside", "is it side") == "words differ: insid, sid"
+    assert find_doubt("is it inside", "is it side") == "words differ: insid, sid"
     assert find_conflict("are you able", "are you unable") == "negation differs: not negated, negated"
 
 

@@ -7,6 +7,7 @@ import pytest
 from leo_core.stages.cache.guards import find_conflict
 from leo_core.stages.cache.guards.spelling import are_spellings
 from leo_core.stages.cache.guards.thesaurus import are_opposed, are_related
+from tests.core.cache.minimal_pairs import notice
 
 SAME = [
     ("Which trees shed in autumn to conserve water?", "Which trees shed in autumn to save water?"),
@@ -47,9 +48,9 @@ def test_another_wording_of_the_same_is_no_conflict(one: str, other: str) -> Non
 
 
 @pytest.mark.parametrize(("one", "other"), DIFFERENT)
-def test_another_meaning_is_a_conflict(one: str, other: str) -> None:
-    assert find_conflict(one, other) is not None
-    assert find_conflict(other, one) is not None
+def test_another_meaning_is_noticed(one: str, other: str) -> None:
+    assert notice(one, other) is not None
+    assert notice(other, one) is not None
 
 
 def test_the_thesaurus_knows_synonyms_opposites_and_degrees() -> None:

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 import leo_core
 from leo_core.errors import ConfigError
-from leo_core.stages.cache.pair import PairModel, load_pair_model, weigh_objection
+from leo_core.stages.cache.guards import find_doubt
+from leo_core.stages.cache.pair import PairModel, load_pair_model, set_bar
 from leo_core.stages.cache.pair_features import (
     FEATURES,
     WordTable,
@@ -113,32 +114,53 @@ def test_readings_are_kept_up_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> Non
     assert len(watched.read_texts) > len(texts)
 
 
-def test_together_it_is_the_logistic_of_trees_cosine_and_network_less_the_objection(model: PairModel) -> None:
+def test_together_it_is_the_logistic_of_trees_cosine_and_network(model: PairModel) -> None:
     a, b = "How do I lose weight fast?", "How can I lose weight fast?"
     rows = model.compare_texts([0.7], [a], [b])
     odds, likeness, strict = model.ask_network(a, b) or (np.nan, np.nan, np.nan)
     slope, lead, network, whole, intercept = weights()["calibration_with_network"]
     logit = slope * model.sum_trees(rows)[0] + lead * 0.7 + network * odds + whole * likeness + intercept
-    strength, enough, least, most = weights()["strictness"]
     assert model.share_words(a, b) == pytest.approx(5 / 7)
-    logit -= strength * (5 / 7 - least) / (most - least) * np.logaddexp(0.0, enough - strict)
-    assert strength > 0.0
+    assert strict > set_bar(5 / 7, *weights()["strictness"], doubt=False)
     assert model.probability_at([0.7], [a], [b])[0] == pytest.approx(1.0 / (1.0 + np.exp(-logit)), rel=1e-9)
     assert network > 0.0
     assert slope > 0.0
 
 
-@given(st.floats(-20.0, 20.0), st.floats(0.0, 20.0), st.floats(0.0, 1.0), st.floats(0.0, 1.0))
-def test_an_objection_falls_with_the_strict_odds_and_rises_with_the_words_in_common(
-    strict: float, more: float, one: float, two: float
-) -> None:
+@pytest.mark.parametrize("strictness", [[-50.0, 0.8, 5.0, -50.0], [50.0, 0.8, 5.0, 50.0]])
+def test_what_the_strict_comparison_rejects_has_less_than_a_half(strictness: list[float]) -> None:
+    a, b = "How do I lose weight fast?", "How can I lose weight fast?"
+    model = PairModel(
+        weights() | {"strictness": strictness},
+        embed=load_static().embed,
+        network=load_pair_network(load_static().read_pieces),
+    )
+    assert (model.probability([a], [b])[0] < 0.5) == (strictness[0] > 0)
+
+
+@given(st.floats(0.0, 1.0), st.floats(0.0, 1.0))
+def test_the_bar_rises_with_the_words_in_common_and_in_doubt_it_is_one_for_all(one: float, two: float) -> None:
     low, high = sorted((one, two))
-    rest = (1.25, 0.0, 0.5, 0.8)
-    assert 0.0 <= weigh_objection(strict + more, high, *rest) <= weigh_objection(strict, high, *rest)
-    assert weigh_objection(strict, low, *rest) <= weigh_objection(strict, high, *rest)
-    assert weigh_objection(strict, 0.5, *rest) == 0.0
-    assert weigh_objection(strict, 0.8, *rest) == pytest.approx(1.25 * np.logaddexp(0.0, -strict))
-    assert weigh_objection(strict, 0.65, *rest) == pytest.approx(0.5 * weigh_objection(strict, 1.0, *rest))
+    rest = (1.0, 0.8, 5.0, 2.0)
+    assert set_bar(low, *rest, doubt=False) <= set_bar(high, *rest, doubt=False) <= 1.0
+    assert set_bar(0.8, *rest, doubt=False) == 1.0
+    assert set_bar(0.6, *rest, doubt=False) == pytest.approx(0.0)
+    assert set_bar(low, *rest, doubt=True) == 2.0
+
+
+@pytest.mark.parametrize("in_doubt", [-50.0, 50.0])
+def test_a_conflict_is_an_objection_and_a_doubt_is_one_until_it_is_overruled(in_doubt: float) -> None:
+    network = load_pair_network(load_static().read_pieces)
+    own = weights() | {"strictness": [-50.0, 0.8, 0.0, in_doubt]}
+    for name in ("calibration", "calibration_with_network"):
+        own[name] = [*own[name][:-1], own[name][-1] + 9.0]
+    model = PairModel(own, embed=load_static().embed, network=network)
+    assert model.find_objection(0.99, "days in 2027", "days in 2028") == "numbers differ: 2027, 2028"
+    yarn, wool = "Which yarn shops in Reykjavik take dollars?", "Which wool shops in Reykjavik take dollars?"
+    assert model.find_conflict(yarn, wool) is None
+    assert find_doubt(yarn, wool) == "words differ: yarn, wool"
+    assert model.find_objection(0.95, yarn, wool) == (None if in_doubt < 0.0 else "words differ: yarn, wool")
+    assert model.find_objection(0.95, yarn, yarn) is None
 
 
 def test_words_in_common_are_counted_as_stems(model: PairModel) -> None:
@@ -162,11 +184,12 @@ def test_one_word_that_changes_the_answer_lowers_the_probability_though_the_usua
 
 
 def test_texts_that_are_too_long_for_the_network_are_left_to_the_trees(model: PairModel) -> None:
-    long = "how do i lose weight fast and " * 8
+    long, other = "how do i lose weight fast and " * 8, "fast weight loss, how do i do it and " * 8
     assert len(load_static().cut_pieces(long)) > MOST_PIECES
-    assert model.ask_network(long, long) is None
+    assert model.ask_network(long, other) is None
+    assert model.ask_network(long, f"{long} slowly") is not None
     alone = PairModel(weights(), embed=load_static().embed)
-    assert model.probability([long], [f"{long} fast"])[0] == alone.probability([long], [f"{long} fast"])[0] > 0.1
+    assert model.probability([long], [other])[0] == alone.probability([long], [other])[0]
 
 
 def test_what_is_wrong_is_said(model: PairModel) -> None:

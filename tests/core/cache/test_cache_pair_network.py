@@ -48,13 +48,14 @@ def _softplus(value: float) -> float:
     return float(np.logaddexp(value, 0.0))
 
 
-def _encode(text: str, at: dict[str, Any]) -> list[Any]:
-    """States of the pieces, one row and one head after the other."""
+def _encode(text: str, at: dict[str, Any]) -> tuple[list[Any], list[Any]]:
+    """What the layers begin with, and the last states of the pieces, one row and one head after the other."""
     states = []
     for place, row in enumerate(load_static().read_pieces(text).astype(np.float64)):
         length = max(math.sqrt(row @ row), 1e-3)
         start = (row / length * 16.0) @ at["input"] + math.log(length) * at["input_length"] + at["input_bias"]
         states.append(_normalise(start + at["position"][place], at["input_gain"], at["input_shift"]))
+    first = list(states)
     for layer in range(int(at["layers"])):
         own = {name.split(".")[1]: each for name, each in at.items() if name.startswith(f"layer{layer}.")}
         width, heads = len(states[0]), int(at["heads"])
@@ -79,12 +80,14 @@ def _encode(text: str, at: dict[str, Any]) -> list[Any]:
             state + np.maximum(row, 0.0) @ own["down"] + own["down_bias"]
             for state, row in zip(states, inner, strict=True)
         ]
-    return [_normalise(state, at["gain"], at["shift"]) for state in states]
+    return first, [_normalise(state, at["gain"], at["shift"]) for state in states]
 
 
 def _read(text: str, at: dict[str, Any]) -> tuple[list[Any], Any]:
-    states = _encode(text, at)
-    pieces = [state @ at["piece"] + at["piece_bias"] for state in states]
+    first, states = _encode(text, at)
+    strict = len(at["piece"]) > len(states[0])
+    seen = [np.concatenate(each) for each in zip(states, first, strict=True)] if strict else states
+    pieces = [state @ at["piece"] + at["piece_bias"] for state in seen]
     whole = sum(_softplus(state @ at["share"] + at["share_bias"]) * state for state in states) @ at["whole"]
     return [row / math.sqrt(np.mean(row * row) + 1e-3) for row in pieces], whole / np.linalg.norm(whole)
 
@@ -137,11 +140,26 @@ def test_a_reading_has_the_shapes_that_it_states(network: PairNetwork) -> None:
     assert reading.weights.shape == (count,)
     assert reading.weights.sum() == pytest.approx(1.0, abs=1e-5)
     assert (reading.weights > 0.0).all()
-    assert reading.strict_pieces.shape == (count, 48)
+    assert reading.strict_pieces.shape == (count, 64)
     assert reading.strict_weights.shape == (count,)
     assert reading.strict_weights.sum() == pytest.approx(1.0, abs=1e-5)
     assert (reading.strict_weights > 0.0).all()
     assert np.linalg.norm(reading.whole) == pytest.approx(1.0, abs=1e-5)
+
+
+def test_of_long_texts_what_both_begin_and_end_with_is_left_out(network: PairNetwork) -> None:
+    start, end = "i have been wondering for a long time now " * 5, " and my neighbour would like to know it too" * 5
+    a, b = f"{start}how do i reset it{end}", f"{start}how do i break it again{end}"
+    assert network.read([a, b]) == [None, None]
+    one, two = network.read_apart(a, b)
+    assert one is not None
+    assert two is not None
+    assert len(two.pieces) == MOST_PIECES
+    assert len(load_static().cut_pieces(b)) - MOST_PIECES == len(load_static().cut_pieces(a)) - len(one.pieces)
+    cut = len(load_static().cut_pieces(start)), len(load_static().cut_pieces(b)) - MOST_PIECES
+    assert 0 < cut[0] < cut[1], "the start is left out whole, and a part of the end"
+    assert network.compare(one, two)[0] < network.compare(one, one)[0]
+    assert network.read_apart(start, end) == (None, None)
 
 
 def test_a_piece_is_read_in_its_context(network: PairNetwork) -> None:

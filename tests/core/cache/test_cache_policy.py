@@ -11,7 +11,7 @@ import pytest
 from leo_core.records import CacheDecision, CacheEntry, Identity, Message, Neighbour, Route, Usage
 from leo_core.stages.cache.config import CacheConfig
 from leo_core.stages.cache.correctness import FEATURES, Correctness
-from leo_core.stages.cache.guards import find_conflict
+from leo_core.stages.cache.guards import find_conflict, find_doubt
 from leo_core.stages.cache.policy import choose_hit
 from leo_core.stages.cache.promise import PromiseState
 
@@ -36,8 +36,9 @@ class CosinePairs:
         assert len(cosines) == len(a) == len(b)
         return np.asarray(cosines, dtype=np.float64)
 
-    def find_conflict(self, a: str, b: str) -> str | None:
-        return find_conflict(a, b)
+    def find_objection(self, cosine: float, a: str, b: str) -> str | None:
+        doubt = find_doubt(a, b) if cosine < 0.5 else None
+        return find_conflict(a, b) or doubt
 
 
 def entry(name: str, answer: str = "yes", text: str = "how can I open an account") -> CacheEntry:

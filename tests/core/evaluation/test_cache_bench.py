@@ -17,7 +17,7 @@ from leo_core.evaluation.cache_baselines import VCachePolicy, play_static, play_
 from leo_core.evaluation.cache_bench import CacheSettings, RememberedPairs, play_leo, run_cache
 from leo_core.evaluation.cache_stream import Stream, read_pair_stream, resample_pairs
 from leo_core.stages.cache.config import CacheConfig
-from leo_core.stages.cache.guards import find_conflict
+from leo_core.stages.cache.guards import find_conflict, find_doubt
 
 BANKING = Path(__file__).parents[4] / "shared" / "data" / "streams" / "banking77.jsonl.gz"
 
@@ -26,8 +26,9 @@ class CosinePairs:
     def probability_at(self, cosines: Any, _a: Any, _b: Any) -> Any:
         return np.clip(np.asarray(cosines, dtype=np.float64), 0.0, 1.0)
 
-    def find_conflict(self, a: str, b: str) -> str | None:
-        return find_conflict(a, b)
+    def find_objection(self, cosine: float, a: str, b: str) -> str | None:
+        doubt = find_doubt(a, b) if cosine < 0.5 else None
+        return find_conflict(a, b) or doubt
 
 
 def pairs() -> RememberedPairs:

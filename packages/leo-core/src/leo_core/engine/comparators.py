@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from leo_core.errors import ConfigError, LEOError
 from leo_core.ports import AnswerComparator, Model
 from leo_core.records import Constraints, Message, Request, Sampling
-from leo_core.stages.cache.guards import find_conflict
+from leo_core.stages.cache.guards import find_conflict, find_doubt
 from leo_core.stages.consensus.canonical_answers import canonicalise
 from leo_core.stages.consensus.equivalence import same_answer
 from leo_core.stages.consensus.questions import read_question
@@ -80,7 +80,7 @@ class SimilarityComparator:
         return _judge_texts(question, first, second, self._judge)
 
     def _judge(self, _: str, first: str, second: str) -> bool | None:
-        if find_conflict(first, second) is not None:
+        if find_conflict(first, second) is not None or find_doubt(first, second) is not None:
             return False
         return bool(self._pairs.probability([first], [second])[0] >= self._least)
 

@@ -18,7 +18,6 @@ from leo_core.evaluation.cache_stream import Stream, read_pair_stream, read_stre
 from leo_core.evaluation.metrics import percentile, wilson_interval
 from leo_core.records import CacheEntry, Identity, Message, Neighbour, Route, Usage
 from leo_core.stages.cache.config import CacheConfig
-from leo_core.stages.cache.guards import find_conflict_between, read_profile
 from leo_core.stages.cache.observations import observe_explored, observe_served
 from leo_core.stages.cache.policy import choose_hit
 from leo_core.stages.cache.promise import PromiseState, bound_wrong_hits, update_promise
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from leo_core.records import CacheDecision
-    from leo_core.stages.cache.guards import Profile
     from leo_core.stages.cache.pair import PairModel
 
 __all__ = ["CacheSettings", "Played", "RememberedPairs", "play_leo", "run_cache"]
@@ -101,18 +99,15 @@ class RememberedPairs:
 
     def __init__(self, model: PairModel) -> None:
         self.model = model
-        self._profiles: dict[str, Profile] = {}
+        self._objections: dict[tuple[float, str, str], str | None] = {}
         self._likely: dict[tuple[float, str, str], float] = {}
 
-    def find_conflict(self, a: str, b: str) -> str | None:
-        """As :meth:`PairModel.find_conflict`."""
-        return None if a == b else find_conflict_between(self._profile(a), self._profile(b))
-
-    def _profile(self, text: str) -> Profile:
-        found = self._profiles.get(text)
-        if found is None:
-            found = self._profiles[text] = read_profile(text)
-        return found
+    def find_objection(self, cosine: float, a: str, b: str) -> str | None:
+        """As :meth:`PairModel.find_objection`."""
+        key = round(float(cosine), 6), a, b
+        if key not in self._objections:
+            self._objections[key] = self.model.find_objection(*key)
+        return self._objections[key]
 
     def probability_at(
         self, cosines: Sequence[float] | npt.NDArray[np.float64], a: Sequence[str], b: Sequence[str]

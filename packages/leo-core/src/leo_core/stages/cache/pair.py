@@ -3,8 +3,9 @@
 The trees are trained by ``packages/leo-core/train/pair_model.py``; their evaluation is a walk through all of them at
 once and the calibrated logistic of their sum and the cosine (Friedman 2001, *Greedy function approximation*; Platt
 1999). Most pairs that are looked at are plainly different, and the trees say so. Of the others, the network of
-``pair_network`` reads both texts, and a second logistic weighs trees, cosine and network. What the network's strict
-comparison holds against a pair that has most of its words in common is taken off.
+``pair_network`` reads both texts, and a second logistic weighs trees, cosine and network. Where the network's strict
+comparison objects, the probability is below a half: the more words two texts share, the more it takes to pass, and most
+where the guards doubt.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from leo_core.errors import ConfigError
-from leo_core.stages.cache.guards import find_conflict_between, read_profile
+from leo_core.stages.cache.guards import find_conflict_between, find_doubt_between, read_profile
 from leo_core.stages.cache.pair_features import FEATURES, Traits, WordTable, compare_traits, embed_by_chance
 from leo_core.stages.cache.pair_network import load_pair_network
 
@@ -32,12 +33,17 @@ if TYPE_CHECKING:
 
     Floats = npt.NDArray[np.float64]
 
-__all__ = ["PairModel", "load_pair_model", "weigh_objection"]
+__all__ = ["PairModel", "load_pair_model", "set_bar"]
 
 _FILE = "pair_model.json"
 _CLIP = 30.0
 _LEFT_OPEN = 0.2
 """Probability by trees and cosine from which the network is asked."""
+_OVERRULES = 0.5
+"""Probability from which a doubt of the guards is overruled."""
+_REJECTED = 0.48
+"""What a pair has to which the strict comparison objects, and up to 0.01 more by what it had: below a half, in the old
+order. By how much it objects was fitted to no traffic, and is not used."""
 _COSINE = FEATURES.index("cosine")
 _TEXTS_KEPT = 4096
 
@@ -77,7 +83,7 @@ class PairModel:
         self._embed = embed
         self._profile = lru_cache(maxsize=_TEXTS_KEPT)(read_profile)
         self._read = lru_cache(maxsize=_TEXTS_KEPT)(self._read_traits)
-        self._conflict = lru_cache(maxsize=_TEXTS_KEPT)(self._compare)
+        self._compare_once = lru_cache(maxsize=_TEXTS_KEPT)(self._compare)
         self._feature = np.array(weights["feature"], dtype=np.int64)
         self._number = np.array(weights["number"], dtype=np.float64)
         skip = np.array(weights["skip"], dtype=np.int64)
@@ -119,9 +125,15 @@ class PairModel:
             if found is not None:
                 odds, likeness, strict = found
                 logit = self._weigh_together(float(sums[at]), float(rows[at, _COSINE]), odds, likeness)
-                logit -= weigh_objection(strict, self.share_words(a[at], b[at]), *self._strictness)
-                probabilities[at] = 1.0 / (1.0 + math.exp(-min(max(logit, -_CLIP), _CLIP)))
+                together = 1.0 / (1.0 + math.exp(-min(max(logit, -_CLIP), _CLIP)))
+                probabilities[at] = _reject(together) if self._objects(strict, a[at], b[at]) else together
         return probabilities
+
+    def _objects(self, strict: float, a: str, b: str) -> bool:
+        """Whether the strict comparison rejects a pair at its log-odds."""
+        return strict < set_bar(
+            self.share_words(a, b), *self._strictness, doubt=self._compare_once(a, b)[1] is not None
+        )
 
     def leaves_open(self, cosine: float, a: str, b: str) -> bool:
         """Whether trees and cosine leave it open that two texts have the same answer, so that the network is asked."""
@@ -136,7 +148,7 @@ class PairModel:
                 self._read(two),
                 float(cosine),
                 self.table,
-                conflict=self.find_conflict(one, two) is not None,
+                conflict=any(self._compare_once(one, two)),
             )
             for one, two, cosine in zip(a, b, cosines, strict=True)
         ]
@@ -161,6 +173,8 @@ class PairModel:
             found |= zip(unread, self._network.read(unread), strict=True)
             self._keep_readings({text: found[text] for text in unread})
         one, two = found[a], found[b]
+        if one is None or two is None:
+            one, two = self._network.read_apart(a, b)
         return self._network.compare(one, two) if one and two else None
 
     def _keep_readings(self, read: Mapping[str, Reading | None]) -> None:
@@ -174,10 +188,25 @@ class PairModel:
 
         What was seen lately is not read, and not compared, again.
         """
-        return None if a == b else self._conflict(a, b)
+        return self._compare_once(a, b)[0]
 
-    def _compare(self, a: str, b: str) -> str | None:
-        return find_conflict_between(self._profile(a), self._profile(b))
+    def find_objection(self, cosine: float, a: str, b: str) -> str | None:
+        """A conflict of two texts, or a doubt about them that this model does not overrule; else ``None``.
+
+        A doubt of the guards is overruled by a probability of at least 0.5 at this cosine.
+        """
+        conflict, doubt = self._compare_once(a, b)
+        if conflict is not None or doubt is None:
+            return conflict
+        return None if self.probability_at([cosine], [a], [b])[0] >= _OVERRULES else doubt
+
+    def _compare(self, a: str, b: str) -> tuple[str | None, str | None]:
+        """The guards' conflict, and without one their doubt."""
+        if a == b:
+            return None, None
+        one, two = self._profile(a), self._profile(b)
+        conflict = find_conflict_between(one, two)
+        return conflict, None if conflict is not None else find_doubt_between(one, two)
 
     def _read_traits(self, text: str) -> Traits:
         return Traits(self._profile(text), self.table, self._embed or embed_by_chance)
@@ -201,20 +230,22 @@ class PairModel:
         return slope * total + lead * cosine + network * odds + whole * likeness + intercept
 
 
-def weigh_objection(strict: float, overlap: float, strength: float, enough: float, least: float, most: float) -> float:
-    """What the strict comparison takes off the log-odds of a pair, at least 0.
+def _reject(probability: float) -> float:
+    return min(probability, _REJECTED + 0.01 * probability)
+
+
+def set_bar(overlap: float, enough: float, most: float, fall: float, in_doubt: float, *, doubt: bool) -> float:
+    """Strict log-odds below which a pair is rejected.
 
     Args:
-        strict: Its log-odds that the answer is the same.
         overlap: Share of the words that the texts have in common, in [0, 1].
-        strength: How much each unit of log-odds below ``enough`` takes off, at least 0.
-        enough: Log-odds well above which nothing is taken off; the way there is smooth, log(1 + e^x).
-        least: Overlap up to which nothing is taken off.
-        most: Overlap from which all of it is; between the two its share rises evenly.
+        enough: The bar from an overlap of ``most`` on.
+        most: Overlap below which the bar falls.
+        fall: By how much it falls for each unit of overlap less, at least 0.
+        in_doubt: The bar where the guards doubt, whatever the overlap.
+        doubt: Whether they do.
     """
-    doubt = enough - strict
-    share = min(max((overlap - least) / (most - least), 0.0), 1.0)
-    return strength * share * (max(doubt, 0.0) + math.log1p(math.exp(-abs(doubt))))
+    return in_doubt if doubt else enough - fall * max(most - overlap, 0.0)
 
 
 class Words(Protocol):

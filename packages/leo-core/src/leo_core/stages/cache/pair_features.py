@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from leo_core.stages.cache.guards import find_conflict_between, read_profile
+from leo_core.stages.cache.guards import find_conflict_between, find_doubt_between, read_profile
 from leo_core.stages.cache.guards.words import FUNCTION_WORDS, stem
 
 if TYPE_CHECKING:
@@ -180,7 +180,7 @@ def compare_traits(a: Traits, b: Traits, cosine: float, table: WordTable, *, con
         b: The other.
         cosine: Of their vectors.
         table: What was learned about words.
-        conflict: Whether the guards find that they differ: ``find_conflict_between`` of their profiles is not ``None``.
+        conflict: Whether the guards find that they differ, or doubt that they are the same.
     """
     shared = a.content & b.content
     only_a, only_b = a.content - shared, b.content - shared
@@ -227,7 +227,8 @@ def compare_traits(a: Traits, b: Traits, cosine: float, table: WordTable, *, con
 
 def compare_pair(a: Traits, b: Traits, cosine: float, table: WordTable) -> list[float]:
     """:func:`compare_traits` with what the guards find."""
-    return compare_traits(a, b, cosine, table, conflict=find_conflict_between(a.profile, b.profile) is not None)
+    found = find_conflict_between(a.profile, b.profile) or find_doubt_between(a.profile, b.profile)
+    return compare_traits(a, b, cosine, table, conflict=found is not None)
 
 
 def _align(a: Traits, b: Traits) -> list[float]:

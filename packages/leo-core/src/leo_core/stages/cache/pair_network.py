@@ -4,9 +4,9 @@ A table of words does not know that "light" in "traffic light" is not that in "l
 an encoder of a few layers of self-attention over the rows of the shipped table (Vaswani et al. 2017, with the norm
 ahead of each part), and two readings are compared by decomposable attention (Parikh et al. 2016): every piece against
 its likely partners on the other side, in both directions, the comparisons weighed, added up and judged. This is done
-twice over the same states: once as people label questions that are alike, and once strictly, as questions differ that
-have all words but one in common. The weights are made by ``packages/leo-core/train/pair_network.py`` and
-``strict_comparison.py``.
+twice: once as people label questions that are alike, and once strictly, as questions differ that have all words but one
+in common; for that each piece is also seen as it was before it was read in its context. The weights are made by
+``packages/leo-core/train/pair_network.py`` and ``strict_comparison.py``.
 """
 
 from __future__ import annotations
@@ -82,20 +82,39 @@ class PairNetwork:
 
     def read(self, texts: Sequence[str]) -> list[Reading | None]:
         """Read texts, all at once; ``None`` for one without a piece or of more than :data:`MOST_PIECES`."""
-        rows = [self._read_rows(text) for text in texts]
+        return self._read([self._read_rows(text) for text in texts])
+
+    def read_apart(self, a: str, b: str) -> tuple[Reading | None, Reading | None]:
+        """Read two texts without what is too much of the words that both begin, then end, with.
+
+        So long texts that differ in a few words can be compared; ``None`` where one is too long all the same.
+        """
+        one, two = self._read_rows(a), self._read_rows(b)
+        start = min(_count_equal(one, two), max(len(one), len(two)) - MOST_PIECES)
+        if start > 0:
+            one, two = one[start:], two[start:]
+        end = min(_count_equal(one[::-1], two[::-1]), max(len(one), len(two)) - MOST_PIECES)
+        if end > 0:
+            one, two = one[:-end], two[:-end]
+        found = self._read([one, two])
+        return found[0], found[1]
+
+    def _read(self, rows: Sequence[Array]) -> list[Reading | None]:
+        """Read texts, given as rows of their pieces."""
         can = [0 < len(each) <= MOST_PIECES for each in rows]
         parts, last = [], 0
         for each in (each for each, readable in zip(rows, can, strict=True) if readable):
             parts.append(slice(last, last + len(each)))
             last += len(each)
         if not parts:
-            return [None] * len(texts)
-        hidden = self._start(
+            return [None] * len(rows)
+        first = hidden = self._start(
             np.concatenate([each for each, readable in zip(rows, can, strict=True) if readable]), parts
         )
         for layer in self._layers:
             hidden = self._attend(hidden, layer, parts)
-        found = self._finish(hidden.reshape(-1, hidden.shape[-1]), parts)
+        width = hidden.shape[-1]
+        found = self._finish(first.reshape(-1, width), hidden.reshape(-1, width), parts)
         return [next(found) if readable else None for readable in can]
 
     def _start(self, rows: Array, parts: list[slice]) -> Array:
@@ -111,12 +130,12 @@ class PairNetwork:
         hidden = (blocks @ self._input).sum(axis=1) + _cut_rows(rest)
         return self._normalise(hidden) * at["input_gain"] + at["input_shift"]
 
-    def _finish(self, hidden: Array, parts: list[slice]) -> Iterator[Reading]:
-        """The readings of the last layer's states."""
+    def _finish(self, first: Array, hidden: Array, parts: list[slice]) -> Iterator[Reading]:
+        """The readings of what the layers began with and of the last one's states."""
         at = self._at
         hidden = self._normalise(hidden) * at["gain"] + at["shift"]
         pieces, weights = self._usual.view(hidden)
-        strict_pieces, strict_weights = self._strict.view(hidden)
+        strict_pieces, strict_weights = self._strict.view(np.concatenate([hidden, first], axis=1))
         shares: Array = _soften(hidden @ at["share"] + at["share_bias"])
         for part in parts:
             whole: Array = np.dot(shares[part] @ hidden[part], at["whole"])
@@ -225,6 +244,13 @@ class _Layer:
         self.up, self.up_bias = _cut_columns(arrays[f"{name}gain"][:, None] * up), _cut_columns(bias[None])
         down = arrays[f"{name}down"]
         self.down, self.down_bias = down.reshape(-1, down.shape[1], down.shape[1]), arrays[f"{name}down_bias"]
+
+
+def _count_equal(one: Array, two: Array) -> int:
+    """How many rows two texts have in common at the start."""
+    size = min(len(one), len(two))
+    other = np.flatnonzero((one[:size] != two[:size]).any(axis=1))
+    return int(other[0]) if len(other) else size
 
 
 def _cut_rows(rows: Array) -> Array:

@@ -201,7 +201,7 @@ def _find_winner(
 def _why_barred(text: str, neighbour: Neighbour, promise: PromiseState, pair_model: PairModel) -> str:
     if is_barred(promise, neighbour.entry.id):
         return "the entry's answer was called wrong: served exactly only"
-    return pair_model.find_conflict(neighbour.text, text) or ""
+    return pair_model.find_objection(neighbour.cosine, neighbour.text, text) or ""
 
 
 def _sort_by_answer(candidates: list[_Candidate], same_answer: SameAnswer) -> list[list[_Candidate]]:

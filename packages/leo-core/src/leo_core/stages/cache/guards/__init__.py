@@ -3,6 +3,10 @@
 A guard compares what embeddings blur: numbers and units, dates, negation and antonyms, quantifiers, names, code,
 quoted strings, the order of arguments, languages. It may turn a true paraphrase away, which costs a call; it never
 lets anything through by itself.
+
+What a guard knows to differ is a *conflict*: the pair is rejected. What it only does not know to be the same is a
+*doubt*: an unknown word in another one's place, another name, a date or an identifier that one text alone has. A doubt
+is left to the pair model, which needs good evidence to overrule it.
 """
 
 from __future__ import annotations
@@ -43,7 +47,14 @@ from leo_core.stages.cache.guards.tense import find_mood_conflict, find_tense_co
 from leo_core.stages.cache.guards.wording import fold_wording
 from leo_core.stages.cache.guards.words import Words, read_words, stem
 
-__all__ = ["Profile", "find_conflict", "find_conflict_between", "read_profile"]
+__all__ = [
+    "Profile",
+    "find_conflict",
+    "find_conflict_between",
+    "find_doubt",
+    "find_doubt_between",
+    "read_profile",
+]
 
 _SIMILAR = 0.4
 _LOOSE = 0.3
@@ -103,12 +114,15 @@ def find_conflict(a: str, b: str) -> str | None:
     return None if a == b else find_conflict_between(read_profile(a), read_profile(b))
 
 
+def find_doubt(a: str, b: str) -> str | None:
+    """Reason in words why two questions may differ, such as "words differ: tofu, salmon"; ``None`` without doubt."""
+    return None if a == b else find_doubt_between(read_profile(a), read_profile(b))
+
+
 def find_conflict_between(a: Profile, b: Profile) -> str | None:
-    """The same for texts that were read before; the figures of ``a`` are named first."""
-    figures = (
-        _find_figure_conflict(a, b)
-        or find_clock_conflict(a.quantities.times, b.quantities.times, a.quantities.values, b.quantities.values)
-        or find_date_conflict(a.dates, b.dates)
+    """As :func:`find_conflict`, for texts that were read before; the figures of ``a`` are named first."""
+    figures = _find_figure_conflict(a, b) or find_clock_conflict(
+        a.quantities.times, b.quantities.times, a.quantities.values, b.quantities.values
     )
     if figures:
         return figures
@@ -116,20 +130,35 @@ def find_conflict_between(a: Profile, b: Profile) -> str | None:
     if opposites is not None and not _FOLDED_WORDS.isdisjoint(opposites):
         opposites = find_opposites(a.folded, b.folded)
     return (
-        _find_polarity_conflict(a, b, opposites)
+        _where_both_have(find_date_conflict(a.dates, b.dates))
+        or _find_polarity_conflict(a, b, opposites)
         or _find_group_conflict(a, b)
-        or _find_code_conflict(a, b)
+        or _where_both_have(_find_code_conflict(a, b))
         or find_quote_conflict(a.quotes, b.quotes, a.words.text, b.words.text)
-        or find_name_conflict(a.names, b.names, a.words, b.words)
         or find_operator_conflict(a.words.text, b.words.text)
         or _find_order_conflict(a, b, opposites)
         or find_language_conflict(a.language, b.language, _overlap(a.sequence, b.sequence))
         or _find_reason_conflict(a, b)
-        or find_substitution(a.sequence, b.sequence)
+        or find_substitution(a.sequence, b.sequence, sure=True)
         or find_tense_conflict(a.words, b.words)
         or find_mood_conflict(a.sequence, b.sequence, a.words, b.words)
         or find_comparison_conflict(a.words, b.words)
     )
+
+
+def find_doubt_between(a: Profile, b: Profile) -> str | None:
+    """As :func:`find_doubt`, for texts that were read before; the figures of ``a`` are named first."""
+    return (
+        find_date_conflict(a.dates, b.dates)
+        or _find_code_conflict(a, b)
+        or find_name_conflict(a.names, b.names, a.words, b.words)
+        or find_substitution(a.sequence, b.sequence, sure=False)
+    )
+
+
+def _where_both_have(reason: str | None) -> str | None:
+    """A reason that names something of both texts; what one of them alone has is a doubt only."""
+    return None if reason and "none" in reason.partition(": ")[2].split(", ") else reason
 
 
 def _find_figure_conflict(a: Profile, b: Profile) -> str | None:

@@ -57,6 +57,7 @@ host:guest parent:child predator:prey vegetarian:meat employed:unemployed marrie
 marry:divorce with:without including:excluding,except include:except sunrise:sunset dawn:dusk ceiling:floor
 immigrant:emigrant immigration:emigration introvert:extrovert theist:atheist quantity:quality opaque:transparent
 fake:real,genuine artificial:natural natural:artificial,synthetic raw:cooked fresh:stale,rotten sweet:bitter,sour
+usual:abnormal,atypical,unusual normal:abnormal,atypical,unusual typical:abnormal,atypical,unusual
 tight:loose rough:smooth sharp:blunt,dull brave:cowardly generous:selfish,stingy polite:rude lend:borrow
 give:take,receive win:lose gained:lost optional:mandatory,required,compulsory voluntary:mandatory,compulsory free:paid
 prepaid:postpaid fixed:variable,floating long-term:short-term active:inactive,passive passive:active bull:bear

@@ -148,8 +148,15 @@ _LONG = 7
 _LONGEST_TYPO = 5
 
 
-def find_substitution(a: tuple[str, ...], b: tuple[str, ...]) -> str | None:
-    """Reason in words when the questions share their wording but for one slot with different words in it."""
+def find_substitution(a: tuple[str, ...], b: tuple[str, ...], *, sure: bool) -> str | None:
+    """Reason in words when the questions share their wording but for one slot with different words in it.
+
+    Args:
+        a: Words of one question in order, as ``read_sequence`` gives them.
+        b: Those of the other.
+        sure: Whether only words count that are known to mean something else, or also all that are not known to mean the
+            same.
+    """
     if a == b:
         return None
     size_a, size_b = len(a), len(b)
@@ -169,7 +176,7 @@ def find_substitution(a: tuple[str, ...], b: tuple[str, ...]) -> str | None:
     if len(left) != len(right) and are_related("_".join(left), "_".join(right)):
         return None
     left, right = _fold_phrases(left), _fold_phrases(right)
-    return _compare(left, right, a) or (_compare_tenses(left, right) if a[0] != "how" else None)
+    return _compare(left, right, a, sure=sure) or (_compare_tenses(left, right) if a[0] != "how" else None)
 
 
 def is_alike(a: str, b: str) -> bool:
@@ -179,11 +186,12 @@ def is_alike(a: str, b: str) -> bool:
     return a in _QUANTIFIERS and _QUANTIFIERS[a] == _QUANTIFIERS.get(b)
 
 
-def _compare(left: tuple[str, ...], right: tuple[str, ...], a: tuple[str, ...]) -> str | None:
+def _compare(left: tuple[str, ...], right: tuple[str, ...], a: tuple[str, ...], *, sure: bool) -> str | None:
     if len(left) == len(right):
         pairs = [(one, two) for one, two in zip(left, right, strict=True) if one != two]
         if len(pairs) == 1 or (len(pairs) == 2 and pairs[0] != pairs[1][::-1]):  # noqa: PLR2004 - two words that did not change places
-            return next((f"words differ: {one}, {two}" for one, two in pairs if _differs(one, two, a)), None)
+            found = next(((one, two) for one, two in pairs if _differs(one, two, a, sure=sure)), None)
+            return f"words differ: {found[0]}, {found[1]}" if found else None
     ours = [each for each in left if each not in right]
     theirs = [each for each in right if each not in left]
     found = None
@@ -194,15 +202,16 @@ def _compare(left: tuple[str, ...], right: tuple[str, ...], a: tuple[str, ...]) 
     ours, theirs = ([each for each in dict.fromkeys(side) if each not in FREE] for side in (ours, theirs))
     if lengths == [1, 2] and compare_degrees(left, right):
         return None
-    if found is None and _is_told_apart(ours, theirs, a, close=lengths[1] <= min(_OPEN_SLOT, lengths[0] + 1)):
+    close = lengths[1] <= min(_OPEN_SLOT, lengths[0] + 1)
+    if found is None and _is_told_apart(ours, theirs, a, close=close, sure=sure):
         found = " and ".join(sorted(ours)) or "none", " and ".join(sorted(theirs)) or "none"
     return f"words differ: {found[0]}, {found[1]}" if found else None
 
 
-def _is_told_apart(ours: list[str], theirs: list[str], a: tuple[str, ...], *, close: bool) -> bool:
+def _is_told_apart(ours: list[str], theirs: list[str], a: tuple[str, ...], *, close: bool, sure: bool) -> bool:
     """Whether what only one side has asks for another thing."""
     if len(ours) == len(theirs) == 1 and close:
-        return _differs(ours[0], theirs[0], a)
+        return _differs(ours[0], theirs[0], a, sure=sure)
     either = {*ours, *theirs}
     if either == {"unless", "if", "not"}:
         return False
@@ -229,8 +238,8 @@ def _compare_tenses(left: tuple[str, ...], right: tuple[str, ...]) -> str | None
     return None
 
 
-def _differs(one: str, two: str, a: tuple[str, ...]) -> bool:  # noqa: C901, PLR0911, PLR0912 - one rule a line
-    """Whether two words in one slot ask for different things."""
+def _differs(one: str, two: str, a: tuple[str, ...], *, sure: bool) -> bool:  # noqa: C901, PLR0911, PLR0912 - one rule a line
+    """Whether two words in one slot ask for different things; where ``sure``, unknown words do not."""
     if one in _WH and two in _WH:
         return {one, two} not in _SAME_WH
     if frozenset((one, two)) in _ALIKE:
@@ -259,7 +268,9 @@ def _differs(one: str, two: str, a: tuple[str, ...]) -> bool:  # noqa: C901, PLR
         return False
     if one in FREE or two in FREE or one in AUXILIARIES or two in AUXILIARIES or one in _WH or two in _WH:
         return False
-    return are_opposed(one, two) or not (is_alike(one, two) or (are_related(one, two) and not _is_inflected(one, two)))
+    if sure or are_opposed(one, two):
+        return are_opposed(one, two)
+    return not (is_alike(one, two) or (are_related(one, two) and not _is_inflected(one, two)))
 
 
 def _is_inflected(one: str, two: str) -> bool:

@@ -127,7 +127,7 @@ def test_together_it_is_the_logistic_of_trees_cosine_and_network(model: PairMode
     assert slope > 0.0
 
 
-@pytest.mark.parametrize("strictness", [[-50.0, 0.8, 5.0, -50.0], [50.0, 0.8, 5.0, 50.0]])
+@pytest.mark.parametrize("strictness", [[-50.0, 0.4, -50.0], [50.0, 0.4, 50.0]])
 def test_what_the_strict_comparison_rejects_has_less_than_a_half(strictness: list[float]) -> None:
     a, b = "How do I lose weight fast?", "How can I lose weight fast?"
     model = PairModel(
@@ -138,20 +138,17 @@ def test_what_the_strict_comparison_rejects_has_less_than_a_half(strictness: lis
     assert (model.probability([a], [b])[0] < 0.5) == (strictness[0] > 0)
 
 
-@given(st.floats(0.0, 1.0), st.floats(0.0, 1.0))
-def test_the_bar_rises_with_the_words_in_common_and_in_doubt_it_is_one_for_all(one: float, two: float) -> None:
-    low, high = sorted((one, two))
-    rest = (1.0, 0.8, 5.0, 2.0)
-    assert set_bar(low, *rest, doubt=False) <= set_bar(high, *rest, doubt=False) <= 1.0
-    assert set_bar(0.8, *rest, doubt=False) == 1.0
-    assert set_bar(0.6, *rest, doubt=False) == pytest.approx(0.0)
-    assert set_bar(low, *rest, doubt=True) == 2.0
+def test_there_is_a_bar_where_enough_words_are_shared_and_another_in_doubt() -> None:
+    rest = (0.5, 0.4, 3.0)
+    assert set_bar(1.0, *rest, doubt=False) == set_bar(0.4, *rest, doubt=False) == 0.5
+    assert set_bar(0.39, *rest, doubt=False) == -np.inf
+    assert set_bar(0.0, *rest, doubt=True) == set_bar(1.0, *rest, doubt=True) == 3.0
 
 
 @pytest.mark.parametrize("in_doubt", [-50.0, 50.0])
 def test_a_conflict_is_an_objection_and_a_doubt_is_one_until_it_is_overruled(in_doubt: float) -> None:
     network = load_pair_network(load_static().read_pieces)
-    own = weights() | {"strictness": [-50.0, 0.8, 0.0, in_doubt]}
+    own = weights() | {"strictness": [-50.0, 0.4, in_doubt]}
     for name in ("calibration", "calibration_with_network"):
         own[name] = [*own[name][:-1], own[name][-1] + 9.0]
     model = PairModel(own, embed=load_static().embed, network=network)

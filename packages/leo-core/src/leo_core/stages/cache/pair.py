@@ -4,8 +4,8 @@ The trees are trained by ``packages/leo-core/train/pair_model.py``; their evalua
 once and the calibrated logistic of their sum and the cosine (Friedman 2001, *Greedy function approximation*; Platt
 1999). Most pairs that are looked at are plainly different, and the trees say so. Of the others, the network of
 ``pair_network`` reads both texts, and a second logistic weighs trees, cosine and network. Where the network's strict
-comparison objects, the probability is below a half: the more words two texts share, the more it takes to pass, and most
-where the guards doubt.
+comparison objects to a pair that shares words, the probability is below a half; where the guards doubt, it objects more
+readily.
 """
 
 from __future__ import annotations
@@ -234,18 +234,19 @@ def _reject(probability: float) -> float:
     return min(probability, _REJECTED + 0.01 * probability)
 
 
-def set_bar(overlap: float, enough: float, most: float, fall: float, in_doubt: float, *, doubt: bool) -> float:
+def set_bar(overlap: float, enough: float, least: float, in_doubt: float, *, doubt: bool) -> float:
     """Strict log-odds below which a pair is rejected.
 
     Args:
         overlap: Share of the words that the texts have in common, in [0, 1].
-        enough: The bar from an overlap of ``most`` on.
-        most: Overlap below which the bar falls.
-        fall: By how much it falls for each unit of overlap less, at least 0.
+        enough: The bar where they have ``least`` or more in common; there is none below.
+        least: Such an overlap, in [0, 1].
         in_doubt: The bar where the guards doubt, whatever the overlap.
         doubt: Whether they do.
     """
-    return in_doubt if doubt else enough - fall * max(most - overlap, 0.0)
+    if doubt:
+        return in_doubt
+    return enough if overlap >= least else -math.inf
 
 
 class Words(Protocol):

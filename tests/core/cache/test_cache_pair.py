@@ -145,6 +145,12 @@ def test_there_is_a_bar_where_enough_words_are_shared_and_another_in_doubt() -> 
     assert set_bar(0.0, *rest, doubt=True) == set_bar(1.0, *rest, doubt=True) == 3.0
 
 
+@pytest.mark.parametrize("text", ["When does it leave?", "ferry times", "Wann fährt der Zug?", "the 7 o'clock ferry"])
+def test_the_same_words_are_never_rejected(model: PairModel, text: str) -> None:
+    others = [text, text.lower().rstrip("?"), f"  {text.replace(' ', '  ')}", f"{text.rstrip('?')} ?", f"{text}!"]
+    assert (model.probability([text] * len(others), others) > 0.5).all()
+
+
 @pytest.mark.parametrize("in_doubt", [-50.0, 50.0])
 def test_a_conflict_is_an_objection_and_a_doubt_is_one_until_it_is_overruled(in_doubt: float) -> None:
     network = load_pair_network(load_static().read_pieces)

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from leo_core.errors import ConfigError
 from leo_core.records import Constraints, Novelty, RequestRisk, Route
 from leo_core.stages.route.config import RouteConfig
-from leo_core.stages.route.next_step import Prospect, Stakes, choose_step, foresee_routes
+from leo_core.stages.route.next_step import Prospect, Stakes, choose_step, foresee_routes, mended
 from leo_core.stages.route.observations import observe_route
+from leo_core.stages.route.odds import log_odds, probability
 from leo_core.stages.route.opinions import REPEATED, OpinionState, update_opinions
 from leo_core.stages.route.policy import RouteOption, choose_route
 from leo_core.stages.route.state import RouteState, update_routes
@@ -150,7 +151,9 @@ def test_what_is_foreseen_lies_within_bounds(agreed, differed, share, loss, shif
     found = foresee_routes(beliefs, shift, stakes, small=0.0001)
     most = 0.0001 + stakes.large + sum(stakes.jurors)
     assert 0.0001 <= found.cost_usd <= most
-    assert 0.0 <= found.missed <= found.errors[Route.SMALL] + 1e-9
+    patterns = ("", "+", "-", "++", "+-", "-+", "--")  # each is estimated by itself: they need not add up
+    worst = max(probability(log_odds(beliefs.wrong(pattern)) + shift) for pattern in patterns)
+    assert 0.0 <= found.missed <= mended(worst) + 1e-9
     assert 0.0 < found.errors[Route.LARGE] <= found.errors[Route.SMALL] <= 1.0
     assert 0.0 < found.errors[Route.CONSENSUS] <= found.errors[Route.SMALL]
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from leo_core.ports import Model
     from leo_core.records import Capabilities, Message, Request
 
-__all__ = ["admit", "check_tenant", "find_able"]
+__all__ = ["admit", "check_tenant", "find_able", "list_able"]
 
 BLOCK_NEEDS = {"image": "images", "image_url": "images", "audio": "audio", "input_audio": "audio", "file": "files"}
 
@@ -62,13 +62,18 @@ def find_able(members: tuple[Model, ...], request: Request) -> tuple[Model, ...]
     Raises:
         CapabilityError: None of them can.
     """
-    needs = _needs(request)
-    able = tuple(member for member in members if _can(member.capabilities, needs))
+    able = list_able(members, request)
     if members and not able:
-        missing = ", ".join(sorted(needs))
+        missing = ", ".join(sorted(_needs(request)))
         message = f"no member can handle this request (it needs {missing}): add a member that can"
         raise CapabilityError(message)
     return able
+
+
+def list_able(members: tuple[Model, ...], request: Request) -> tuple[Model, ...]:
+    """The members that can do what the request needs; maybe none."""
+    needs = _needs(request)
+    return tuple(member for member in members if _can(member.capabilities, needs))
 
 
 def _needs(request: Request) -> set[str]:

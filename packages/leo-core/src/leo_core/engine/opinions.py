@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from leo_core.engine.admission import find_able
+from leo_core.engine.admission import list_able
 from leo_core.engine.spending import estimate_cost
 from leo_core.stages.consensus.equivalence import contradict, same_answer
 from leo_core.stages.risk.answer import measure_form, score_answer
@@ -45,7 +45,7 @@ def list_jurors(plan: Plan, request: Request) -> tuple[Model, ...]:
     config, dear = plan.config.route, None if plan.large is None else estimate_cost(plan.large, request)
     if dear is None or not config.opinions:
         return ()
-    able = find_able(plan.jury, request)
+    able = list_able(plan.jury, request)
     others = [member for member in able if member not in (plan.small, plan.large)]
     priced = [
         (cost, place) for place, member in enumerate(others) if (cost := estimate_cost(member, request)) is not None

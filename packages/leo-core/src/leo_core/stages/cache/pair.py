@@ -46,6 +46,7 @@ _REJECTED = 0.48
 order. By how much it objects was fitted to no traffic, and is not used."""
 _COSINE = FEATURES.index("cosine")
 _TEXTS_KEPT = 4096
+_MARKS = " .,:;?!¿¡…"
 
 
 class PairModel:
@@ -130,8 +131,8 @@ class PairModel:
         return probabilities
 
     def _objects(self, strict: float, a: str, b: str) -> bool:
-        """Whether the strict comparison rejects a pair at its log-odds."""
-        return strict < set_bar(
+        """Whether the strict comparison rejects a pair at its log-odds; it was never shown two texts in the same words."""
+        return _fold(a) != _fold(b) and strict < set_bar(
             self.share_words(a, b), *self._strictness, doubt=self._compare_once(a, b)[1] is not None
         )
 
@@ -247,6 +248,11 @@ def set_bar(overlap: float, enough: float, least: float, in_doubt: float, *, dou
     if doubt:
         return in_doubt
     return enough if overlap >= least else -math.inf
+
+
+def _fold(text: str) -> str:
+    """A text without case, spare blanks and the marks around it."""
+    return " ".join(text.casefold().split()).strip(_MARKS)
 
 
 class Words(Protocol):

@@ -104,7 +104,7 @@ def choose_hit(
         return refused or dropped[0], None
     judged, entry = _judge_semantic(identity.text, contest, promise, config, pair_model, draw)
     nearer = max(dropped, key=lambda each: each.cosine or 0.0, default=None)
-    if judged.action == "miss" and nearer is not None and (nearer.cosine or 0.0) > (judged.cosine or 0.0):
+    if judged.action != "serve" and nearer is not None and (nearer.cosine or 0.0) > (judged.cosine or 0.0):
         judged = replace(judged, why=f"{nearer.why}; of the next, {judged.why}")
     return judged, entry
 

@@ -131,7 +131,7 @@ class PairModel:
         return probabilities
 
     def _objects(self, strict: float, a: str, b: str) -> bool:
-        """Whether the strict comparison rejects a pair at its log-odds; it was never shown two texts in the same words."""
+        """Whether the strict comparison rejects a pair at its log-odds; of equal words it knows nothing."""
         return _fold(a) != _fold(b) and strict < set_bar(
             self.share_words(a, b), *self._strictness, doubt=self._compare_once(a, b)[1] is not None
         )

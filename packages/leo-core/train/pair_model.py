@@ -272,7 +272,9 @@ def gather(options: argparse.Namespace) -> Examples:
     pairs = [(traits[one], traits[two]) for one, two in zip(a, b, strict=True)]
     cosines = [float(vectors[one] @ vectors[two]) for one, two in zip(a, b, strict=True)]
     embeds = [embedders[part_of[one]].embed for one in a]
-    rows = np.array([compare_pair(*each[0], each[1], blank, each[2]) for each in zip(pairs, cosines, embeds, strict=True)])
+    rows = np.array(
+        [compare_pair(*each[0], each[1], blank, each[2]) for each in zip(pairs, cosines, embeds, strict=True)]
+    )
     mined = np.arange(len(a)) >= count
     return Examples(
         rows=rows, same=same, target=target, mined=mined, place=place, pairs=pairs, idf=idf, default_idf=default_idf

@@ -129,7 +129,9 @@ def _compare_letters(texts: Sequence[str]) -> list[Comparison]:
     from leo_core.kernels import pairs  # noqa: PLC0415 - loads numba
 
     long, other = (" ".join(texts[at : at + 2]) for at in (0, 2))
-    letters = [np.frombuffer(text.encode("utf-32-le"), dtype=np.dtype("<u4")).astype(np.uint32) for text in (long, other)]
+    letters = [
+        np.frombuffer(text.encode("utf-32-le"), dtype=np.dtype("<u4")).astype(np.uint32) for text in (long, other)
+    ]
     arrays = [pairs.read_trigrams(each) for each in letters]
     sets = [text_peers.cut_trigrams(text) for text in (long, other)]
     read = partial(compare, f"runs of three letters in {len(long)}", kernel="pairs.read_trigrams")

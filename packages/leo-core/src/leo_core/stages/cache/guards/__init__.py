@@ -136,7 +136,7 @@ def find_conflict_between(a: Profile, b: Profile) -> str | None:
         or find_quote_conflict(a.quotes, b.quotes, a.words.text, b.words.text)
         or find_operator_conflict(a.words.text, b.words.text)
         or _find_order_conflict(a, b, opposites)
-        or find_language_conflict(a.language, b.language, _overlap(a.sequence, b.sequence))
+        or _find_language_conflict(a, b)
         or _find_reason_conflict(a, b)
         or find_substitution(a.sequence, b.sequence, sure=True)
         or find_tense_conflict(a.words, b.words)
@@ -208,6 +208,12 @@ def _find_group_conflict(a: Profile, b: Profile) -> str | None:
     if "how" in groups.get("asked", set()) | others.get("asked", set()) and _overlap(a.sequence, b.sequence) < _SIMILAR:
         groups = {group: members for group, members in groups.items() if group != "asked"}
     return find_group_conflict(groups, others)
+
+
+def _find_language_conflict(a: Profile, b: Profile) -> str | None:
+    if a.language == b.language:
+        return None
+    return find_language_conflict(a.language, b.language, _overlap(a.sequence, b.sequence))
 
 
 def _find_reason_conflict(a: Profile, b: Profile) -> str | None:

@@ -118,7 +118,7 @@ def _find_prefixed(only_a: frozenset[str], only_b: frozenset[str]) -> tuple[str,
     """Opposites by prefix: "connected" and "disconnected"."""
     for longer, shorter, a_first in ((only_a, only_b, False), (only_b, only_a, True)):
         for word in longer:
-            if not word.startswith(_NEGATIVE_PREFIXES):
+            if len(word) <= _SHORTEST_ROOT or not word.startswith(_NEGATIVE_PREFIXES):
                 continue
             for prefix in _NEGATIVE_PREFIXES:
                 root = word.removeprefix(prefix)

@@ -5,6 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 
+def read_trigrams(text):
+    """The different runs of three letters, as texts."""
+    return {text[at : at + 3] for at in range(len(text) - 2)}
+
+
 def align_words(a, b, weights_a, weights_b, only_a, only_b):
     """The six figures from the words' vectors (p, d) and (q, d)."""
     if not len(a) or not len(b):

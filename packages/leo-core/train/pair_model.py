@@ -268,10 +268,13 @@ def gather(options: argparse.Namespace) -> Examples:
     place = np.array([home[one] for one in a])
     idf, default_idf = learn_idf([read_traits(text, EMPTY) for text in fit_texts])
     blank = WordTable(idf=idf, default_idf=default_idf, shared={}, missing={})
-    traits = {text: read_traits(text, blank, embedders[part_of[text]].embed) for text in texts}
+    traits = {text: read_traits(text, blank) for text in texts}
     pairs = [(traits[one], traits[two]) for one, two in zip(a, b, strict=True)]
     cosines = [float(vectors[one] @ vectors[two]) for one, two in zip(a, b, strict=True)]
-    rows = np.array([compare_pair(*pair, cosine, blank) for pair, cosine in zip(pairs, cosines, strict=True)])
+    embeds = [embedders[part_of[one]].embed for one in a]
+    rows = np.array(
+        [compare_pair(*each[0], each[1], blank, each[2]) for each in zip(pairs, cosines, embeds, strict=True)]
+    )
     mined = np.arange(len(a)) >= count
     return Examples(
         rows=rows, same=same, target=target, mined=mined, place=place, pairs=pairs, idf=idf, default_idf=default_idf

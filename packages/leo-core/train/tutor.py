@@ -65,13 +65,13 @@ def label_pairs(
     seed: int,
 ) -> tuple[np.ndarray, np.ndarray]:
     """P(same) of the labelled pairs and of the mined pairs, each by the tutor of the other half."""
-    traits = [read_traits(text, table, embed) for text in texts]
+    traits = [read_traits(text, table) for text in texts]
 
     def compare(left: np.ndarray, right: np.ndarray) -> np.ndarray:
         strong = np.einsum("ij,ij->i", teacher[left], teacher[right])
         weak = np.einsum("ij,ij->i", student[left], student[right])
         rows = [
-            compare_pair(traits[one], traits[two], float(cosine), table)
+            compare_pair(traits[one], traits[two], float(cosine), table, embed)
             for one, two, cosine in zip(left, right, strong, strict=True)
         ]
         return np.column_stack([np.array(rows), weak])

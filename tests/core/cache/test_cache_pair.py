@@ -104,7 +104,7 @@ def test_the_network_is_asked_where_the_trees_leave_it_open_and_read_once_a_text
 
 
 def test_readings_are_kept_up_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("leo_core.stages.cache.pair._TEXTS_KEPT", 4)
+    monkeypatch.setattr("leo_core.stages.cache.pair._READINGS_KEPT", 4)
     watched = Watched()
     model = PairModel(weights(), network=watched)
     texts = [f"question {number}" for number in range(6)]

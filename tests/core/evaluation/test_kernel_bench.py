@@ -94,6 +94,13 @@ def test_alignment_in_numpy_is_that_of_the_kernel(seed: int, p: int, q: int, sha
     np.testing.assert_allclose(text_peers.align_words(*arguments), pairs.align_words(*arguments), atol=1e-5)
 
 
+def test_runs_of_letters_in_numpy_are_those_of_the_kernel() -> None:
+    letters = np.array([*map(ord, "how to boil eggs, boil eggs? \U0010ffff!")], dtype=np.uint32)
+    found = text_peers.find_trigrams(letters)
+    np.testing.assert_array_equal(found, pairs.read_trigrams(letters))
+    assert len(found) == len(text_peers.cut_trigrams("".join(map(chr, letters))))
+
+
 def test_trees_in_numpy_are_those_of_the_kernel() -> None:
     random = np.random.default_rng(1)
     forest = text_kernel_bench.grow_trees(random, 7, 3)

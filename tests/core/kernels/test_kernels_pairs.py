@@ -28,6 +28,19 @@ def make_words(seed, p, q):
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@given(st.text("ab\U0010ffff", max_size=30), st.text("ab c\U0010ffff", max_size=30))
+@settings(deadline=None, max_examples=100)
+def test_runs_of_three_letters_are_those_of_the_slow_twin(kind, a, b):
+    found = [choose(pairs.read_trigrams, kind)(np.array([*map(ord, text)], dtype=np.uint32)) for text in (a, b)]
+    expected = [oracle.read_trigrams(text) for text in (a, b)]
+    for numbers, runs in zip(found, expected, strict=True):
+        assert (np.diff(numbers) > 0).all()
+        written = {"".join(chr(number >> shift & 0x1FFFFF) for shift in (42, 21, 0)) for number in numbers.tolist()}
+        assert written == runs
+    assert choose(pairs.count_shared, kind)(*found) == len(expected[0] & expected[1])
+
+
+@pytest.mark.parametrize("kind", KINDS)
 @given(st.integers(0, 2**32 - 1), st.integers(0, 6), st.integers(0, 6))
 @settings(deadline=None, max_examples=150)
 def test_alignment_agrees_with_the_slow_twin(kind, seed, p, q):

@@ -26,15 +26,24 @@ _BATCH = 4096
 
 
 def measure_path(
-    texts: Sequence[str], size: int, *, embedder: Embedder, pair_model: PairModel, seed: int = 0
+    texts: Sequence[str], size: int, *, embedder: Embedder, pair_model: PairModel, seed: int = 0, read: bool = False
 ) -> dict[str, Any]:
     """CPU time of embedding, search and pair model together, for questions that are not among ``size`` kept ones.
 
     Where there are fewer texts, jittered copies of their vectors are kept too; a copy has the text of its nearest
     original. Neither the question nor, mostly, its neighbour was compared before.
 
+    Args:
+        texts: Different texts, at least 8.
+        size: How many are kept.
+        embedder: Embeds them.
+        pair_model: One that has read none of them.
+        seed: Of the draw of the questions.
+        read: Whether the kept texts were read one after the other before, as those that this process looked up itself
+            before it kept them; else they are as those of a store that was just opened.
+
     Returns:
-        ``rows``, ``questions``, CPU microseconds ``p50_us``, ``mean_us``, ``p99_us``, of them ``embed_us``,
+        ``rows``, ``neighbours`` ("read" or "unread"), ``questions``, CPU microseconds ``p50_us``, ``mean_us``, ``p99_us``, of them ``embed_us``,
         ``search_us``, ``pair_us`` (means), and ``network_share``: of the questions for which the network was asked.
     """
     order = np.random.default_rng(seed).permutation(len(texts))
@@ -48,6 +57,9 @@ def measure_path(
     for first in range(0, size, _BATCH):
         part = numbers[first : first + _BATCH]
         index.append(part, part, np.full(len(part), np.inf), rows[first : first + _BATCH])
+    if read:
+        for text in kept:
+            pair_model.compare_texts([1.0], [text], [text])
     view, times, shares = index.view(), [], []
     with hold_one_thread():
         for question in questions:
@@ -65,6 +77,7 @@ def measure_path(
     means = parts.mean(axis=0)
     return {
         "rows": size,
+        "neighbours": "read" if read else "unread",
         "questions": len(total),
         "p50_us": float(np.median(total)),
         "mean_us": float(total.mean()),

@@ -31,6 +31,7 @@ def compare_text_kernels(texts: Sequence[str], random: np.random.Generator) -> l
     return [
         *_compare_hashing(texts),
         *_compare_pieces(texts),
+        *_compare_letters(texts),
         *_compare_alignment(random),
         *_compare_trees(random),
         *_compare_sketches(random),
@@ -122,6 +123,26 @@ def _make_tokenizer(pieces: Sequence[str]) -> Any | None:
 
 def _embed_cut(tokenizer: Any, table: text_peers.PieceTable, texts: Sequence[str]) -> object:
     return table.pool([cut.ids for cut in tokenizer.encode_batch_fast(texts, add_special_tokens=False)])
+
+
+def _compare_letters(texts: Sequence[str]) -> list[Comparison]:
+    from leo_core.kernels import pairs  # noqa: PLC0415 - loads numba
+
+    long, other = (" ".join(texts[at : at + 2]) for at in (0, 2))
+    letters = [
+        np.frombuffer(text.encode("utf-32-le"), dtype=np.dtype("<u4")).astype(np.uint32) for text in (long, other)
+    ]
+    arrays = [pairs.read_trigrams(each) for each in letters]
+    sets = [text_peers.cut_trigrams(text) for text in (long, other)]
+    read = partial(compare, f"runs of three letters in {len(long)}", kernel="pairs.read_trigrams")
+    count = partial(compare, "runs of three letters in common", kernel="pairs.count_shared")
+    own, own_count = partial(pairs.read_trigrams, letters[0]), partial(pairs.count_shared, *arrays)
+    return [
+        read("Python set of slices", own, partial(text_peers.cut_trigrams, long)),
+        read("numpy unique", own, partial(text_peers.find_trigrams, letters[0])),
+        count("Python sets", own_count, lambda: len(sets[0] & sets[1])),
+        count("numpy intersect1d", own_count, partial(np.intersect1d, *arrays, assume_unique=True)),
+    ]
 
 
 def _compare_alignment(random: np.random.Generator) -> list[Comparison]:

@@ -21,8 +21,10 @@ if TYPE_CHECKING:
 __all__ = [
     "PieceTable",
     "align_words",
+    "cut_trigrams",
     "embed_hashed",
     "find_candidates",
+    "find_trigrams",
     "index_pieces",
     "measure_strangeness",
     "sum_trees",
@@ -149,6 +151,17 @@ def _embed_hashed_one(words: Sequence[str], common: Mapping[str, float], gains: 
     signs = np.where(bits & np.uint64(1), 1.0, -1.0) * amounts[:, np.newaxis]
     row = np.bincount(places.ravel(), signs.ravel(), minlength=dimension)
     return np.asarray(row / np.linalg.norm(row))
+
+
+def cut_trigrams(text: str) -> frozenset[str]:
+    """The different runs of three letters."""
+    return frozenset([text[at : at + 3] for at in range(len(text) - 2)])
+
+
+def find_trigrams(letters: npt.NDArray[np.uint32]) -> Integers:
+    """The same of code points (n,), as :func:`leo_core.kernels.pairs.read_trigrams` writes them."""
+    wide = letters.astype(np.int64)
+    return np.unique(wide[:-2] << 42 | wide[1:-1] << 21 | wide[2:])
 
 
 def align_words(

@@ -1,4 +1,4 @@
-"""Two questions compared word by word, and the trees that weigh the comparison."""
+"""Two questions compared by letters and word by word, and the trees that weigh the comparison."""
 
 from __future__ import annotations
 
@@ -16,11 +16,55 @@ if TYPE_CHECKING:
     Rows = npt.NDArray[np.float32]
     Flags = npt.NDArray[np.bool_]
     Places = npt.NDArray[np.int64]
+    Letters = npt.NDArray[np.uint32]
 
-__all__ = ["ALIGNED", "align_words", "sum_trees"]
+__all__ = ["ALIGNED", "align_words", "count_shared", "read_trigrams", "sum_trees"]
 
 ALIGNED = 6
 """How many figures :func:`align_words` gives."""
+
+
+_BITS = 21
+"""Bits of a code point."""
+
+
+@kernel
+def read_trigrams(letters: Letters) -> Places:
+    """The different runs of three letters of a text, as numbers in ascending order, shape (k,), k at most n - 2.
+
+    Args:
+        letters: Code points, shape (n,).
+    """
+    count = max(letters.shape[0] - 2, 0)
+    found = np.empty(count, dtype=np.int64)
+    for at in range(count):
+        one, two, three = np.int64(letters[at]), np.int64(letters[at + 1]), np.int64(letters[at + 2])
+        found[at] = one << 2 * _BITS | two << _BITS | three
+    found.sort()
+    kept = 0
+    for at in range(count):
+        if at == 0 or found[at] != found[at - 1]:
+            found[kept] = found[at]
+            kept += 1
+    return found[:kept].copy()
+
+
+@kernel
+def count_shared(a: Places, b: Places) -> int:
+    """How many numbers two ascending arrays without repetition, shapes (p,) and (q,), have in common."""
+    shared = 0
+    i = 0
+    j = 0
+    while i < a.shape[0] and j < b.shape[0]:
+        if a[i] == b[j]:
+            shared += 1
+            i += 1
+            j += 1
+        elif a[i] < b[j]:
+            i += 1
+        else:
+            j += 1
+    return shared
 
 
 @kernel

@@ -57,6 +57,8 @@ def compile_all() -> None:
     word_pieces.build_index(codes, offsets, np.zeros(1, dtype=np.int8), couples, keys, slots)
     word_pieces.embed_pieces(codes, offsets, keys, slots, table, np.ones(3, dtype=np.float32), 1)
     likeness, flags = np.eye(2, dtype=np.float32), np.zeros(2, dtype=np.bool_)
+    trigrams = pairs.read_trigrams(codes)
+    pairs.count_shared(trigrams, trigrams)
     pairs.align_words(likeness, likeness, likeness, np.ones(2), np.ones(2), flags, flags)
     leaf = np.zeros(1, dtype=np.int64)
     pairs.sum_trees(np.eye(1), leaf, np.zeros(1), leaf, leaf, np.ones(1), leaf)

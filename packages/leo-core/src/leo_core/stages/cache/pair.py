@@ -45,7 +45,11 @@ _REJECTED = 0.48
 """What a pair has to which the strict comparison objects, and up to 0.01 more by what it had: below a half, in the old
 order. By how much it objects was fitted to no traffic, and is not used."""
 _COSINE = FEATURES.index("cosine")
-_TEXTS_KEPT = 4096
+_TEXTS_KEPT = 8192
+"""Texts of which is kept what was read: about 10 kB each."""
+_PAIRS_KEPT = 4096
+_READINGS_KEPT = 4096
+"""The same of the network: about 7 kB each."""
 _MARKS = " .,:;?!¿¡…"
 
 
@@ -82,9 +86,10 @@ class PairModel:
         )
         self.embedder: str = weights["embedder"]
         self._embed = embed
+        self._embed_words = embed or embed_by_chance
         self._profile = lru_cache(maxsize=_TEXTS_KEPT)(read_profile)
         self._read = lru_cache(maxsize=_TEXTS_KEPT)(self._read_traits)
-        self._compare_once = lru_cache(maxsize=_TEXTS_KEPT)(self._compare)
+        self._compare_once = lru_cache(maxsize=_PAIRS_KEPT)(self._compare)
         self._feature = np.array(weights["feature"], dtype=np.int64)
         self._number = np.array(weights["number"], dtype=np.float64)
         skip = np.array(weights["skip"], dtype=np.int64)
@@ -149,6 +154,7 @@ class PairModel:
                 self._read(two),
                 float(cosine),
                 self.table,
+                self._embed_words,
                 conflict=any(self._compare_once(one, two)),
             )
             for one, two, cosine in zip(a, b, cosines, strict=True)
@@ -180,7 +186,7 @@ class PairModel:
 
     def _keep_readings(self, read: Mapping[str, Reading | None]) -> None:
         """Keep what was read; when there is too much, all is read anew."""
-        if len(self._readings) >= _TEXTS_KEPT:
+        if len(self._readings) >= _READINGS_KEPT:
             self._readings = {}
         self._readings.update(read)
 
@@ -210,7 +216,7 @@ class PairModel:
         return conflict, None if conflict is not None else find_doubt_between(one, two)
 
     def _read_traits(self, text: str) -> Traits:
-        return Traits(self._profile(text), self.table, self._embed or embed_by_chance)
+        return Traits(self._profile(text), self.table)
 
     def sum_trees(self, rows: Floats) -> Floats:
         """Sums of all trees, float64 ``(n,)``, of feature rows ``(n, len(FEATURES))``."""

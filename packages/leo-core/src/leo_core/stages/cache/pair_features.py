@@ -98,7 +98,6 @@ _QUESTIONS = frozenset(
         "were",
     ]
 )
-_GRAM = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,19 +126,18 @@ class Traits:
         "grams",
         "grams_content",
         "idf",
-        "kinship",
         "pairs",
         "profile",
         "question",
         "sequence",
-        "vectors",
+        "tokens",
         "weight",
         "weights",
         "words",
     )
 
-    def __init__(self, profile: Profile, table: WordTable, embed: Embed) -> None:
-        """Read what the guards did not; ``embed`` gives unit rows for words."""
+    def __init__(self, profile: Profile, table: WordTable) -> None:
+        """Read what the guards did not."""
         self.profile = profile
         tokens = [token for token in profile.words.lower if token[0].isalnum()]
         stems = [stem(token) for token in tokens]
@@ -147,22 +145,23 @@ class Traits:
         forms = dict(content)
         self.sequence = [root for root, _ in content]
         self.content = frozenset(forms)
-        self.idf = {word: table.idf.get(word, table.default_idf) for word in self.content}
-        self.weight = sum(self.idf.values())
+        idf, default = table.idf, table.default_idf
+        self.idf = {word: idf.get(word, default) for word in forms}
+        weights = list(self.idf.values())
+        self.weight = sum(weights)
         self.words = tuple(forms)
-        self.weights = np.array([self.idf[word] for word in forms], dtype=np.float64)
-        self.vectors = embed(list(forms.values()))
-        self.kinship = self.vectors @ self.vectors.T
+        self.weights = np.array(weights, dtype=np.float64)
+        self.tokens = tuple(forms.values())
         self.bag = frozenset(stems)
         self.pairs = frozenset(pairwise(stems))
-        self.grams = _grams(" ".join(tokens))
-        self.grams_content = _grams(" ".join(sorted(self.content)))
+        self.grams = _read_grams(" ".join(tokens))
+        self.grams_content = _read_grams(" ".join(sorted(self.content)))
         self.question = next((token for token in tokens if token in _QUESTIONS), "")
 
 
-def read_traits(text: str, table: WordTable, embed: Embed | None = None) -> Traits:
-    """Read a text; without ``embed`` only equal words are alike."""
-    return Traits(read_profile(text), table, embed or embed_by_chance)
+def read_traits(text: str, table: WordTable) -> Traits:
+    """Read a text."""
+    return Traits(read_profile(text), table)
 
 
 def embed_by_chance(words: Sequence[str]) -> npt.NDArray[np.float32]:
@@ -172,7 +171,9 @@ def embed_by_chance(words: Sequence[str]) -> npt.NDArray[np.float32]:
     return (bits.astype(np.float32) * 2.0 - 1.0) / np.float32(math.sqrt(512.0))
 
 
-def compare_traits(a: Traits, b: Traits, cosine: float, table: WordTable, *, conflict: bool) -> list[float]:
+def compare_traits(
+    a: Traits, b: Traits, cosine: float, table: WordTable, embed: Embed, *, conflict: bool
+) -> list[float]:
     """The feature vector of a pair, in the order of :data:`FEATURES`; symmetric in ``a`` and ``b``.
 
     Args:
@@ -180,12 +181,14 @@ def compare_traits(a: Traits, b: Traits, cosine: float, table: WordTable, *, con
         b: The other.
         cosine: Of their vectors.
         table: What was learned about words.
+        embed: Gives unit rows for words.
         conflict: Whether the guards find that they differ, or doubt that they are the same.
     """
     shared = a.content & b.content
     only_a, only_b = a.content - shared, b.content - shared
     pairs = len(a.pairs & b.pairs)
-    weight_shared = sum(a.idf[word] for word in shared)
+    weights_shared = [a.idf[word] for word in shared]
+    weight_shared = sum(weights_shared)
     weight_a, weight_b = a.weight - weight_shared, b.weight - weight_shared
     less, more = sorted((weight_a, weight_b))
     union = weight_shared + weight_a + weight_b
@@ -198,8 +201,8 @@ def compare_traits(a: Traits, b: Traits, cosine: float, table: WordTable, *, con
         _share(weight_shared, min(a.weight, b.weight)),
         less,
         more,
-        max((a.idf.get(word) or b.idf[word] for word in only_a | only_b), default=0.0),
-        max((a.idf[word] for word in shared), default=0.0),
+        max([*[a.idf[word] for word in only_a], *[b.idf[word] for word in only_b]], default=0.0),
+        max(weights_shared, default=0.0),
         _share(pairs, len(a.pairs) + len(b.pairs) - pairs),
         _dice(a.grams, b.grams),
         _dice(a.grams_content, b.grams_content),
@@ -221,24 +224,26 @@ def compare_traits(a: Traits, b: Traits, cosine: float, table: WordTable, *, con
         _soft_missing(only_a, only_b, a, b),
         float(abs(len(a.profile.words.starts) - len(b.profile.words.starts))),
         score_words(a, b, table),
-        *_align(a, b),
+        *_align(a, b, embed),
     ]
 
 
-def compare_pair(a: Traits, b: Traits, cosine: float, table: WordTable) -> list[float]:
-    """:func:`compare_traits` with what the guards find."""
+def compare_pair(a: Traits, b: Traits, cosine: float, table: WordTable, embed: Embed | None = None) -> list[float]:
+    """:func:`compare_traits` with what the guards find; without ``embed`` only equal words are alike."""
     found = find_conflict_between(a.profile, b.profile) or find_doubt_between(a.profile, b.profile)
-    return compare_traits(a, b, cosine, table, conflict=found is not None)
+    return compare_traits(a, b, cosine, table, embed or embed_by_chance, conflict=found is not None)
 
 
-def _align(a: Traits, b: Traits) -> list[float]:
+def _align(a: Traits, b: Traits, embed: Embed) -> list[float]:
     """How well the words find partners; see :func:`leo_core.kernels.pairs.align_words`."""
     from leo_core.kernels.pairs import align_words  # noqa: PLC0415 - loads numba
 
-    likeness = a.vectors @ b.vectors.T
+    rows = embed([*a.tokens, *b.tokens])
+    one, two = rows[: len(a.tokens)], rows[len(a.tokens) :]
     only_a = np.array([word not in b.content for word in a.words], dtype=np.bool_)
     only_b = np.array([word not in a.content for word in b.words], dtype=np.bool_)
-    found: list[float] = align_words(likeness, a.kinship, b.kinship, a.weights, b.weights, only_a, only_b).tolist()
+    tables = one @ two.T, one @ one.T, two @ two.T
+    found: list[float] = align_words(*tables, a.weights, b.weights, only_a, only_b).tolist()
     return found
 
 
@@ -249,17 +254,22 @@ def score_words(a: Traits, b: Traits, table: WordTable) -> float:
     return total + sum([table.shared.get(word, 0.0) for word in shared]) / math.sqrt(max(len(shared), 1))
 
 
-def _grams(text: str) -> frozenset[str]:
-    padded = f" {text} "
-    return frozenset([padded[at : at + _GRAM] for at in range(len(padded) - _GRAM + 1)])
+def _read_grams(text: str) -> npt.NDArray[np.int64]:
+    """The different runs of three letters, with a blank before and behind the text."""
+    from leo_core.kernels.pairs import read_trigrams  # noqa: PLC0415 - loads numba
+
+    letters = np.array(memoryview(f" {text} ".encode("utf-32-le", "surrogatepass")).cast("I"), dtype=np.uint32)
+    return read_trigrams(letters)
 
 
 def _share(part: float, whole: float) -> float:
     return part / whole if whole > 0.0 else 0.0
 
 
-def _dice(a: frozenset[str], b: frozenset[str]) -> float:
-    return _share(2.0 * len(a & b), len(a) + len(b))
+def _dice(a: npt.NDArray[np.int64], b: npt.NDArray[np.int64]) -> float:
+    from leo_core.kernels.pairs import count_shared  # noqa: PLC0415 - loads numba
+
+    return _share(2.0 * count_shared(a, b), len(a) + len(b))
 
 
 def _order(a: Traits, b: Traits, shared: frozenset[str]) -> float:
@@ -269,14 +279,14 @@ def _order(a: Traits, b: Traits, shared: frozenset[str]) -> float:
     first = [word for word in a.sequence if word in shared]
     place = {word: at for at, word in enumerate(b.sequence)}
     steps = tuple(pairwise(first))
-    return _share(sum(place[one] <= place[two] for one, two in steps), len(steps)) if steps else 1.0
+    return _share(sum([place[one] <= place[two] for one, two in steps]), len(steps)) if steps else 1.0
 
 
 def _soft_missing(only_a: frozenset[str], only_b: frozenset[str], a: Traits, b: Traits) -> float:
     """IDF of missing words that have no look-alike (first four letters) on the other side."""
-    if not only_a and not only_b:
+    if not only_a or not only_b:
         return 0.0
     starts_a, starts_b = {word[:4] for word in only_a}, {word[:4] for word in only_b}
-    left = sum(a.idf[word] for word in only_a if word[:4] not in starts_b)
-    right = sum(b.idf[word] for word in only_b if word[:4] not in starts_a)
+    left = sum([a.idf[word] for word in only_a if word[:4] not in starts_b])
+    right = sum([b.idf[word] for word in only_b if word[:4] not in starts_a])
     return math.sqrt(left * right)

@@ -11,7 +11,7 @@ is left to the pair model, which needs good evidence to overrule it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from leo_core.stages.cache.guards.calendar_days import fold_days
 from leo_core.stages.cache.guards.clock import find_clock_conflict, fold_times
@@ -69,8 +69,7 @@ _REASONS = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Profile:
+class Profile(NamedTuple):
     """Everything of one text that the guards compare; read it once, compare it with many."""
 
     words: Words
@@ -130,14 +129,14 @@ def find_conflict_between(a: Profile, b: Profile) -> str | None:
     if opposites is not None and not _FOLDED_WORDS.isdisjoint(opposites):
         opposites = find_opposites(a.folded, b.folded)
     return (
-        _where_both_have(find_date_conflict(a.dates, b.dates))
+        find_date_conflict(a.dates, b.dates, sure=True)
         or _find_polarity_conflict(a, b, opposites)
         or _find_group_conflict(a, b)
-        or _where_both_have(_find_code_conflict(a, b))
+        or _find_code_conflict(a, b, sure=True)
         or find_quote_conflict(a.quotes, b.quotes, a.words.text, b.words.text)
         or find_operator_conflict(a.words.text, b.words.text)
         or _find_order_conflict(a, b, opposites)
-        or find_language_conflict(a.language, b.language, _overlap(a.sequence, b.sequence))
+        or _find_language_conflict(a, b)
         or _find_reason_conflict(a, b)
         or find_substitution(a.sequence, b.sequence, sure=True)
         or find_tense_conflict(a.words, b.words)
@@ -149,16 +148,11 @@ def find_conflict_between(a: Profile, b: Profile) -> str | None:
 def find_doubt_between(a: Profile, b: Profile) -> str | None:
     """As :func:`find_doubt`, for texts that were read before; the figures of ``a`` are named first."""
     return (
-        find_date_conflict(a.dates, b.dates)
-        or _find_code_conflict(a, b)
+        find_date_conflict(a.dates, b.dates, sure=False)
+        or _find_code_conflict(a, b, sure=False)
         or find_name_conflict(a.names, b.names, a.words, b.words)
         or find_substitution(a.sequence, b.sequence, sure=False)
     )
-
-
-def _where_both_have(reason: str | None) -> str | None:
-    """A reason that names something of both texts; what one of them alone has is a doubt only."""
-    return None if reason and "none" in reason.partition(": ")[2].split(", ") else reason
 
 
 def _find_figure_conflict(a: Profile, b: Profile) -> str | None:
@@ -178,10 +172,10 @@ def _halves(a: Profile, b: Profile) -> bool:
     )
 
 
-def _find_code_conflict(a: Profile, b: Profile) -> str | None:
+def _find_code_conflict(a: Profile, b: Profile, *, sure: bool) -> str | None:
     if bool(a.code) != bool(b.code) and _overlap(a.sequence, b.sequence) < _LOOSE:
         return None
-    return find_code_conflict(a.code, b.code, a.words, b.words)
+    return find_code_conflict(a.code, b.code, a.words, b.words, sure=sure)
 
 
 def _find_polarity_conflict(a: Profile, b: Profile, opposites: tuple[str, str] | None) -> str | None:
@@ -214,6 +208,12 @@ def _find_group_conflict(a: Profile, b: Profile) -> str | None:
     if "how" in groups.get("asked", set()) | others.get("asked", set()) and _overlap(a.sequence, b.sequence) < _SIMILAR:
         groups = {group: members for group, members in groups.items() if group != "asked"}
     return find_group_conflict(groups, others)
+
+
+def _find_language_conflict(a: Profile, b: Profile) -> str | None:
+    if a.language == b.language:
+        return None
+    return find_language_conflict(a.language, b.language, _overlap(a.sequence, b.sequence))
 
 
 def _find_reason_conflict(a: Profile, b: Profile) -> str | None:

@@ -64,11 +64,17 @@ def read_dates(words: Words) -> dict[str, set[str]]:
     return found
 
 
-def find_date_conflict(a: dict[str, set[str]], b: dict[str, set[str]]) -> str | None:
-    """Reason in words, or ``None`` when the dates agree."""
+def find_date_conflict(a: dict[str, set[str]], b: dict[str, set[str]], *, sure: bool) -> str | None:
+    """Reason in words, or ``None`` when the dates agree.
+
+    Args:
+        a: Calendar words of one text, as :func:`read_dates` gives them.
+        b: Those of the other.
+        sure: Whether only kinds of dates count that both texts have, or also what one of them alone has.
+    """
     if a == b:
         return None
-    for kind in sorted(a.keys() | b.keys()):
+    for kind in sorted(a.keys() & b.keys() if sure else a.keys() | b.keys()):
         left, right = a.get(kind, set()), b.get(kind, set())
         if left != right and not (left ^ right <= _TACIT and not (left and right)):
             shown = (" and ".join(sorted(each)) if each else "none" for each in (left, right))

@@ -49,27 +49,16 @@ AUXILIARIES: dict[str, str] = {
 """Auxiliary verbs and what they say about time or duty."""
 
 
-def expand(tokens: tuple[str, ...]) -> list[str]:
-    """Contractions and possessives apart, mistyped function words right."""
-    out: list[str] = []
-    for token in tokens:
-        plain = TYPOS.get(token, token)
-        if "'" in plain or plain in _EXPANDED:
-            whole = _EXPANDED.get(plain)
-            if whole is not None:
-                out += whole.split()
-                continue
-            for ending, word in _ENDINGS:
-                if plain.endswith(ending):
-                    out.append(plain.removesuffix(ending))
-                    if word:
-                        out.append(word)
-                    break
-            else:
-                out.append(plain)
-        else:
-            out.append(plain)
-    return out
+def expand(token: str) -> list[str]:
+    """The parts of a contraction or possessive; a mistyped function word right; else the token itself."""
+    plain = TYPOS.get(token, token)
+    whole = _EXPANDED.get(plain)
+    if whole is not None:
+        return whole.split()
+    for ending, word in _ENDINGS:
+        if plain.endswith(ending):
+            return [plain.removesuffix(ending), word] if word else [plain.removesuffix(ending)]
+    return [plain]
 
 
 def are_synonyms(a: str, b: str) -> bool:

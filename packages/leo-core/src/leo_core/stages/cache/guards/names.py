@@ -99,16 +99,15 @@ def read_names(words: Words) -> frozenset[str]:
         return frozenset()
     cased, lower = words.cased, words.lower
     alphabetic = [token for token in cased if token[0].isalpha() and len(token) > 1]
-    capital = sum(token[0].isupper() for token in alphabetic)
-    if not capital:
+    capital = [token for token in alphabetic if token[0].isupper()]
+    if not capital or all(token.isupper() for token in alphabetic):
         return frozenset()
-    all_capitals = all(token.isupper() for token in alphabetic)
-    title = len(alphabetic) > 3 and capital >= _TITLE_SHARE * len(alphabetic)  # noqa: PLR2004 - a heading has four words at least
+    title = len(alphabetic) > 3 and len(capital) >= _TITLE_SHARE * len(alphabetic)  # noqa: PLR2004 - a heading has four words at least
     found = set()
     for at, token in enumerate(cased):
-        acronym = len(token) > 1 and (token.isupper() or (len(token) > 2 and token[:-1].isupper()))  # noqa: PLR2004 - letters of an acronym in the plural
-        if not token[0].isupper() or all_capitals or lower[at] in _CALENDAR or lower[at] in UNITS:
+        if not token[0].isupper() or lower[at] in _CALENDAR or lower[at] in UNITS:
             continue
+        acronym = len(token) > 1 and (token.isupper() or (len(token) > 2 and token[:-1].isupper()))  # noqa: PLR2004 - letters of an acronym in the plural
         if lower[at] in FUNCTION_WORDS and not acronym:
             continue
         if lower[at] in _ORDINAL_NAMES or (at in words.starts and lower[at] in _IMPERATIVES):
@@ -170,11 +169,21 @@ def find_operator_conflict(a: str, b: str) -> str | None:
     return f"operators differ: {' '.join(sorted(left))}, {' '.join(sorted(right))}"
 
 
-def find_code_conflict(a: frozenset[str], b: frozenset[str], words_a: Words, words_b: Words) -> str | None:
-    """Reason in words when an identifier of one text is missing from the other, also in words."""
+def find_code_conflict(
+    a: frozenset[str], b: frozenset[str], words_a: Words, words_b: Words, *, sure: bool
+) -> str | None:
+    """Reason in words when an identifier of one text is missing from the other, also in words.
+
+    Args:
+        a: Identifiers of one text, as :func:`read_code` gives them.
+        b: Those of the other.
+        words_a: The text itself.
+        words_b: The other.
+        sure: Whether it counts only where each text has one that the other lacks.
+    """
     only_a = {each for each in a - b if not _spelled_out(each, words_b)}
     only_b = {each for each in b - a if not _spelled_out(each, words_a)}
-    if not only_a and not only_b:
+    if (not only_a or not only_b) if sure else (not only_a and not only_b):
         return None
     shown = (" and ".join(sorted(each)) if each else "none" for each in (only_a, only_b))
     return f"code differs: {', '.join(shown)}"

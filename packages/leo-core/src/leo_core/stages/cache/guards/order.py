@@ -154,7 +154,9 @@ def _around(word: str, words: Words) -> tuple[set[str], set[str]]:
 
 def _without_gender(sequence: tuple[str, ...]) -> tuple[str, ...]:
     """Pronouns follow their nouns when these change places: "his landlord", "her tenant"."""
-    return tuple(_PRONOUNS.get(each, each) for each in sequence)
+    if _PRONOUNS.keys().isdisjoint(sequence):
+        return sequence
+    return tuple([_PRONOUNS.get(each, each) for each in sequence])
 
 
 def _find_exchange(

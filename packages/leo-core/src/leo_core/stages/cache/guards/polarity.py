@@ -98,9 +98,9 @@ def find_opposites(a: Words, b: Words) -> tuple[str, str] | None:
         return None
     for word in only_a:
         root = stem(word)
-        opposites = ANTONYMS.get(word, _NONE) | ANTONYMS.get(root, _NONE)
-        if not opposites:
+        if word not in ANTONYMS and root not in ANTONYMS:
             continue
+        opposites = ANTONYMS.get(word, _NONE) | ANTONYMS.get(root, _NONE)
         found = opposites & only_b
         if not found and root not in b.stems:
             found = opposites & {stem(other) for other in only_b} - a.stems
@@ -118,7 +118,7 @@ def _find_prefixed(only_a: frozenset[str], only_b: frozenset[str]) -> tuple[str,
     """Opposites by prefix: "connected" and "disconnected"."""
     for longer, shorter, a_first in ((only_a, only_b, False), (only_b, only_a, True)):
         for word in longer:
-            if not word.startswith(_NEGATIVE_PREFIXES):
+            if len(word) <= _SHORTEST_ROOT or not word.startswith(_NEGATIVE_PREFIXES):
                 continue
             for prefix in _NEGATIVE_PREFIXES:
                 root = word.removeprefix(prefix)
@@ -145,7 +145,9 @@ def _roots(word: str) -> Iterator[str]:
 def _count_negations(words: Words) -> int:
     tokens = words.lower
     bound = len(_BUILT_FREE.findall(words.text)) if "-" in words.text else 0
-    if words.bag.isdisjoint(_TELLING) and not any(token.endswith("n't") for token in tokens):
+    if words.bag.isdisjoint(_TELLING) and not (
+        ("'" in words.text or "’" in words.text) and any(token.endswith("n't") for token in tokens)
+    ):
         return bound
     count = bound
     ends = (*tokens[1:], "")

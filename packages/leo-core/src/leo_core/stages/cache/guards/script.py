@@ -40,6 +40,11 @@ _LANGUAGES: dict[str, frozenset[str]] = {
         "zijn",
     }.items()
 }
+_TELLING: dict[str, tuple[str, ...]] = {
+    word: tuple(language for language, words in _LANGUAGES.items() if word in words)
+    for word in frozenset().union(*_LANGUAGES.values())
+}
+"""The languages of which a word is one of the commonest."""
 _NEEDED = 2
 _ONE_LANGUAGE = 0.25
 _JAPANESE = {"Japanese kana", "Han"}
@@ -76,6 +81,9 @@ def find_language_conflict(a: str, b: str, alike: float) -> str | None:
 
 def _latin_language(bag: frozenset[str]) -> str:
     """The language with the most of its commonest words in the text, if at least two and more than any other has."""
-    counts = sorted(((len(bag & words), language) for language, words in _LANGUAGES.items()), reverse=True)
-    (most, language), (second, _) = counts[:2]
-    return language if most >= _NEEDED and most > second else ""
+    counts = dict.fromkeys(_LANGUAGES, 0)
+    for word in bag:
+        for language in _TELLING.get(word, ()):
+            counts[language] += 1
+    second, most = sorted(counts.values())[-2:]
+    return max(counts, key=counts.__getitem__) if most >= _NEEDED and most > second else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from leo_core.stages.cache.guards.ideographs import IDEOGRAPH, read_characters
@@ -19,7 +20,8 @@ __all__ = ["read_sequence"]
 _VOWELS = re.compile(r"[aeiouyà-ÿ]")
 _LEFT_OUT = frozenset({".", "a", "an", "the", "please", "", "hi", "hello", "hey", "thanks", "thank"})
 _LETTER = "letter-a"
-_JOINED = {("even", "if"), ("every", "other")}
+_JOINED = {"if": "even", "other": "every"}
+"""Words that are one with the word before."""
 _VERBS = {(verb,) for verb in AUXILIARIES}
 _KEPT = AUXILIARIES.keys() | FREE | {"why", "where", "there", "this", "his", "as", "was", "has", "does", "whose"}
 
@@ -27,22 +29,29 @@ _KEPT = AUXILIARIES.keys() | FREE | {"why", "where", "there", "this", "his", "as
 def read_sequence(words: Words, quantities: Quantities) -> tuple[str, ...]:
     """Stems in order; numbers as values, units by name, sentence ends left out."""
     out: list[str] = []
-    for token in expand(_with_values(_with_letters(words), quantities)):
-        if token in _LEFT_OUT:
-            continue
-        if out and (out[-1], token) in _JOINED:
+    for token in _with_values(_with_letters(words), quantities):
+        if token in _JOINED and out and out[-1] == _JOINED[token]:
             out[-1] += token
-            continue
-        if IDEOGRAPH.match(token):
-            out += read_characters(token)
-            continue
-        unit = UNITS.get(token)
-        if unit is not None:
-            out.append(unit.name)
-        elif token in _KEPT:
-            out.append(token)
         else:
-            out.append(stem(token) if _VOWELS.search(token) else token)
+            out += _read_token(token)
+    return tuple(out)
+
+
+@lru_cache(maxsize=1 << 15)
+def _read_token(token: str) -> tuple[str, ...]:
+    """What stands for one token: nothing, a stem, the name of a unit, the parts of a contraction, or characters."""
+    out: list[str] = []
+    for each in expand(token):
+        if each in _LEFT_OUT:
+            continue
+        if IDEOGRAPH.match(each):
+            out += read_characters(each)
+        elif each in UNITS:
+            out.append(UNITS[each].name)
+        elif each in _KEPT:
+            out.append(each)
+        else:
+            out.append(stem(each) if _VOWELS.search(each) else each)
     return tuple(out)
 
 

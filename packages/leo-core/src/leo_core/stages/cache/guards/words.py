@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 __all__ = ["FUNCTION_WORDS", "Words", "read_words", "stem"]
 
@@ -29,8 +29,7 @@ FUNCTION_WORDS = frozenset(
 """Words that carry no content of their own."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Words:
+class Words(NamedTuple):
     """A text cut into tokens.
 
     Attributes:

@@ -17,6 +17,7 @@ from leo_core.errors import (
     EnvelopeError,
     IndexQuotaError,
     IndexRollbackError,
+    KekUnavailableError,
     KeyExhaustedError,
     ScoreMismatchError,
     StoreUnavailableError,
@@ -538,6 +539,58 @@ def test_mismatches_raise_an_alarm_and_rotate_the_keys():
     assert still.rings.of("t").version == 1
 
 
+def test_the_alarm_is_raised_again_where_nobody_rotates():
+    world, heard = World(fetch_rows=4, alarm_after=3, rotate_on_alarm=False), []
+    for number in range(8):
+        world.add(world.client(), number)
+    spy = Spy(world, spoil_scores("cut off"))
+    victim = world.client(spy, on_alarm=lambda tenant, count: heard.append((tenant, count)))
+    for _ in range(7):
+        with pytest.raises(ScoreMismatchError):
+            victim.search("t", "s", ROWS[0], k=4, now=0.0)
+    assert heard == [("t", 3), ("t", 3)]
+
+
+def test_an_alarm_whose_rotation_failed_comes_again(monkeypatch, caplog):
+    world, heard = World(fetch_rows=4, alarm_after=2), []
+    for number in range(8):
+        world.add(world.client(), number)
+    spy = Spy(world, spoil_scores("cut off"))
+    victim = world.client(spy, on_alarm=lambda tenant, count: heard.append((tenant, count)))
+
+    def rotate(**_):
+        raise KekUnavailableError("away")
+
+    ring = world.rings.of("t")
+    with monkeypatch.context() as away:
+        away.setattr(ring, "rotate", rotate)
+        for _ in range(3):
+            with pytest.raises(ScoreMismatchError):
+                victim.search("t", "s", ROWS[0], k=4, now=0.0)
+    assert heard == [("t", 2), ("t", 3)]
+    assert "KekUnavailableError" in caplog.text
+    assert ring.version == 1
+    with pytest.raises(ScoreMismatchError):
+        victim.search("t", "s", ROWS[0], k=4, now=0.0)
+    assert ring.version == 2
+    victim.close()
+
+
+def test_an_alarm_that_fails_does_not_keep_the_keys_from_being_rotated():
+    world = World(fetch_rows=4, alarm_after=1)
+    for number in range(8):
+        world.add(world.client(), number)
+
+    def fail(*_):
+        raise ZeroDivisionError
+
+    victim = world.client(Spy(world, spoil_scores("cut off")), on_alarm=fail)
+    with pytest.raises(ZeroDivisionError):
+        victim.search("t", "s", ROWS[0], k=4, now=0.0)
+    assert world.rings.of("t").version == 2
+    victim.close()
+
+
 SPOILED = {
     "cut off": lambda scores: scores[:-1],
     "of another key": lambda scores: scores[:4] + bytes(16) + scores[20:],
@@ -569,6 +622,49 @@ def test_scores_that_cannot_be_decrypted_are_refused_and_the_server_does_not_see
     rows = FramingReader(spy.asked[-1].payload, "ids").ids(most=64)
     assert len(rows) == 4, "as many as are fetched where scores can be decrypted"
     assert world.rings.of("t").version == 1
+
+
+COUNTED_WRONG = {
+    "fewer rows": lambda blocks: [(block, 1) for block, _ in blocks],
+    "more rows": lambda blocks: [(block, count + 1) for block, count in blocks],
+    "more rows than a block has": lambda blocks: [(block, 5000) for block, _ in blocks],
+    "a block twice": lambda blocks: [*blocks, *blocks],
+}
+
+
+def list_otherwise(change):
+    def list_them(asked, reply):
+        if asked.kind is not Kind.SCORE:
+            return reply
+        scores = Scores.read(reply.payload)
+        return replace(reply, payload=Scores(blocks=tuple(change(scores.blocks)), scores=scores.scores).pack())
+
+    return list_them
+
+
+def count_decrypts(world):
+    return sum(each.decrypts for each in world.rings.of("t").keyset.versions)
+
+
+@pytest.mark.parametrize("fault", COUNTED_WRONG)
+def test_scores_of_other_numbers_of_rows_are_a_mismatch_and_nothing_of_them_is_decrypted(fault):
+    world, client = lying(list_otherwise(COUNTED_WRONG[fault]))
+    before = count_decrypts(world)
+    with pytest.raises(ScoreMismatchError):
+        client.search("t", "s", ROWS[0], k=2, now=0.0)
+    assert client.mismatches == 1
+    assert client._transport.kinds()[-2:] == [Kind.SCORE, Kind.FETCH]
+    assert len(FramingReader(client._transport.asked[-1].payload, "ids").ids(most=64)) == 4
+    assert count_decrypts(world) == before
+
+
+def test_a_server_cannot_use_up_the_decryptions_of_a_key_by_blocks_that_are_not_there():
+    invented = [(number.to_bytes(16, "big"), 1) for number in range(1000)]
+    world, client = lying(list_otherwise(lambda _: invented))
+    before = count_decrypts(world)
+    assert client.search("t", "s", ROWS[0], k=2, now=0.0) == ()
+    assert client._transport.kinds()[-1] is Kind.FETCH
+    assert count_decrypts(world) == before
 
 
 def test_replies_that_cannot_be_decrypted_raise_the_alarm_and_rotate_the_keys():
@@ -697,11 +793,13 @@ def test_a_rotation_that_was_cut_off_is_finished_by_whoever_searches_next():
     client = world.client(grace_s=1000.0)
     for number in range(8):
         world.add(client, number)
+    before = heads_of(client)
     world.rings.of("t").rotate(reason="elsewhere")
     other = world.client()
     world.check(other, 0)
-    wait_for(lambda: len(heads_of(other)) == 1 and heads_of(other)[0].primary)
+    wait_for(lambda: len(heads_of(other)) == 1 and heads_of(other) != before)
     head = heads_of(other)[0]
+    assert head.primary
     assert all(block.key_id == head.id for block in next(iter(other._sessions.values())).view.blocks.values())
     world.check(client, 1)
     client.close()

@@ -84,21 +84,23 @@ def search_index(session: IndexSession, vector: Vector, k: int) -> Flow[SearchOu
     Raises:
         KeyExhaustedError: The key version has decrypted as often as it may.
     """
-    view, scores, broken = session.view, _no_scores(), 0
+    view, told = session.view, _no_replies()
     for _ in range(_ROUNDS):
         if not session.view.blocks:
             yield from session.catch_up()
         keys = _choose_keys(session, len(vector))
         if session.view.blocks and not session.encrypted and not keys:
             keys = [(yield from session.register_keys(len(vector)))]
-        scores, newest, broken = yield from _ask_scores(session, keys, vector)
+        told, newest = yield from _ask_scores(session, keys, vector)
         if newest != session.view.sequence:
             yield from session.catch_up()
         view = session.view
-        if match_blocks(view, scores, _name_keys(session, len(vector))):
+        listed = [block for _, scores in told for block, _ in scores.blocks]
+        if match_blocks(view, listed, _name_keys(session, len(vector))):
             break
-    else:
-        scores = {block: each for block, each in scores.items() if block in view.blocks}
+    else:  # what is not of this state of the index is not decrypted
+        told = _no_replies()
+    scores, broken = _decrypt(session, view, told)
     count = max(session.config.fetch_rows, 2 * k)
     best = pick_best(view, scores, count)
     fetched = yield from _fetch(session, view, [row for row, _ in best], count)
@@ -114,8 +116,8 @@ def search_index(session: IndexSession, vector: Vector, k: int) -> Flow[SearchOu
     )
 
 
-def _no_scores() -> dict[bytes, npt.NDArray[np.float64]]:
-    return {}
+def _no_replies() -> list[tuple[KeyHead, Scores]]:
+    return []
 
 
 def _choose_keys(session: IndexSession, dim: int) -> list[KeyHead]:
@@ -137,30 +139,44 @@ def _name_keys(session: IndexSession, dim: int) -> list[str]:
 
 def _ask_scores(
     session: IndexSession, keys: Sequence[KeyHead], vector: Vector
-) -> Flow[tuple[dict[bytes, npt.NDArray[np.float64]], int, int]]:
-    """The scores of all rows in blocks under these keys, and the number of the last write that they know of.
-
-    Also, how many replies could not be decrypted; their rows have the score of none.
-    """
-    found: dict[bytes, npt.NDArray[np.float64]] = {}
-    newest, broken = session.view.sequence, 0
+) -> Flow[tuple[list[tuple[KeyHead, Scores]], int]]:
+    """What the server tells of the rows in blocks under these keys, and the number of the last write it knows of."""
+    told, newest = _no_replies(), session.view.sequence
     for key in keys:
         query = session.secrets.encrypt_query(key.secret_id, vector)
         try:
             reply = yield session.ask(Kind.SCORE, query, key_id=key.id)
         except (StaleEvaluationKeyError, UnknownEvaluationKeyError, UnknownIndexError):
-            return {}, -1, 0
-        scores, newest = Scores.read(reply.payload), max(newest, reply.sequence)
-        counts = [count for _, count in scores.blocks]
-        if not counts:
+            return _no_replies(), -1
+        told.append((key, Scores.read(reply.payload)))
+        newest = max(newest, reply.sequence)
+    return told, newest
+
+
+def _decrypt(
+    session: IndexSession, view: IndexView, told: Sequence[tuple[KeyHead, Scores]]
+) -> tuple[dict[bytes, npt.NDArray[np.float64]], int]:
+    """The scores of the rows of each block, and how many replies have none: theirs are left out.
+
+    Decryptions are counted by blocks, and a key version has so many of them: a reply that lists other blocks than the
+    index has, or other numbers of rows, is no reply, and costs none.
+    """
+    found: dict[bytes, npt.NDArray[np.float64]] = {}
+    broken = 0
+    for key, scores in told:
+        if not scores.blocks:
+            continue
+        listed = dict(scores.blocks)
+        if len(listed) < len(scores.blocks) or any(view.blocks[each].count != listed[each] for each in listed):
+            broken += 1
             continue
         try:
-            decrypted = session.secrets.decrypt_scores(key.secret_id, scores.scores, counts)
+            decrypted = session.secrets.decrypt_scores(key.secret_id, scores.scores, list(listed.values()))
         except CiphertextError:
             broken += 1
-            decrypted = [np.full(count, -np.inf) for count in counts]
-        found |= {block: each for (block, _), each in zip(scores.blocks, decrypted, strict=True)}
-    return found, newest, broken
+            continue
+        found |= dict(zip(listed, decrypted, strict=True))
+    return found, broken
 
 
 def _fetch(session: IndexSession, view: IndexView, best: Sequence[bytes], count: int) -> Flow[dict[bytes, OpenedRow]]:

@@ -683,6 +683,22 @@ def test_replies_that_cannot_be_decrypted_raise_the_alarm_and_rotate_the_keys():
     victim.close()
 
 
+def test_a_server_that_never_lets_an_index_be_dropped_is_not_asked_for_ever():
+    world = World()
+    client = world.client()
+    world.add(client, 0)
+
+    def refuse(asked):
+        if asked.kind is Kind.DROP_INDEX:
+            raise WriteConflictError("another was first", check="sequence", sequence=asked.sequence)
+
+    spy = Spy(world, before=refuse)
+    client._transport = spy
+    with pytest.raises(WriteConflictError, match="64 times in a row"):
+        client.clear("t")
+    assert spy.kinds().count(Kind.DROP_INDEX) == 64
+
+
 def test_a_server_that_was_set_back_is_found_out(tmp_path):
     old = tmp_path / "old.db"
     server = make_server(tmp_path / "index.db")

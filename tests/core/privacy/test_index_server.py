@@ -454,6 +454,27 @@ def test_an_account_has_room_for_so_many_bytes_over_all_its_tenants():
         two.append(1, sealed=bytes(1000))
 
 
+def test_evaluation_keys_of_all_tenants_of_an_account_take_room_too():
+    with make_server(max_account_bytes=100) as server:
+        token, other = server.add_account("acme"), server.add_account("other")
+        one, two, three, four = (Wire(server, token, tenant=f"acme/{name}") for name in "abcd")
+        for each in (one, two, three):
+            each.register()  # 30 bytes
+        with pytest.raises(IndexQuotaError, match="90 bytes are used and 30 more do not fit into 100") as caught:
+            four.register()
+        assert caught.value.check == "bytes"
+        one.register()  # those that are there already take none
+        three.open()
+        with pytest.raises(IndexQuotaError, match="do not fit into 100"):
+            three.append(1, sealed=bytes(20))
+        Wire(server, other, tenant="other/a").start().append(1, sealed=bytes(20))
+        fresh = one.secret.evaluation_keys(dim=DIM + 1)
+        with pytest.raises(IndexQuotaError):
+            one.register(fresh)
+        server.remove_account("acme")
+        Wire(server, server.add_account("acme"), tenant="acme/a").register()
+
+
 @pytest.mark.parametrize("name", ["max_rows", "max_tail"])
 @pytest.mark.parametrize("value", [0, -1, 1.5, True, "9"])
 def test_limits_that_nothing_could_pass_are_refused(name, value):

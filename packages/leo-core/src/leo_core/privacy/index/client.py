@@ -45,6 +45,7 @@ _log = logging.getLogger("leo_core")
 _MOST_SESSIONS = 256
 _MAX_ERROR = 1e-9
 _MOST_KIN = 31
+_MOST_TRIES = 64
 
 
 class TenantRings(Protocol):
@@ -379,7 +380,7 @@ def _retire(tenant: str, key_id: str) -> Flow[None]:
 
 def _drop(tenant: str, index: str) -> Flow[None]:
     sequence = 0
-    while True:
+    for _ in range(_MOST_TRIES):
         try:
             yield Ask(kind=Kind.DROP_INDEX, tenant=tenant, index=index, sequence=sequence + 1)
         except WriteConflictError as error:
@@ -388,3 +389,5 @@ def _drop(tenant: str, index: str) -> Flow[None]:
             return
         else:
             return
+    message = f"other clients wrote first, {_MOST_TRIES} times in a row; try again later"
+    raise WriteConflictError(message, check="attempts", sequence=sequence)

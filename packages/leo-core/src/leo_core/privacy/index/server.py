@@ -210,6 +210,8 @@ class EncryptedIndexServer:
             if len(known) >= self.limits.max_keys and all(each.id != head.id for each in known):
                 message = f"the tenant has {len(known)} evaluation keys, as many as it may; retire old ones"
                 raise IndexQuotaError(message, check="keys")
+            if all(each.id != head.id for each in known):
+                self._quota.take_for_keys(connection, envelope.tenant, len(upload.keys))
             index_accounts.put_keys(connection, envelope.tenant, head, upload.keys, expected=upload.expected)
         return b"", 0
 

@@ -69,7 +69,9 @@ class VaultKek:
         self._key, self._mount = key, mount
         session = requests.Session()  # hvac takes the verification of a session that it is given
         session.verify = True if ca_file is None else ca_file
-        session.trust_env = urlsplit(url).scheme == "https"  # a proxy of the environment would be sent token and keys to read
+        session.trust_env = (
+            urlsplit(url).scheme == "https"
+        )  # a proxy of the environment would be sent token and keys to read
         client = hvac.Client(
             url=url,
             token=token,

@@ -259,6 +259,38 @@ def test_who_comes_when_too_many_wait_is_told_to_come_again(server, token, monke
     assert statuses.count(503) == 4
 
 
+def test_bodies_on_their_way_count_as_waiting_and_further_ones_are_not_read(server, token):
+    app = make_app(server, ServiceConfig(threads=1, max_waiting=1))
+    data = Wire(server, token).make(Kind.STATS)
+
+    async def ask_all():
+        release, begun = asyncio.Event(), []
+
+        async def slow(number):
+            begun.append(number)
+            yield data[:10]
+            await release.wait()
+            yield data[10:]
+
+        transport = httpx2.ASGITransport(app=app)
+        async with httpx2.AsyncClient(transport=transport, base_url="http://index") as client:
+            first = [
+                asyncio.ensure_future(client.post(PATH, content=slow(number), headers=authorised(token)))
+                for number in range(2)
+            ]
+            while len(begun) < 2:
+                await asyncio.sleep(0.01)
+            third = await client.post(PATH, content=slow(2), headers=authorised(token))
+            release.set()
+            last = [*await asyncio.gather(*first), await client.post(PATH, content=data, headers=authorised(token))]
+        return begun, third, last
+
+    begun, third, last = asyncio.run(ask_all())
+    assert (third.status_code, third.headers["retry-after"]) == (503, "1")
+    assert begun == [0, 1]
+    assert [answer.status_code for answer in last] == [200, 200, 200]
+
+
 @pytest.mark.parametrize(
     ("method", "path", "status"), [("GET", PATH, 405), ("POST", "/", 404), ("PUT", "/health", 405)]
 )

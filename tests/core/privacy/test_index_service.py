@@ -264,10 +264,12 @@ def test_bodies_on_their_way_count_as_waiting_and_further_ones_are_not_read(serv
     data = Wire(server, token).make(Kind.STATS)
 
     async def ask_all():
-        release, begun = asyncio.Event(), []
+        release, both, begun = asyncio.Event(), asyncio.Event(), []
 
         async def slow(number):
             begun.append(number)
+            if len(begun) == 2:
+                both.set()
             yield data[:10]
             await release.wait()
             yield data[10:]
@@ -278,8 +280,7 @@ def test_bodies_on_their_way_count_as_waiting_and_further_ones_are_not_read(serv
                 asyncio.ensure_future(client.post(PATH, content=slow(number), headers=authorised(token)))
                 for number in range(2)
             ]
-            while len(begun) < 2:
-                await asyncio.sleep(0.01)
+            await both.wait()
             third = await client.post(PATH, content=slow(2), headers=authorised(token))
             release.set()
             last = [*await asyncio.gather(*first), await client.post(PATH, content=data, headers=authorised(token))]

@@ -71,10 +71,9 @@ class StandIns:
     def cover(self, text: str) -> str:
         """The text with stand-ins in the place of what is found in it."""
         parts, at = [], 0
-        for finding in find_personal_data(text):
-            if finding.kind in self._kinds:
-                parts += [text[at : finding.start], self._stand_in(finding.kind, text[finding.start : finding.end])]
-                at = finding.end
+        for finding in find_personal_data(text, self._kinds):
+            parts += [text[at : finding.start], self._stand_in(finding.kind, text[finding.start : finding.end])]
+            at = finding.end
         return "".join((*parts, text[at:])) if parts else text
 
     def _stand_in(self, kind: str, value: str) -> str:

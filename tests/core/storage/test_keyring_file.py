@@ -193,6 +193,17 @@ def test_a_process_that_dies_in_a_change_holds_no_lock(path, ring):
     assert ring.rotate() == 2
 
 
+def test_shredding_leaves_drafts_of_a_tenant_whose_name_goes_on(tmp_path):
+    """``acme.ring`` is a tenant too, whose file is being written at this moment."""
+    folder = KeyringFolder(tmp_path)
+    ClientKeyring.create(folder.file("acme"), tenant="acme", kek=KEK)
+    other = folder.file("acme.ring").path
+    draft = other.with_name(f".{other.name}.0123456789abcdef")
+    draft.write_bytes(b"of another tenant")
+    ClientKeyring.shred(folder.file("acme"))
+    assert draft.read_bytes() == b"of another tenant"
+
+
 def test_shredding_overwrites_the_old_file_and_the_drafts_of_killed_writers(path, ring):
     draft = path.with_name(f".{path.name}.0123456789abcdef")
     draft.write_bytes(path.read_bytes())

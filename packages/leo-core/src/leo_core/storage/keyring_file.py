@@ -7,6 +7,7 @@ waits with a time limit.
 
 from __future__ import annotations
 
+import glob
 import os
 import secrets
 import sqlite3
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from leo_core.errors import ConfigError, KeyringError, StoreLockedError
-from leo_core.storage.whole_file import create_file, replace_file
+from leo_core.storage.whole_file import DRAFT_MARK, create_file, replace_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -160,7 +161,7 @@ class KeyringFile:
 
     def _open_drafts(self) -> list[BinaryIO]:
         drafts: list[BinaryIO] = []
-        for path in self.path.parent.glob(f".{self.path.name}.*"):
+        for path in self.path.parent.glob(f".{glob.escape(self.path.name)}.{DRAFT_MARK}"):
             drafts.append(path.open("r+b"))
             path.unlink(missing_ok=True)
         return drafts

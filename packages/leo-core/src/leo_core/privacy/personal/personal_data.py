@@ -245,5 +245,6 @@ def _find(text: str, forms: Iterable[_Form]) -> Iterator[Finding]:
 def _shorten(text: str, start: int, end: int, form: _Form) -> int:
     """How long a number is that others, or words, follow; 0 where there is none."""
     ends = (at for at in range(end - 1, start + _LEAST_RUN - 1, -1) if text[at - 1] != " ")
-    whole = (at for at in ends if form.kind == "iban" or not (text[at].isalnum() or text[at - 1] == "-"))
+    loose = form.kind == "iban" and text[start : start + 2].isupper()  # "…3000BIC"; in small letters that is a hash
+    whole = (at for at in ends if loose or not (text[at].isalnum() or text[at - 1] == "-"))
     return next((at - start for at in whole if form.holds(text[start:at])), 0)

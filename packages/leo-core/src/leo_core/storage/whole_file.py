@@ -17,7 +17,7 @@ __all__ = ["DRAFT_MARK", "create_file", "replace_file"]
 PRIVATE = 0o600
 _MARK_BYTES = 8
 DRAFT_MARK = "[0-9a-f]" * (2 * _MARK_BYTES)
-"""What the name of a draft of ``NAME`` ends with, behind ``.NAME.``, as a pattern of :mod:`glob`; no other file's does."""
+"""What the name of a draft of ``NAME`` ends with, behind ``.NAME.``, as a pattern of :mod:`glob`."""
 
 
 @contextmanager

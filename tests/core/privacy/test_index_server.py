@@ -109,6 +109,40 @@ def test_what_is_removed_is_gone_from_tail_disk_and_block(server, wire):
     assert block not in wire.score(unit_rows(1)[0])
 
 
+def find_on_disk(folder, word):
+    return sum(file.read_bytes().count(word) for file in folder.iterdir())
+
+
+def test_what_is_removed_is_in_no_file_of_the_server(tmp_path):
+    word = b"to be forgotten"
+    with make_server(tmp_path / "index.db") as server:
+        wire = Wire(server, server.add_account("acme")).start()
+        tail = wire.append(9, sealed=word)
+        assert find_on_disk(tmp_path, word) == 9
+        wire.remove(tail)
+        assert find_on_disk(tmp_path, word) == 0
+        wire.block(wire.append(3, sealed=word))
+        wire.ask(Kind.DROP_INDEX)
+        assert find_on_disk(tmp_path, word) == 0
+        wire.open()
+        wire.append(3, sealed=word)
+        assert server.remove_account("acme")
+        assert find_on_disk(tmp_path, word) == 0
+
+
+def test_vectors_of_removed_rows_go_with_the_plain_block_that_is_written_anew(tmp_path):
+    rows = unit_rows(4)
+    with make_server(tmp_path / "index.db") as server:
+        wire = Wire(server, server.add_account("acme")).start(PLAIN)
+        ids = wire.append(4)
+        block = wire.block(ids, rows=rows, plain=True)
+        wire.remove(ids[:1])
+        assert find_on_disk(tmp_path, rows[0].astype("<f4").tobytes()) > 0
+        wire.block(ids[1:], rows=rows[1:], replaces=[block], plain=True)
+        assert find_on_disk(tmp_path, rows[0].astype("<f4").tobytes()) == 0
+        assert find_on_disk(tmp_path, rows[1].astype("<f4").tobytes()) == 1
+
+
 def test_a_block_takes_the_place_of_others_with_all_that_lives_in_them(wire):
     wire.start()
     first, second = wire.append(2), []

@@ -776,6 +776,100 @@ def test_made_up_scores_raise_the_alarm_whether_or_not_their_rows_come():
     victim.close()
 
 
+@pytest.mark.parametrize("cut", [StoreUnavailableError("out"), KeyboardInterrupt()], ids=["outage", "interrupt"])
+def test_a_server_that_is_out_whenever_rows_are_fetched_scores_nothing_else_and_is_found_out(cut):
+    world, heard, out = World(fetch_rows=4, alarm_after=3), [], [True]
+    for number in range(8):
+        world.add(world.client(), number)
+
+    def lie(asked, reply):
+        if asked.kind is Kind.FETCH and out[0]:
+            raise cut
+        return shift_scores(asked, reply)
+
+    spy = Spy(world, lie)
+    victim = world.client(spy, on_alarm=lambda tenant, count: heard.append((tenant, count)))
+    for _ in range(3):
+        with pytest.raises(type(cut)):
+            victim.search("t", "s", ROWS[0], k=2, now=0.0)
+    assert spy.kinds().count(Kind.SCORE) == 1
+    fetches = [asked.payload for asked in spy.asked if asked.kind is Kind.FETCH]
+    assert len(fetches) == 3
+    assert len(set(fetches)) == 1, "the same rows, in the same order: nothing more is told"
+    out[0] = False
+    victim.search("t", "s", ROWS[1], k=2, now=0.0)
+    assert heard
+    assert heard[0][1] >= 6
+    victim.close()
+
+
+def test_scores_that_cannot_be_decrypted_count_also_where_the_server_is_out_then():
+    world, out = World(fetch_rows=4), [True]
+    for number in range(8):
+        world.add(world.client(), number)
+
+    def lie(asked, reply):
+        if asked.kind is Kind.FETCH and out[0]:
+            raise StoreUnavailableError("out")
+        return spoil_scores("cut off")(asked, reply) if out[0] else reply
+
+    victim = world.client(Spy(world, lie))
+    with pytest.raises(StoreUnavailableError):
+        victim.search("t", "s", ROWS[0], k=2, now=0.0)
+    assert victim.mismatches == 0
+    out[0] = False
+    world.check(victim, 0, k=2)
+    assert victim.mismatches == 1
+
+
+def test_after_an_outage_a_search_finds_what_it_finds_and_nothing_is_counted():
+    world, out = World(fetch_rows=4), [True]
+    client = world.client()
+    for number in range(8):
+        world.add(client, number)
+
+    def fail(asked):
+        if asked.kind is Kind.FETCH and out[0]:
+            raise StoreUnavailableError("out")
+
+    victim = world.client(Spy(world, before=fail))
+    with pytest.raises(StoreUnavailableError):
+        victim.search("t", "s", ROWS[0], k=2, now=0.0)
+    out[0] = False
+    world.remove(client, "e0:k0")
+    world.check(victim, 1, k=2)
+    world.check(victim, 2, k=2)
+    assert victim.mismatches == 0
+    assert victim._transport.kinds()[-2:] == [Kind.SCORE, Kind.FETCH]
+
+
+async def test_whoever_gives_up_while_rows_are_fetched_leaves_them_to_be_checked():
+    world, entered = World(fetch_rows=4), asyncio.Event()
+    for number in range(8):
+        world.add(world.client(), number)
+
+    class Slow(Spy):
+        stalls = True
+
+        async def asend(self, request):
+            reply = await super().asend(request)
+            if self.stalls and self.asked[-1].kind is Kind.FETCH:
+                entered.set()
+                await asyncio.sleep(60)
+            return reply
+
+    spy = Slow(world, shift_scores)
+    victim = world.client(spy, rotate_on_alarm=False)
+    asked = asyncio.ensure_future(victim.asearch("t", "s", ROWS[0], k=2, now=0.0))
+    await entered.wait()
+    asked.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asked
+    spy.stalls, spy.change = False, None
+    await victim.asearch("t", "s", ROWS[0], k=2, now=0.0)
+    assert victim.mismatches >= 3
+
+
 def test_rows_that_others_removed_between_score_and_fetch_are_no_mismatch():
     world = World(fetch_rows=4)
     client, other = world.client(), world.client()

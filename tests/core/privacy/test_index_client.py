@@ -28,7 +28,7 @@ from leo_core.ports import PrivateIndex
 from leo_core.privacy.index.config import PrivateIndexConfig
 from leo_core.privacy.index.envelope import Kind, open_envelope, seal_envelope
 from leo_core.privacy.index.framing import FramingReader
-from leo_core.privacy.index.payloads import Scores, pack_rows, read_rows
+from leo_core.privacy.index.payloads import Changes, Scores, pack_rows, read_rows
 from leo_core.privacy.index.transport import InProcessTransport
 from leo_core.privacy.keys.key_rotation import RotationPolicy
 from tests.core.privacy.index_parts import make_client, make_rings, make_server, unit_rows
@@ -886,7 +886,37 @@ def test_rows_that_others_removed_between_score_and_fetch_are_no_mismatch():
     assert {hit.question for hit in hits} <= {*world.kept}
 
 
-def test_rows_under_a_destroyed_key_are_no_mismatch():
+def test_a_server_that_says_that_the_rows_were_removed_is_counted_as_well():
+    """Its scores are made up, and it claims that others removed just those rows; then it lists them again."""
+    world, heard = World(fetch_rows=4, alarm_after=3), []
+    for number in range(8):
+        world.add(world.client(), number)
+    wanted, sequence = [()], [0]
+
+    def lie(asked, reply):
+        if asked.kind is Kind.FETCH:
+            wanted[0] = FramingReader(asked.payload, "ids").ids(most=64)
+            return withhold(asked, reply)
+        if asked.kind is Kind.CHANGES and wanted[0]:
+            told, dead = Changes.read(reply.payload), wanted[0]
+            wanted[0], sequence[0] = (), sequence[0] + 1
+            return replace(reply, payload=replace(told, dead=dead).pack(), sequence=reply.sequence + sequence[0])
+        return replace(shift_scores(asked, reply), sequence=reply.sequence + sequence[0])
+
+    victim = world.client(Spy(world, lie), on_alarm=lambda tenant, count: heard.append((tenant, count)))
+    for _ in range(8):
+        session = next(iter(victim._sessions.values()), None)
+        if session is not None:  # as a block that was written anew would have it
+            view = session.view
+            session.view = replace(view, alive={each: np.ones_like(alive) for each, alive in view.alive.items()})
+        victim.search("t", "s", ROWS[0], k=2, now=0.0)
+        if heard:
+            break
+    assert heard == [("t", 3)]
+    victim.close()
+
+
+def test_rows_under_a_destroyed_key_count_as_ones_that_vanished():
     world = World("query_private", fetch_rows=4)
     client = world.client(rotate_on_alarm=False)
     for number in range(8):
@@ -898,7 +928,7 @@ def test_rows_under_a_destroyed_key_are_no_mismatch():
     ring.destroy_version(1)
     late = world.client()
     assert late.search("t", "s", ROWS[0], k=2, now=0.0) == ()
-    assert late.mismatches == 0
+    assert late.mismatches == 1, "for all four of them"
     late.close()
 
 

@@ -205,12 +205,13 @@ def _fetch_and_check(session: IndexSession, search: OpenSearch) -> Flow[tuple[li
     """The rows of a search whose inner products are what the scores said, and all that was wrong with it."""
     try:
         fetched = yield from _fetch(session, search.wanted)
-        withheld = yield from _count_withheld(session, [row for row in search.scores if row not in fetched])
+        withheld, gone = yield from _count_missing(session, [row for row in search.scores if row not in fetched])
     except BaseException:  # also where a caller gives up: the server has the request
         session.unsettled.append(search)
         raise
-    found, mismatches = _check(session, search.vector, search.scores, fetched)
-    return found, mismatches + withheld + search.broken
+    found, mismatches, lost = _check(session, search.vector, search.scores, fetched)
+    vanished = session.count_vanished(gone + lost, len(search.wanted))
+    return found, mismatches + withheld + vanished + search.broken
 
 
 def _choose_rows(view: IndexView, best: Sequence[bytes], count: int) -> tuple[bytes, ...]:
@@ -238,13 +239,14 @@ def _fetch(session: IndexSession, wanted: Sequence[bytes]) -> Flow[dict[bytes, t
     return found
 
 
-def _count_withheld(session: IndexSession, missing: Sequence[bytes]) -> Flow[int]:
-    """How many rows that did not come are in the index still."""
+def _count_missing(session: IndexSession, missing: Sequence[bytes]) -> Flow[tuple[int, int]]:
+    """Of rows that did not come, how many are in the index still, and how many are said to have gone from it."""
     if not missing:
-        return 0
+        return 0, 0
     view = yield from session.catch_up()
     living = {*view.tail, *(row for block in view.blocks for row in view.living(block))}
-    return sum(row in living for row in missing)
+    withheld = sum(row in living for row in missing)
+    return withheld, len(missing) - withheld
 
 
 def _check(
@@ -252,17 +254,19 @@ def _check(
     vector: Vector,
     scores: Mapping[bytes, float],
     fetched: Mapping[bytes, tuple[SealedRow, OpenedRow | None]],
-) -> tuple[list[Found], int]:
+) -> tuple[list[Found], int, int]:
     """The fetched rows whose inner product is what the score said, and how many others there were.
 
-    One that was sealed under a key that is disabled or destroyed by now is none of either.
+    Last, how many say that they were sealed under a key that is disabled or destroyed by now.
     """
     near: list[OpenedRow] = []
-    wrong = 0
+    wrong = lost = 0
     for sealed, row in (fetched[each] for each in scores if each in fetched):
         if row is not None and row.vector.shape == vector.shape:
             near.append(row)
-        elif row is not None or not session.sealer.is_out_of_reach(sealed):
+        elif row is None and session.sealer.is_out_of_reach(sealed):
+            lost += 1
+        else:
             wrong += 1
     found = [
         Found(row=row, cosine=cosine)
@@ -272,7 +276,7 @@ def _check(
     mismatches = wrong + len(near) - len(found)
     if mismatches:
         _log.warning("%d scores of an encrypted index do not fit their rows; they are left out", mismatches)
-    return found, mismatches
+    return found, mismatches, lost
 
 
 def multiply_rows(rows: Sequence[OpenedRow], vector: Vector) -> list[float]:

@@ -132,6 +132,7 @@ class IndexSession:
         self.writing = threading.RLock()
         self.refused = 0
         self.unsettled: deque[OpenSearch] = deque()
+        self._vanished = 0
         self._moving = threading.Lock()
         self._ids: dict[bytes, set[bytes]] = {}
 
@@ -187,6 +188,18 @@ class IndexSession:
             level = logging.WARNING if self.refused == 1 else logging.DEBUG
             _log.log(level, "a row of an encrypted index did not open (%s)", type(error).__name__)
             return None
+
+    def count_vanished(self, rows: int, fetched: int) -> int:
+        """Count rows that scores led to and that cannot be checked; returns how many mismatches they come to.
+
+        Others may have removed them just then, which happens to a row now and then: as many as a search fetches are one
+        mismatch, because it happens to all of them where scores are made up.
+        """
+        if not rows:
+            return 0
+        with self._moving:
+            mismatches, self._vanished = divmod(self._vanished + rows, max(1, fetched))
+            return mismatches
 
     def find_rows(self, question: str) -> list[bytes]:
         """Ids of the rows that a question has, or had."""

@@ -17,6 +17,7 @@ from leo_core.errors import (
     EnvelopeError,
     IndexQuotaError,
     IndexRollbackError,
+    KekUnavailableError,
     KeyExhaustedError,
     ScoreMismatchError,
     StoreUnavailableError,
@@ -27,7 +28,7 @@ from leo_core.ports import PrivateIndex
 from leo_core.privacy.index.config import PrivateIndexConfig
 from leo_core.privacy.index.envelope import Kind, open_envelope, seal_envelope
 from leo_core.privacy.index.framing import FramingReader
-from leo_core.privacy.index.payloads import Scores, pack_rows, read_rows
+from leo_core.privacy.index.payloads import Changes, Scores, pack_rows, read_rows
 from leo_core.privacy.index.transport import InProcessTransport
 from leo_core.privacy.keys.key_rotation import RotationPolicy
 from tests.core.privacy.index_parts import make_client, make_rings, make_server, unit_rows
@@ -538,6 +539,58 @@ def test_mismatches_raise_an_alarm_and_rotate_the_keys():
     assert still.rings.of("t").version == 1
 
 
+def test_the_alarm_is_raised_again_where_nobody_rotates():
+    world, heard = World(fetch_rows=4, alarm_after=3, rotate_on_alarm=False), []
+    for number in range(8):
+        world.add(world.client(), number)
+    spy = Spy(world, spoil_scores("cut off"))
+    victim = world.client(spy, on_alarm=lambda tenant, count: heard.append((tenant, count)))
+    for _ in range(7):
+        with pytest.raises(ScoreMismatchError):
+            victim.search("t", "s", ROWS[0], k=4, now=0.0)
+    assert heard == [("t", 3), ("t", 3)]
+
+
+def test_an_alarm_whose_rotation_failed_comes_again(monkeypatch, caplog):
+    world, heard = World(fetch_rows=4, alarm_after=2), []
+    for number in range(8):
+        world.add(world.client(), number)
+    spy = Spy(world, spoil_scores("cut off"))
+    victim = world.client(spy, on_alarm=lambda tenant, count: heard.append((tenant, count)))
+
+    def rotate(**_):
+        raise KekUnavailableError("away")
+
+    ring = world.rings.of("t")
+    with monkeypatch.context() as away:
+        away.setattr(ring, "rotate", rotate)
+        for _ in range(3):
+            with pytest.raises(ScoreMismatchError):
+                victim.search("t", "s", ROWS[0], k=4, now=0.0)
+    assert heard == [("t", 2), ("t", 3)]
+    assert "KekUnavailableError" in caplog.text
+    assert ring.version == 1
+    with pytest.raises(ScoreMismatchError):
+        victim.search("t", "s", ROWS[0], k=4, now=0.0)
+    assert ring.version == 2
+    victim.close()
+
+
+def test_an_alarm_that_fails_does_not_keep_the_keys_from_being_rotated():
+    world = World(fetch_rows=4, alarm_after=1)
+    for number in range(8):
+        world.add(world.client(), number)
+
+    def fail(*_):
+        raise ZeroDivisionError
+
+    victim = world.client(Spy(world, spoil_scores("cut off")), on_alarm=fail)
+    with pytest.raises(ZeroDivisionError):
+        victim.search("t", "s", ROWS[0], k=4, now=0.0)
+    assert world.rings.of("t").version == 2
+    victim.close()
+
+
 SPOILED = {
     "cut off": lambda scores: scores[:-1],
     "of another key": lambda scores: scores[:4] + bytes(16) + scores[20:],
@@ -571,6 +624,49 @@ def test_scores_that_cannot_be_decrypted_are_refused_and_the_server_does_not_see
     assert world.rings.of("t").version == 1
 
 
+COUNTED_WRONG = {
+    "fewer rows": lambda blocks: [(block, 1) for block, _ in blocks],
+    "more rows": lambda blocks: [(block, count + 1) for block, count in blocks],
+    "more rows than a block has": lambda blocks: [(block, 5000) for block, _ in blocks],
+    "a block twice": lambda blocks: [*blocks, *blocks],
+}
+
+
+def list_otherwise(change):
+    def list_them(asked, reply):
+        if asked.kind is not Kind.SCORE:
+            return reply
+        scores = Scores.read(reply.payload)
+        return replace(reply, payload=Scores(blocks=tuple(change(scores.blocks)), scores=scores.scores).pack())
+
+    return list_them
+
+
+def count_decrypts(world):
+    return sum(each.decrypts for each in world.rings.of("t").keyset.versions)
+
+
+@pytest.mark.parametrize("fault", COUNTED_WRONG)
+def test_scores_of_other_numbers_of_rows_are_a_mismatch_and_nothing_of_them_is_decrypted(fault):
+    world, client = lying(list_otherwise(COUNTED_WRONG[fault]))
+    before = count_decrypts(world)
+    with pytest.raises(ScoreMismatchError):
+        client.search("t", "s", ROWS[0], k=2, now=0.0)
+    assert client.mismatches == 1
+    assert client._transport.kinds()[-2:] == [Kind.SCORE, Kind.FETCH]
+    assert len(FramingReader(client._transport.asked[-1].payload, "ids").ids(most=64)) == 4
+    assert count_decrypts(world) == before
+
+
+def test_a_server_cannot_use_up_the_decryptions_of_a_key_by_blocks_that_are_not_there():
+    invented = [(number.to_bytes(16, "big"), 1) for number in range(1000)]
+    world, client = lying(list_otherwise(lambda _: invented))
+    before = count_decrypts(world)
+    assert client.search("t", "s", ROWS[0], k=2, now=0.0) == ()
+    assert client._transport.kinds()[-1] is Kind.FETCH
+    assert count_decrypts(world) == before
+
+
 def test_replies_that_cannot_be_decrypted_raise_the_alarm_and_rotate_the_keys():
     world, heard = World(fetch_rows=4, alarm_after=3), []
     for number in range(8):
@@ -585,6 +681,22 @@ def test_replies_that_cannot_be_decrypted_raise_the_alarm_and_rotate_the_keys():
     assert heard == [("t", 3)]
     assert world.rings.of("t").version == 2
     victim.close()
+
+
+def test_a_server_that_never_lets_an_index_be_dropped_is_not_asked_for_ever():
+    world = World()
+    client = world.client()
+    world.add(client, 0)
+
+    def refuse(asked):
+        if asked.kind is Kind.DROP_INDEX:
+            raise WriteConflictError("another was first", check="sequence", sequence=asked.sequence)
+
+    spy = Spy(world, before=refuse)
+    client._transport = spy
+    with pytest.raises(WriteConflictError, match="64 times in a row"):
+        client.clear("t")
+    assert spy.kinds().count(Kind.DROP_INDEX) == 64
 
 
 def test_a_server_that_was_set_back_is_found_out(tmp_path):
@@ -616,13 +728,208 @@ def test_a_reply_to_another_request_is_refused(field):
     assert caught.value.check == "reply"
 
 
-def test_a_server_that_withholds_rows_causes_misses_only():
-    def withhold(asked, reply):
-        return replace(reply, payload=pack_rows(())) if asked.kind is Kind.FETCH else reply
+def withhold(asked, reply):
+    return replace(reply, payload=pack_rows(())) if asked.kind is Kind.FETCH else reply
 
-    _, client = lying(withhold)
-    assert client.search("t", "s", ROWS[0], k=4, now=0.0) == ()
-    assert client.mismatches == 0
+
+def spoil_rows(asked, reply):
+    if asked.kind is not Kind.FETCH:
+        return reply
+    rows = read_rows(reply.payload, most_rows=99, most_bytes=2**20)
+    return replace(reply, payload=pack_rows([replace(row, sealed=row.sealed[:-1] + b"?") for row in rows]))
+
+
+def refuse_rows(asked, reply):
+    if asked.kind is Kind.FETCH:
+        raise IndexQuotaError("too many", check="bytes")
+    return reply
+
+
+def garble_rows(asked, reply):
+    return replace(reply, payload=reply.payload[:-1]) if asked.kind is Kind.FETCH else reply
+
+
+def answer_another_request(asked, reply):
+    return replace(reply, request_id=bytes(16)) if asked.kind is Kind.FETCH else reply
+
+
+@pytest.mark.parametrize("hide", [withhold, spoil_rows, refuse_rows, garble_rows, answer_another_request])
+def test_a_server_that_keeps_back_the_rows_that_its_scores_led_to_causes_misses_and_is_counted(hide):
+    """Which rows are asked for says something of the secret, where the scores were made up."""
+    _, client = lying(hide)
+    assert client.search("t", "s", ROWS[0], k=2, now=0.0) == ()
+    assert client.mismatches == 4
+
+
+def test_made_up_scores_raise_the_alarm_whether_or_not_their_rows_come():
+    world, heard = World(fetch_rows=4, alarm_after=3), []
+    for number in range(8):
+        world.add(world.client(), number)
+
+    def lie(asked, reply):
+        return withhold(asked, shift_scores(asked, reply))
+
+    victim = world.client(Spy(world, lie), on_alarm=lambda tenant, count: heard.append((tenant, count)))
+    victim.search("t", "s", ROWS[0], k=2, now=0.0)
+    assert heard == [("t", 4)]
+    assert world.rings.of("t").version == 2
+    victim.close()
+
+
+@pytest.mark.parametrize("cut", [StoreUnavailableError("out"), KeyboardInterrupt()], ids=["outage", "interrupt"])
+def test_a_server_that_is_out_whenever_rows_are_fetched_scores_nothing_else_and_is_found_out(cut):
+    world, heard, out = World(fetch_rows=4, alarm_after=3), [], [True]
+    for number in range(8):
+        world.add(world.client(), number)
+
+    def lie(asked, reply):
+        if asked.kind is Kind.FETCH and out[0]:
+            raise cut
+        return shift_scores(asked, reply)
+
+    spy = Spy(world, lie)
+    victim = world.client(spy, on_alarm=lambda tenant, count: heard.append((tenant, count)))
+    for _ in range(3):
+        with pytest.raises(type(cut)):
+            victim.search("t", "s", ROWS[0], k=2, now=0.0)
+    assert spy.kinds().count(Kind.SCORE) == 1
+    fetches = [asked.payload for asked in spy.asked if asked.kind is Kind.FETCH]
+    assert len(fetches) == 3
+    assert len(set(fetches)) == 1, "the same rows, in the same order: nothing more is told"
+    out[0] = False
+    victim.search("t", "s", ROWS[1], k=2, now=0.0)
+    assert heard
+    assert heard[0][1] >= 6
+    victim.close()
+
+
+def test_scores_that_cannot_be_decrypted_count_also_where_the_server_is_out_then():
+    world, out = World(fetch_rows=4), [True]
+    for number in range(8):
+        world.add(world.client(), number)
+
+    def lie(asked, reply):
+        if asked.kind is Kind.FETCH and out[0]:
+            raise StoreUnavailableError("out")
+        return spoil_scores("cut off")(asked, reply) if out[0] else reply
+
+    victim = world.client(Spy(world, lie))
+    with pytest.raises(StoreUnavailableError):
+        victim.search("t", "s", ROWS[0], k=2, now=0.0)
+    assert victim.mismatches == 0
+    out[0] = False
+    world.check(victim, 0, k=2)
+    assert victim.mismatches == 1
+
+
+def test_after_an_outage_a_search_finds_what_it_finds_and_nothing_is_counted():
+    world, out = World(fetch_rows=4), [True]
+    client = world.client()
+    for number in range(8):
+        world.add(client, number)
+
+    def fail(asked):
+        if asked.kind is Kind.FETCH and out[0]:
+            raise StoreUnavailableError("out")
+
+    victim = world.client(Spy(world, before=fail))
+    with pytest.raises(StoreUnavailableError):
+        victim.search("t", "s", ROWS[0], k=2, now=0.0)
+    out[0] = False
+    world.remove(client, "e0:k0")
+    world.check(victim, 1, k=2)
+    world.check(victim, 2, k=2)
+    assert victim.mismatches == 0
+    assert victim._transport.kinds()[-2:] == [Kind.SCORE, Kind.FETCH]
+
+
+async def test_whoever_gives_up_while_rows_are_fetched_leaves_them_to_be_checked():
+    world, entered = World(fetch_rows=4), asyncio.Event()
+    for number in range(8):
+        world.add(world.client(), number)
+
+    class Slow(Spy):
+        stalls = True
+
+        async def asend(self, request):
+            reply = await super().asend(request)
+            if self.stalls and self.asked[-1].kind is Kind.FETCH:
+                entered.set()
+                await asyncio.sleep(60)
+            return reply
+
+    spy = Slow(world, shift_scores)
+    victim = world.client(spy, rotate_on_alarm=False)
+    asked = asyncio.ensure_future(victim.asearch("t", "s", ROWS[0], k=2, now=0.0))
+    await entered.wait()
+    asked.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asked
+    spy.stalls, spy.change = False, None
+    await victim.asearch("t", "s", ROWS[0], k=2, now=0.0)
+    assert victim.mismatches >= 3
+
+
+def test_rows_that_others_removed_between_score_and_fetch_are_no_mismatch():
+    world = World(fetch_rows=4)
+    client, other = world.client(), world.client()
+    for number in range(8):
+        world.add(client, number)
+
+    def remove(asked):
+        if asked.kind is Kind.FETCH:
+            world.remove(other, "e0:k0", "e1:k1")
+
+    victim = world.client(Spy(world, before=remove))
+    hits = victim.search("t", "s", ROWS[0], k=2, now=0.0)
+    assert victim.mismatches == 0
+    assert {hit.question for hit in hits} <= {*world.kept}
+
+
+def test_a_server_that_says_that_the_rows_were_removed_is_counted_as_well():
+    """Its scores are made up, and it claims that others removed just those rows; then it lists them again."""
+    world, heard = World(fetch_rows=4, alarm_after=3), []
+    for number in range(8):
+        world.add(world.client(), number)
+    wanted, sequence = [()], [0]
+
+    def lie(asked, reply):
+        if asked.kind is Kind.FETCH:
+            wanted[0] = FramingReader(asked.payload, "ids").ids(most=64)
+            return withhold(asked, reply)
+        if asked.kind is Kind.CHANGES and wanted[0]:
+            told, dead = Changes.read(reply.payload), wanted[0]
+            wanted[0], sequence[0] = (), sequence[0] + 1
+            return replace(reply, payload=replace(told, dead=dead).pack(), sequence=reply.sequence + sequence[0])
+        return replace(shift_scores(asked, reply), sequence=reply.sequence + sequence[0])
+
+    victim = world.client(Spy(world, lie), on_alarm=lambda tenant, count: heard.append((tenant, count)))
+    for _ in range(8):
+        session = next(iter(victim._sessions.values()), None)
+        if session is not None:  # as a block that was written anew would have it
+            view = session.view
+            session.view = replace(view, alive={each: np.ones_like(alive) for each, alive in view.alive.items()})
+        victim.search("t", "s", ROWS[0], k=2, now=0.0)
+        if heard:
+            break
+    assert heard == [("t", 3)]
+    victim.close()
+
+
+def test_rows_under_a_destroyed_key_count_as_ones_that_vanished():
+    world = World("query_private", fetch_rows=4)
+    client = world.client(rotate_on_alarm=False)
+    for number in range(8):
+        world.add(client, number)
+    client.search("t", "s", ROWS[0], k=2, now=0.0)
+    client.close()
+    ring = world.rings.of("t")
+    ring.rotate(reason="test")
+    ring.destroy_version(1)
+    late = world.client()
+    assert late.search("t", "s", ROWS[0], k=2, now=0.0) == ()
+    assert late.mismatches == 1, "for all four of them"
+    late.close()
 
 
 # ---------------------------------------------------------------------------------------------------- rotation
@@ -697,11 +1004,13 @@ def test_a_rotation_that_was_cut_off_is_finished_by_whoever_searches_next():
     client = world.client(grace_s=1000.0)
     for number in range(8):
         world.add(client, number)
+    before = heads_of(client)
     world.rings.of("t").rotate(reason="elsewhere")
     other = world.client()
     world.check(other, 0)
-    wait_for(lambda: len(heads_of(other)) == 1 and heads_of(other)[0].primary)
+    wait_for(lambda: len(heads_of(other)) == 1 and heads_of(other) != before)
     head = heads_of(other)[0]
+    assert head.primary
     assert all(block.key_id == head.id for block in next(iter(other._sessions.values())).view.blocks.values())
     world.check(client, 1)
     client.close()

@@ -425,6 +425,50 @@ def test_rewrapping_changes_the_kek_and_nothing_that_was_sealed(ring, store):
     assert ring.rotate() == 4
 
 
+class RenamedKek(CountingKek):
+    """A KEK that goes by the name of another one, as those of two Vaults may."""
+
+    def __init__(self, inner, kid):
+        super().__init__(inner)
+        self.kid = kid
+
+
+@pytest.mark.parametrize("kid", ["another", KEK.kid])
+def test_a_process_with_the_kek_of_before_adds_no_version_that_nobody_can_unwrap(ring, store, kid):
+    stale = ClientKeyring.load(store, kek=KEK)
+    sealed = seal(stale)
+    fresh = RenamedKek(LocalKek.generate(), kid)
+    ring.rewrap(fresh)
+    with pytest.raises(KekError):
+        stale.rotate()
+    assert [each.number for each in ring.keyset.versions] == [1]
+    for each in (stale, ring, ClientKeyring.load(store, kek=fresh)):
+        assert reopen(each, sealed) == reopen(ring, seal(each)) == b"forty-two"
+    assert ring.rotate() == 2
+    assert reopen(ClientKeyring.load(store, kek=fresh), seal(ring)) == b"forty-two"
+
+
+def test_a_rotation_that_is_due_waits_in_a_process_with_the_kek_of_before(store, caplog):
+    clock, policy = Clock(), RotationPolicy(max_age_s=100)
+    stale = ClientKeyring.create(store, tenant="acme", kek=KEK, policy=policy, clock=clock)
+    seal(stale)
+    fresh = LocalKek.generate()
+    ClientKeyring.load(store, kek=KEK, policy=policy, clock=clock).rewrap(fresh)
+    clock.now += 100
+    assert seal(stale)[13:17] == b"\0\0\0\1"
+    assert "KekError" in caplog.text
+    assert seal(ClientKeyring.load(store, kek=fresh, policy=policy, clock=clock))[13:17] == b"\0\0\0\2"
+
+
+def test_a_kek_that_is_put_back_serves_again(ring, store):
+    other = ClientKeyring.load(store, kek=KEK)
+    between = LocalKek.generate()
+    other.rewrap(between)
+    ClientKeyring.load(store, kek=between).rewrap(KEK)
+    assert ring.rotate() == 2
+    assert reopen(ClientKeyring.load(store, kek=KEK), seal(ring)) == b"forty-two"
+
+
 def test_secrets_do_not_show_and_are_not_pickled(ring):
     for secret in (ring, KEK):
         with pytest.raises(TypeError, match="not pickled"):

@@ -45,6 +45,7 @@ _log = logging.getLogger("leo_core")
 _MOST_SESSIONS = 256
 _MAX_ERROR = 1e-9
 _MOST_KIN = 31
+_MOST_TRIES = 64
 
 
 class TenantRings(Protocol):
@@ -63,7 +64,7 @@ class EncryptedIndex:
         token: Token of the account there; one account for each store.
         rings: The tenants' keyrings.
         config: Settings.
-        on_alarm: Told the tenant and the number of mismatches, when there were as many as ``alarm_after``.
+        on_alarm: Told the tenant and the number of mismatches, each time that there were as many as ``alarm_after``.
         open_secrets: Opens a tenant's homomorphic secrets; by default those in the keyring.
 
     Attributes:
@@ -291,15 +292,21 @@ class EncryptedIndex:
     def _note_mismatches(self, tenant: str, count: int) -> None:
         with self._lock:
             self.mismatches += count
-            before = self._suspect.get(tenant, 0)
-            self._suspect[tenant] = before + count
-        if before < self.config.alarm_after <= before + count:
-            _log.error("%d scores of an encrypted index were not what its rows say: alarm", before + count)
-            self._on_alarm(tenant, before + count)
+            found = self._suspect.get(tenant, 0) + count
+            due = found >= self.config.alarm_after
+            self._suspect[tenant] = 0 if due else found
+        if not due:
+            return
+        _log.error("%d scores of an encrypted index were not what its rows say: alarm", found)
+        try:
             if self.config.rotate_on_alarm:
-                with self._lock:
-                    self._suspect[tenant] = 0
                 self.rotate(tenant, reason="scores that do not fit")
+        except LEOError as error:
+            _log.error("keys were not rotated after an alarm (%s); the next mismatch tries again", type(error).__name__)
+            with self._lock:
+                self._suspect[tenant] += found
+        finally:
+            self._on_alarm(tenant, found)
 
     # ---------------------------------------------------------------------------------------- rotation
 
@@ -373,7 +380,7 @@ def _retire(tenant: str, key_id: str) -> Flow[None]:
 
 def _drop(tenant: str, index: str) -> Flow[None]:
     sequence = 0
-    while True:
+    for _ in range(_MOST_TRIES):
         try:
             yield Ask(kind=Kind.DROP_INDEX, tenant=tenant, index=index, sequence=sequence + 1)
         except WriteConflictError as error:
@@ -382,3 +389,5 @@ def _drop(tenant: str, index: str) -> Flow[None]:
             return
         else:
             return
+    message = f"other clients wrote first, {_MOST_TRIES} times in a row; try again later"
+    raise WriteConflictError(message, check="attempts", sequence=sequence)

@@ -26,8 +26,8 @@ class PrivateIndexConfig:
             for ``k`` entries fetches ``2 k`` where that is more.
         tolerance: How far a score may be from the inner product of what was fetched; more is a mismatch. The errors of
             ``score128`` stay below 2e-4, those of ``score192`` below 1e-3.
-        alarm_after: Mismatches in one key epoch after which the alarm is raised; from 1.
-        rotate_on_alarm: Whether the keys are then rotated.
+        alarm_after: Mismatches since the last alarm after which it is raised, as this process counts them; from 1.
+        rotate_on_alarm: Whether the keys are then rotated; where they cannot be, the next mismatch raises it again.
         compact_share: Share of removed rows in a block from which on it is written anew, in (0, 1].
         grace_s: Seconds for which old evaluation keys serve on after a rotation.
         attempts: How often a write is tried that other clients came before; from 1.

@@ -128,6 +128,7 @@ class KeyUses:
             reason = find_reason(find_version(keyset, keyset.primary))
             if not reason:
                 return keyset
+            keys.check_kek(keyset)  # another process may have wrapped all keys with another KEK meanwhile
             made = replace(fresh, number=next_number(keyset), reason=reason)
             return change_primary(keyset, made, now=now, grace_s=self._policy.grace_s)
 

@@ -241,7 +241,7 @@ class ClientKeyring:
             The number of the fresh version.
 
         Raises:
-            KekError: The KEK cannot be used.
+            KekError: The KEK cannot be used, or another process has wrapped the keyring with another one.
             KeyDisabledError: The keyring is disabled.
             TenantDestroyedError: Its keys are destroyed.
         """
@@ -365,7 +365,8 @@ class ClientKeyring:
     def rewrap(self, kek: KekProvider) -> None:
         """Wrap all keys with another KEK, from now on this keyring's; what was sealed stays as it is.
 
-        Other processes go on with the keys that they have, and need the other KEK at the next rotation.
+        Other processes go on with the keys that they have, and make none with the old KEK: they need the other one at
+        the next rotation.
 
         Raises:
             KekError: One of the KEKs cannot be used.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import secrets
 import threading
 from dataclasses import replace
@@ -51,7 +52,8 @@ class KeysInUse:
         self.keyset = read_keyset(text)
         if self.keyset.destroyed_at is not None:
             check_usable(self.keyset)
-        self._lasting = self._unwrap_lasting()
+        self._lasting = self._unwrap_lasting(self.keyset)
+        self._proven = self.keyset.lasting
         check_mac(text, _derive_mac_key(self._lasting, self.ring))
 
     @property
@@ -157,6 +159,22 @@ class KeysInUse:
                 key = self._derived[use] = derive_key(self._lasting, use, salt=self.ring)
             return key
 
+    def check_kek(self, keyset: Keyset) -> None:
+        """Refuse to add keys to a keyset that another KEK wraps by now: nobody could unwrap them.
+
+        Args:
+            keyset: As it is in the store at this moment, which nobody changes meanwhile.
+
+        Raises:
+            KekError: Another KEK wraps it, or this one cannot be used.
+        """
+        if keyset.kek == self.kek.kid and keyset.lasting == self._proven:
+            return
+        if not hmac.compare_digest(self._unwrap_lasting(keyset), self._lasting):
+            message = f"what KEK {self.kek.kid} unwraps is not the keyring of tenant {keyset.tenant!r}"
+            raise KekError(message)
+        self._proven = keyset.lasting
+
     def rewrap(self, kek: KekProvider) -> None:
         """Wrap all keys with another KEK.
 
@@ -171,7 +189,7 @@ class KeysInUse:
             return replace(keyset, kek=kek.kid, lasting=lasting, versions=versions)
 
         with self.lock:
-            self.change(wrap, shred=True)
+            self._proven = self.change(wrap, shred=True).lasting
             self.kek = kek
 
     def _take(self, keyset: Keyset, text: bytes) -> None:
@@ -195,7 +213,7 @@ class KeysInUse:
     def _master(self, version: KeyVersion) -> bytes:
         master = self._masters.get(version.kid)
         if master is None:
-            master = self._unwrap(version.wrapped, _bind_master(self.ring, version.kid))
+            master = self._unwrap(self.keyset, version.wrapped, _bind_master(self.ring, version.kid))
             if derive_kid(master, salt=self.ring).hex() != version.kid:
                 message = f"what KEK {self.kek.kid} unwraps is not key version {version.number}"
                 raise KekError(message)
@@ -207,14 +225,13 @@ class KeysInUse:
             return version
         return replace(version, wrapped=kek.wrap(self._master(version), aad=_bind_master(self.ring, version.kid)))
 
-    def _unwrap_lasting(self) -> bytes:
-        return self._unwrap(self.keyset.lasting, _bind_lasting(self.keyset))
+    def _unwrap_lasting(self, keyset: Keyset) -> bytes:
+        return self._unwrap(keyset, keyset.lasting, _bind_lasting(keyset))
 
-    def _unwrap(self, wrapped: bytes, aad: bytes) -> bytes:
-        if self.kek.kid != self.keyset.kek:
+    def _unwrap(self, keyset: Keyset, wrapped: bytes, aad: bytes) -> bytes:
+        if self.kek.kid != keyset.kek:
             message = (
-                f"the keyring of tenant {self.keyset.tenant!r} is wrapped with KEK {self.keyset.kek}; "
-                f"this one is {self.kek.kid}"
+                f"the keyring of tenant {keyset.tenant!r} is wrapped with KEK {keyset.kek}; this one is {self.kek.kid}"
             )
             raise KekError(message)
         key = self.kek.unwrap(wrapped, aad=aad)

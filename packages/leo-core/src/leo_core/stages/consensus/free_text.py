@@ -16,11 +16,11 @@ _OVERLAP = 0.9
 _PAIR_OVERLAP = 0.75
 
 _MARKUP = re.compile(r"[*_`#>]+|\\(?:text|textbf|mathrm)\s*")
-_TOKEN = re.compile(r"[0-9]+(?:[.,:][0-9]+)*|[^\W\d_]+(?:['\u2019][^\W\d_]+)*")
+_TOKEN = re.compile(r"([0-9]+(?:[.,:][0-9]+)*|[^\W\d_]+(?:['\u2019][^\W\d_]+)*)")
 _DIGIT = re.compile(r"[0-9]")
 _SHORTENED = re.compile(r"\b[^\W\d_]{2,12}n't\b|\bcannot\b", re.IGNORECASE)
 _FULL = {"can't": "can", "cannot": "can", "won't": "will", "shan't": "shall"}
-_SPLIT = re.compile(r"[.!?:\n]\s*$")
+_SENTENCE_ENDS = frozenset(".!?:")
 _FILLER_WORDS = (
     "a an the is are was were be been it its this that these those of to in on at for by and as with i you we he she "
     "they his her their our my your so then therefore thus hence answer final would will can do does did has have had "
@@ -67,19 +67,18 @@ def normalise(text: str) -> str:
     return " ".join(_MARKUP.sub(" ", plain).split())
 
 
-def read_wording(text: str) -> Wording:
-    """Split a text into what is compared."""
-    plain = _SHORTENED.sub(lambda match: _FULL.get(match.group().lower(), match.group()[:-3]) + " not", normalise(text))
-    spelled: list[str] = []
-    names: set[str] = set()
-    before: re.Match[str] | None = None
-    for match in _TOKEN.finditer(plain):
-        word = match.group()
-        if word[0].isupper() and before and word != "I" and not _SPLIT.search(plain[before.end() - 1 : match.start()]):
-            names.add(word.casefold())
-        spelled.append(word)
-        before = match
-    words = " ".join(spelled).casefold().split()
+def read_wording(plain: str) -> Wording:
+    """Split a text, normalised by :func:`normalise`, into what is compared."""
+    lower = plain.lower()
+    if "n't" in lower or "cannot" in lower:
+        plain = _SHORTENED.sub(lambda match: _FULL.get(match.group().lower(), match.group()[:-3]) + " not", plain)
+    parts = _TOKEN.split(plain)  # what stands between words, and words, in turns
+    names = {
+        word.casefold()
+        for gap, word in zip(parts[2::2], parts[3::2], strict=False)
+        if word[0].isupper() and word != "I" and gap.rstrip()[-1:] not in _SENTENCE_ENDS
+    }
+    words = " ".join(parts[1::2]).casefold().split()
     numbers: list[str] = []
     if _DIGIT.search(plain) or not plain.isascii():
         words = [word.replace(",", "") if word[0].isdigit() else word for word in words]
@@ -123,7 +122,7 @@ def _may_overlap(a: Wording, b: Wording) -> bool:
     """Whether the bags of words can share enough: each word that the other text lacks is one that they do not."""
     if min(len(a.tokens), len(b.tokens)) < _OVERLAP * max(len(a.tokens), len(b.tokens)):
         return False
-    shared = min(len(a.tokens) - len(a.bag - b.bag), len(b.tokens) - len(b.bag - a.bag))
+    shared = len(a.bag & b.bag) + min(len(a.tokens) - len(a.bag), len(b.tokens) - len(b.bag))
     return shared >= _OVERLAP * max(len(a.tokens), len(b.tokens))
 
 

@@ -443,7 +443,8 @@ class LEO:
 
     def _admit(self, prompt: Prompt, settings: dict[str, Any]) -> Request:
         self._check_open()
-        return replace(make_request(prompt, **settings), stream_policy=None)
+        request = make_request(prompt, **settings)
+        return request if request.stream_policy is None else replace(request, stream_policy=None)
 
     def _admit_stream(self, prompt: Prompt, settings: dict[str, Any]) -> Request:
         self._check_open()

@@ -41,9 +41,9 @@ def same_answer(a: Message, b: Message, question: str = "", *, judge: Judge | No
         judge: Decides what the rules leave open.
     """
     if not question and judge is None and not a.tool_calls and not b.tool_calls:
-        one, other = a.content, b.content
-        if type(one) is str and type(other) is str:
-            return _same_texts(one, other)
+        first, second = a.content, b.content
+        if isinstance(first, str) and isinstance(second, str):
+            return _same_texts(first, second)
     traits = read_question(question)
     one, two = canonicalise(a, traits), canonicalise(b, traits)
     return _same(one, two, traits, judge and (lambda: judge(question, a.text, b.text)))

@@ -61,21 +61,26 @@ _ROUNDING = Decimal("0.000000001")
 
 
 class _MisfitError(Exception):
-    """A value that does not look as it has to; the path to it is put together on the way up. Never leaves this module.
+    """A value that does not look as it has to. Never leaves this module.
 
-    Args:
+    Attributes:
         expected: What it is not.
-        path: Where it is, below the form that raises.
+        path: Where it is, from where the error was met; put together on the way up.
     """
 
-    def __init__(self, expected: str, path: str = "") -> None:
+    def __init__(self, expected: str, path: str) -> None:
         super().__init__(expected)
         self.expected, self.path = expected, path
 
-    def at(self, name: str) -> _MisfitError:
-        """The same, seen from one level further up."""
-        self.path = f"{name}{self.path}" if self.path[:1] in {"", "["} else f"{name}.{self.path}"
-        return self
+
+def _misfit(expected: str, path: str = "") -> _MisfitError:
+    return _MisfitError(expected, path)
+
+
+def _seen_from(above: str, error: _MisfitError) -> _MisfitError:
+    """The error with the path from one level further up."""
+    error.path = above + error.path if error.path[:1] in {"", "["} else f"{above}.{error.path}"
+    return error
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,25 +116,25 @@ def _matching(pattern: re.Pattern[str], expected: str) -> Form:
 
     def check(value: Json) -> None:
         if not isinstance(value, str) or not matches(value):
-            raise _MisfitError(expected)
+            raise _misfit(expected)
 
     return Form(check, {"type": "string", "pattern": f"^(?:{pattern.pattern})$"})
 
 
 def _check_text(value: Json) -> None:
     if not isinstance(value, str):
-        raise _MisfitError("a string")
+        raise _misfit("a string")
 
 
 def _check_flag(value: Json) -> None:
     if not isinstance(value, bool):
-        raise _MisfitError("true or false")
+        raise _misfit("true or false")
 
 
 def _integer(least: int) -> Form:
     def check(value: Json) -> None:
         if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= _MOST:
-            raise _MisfitError(f"an integer from {least}")
+            raise _misfit(f"an integer from {least}")
 
     return Form(check, {"type": "integer", "minimum": least, "maximum": _MOST})
 
@@ -139,7 +144,7 @@ def _one_of(*allowed: Json) -> Form:
 
     def check(value: Json) -> None:
         if not (value in words if isinstance(value, str) else any(value is item for item in allowed)):
-            raise _MisfitError(f"one of {', '.join(map(str, allowed))}")
+            raise _misfit(f"one of {', '.join(map(str, allowed))}")
 
     return Form(check, {"enum": list(allowed)})
 
@@ -149,7 +154,7 @@ def _constant(expected: Json) -> Form:
 
     def check(value: Json) -> None:
         if type(value) is not kind or value != expected:
-            raise _MisfitError(repr(expected))
+            raise _misfit(repr(expected))
 
     return Form(check, {"const": expected})
 
@@ -157,16 +162,16 @@ def _constant(expected: Json) -> Form:
 def _check_probability(value: Json) -> None:
     if not isinstance(value, str) or not _PROBABILITY.fullmatch(value):
         _figure.check(value)
-        raise _MisfitError("a probability")
+        raise _misfit("a probability")
 
 
 def _check_time(value: Json) -> None:
     if not isinstance(value, str) or not _TIME.fullmatch(value):
-        raise _MisfitError("an instant of RFC 3339 in UTC")
+        raise _misfit("an instant of RFC 3339 in UTC")
     try:
         dt.datetime.fromisoformat(value)
     except ValueError:
-        raise _MisfitError("an instant that exists") from None
+        raise _misfit("an instant that exists") from None
 
 
 def _optional(inner: Form) -> Form:
@@ -184,14 +189,14 @@ def _list(inner: Form, *, length: int | None = None) -> Form:
 
     def check(value: Json) -> None:
         if not isinstance(value, list) or (length is not None and len(value) != length):
-            raise _MisfitError("a list" if length is None else f"a list of {length}")
+            raise _misfit("a list" if length is None else f"a list of {length}")
         position = 0
         try:
             for item in value:
                 fits(item)
                 position += 1
         except _MisfitError as error:
-            raise error.at(f"[{position}]") from None
+            raise _seen_from(f"[{position}]", error) from None
 
     size = {} if length is None else {"minItems": length, "maxItems": length}
     return Form(check, {"type": "array", "items": inner.schema, **size})
@@ -206,17 +211,17 @@ def _object_of(fields: Mapping[str, Form], may_lack: tuple[str, ...] = ()) -> Fo
 
     def check(value: Json) -> None:
         if type(value) is not dict and not isinstance(value, Mapping):
-            raise _MisfitError("an object")
+            raise _misfit("an object")
         if value.keys() != fields.keys():
             for name in sorted((fields.keys() ^ value.keys()) - ({*may_lack} - value.keys())):
-                raise _MisfitError("there" if name in fields else "known", name)
+                raise _misfit("there" if name in fields else "known", name)
         name = ""
         try:
-            for name, fits in checks:  # noqa: B007 - told where one does not fit
+            for name, fits in checks:
                 if name in value:
                     fits(value[name])
         except _MisfitError as error:
-            raise error.at(name) from None
+            raise _seen_from(name, error) from None
 
     properties = {name: inner.schema for name, inner in fields.items()}
     required = [name for name in fields if name not in may_lack]

@@ -60,9 +60,7 @@ class Place:
     score: float
 
 
-def score_novelty(
-    vector: Vector, state: NoveltyState, config: NoveltyConfig, *, place: Place | None = None
-) -> Novelty:
+def score_novelty(vector: Vector, state: NoveltyState, config: NoveltyConfig, *, place: Place | None = None) -> Novelty:
     """Novelty of a request, before it is learned.
 
     Args:
@@ -129,9 +127,7 @@ def _locate(vector: Vector, state: NoveltyState, config: NoveltyConfig) -> Place
     deviation = distance / float(state.radii[region])
     strangeness = sketch.measure_strangeness(state.sketches, sketch.sketch_query(vector), CROWD, CROWD_SHARE)
     score = entropy + config.deviation_weight * deviation + config.strangeness_weight * (CROWD_SHARE + strangeness)
-    return Place(
-        state=state, region=region, distance=distance, entropy=entropy, deviation=deviation, score=score
-    )
+    return Place(state=state, region=region, distance=distance, entropy=entropy, deviation=deviation, score=score)
 
 
 def _remember(vector: Vector, state: NoveltyState, config: NoveltyConfig, draw: float) -> NoveltyState:

@@ -123,18 +123,18 @@ def _matching(pattern: re.Pattern[str], expected: str) -> Form:
 
 def _check_text(value: Json) -> None:
     if not isinstance(value, str):
-        raise _misfit("a string")
+        raise _misfit(expected="a string")
 
 
 def _check_flag(value: Json) -> None:
     if not isinstance(value, bool):
-        raise _misfit("true or false")
+        raise _misfit(expected="true or false")
 
 
 def _integer(least: int) -> Form:
     def check(value: Json) -> None:
         if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= _MOST:
-            raise _misfit(f"an integer from {least}")
+            raise _misfit(expected=f"an integer from {least}")
 
     return Form(check, {"type": "integer", "minimum": least, "maximum": _MOST})
 
@@ -144,7 +144,7 @@ def _one_of(*allowed: Json) -> Form:
 
     def check(value: Json) -> None:
         if not (value in words if isinstance(value, str) else any(value is item for item in allowed)):
-            raise _misfit(f"one of {', '.join(map(str, allowed))}")
+            raise _misfit(expected=f"one of {', '.join(map(str, allowed))}")
 
     return Form(check, {"enum": list(allowed)})
 
@@ -154,7 +154,7 @@ def _constant(expected: Json) -> Form:
 
     def check(value: Json) -> None:
         if type(value) is not kind or value != expected:
-            raise _misfit(repr(expected))
+            raise _misfit(expected=repr(expected))
 
     return Form(check, {"const": expected})
 
@@ -162,16 +162,16 @@ def _constant(expected: Json) -> Form:
 def _check_probability(value: Json) -> None:
     if not isinstance(value, str) or not _PROBABILITY.fullmatch(value):
         _figure.check(value)
-        raise _misfit("a probability")
+        raise _misfit(expected="a probability")
 
 
 def _check_time(value: Json) -> None:
     if not isinstance(value, str) or not _TIME.fullmatch(value):
-        raise _misfit("an instant of RFC 3339 in UTC")
+        raise _misfit(expected="an instant of RFC 3339 in UTC")
     try:
         dt.datetime.fromisoformat(value)
     except ValueError:
-        raise _misfit("an instant that exists") from None
+        raise _misfit(expected="an instant that exists") from None
 
 
 def _optional(inner: Form) -> Form:
@@ -189,14 +189,14 @@ def _list(inner: Form, *, length: int | None = None) -> Form:
 
     def check(value: Json) -> None:
         if not isinstance(value, list) or (length is not None and len(value) != length):
-            raise _misfit("a list" if length is None else f"a list of {length}")
+            raise _misfit(expected="a list" if length is None else f"a list of {length}")
         position = 0
         try:
             for item in value:
                 fits(item)
                 position += 1
         except _MisfitError as error:
-            raise _seen_from(f"[{position}]", error) from None
+            raise _seen_from(above=f"[{position}]", error=error) from None
 
     size = {} if length is None else {"minItems": length, "maxItems": length}
     return Form(check, {"type": "array", "items": inner.schema, **size})
@@ -211,10 +211,10 @@ def _object_of(fields: Mapping[str, Form], may_lack: tuple[str, ...] = ()) -> Fo
 
     def check(value: Json) -> None:
         if type(value) is not dict and not isinstance(value, Mapping):
-            raise _misfit("an object")
+            raise _misfit(expected="an object")
         if value.keys() != fields.keys():
             for name in sorted((fields.keys() ^ value.keys()) - ({*may_lack} - value.keys())):
-                raise _misfit("there" if name in fields else "known", name)
+                raise _misfit(expected="there" if name in fields else "known", path=name)
         name = ""
         try:
             for name, fits in checks:

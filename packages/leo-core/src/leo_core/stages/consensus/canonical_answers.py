@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from leo_core.stages.consensus.dates import read_date, read_time
 from leo_core.stages.consensus.extraction import FoundAnswer, extract_answer, is_refusal
-from leo_core.stages.consensus.free_text import Wording, normalise, read_wording
+from leo_core.stages.consensus.free_text import Wording, normalise
 from leo_core.stages.consensus.literals import read_literal, spell_json, spell_literal, spell_number
 from leo_core.stages.consensus.programs import spell_program
 from leo_core.stages.consensus.quantities import Quantity, last_quantity, read_quantity
@@ -132,7 +132,7 @@ def _read_value(found: FoundAnswer, traits: QuestionTraits) -> CanonicalAnswer:
         if rescued is not None:
             return rescued
     plain = normalise(text)
-    return CanonicalAnswer(kind="text", form=plain.casefold().rstrip(".!?,;: "), wording=read_wording(plain))
+    return CanonicalAnswer(kind="text", form=plain.casefold().rstrip(".!?,;: "), wording=Wording(plain))
 
 
 def _unwrap(text: str, wrappers: tuple[tuple[str, str], ...]) -> str:

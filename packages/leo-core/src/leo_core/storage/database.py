@@ -148,7 +148,7 @@ class Database:
     def checkpoint_if_due(self) -> None:
         """Move the write-ahead log into the main file after many writes, as far as nobody has to wait for it.
 
-        To be called where there is time; it takes a hundred times as long as a commit, which does it otherwise.
+        To be called where there is time; it takes many times as long as a commit, which does it otherwise.
         """
         if self._writes < _CHECKPOINT_AFTER or self.in_memory or getattr(self._current, "connection", None) is not None:
             return

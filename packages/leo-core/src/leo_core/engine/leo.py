@@ -303,7 +303,7 @@ class LEO:
 
         with self._warming:
             if not self._warm:
-                compile_for_requests()
+                compile_for_requests(max(2, self._world.embedder.fingerprint.dimension))
                 self._world.embedder.embed(["warm up"])
                 self._plan.pair_model.probability_at([1.0], ["warm up"], ["warm up"])
                 self._plan.pair_model.find_conflict("Is the car red?", "Is the bike red?")  # reads the thesaurus

@@ -51,6 +51,11 @@ class ReceiptLogContract:
             assert read_statement(later)["log"]["previous_size"] == number
         assert log.size() == log.audit() == 9
 
+    def test_what_is_appended_is_what_is_read(self, log):
+        for number in range(20):
+            receipt = log.append(*statement_of(f"a{number}"))
+            assert log.get(receipt.id) == receipt
+
     def test_the_first_write_of_an_answer_wins(self, log):
         first = log.append(*statement_of("a"))
         log.append(*statement_of("b"))

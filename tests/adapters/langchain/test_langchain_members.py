@@ -28,6 +28,7 @@ from leo_core.errors import (
 from leo_core.ports import Model
 from leo_core.records import Message, Request, Sampling, ToolCall, Usage
 from leo_langchain import LangChainModel
+from leo_langchain import _answers as answers
 from tests.adapters.langchain.langchain_servers import chat_anthropic, chat_openai
 from tests.contracts.model import SECRET, FailureContract, ModelContract, ask
 from tests.servers.anthropic_server import AnthropicServer
@@ -438,3 +439,17 @@ def test_a_tool_message_without_text_is_kept(openai: OpenAIServer) -> None:
         ToolMessage("", tool_call_id="1"),
     ]
     assert LangChainModel(chat_openai(openai.base_url)).generate(ask("go", native=native)).text
+
+
+def test_a_reply_is_written_as_json_when_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[AIMessage] = []
+    dump = answers.dump_message
+    monkeypatch.setattr(answers, "dump_message", lambda message: written.append(message) or dump(message))
+    draft = LangChainModel(Parrot()).generate(ask("Hello"))
+    assert not written
+    kept = {"model_name": draft.model, answers.NATIVE: dump(draft.native)}
+    assert dict(draft.metadata) == kept
+    assert dict(draft.metadata) == kept
+    assert len(written) == 1
+    assert len(draft.metadata) == len(kept)
+    assert "id" not in draft.metadata

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from leo_core.records import Message, ToolCall
+from leo_core.stages.consensus import equivalence
 from leo_core.stages.consensus.equivalence import classify, contradict, same_answer
 
 OPTIONS = "Which one?\nA) Paris\nB) Lyon\nC) Nice"
@@ -426,3 +427,27 @@ SUNS = (
 def test_only_answers_that_certainly_differ_contradict(one: str, two: str, question: str, expected: bool) -> None:
     a, b = (Message(role="assistant", content=text) for text in (one, two))
     assert contradict(a, b, question) is contradict(b, a, question) is expected
+
+
+@pytest.mark.parametrize("length", [1_500, 30_000, 150_000])
+def test_long_replies_are_the_same_by_what_they_say_and_read_once(length: int, monkeypatch) -> None:
+    read: list[str] = []
+    real = equivalence.canonicalise
+    monkeypatch.setattr(
+        equivalence, "canonicalise", lambda message, traits: read.append(message.text) or real(message, traits)
+    )
+    body = " ".join(f"word{number}x" for number in range(length // 9))
+    marked = f"{body} {length}"
+    one, same, other = (f"{marked}\nThe answer is {value}." for value in ("42", "42.0", "43"))
+    assert same_answer(say(one), say(same))
+    assert not same_answer(say(one), say(other))
+    assert same_answer(say(same), say(one))
+    assert len(read) == (3 if length < 100_000 else 6)
+
+
+def test_names_numbers_and_negations_are_looked_at_where_the_words_agree() -> None:
+    told = "It was Anna Smith who paid the large bill for the whole house in town on that day."
+    assert same_answer(say(told), say(told.replace("large", "quite large")))
+    assert not same_answer(say(told), say(told.replace("Smith", "Smith Jones")))
+    assert not same_answer(say(told), say(told.replace("paid", "never paid")))
+    assert not same_answer(say(told), say(told.replace("large", "12 large")))

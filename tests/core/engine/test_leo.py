@@ -22,6 +22,7 @@ from leo_core.errors import (
     StreamInterruptedError,
     TenantRequiredError,
 )
+from leo_core.kernels.sketch import make_rotation
 from leo_core.providers.scripted import ScriptedModel
 from leo_core.records import Capabilities, ToolCall, Usage
 from leo_core.stages.cache.config import CacheConfig
@@ -652,6 +653,15 @@ def test_receipts_switched_off_means_no_key_and_no_claim():
         assert leo.log is None
         with pytest.raises(ConfigError, match="switched off"):
             _ = leo.public_key
+
+
+def test_warm_up_makes_the_directions_of_the_sketches():
+    make_rotation.cache_clear()
+    with LEO(small=model()) as leo:
+        leo.warm_up()
+        made = make_rotation.cache_info().misses
+        leo.ask("Is the car red?")
+        assert make_rotation.cache_info().misses == made
 
 
 def test_warm_up_makes_the_first_answer_find_everything_loaded():

@@ -17,7 +17,7 @@ from leo_core.errors import ConfigError
 from leo_core.kernels import sketch
 from leo_core.stages.embed.hashed import HashedEmbedder
 from leo_core.stages.novelty.config import NoveltyConfig
-from leo_core.stages.novelty.policy import NoveltyState, learn_novelty, score_novelty
+from leo_core.stages.novelty.policy import NoveltyState, learn_novelty, locate, score_novelty
 
 DATA = Path(__file__).parents[4] / "shared" / "data"
 CONFIG = NoveltyConfig()
@@ -255,3 +255,20 @@ def test_what_nobody_asked_is_novel_although_it_lies_between_the_clusters() -> N
     assert known_value is not None
     assert strange_value is not None
     assert strange_value > 0.95 > known_value
+
+
+def test_a_place_that_is_known_is_not_measured_again_and_one_of_another_state_is_not_taken() -> None:
+    rng = np.random.default_rng(5)
+    rows = mixture(rng, 200)
+    _, state = follow(rows[:150], rng)
+    _, later = follow(rows[:199], np.random.default_rng(6))
+    row = rows[199]
+    place = locate(row, state, CONFIG)
+    assert place is not None
+    assert score_novelty(row, state, CONFIG, place=place) == score_novelty(row, state, CONFIG)
+    own, other = locate(row, later, CONFIG), replace(place, distance=9.0, score=9.0)
+    plain = learn_novelty(row, later, CONFIG, 0.5).to_bytes()
+    assert learn_novelty(row, later, CONFIG, 0.5, place=own).to_bytes() == plain
+    assert learn_novelty(row, later, CONFIG, 0.5, place=other).to_bytes() == plain
+    assert learn_novelty(row, later, CONFIG, 0.5, place=replace(own, distance=9.0)).to_bytes() != plain
+    assert locate(row, NoveltyState.empty(64), CONFIG) is None

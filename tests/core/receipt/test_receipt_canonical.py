@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from decimal import Decimal, localcontext
+from types import MappingProxyType
 
 import pytest
 import rfc8785
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from leo_core.errors import ConfigError, ReceiptError
 from leo_core.stages.receipt.canonical import (
     canonical_bytes,
+    checked_bytes,
     content_bytes,
     fixed,
     fixed_or_none,
@@ -196,3 +198,22 @@ def test_config_refuses_impossible_limits():
     for tolerance in (-1.0, math.inf, math.nan):
         with pytest.raises(ConfigError, match="clock_tolerance_s"):
             ReceiptConfig(clock_tolerance_s=tolerance)
+
+
+@given(st.dictionaries(st.text("abcXYZ", max_size=4), st.none() | st.booleans() | st.integers(-9, 9) | st.text()))
+def test_a_checked_value_has_the_same_bytes_or_the_same_error(value: dict) -> None:
+    assert outcome(checked_bytes, value) == outcome(canonical_bytes, value)
+
+
+@pytest.mark.parametrize(
+    "value", ["\ud800", {"a": "\udfff"}, MappingProxyType({"a": "b"}), {"a": MappingProxyType({})}]
+)
+def test_what_the_quick_encoder_cannot_write_is_left_to_the_other(value: object) -> None:
+    assert outcome(checked_bytes, value) == outcome(canonical_bytes, value)
+
+
+def outcome(write, value: object) -> object:
+    try:
+        return write(value)
+    except ReceiptError as error:
+        return error.check

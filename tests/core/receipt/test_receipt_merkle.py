@@ -191,3 +191,14 @@ def test_there_is_no_proof_of_what_is_not_there(index, size):
 def test_there_is_no_proof_of_sizes_that_never_were(old, new):
     with pytest.raises(ReceiptError):
         consistency_proof(old, new, READ)
+
+
+def test_beside_the_last_leaf_stands_the_frontier_of_the_tree_before_it() -> None:
+    leaves = CompactRange()
+    nodes: dict[tuple[int, int], bytes] = {}
+    for index in range(70):
+        before = leaves.hashes
+        leaves, completed = leaves.append(hash_leaf(b"%d" % index))
+        nodes.update({(level, position): node for level, position, node in completed})
+        expected = inclusion_proof(index, index + 1, lambda level, position: nodes[level, position])
+        assert before[::-1] == expected

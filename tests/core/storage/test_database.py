@@ -504,3 +504,45 @@ def test_codes_are_told_apart(code: int | None, kind: type[StorageError]) -> Non
     assert type(translated) is kind
     assert "leo.db" in str(translated)
     assert "secret" not in str(translated)
+
+
+def test_a_query_reads_without_a_transaction_and_joins_one_that_is_open(database: Database) -> None:
+    save(database, "a")
+    assert database.query("SELECT name FROM states") == [("a",)]
+    with database.write() as connection:
+        connection.execute("INSERT INTO states VALUES ('t', 'b', x'00')")
+        assert database.query("SELECT name FROM states WHERE name = ?", ("b",)) == [("b",)]
+    assert not database._in_use
+    with pytest.raises(StorageError):
+        database.query("SELECT nothing FROM states")
+    assert not database._in_use
+
+
+def test_after_many_writes_the_log_is_moved_by_whoever_has_time(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database_module, "_CHECKPOINT_AFTER", 3)
+    with Database(path) as database:
+        database.checkpoint_if_due()
+        small = path.stat().st_size
+        for number in range(3):
+            database.checkpoint_if_due()
+            assert path.stat().st_size == small
+            with database.write(durable=False) as connection:
+                connection.execute("INSERT INTO states VALUES ('t', ?, zeroblob(20000))", (str(number),))
+        with database.read() as connection:  # a transaction of this thread is open: not now
+            database.checkpoint_if_due()
+            assert path.stat().st_size == small
+            assert connection.execute("SELECT count(*) FROM states").fetchone() == (3,)
+        database.checkpoint_if_due()
+        moved = path.stat().st_size
+        assert moved > small + 60_000
+        save(database, "x")
+        database.checkpoint_if_due()
+        assert path.stat().st_size == moved
+
+
+def test_a_commit_moves_a_log_that_nobody_moved(path: Path) -> None:
+    with Database(path) as database:
+        for number in range(60):
+            with database.write(durable=False) as connection:
+                connection.execute("INSERT INTO states VALUES ('t', ?, zeroblob(400000))", (str(number),))
+        assert path.stat().st_size > 16_000_000

@@ -232,3 +232,35 @@ def test_rows_that_are_no_records_are_refused(
             use(store)
         assert ("entries" in statement or "questions" in statement) == isinstance(caught.value, EntryCorruptError)
         assert getattr(caught.value, "entry_id", "id-a") == "id-a"
+
+
+def test_whoever_writes_takes_the_vectors_into_the_index(pair: tuple[SqliteStore, SqliteStore]) -> None:
+    one, two = pair
+    one.put(make_entry("a"), axis(0))
+    assert not one._vectors.holds("acme", "scope")
+    assert find_ids(one, axis(0)) == ["id-a"]
+    index = one._vectors._scopes["acme", "scope"]
+    two.put(make_entry("b"), axis(1))
+    assert index.last_question == 1
+    one.put_many([(make_entry("c"), axis(2)), (make_entry("d", scope_key="other"), axis(3))])
+    assert index.last_question == 3
+    assert not one._vectors.holds("acme", "other")
+    one.add_alias("acme", "id-a", "question a again", axis(3), "key-a2")
+    assert index.last_question == 5
+    assert find_ids(one, axis(3))[0] == "id-a"
+    assert set(find_ids(one, axis(0))) == {"id-a", "id-b", "id-c"}
+
+
+def test_a_damaged_vector_of_another_entry_does_not_keep_one_from_being_written(
+    pair: tuple[SqliteStore, SqliteStore],
+) -> None:
+    one, two = pair
+    one.put(make_entry("a"), axis(0))
+    assert find_ids(one, axis(0)) == ["id-a"]
+    two.put(make_entry("b"), axis(1))
+    with two.database.write() as connection:
+        connection.execute("UPDATE questions SET vector = x'00' WHERE exact_key = 'key-b'")
+    one.put(make_entry("c"), axis(2))
+    assert one.get("acme", "id-c") is not None
+    with pytest.raises(EntryCorruptError):
+        find_ids(one, axis(0))

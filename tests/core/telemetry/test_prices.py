@@ -125,3 +125,15 @@ def test_longest_name_wins() -> None:
     table = PriceTable().with_prices({"m": {"input": 1, "output": 1}, "m-v1": {"input": 2, "output": 2}})
     assert table.find("m-v1:123") is table.prices["m-v1"]
     assert table.find("m-v2:123") is table.prices["m"]
+
+
+def test_looking_a_name_up_again_gives_the_same_and_names_are_not_kept_without_end() -> None:
+    table = PriceTable(prices={"gpt-x": Price(input=1.0, output=2.0)})
+    for _ in range(2):
+        assert table.find("gpt-x-2024-07-18") == Price(input=1.0, output=2.0)
+        assert table.find("gpt-y") is None
+    for number in range(3_000):
+        assert table.find(f"unknown-{number}") is None
+    assert len(table._found) <= 1024
+    assert table.find("GPT-X") == Price(input=1.0, output=2.0)
+    assert table.with_prices({"gpt-y": {"input": 3, "output": 4}}).find("gpt-y") == Price(input=3, output=4)

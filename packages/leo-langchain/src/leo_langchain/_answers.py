@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from langchain_core.load import dumps
@@ -17,7 +18,7 @@ from leo_langchain._convert import without_ids
 from leo_langchain._load import read_objects
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from langchain_core.messages.ai import UsageMetadata
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ChunkWriter",
+    "KeptReply",
     "dump_generations",
     "dump_message",
     "load_generations",
@@ -34,6 +36,7 @@ __all__ = [
     "to_usage_metadata",
 ]
 
+_MODEL_NAME = "model_name"
 NATIVE = "langchain"
 """Key in the metadata of a draft or cache entry under which LangChain's own message is kept."""
 
@@ -66,6 +69,35 @@ def load_generations(text: str) -> list[Generation]:
 def dump_message(message: AIMessage) -> str:
     """A message as JSON, without ids."""
     return dumps(_strip(message))
+
+
+class KeptReply(Mapping[str, str]):
+    """What an entry keeps of a member's reply: its JSON is made when the entry is written, after the answer is given.
+
+    Args:
+        model: Name of the model that replied.
+        message: Its reply, which is changed by nobody.
+    """
+
+    __slots__ = ("_message", "_model", "_text")
+
+    def __init__(self, model: str, message: AIMessage) -> None:
+        self._model, self._message = model, message
+        self._text = ""
+
+    def __getitem__(self, name: str) -> str:
+        if name == NATIVE:
+            self._text = self._text or dump_message(self._message)
+            return self._text
+        if name == _MODEL_NAME:
+            return self._model
+        raise KeyError(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter((_MODEL_NAME, NATIVE))
+
+    def __len__(self) -> int:
+        return 2
 
 
 def load_message(text: str) -> AIMessage:

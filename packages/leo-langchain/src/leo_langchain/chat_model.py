@@ -51,10 +51,10 @@ if TYPE_CHECKING:
 
 __all__ = ["ChatLEO", "LEOChatModel"]
 
-_ENGINE_FIELDS = frozenset({
+_ENGINE_FIELDS = tuple(sorted({
     "model", "small", "large", "jury", "max_wrong_hits", "store", "signing_key", "seal_key", "privacy", "config",
     "embedder", "listeners", "checker", "engine_seed", "prices", "api_key", "base_url", "timeout", "max_retries",
-})  # fmt: skip
+}))  # fmt: skip
 _DEFAULTS = ("temperature", "top_p", "max_tokens", "seed", "stop", "tenant", "max_error", "max_cost_usd", "route")
 
 
@@ -231,7 +231,7 @@ class LEOChatModel(Closeable, ScopedChatModel):
     @property
     def _engine(self) -> LazyEngine:
         """The engine of these settings, which models share that differ in others (``configurable_fields``)."""
-        return self.engines.find({name: self.__dict__[name] for name in sorted(_ENGINE_FIELDS)})
+        return self.engines.find({name: self.__dict__[name] for name in _ENGINE_FIELDS})
 
     @property
     def leo(self) -> LEO:

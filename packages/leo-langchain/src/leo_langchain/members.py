@@ -19,7 +19,7 @@ from leo_core.adapting.framework_model import FrameworkModel
 from leo_core.adapting.members import OwnModels
 from leo_core.errors import MalformedReplyError
 from leo_core.records import Capabilities, Chunk, Draft, Json, Request, ToolCallDelta
-from leo_langchain._answers import NATIVE, dump_message
+from leo_langchain._answers import KeptReply
 from leo_langchain._convert import to_message, to_usage
 from leo_langchain._errors import translate_error
 from leo_langchain._fingerprint import fingerprint_model, name_model
@@ -177,7 +177,7 @@ class LangChainModel(FrameworkModel[BaseChatModel]):
             finish_reason=_finish_of(reply),
             latency_s=time.perf_counter() - started,
             logprobs=_logprobs_of(facts),
-            metadata={"model_name": name, NATIVE: dump_message(reply)},
+            metadata=KeptReply(name, reply),
             native=reply,
         )
 

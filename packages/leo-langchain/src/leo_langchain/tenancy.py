@@ -98,7 +98,7 @@ def current_session(config: RunnableConfig | None = None) -> str | None:
 
 def _places(config: RunnableConfig | None) -> Iterator[Mapping[str, Any]]:
     for source in (config, var_child_runnable_config.get()):
-        for part in ("configurable", "metadata"):
+        for part in ("configurable", "metadata") if source else ():
             found: Any = (source or {}).get(part)
             if isinstance(found, Mapping):
                 yield found

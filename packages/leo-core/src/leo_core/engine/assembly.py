@@ -374,6 +374,7 @@ def make_world(
         leases=store.leases,
         checker=checker,
         comparator=comparator,
+        tidy=database.checkpoint_if_due if (database := find_database(store.inner)) is not None else lambda: None,
     )
     if outage is not None:
         world.guard.note("open_for", outage)

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from leo_core.ports import Model
     from leo_core.records import Account, Answer, Json, Message, Observation, Request, Reservation, Vector
+    from leo_core.stages.novelty.policy import Place
 
 __all__ = [
     "AddAlias",
@@ -183,6 +184,7 @@ class LearnNovelty(Effect[None]):
     tenant: str
     vector: Vector
     draw: float
+    place: Place | None = None
 
 
 @dataclass(frozen=True, slots=True)

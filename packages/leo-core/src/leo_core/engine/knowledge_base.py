@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from leo_core.engine.store_guard import StoreGuard
     from leo_core.ports import Store
     from leo_core.records import Observation, Vector
+    from leo_core.stages.novelty.policy import Place
 
 __all__ = ["KnowledgeBase"]
 
@@ -128,11 +129,11 @@ class KnowledgeBase:
                     if tenant not in self._unread:
                         self._known[tenant] = replace(self._known[tenant], novelty=novelty)
 
-    def learn_novelty(self, tenant: str, vector: Vector, draw: float) -> bool:
+    def learn_novelty(self, tenant: str, vector: Vector, draw: float, *, place: Place | None = None) -> bool:
         """Fold a vector into the novelty state; tells whether it is time to save it."""
         with self._lock:
             known = self._load(tenant)
-            novelty = learn_novelty(vector, known.novelty, self._config.novelty, draw)
+            novelty = learn_novelty(vector, known.novelty, self._config.novelty, draw, place=place)
             self._known[tenant] = replace(known, novelty=novelty)
             self._unsaved[tenant] = self._unsaved.get(tenant, 0) + 1
             return self._unsaved[tenant] >= SAVE_NOVELTY_EVERY

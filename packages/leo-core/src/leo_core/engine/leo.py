@@ -303,7 +303,7 @@ class LEO:
 
         with self._warming:
             if not self._warm:
-                compile_for_requests()
+                compile_for_requests(max(2, self._world.embedder.fingerprint.dimension))
                 self._world.embedder.embed(["warm up"])
                 self._plan.pair_model.probability_at([1.0], ["warm up"], ["warm up"])
                 self._plan.pair_model.find_conflict("Is the car red?", "Is the bike red?")  # reads the thesaurus
@@ -443,7 +443,8 @@ class LEO:
 
     def _admit(self, prompt: Prompt, settings: dict[str, Any]) -> Request:
         self._check_open()
-        return replace(make_request(prompt, **settings), stream_policy=None)
+        request = make_request(prompt, **settings)
+        return request if request.stream_policy is None else replace(request, stream_policy=None)
 
     def _admit_stream(self, prompt: Prompt, settings: dict[str, Any]) -> Request:
         self._check_open()

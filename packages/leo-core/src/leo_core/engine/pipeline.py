@@ -41,7 +41,7 @@ from leo_core.stages.cache.identity import identify
 from leo_core.stages.consensus.equivalence import same_answer
 from leo_core.stages.consensus.trust import estimate
 from leo_core.stages.memory.policy import blend_memory
-from leo_core.stages.novelty.policy import score_novelty
+from leo_core.stages.novelty.policy import locate, score_novelty
 from leo_core.stages.receipt.lottery import find_day
 from leo_core.stages.receipt.statement import AuditTerms, build_statement
 from leo_core.stages.risk.request import score_request
@@ -83,7 +83,8 @@ def find_answer(request: Request, plan: Plan, started: Instant) -> Pipeline[Answ
             answer = yield from serve_entry(request, entry, cached, sight, known, plan)
         else:
             answer = yield from ask_members(request, cached, sight, known, plan, started)
-        answer = replace(answer, waited_s=answer.waited_s + turn.waited_s)
+        if turn.waited_s:
+            answer = replace(answer, waited_s=answer.waited_s + turn.waited_s)
         answer = yield from certify(request, answer, sight, known, plan, started)
         yield from settle(request, answer, sight.identity, sight.embedding, entry, plan)
     if request.stream_policy == "verified":
@@ -118,9 +119,10 @@ def look_at(request: Request, known: Known, plan: Plan) -> Pipeline[Sight]:
         return Sight(identity=identity, embedding=None, blended=None, novelty=Novelty(value=None))
     vector = embedded[0].vector
     blended = blend_memory(vector, known.memory, plan.config.memory)
-    novelty = score_novelty(blended, known.novelty, plan.config.novelty)
+    place = locate(blended, known.novelty, plan.config.novelty)
+    novelty = score_novelty(blended, known.novelty, plan.config.novelty, place=place)
     (draw,) = yield from Draw()
-    yield from LearnNovelty(request.tenant, blended, draw)
+    yield from LearnNovelty(request.tenant, blended, draw, place)
     if request.session is not None:
         yield from Remember(request.tenant, request.session, vector)
     return Sight(identity=identity, embedding=embedded[0], blended=blended, novelty=novelty)

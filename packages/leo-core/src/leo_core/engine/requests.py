@@ -48,6 +48,10 @@ def make_request(prompt: Prompt, **settings: Any) -> Request:
         RequestError: The prompt has no usable form, or a setting is unknown.
     """
     given = {name: value for name, value in settings.items() if value is not None}
+    if not given and isinstance(prompt, Request):
+        check_constraints(prompt.constraints)
+        check_stream_policy(prompt.stream_policy)
+        return prompt
     unknown = sorted(set(given) - _CONSTRAINTS - _SAMPLING - _REQUEST)
     if unknown:
         known = ", ".join(sorted(_CONSTRAINTS | _SAMPLING | _REQUEST))

@@ -77,6 +77,7 @@ class World:
         leases: By which processes wait for each other's equal requests; ``None`` where the store has none.
         checker: The user's judge of answers, for audits.
         comparator: Compares the answers of an exploration; by their canonical values by default.
+        tidy: Looks after the store's file; called in the background, after each answer.
 
     Attributes:
         counts: Events so far, by name.
@@ -97,10 +98,11 @@ class World:
         leases: Leases | None = None,
         checker: Callable[[Request, Answer], bool | None] | None = None,
         comparator: AnswerComparator | None = None,
+        tidy: Callable[[], None] = lambda: None,
     ) -> None:
         self.store, self.log, self.journal, self.embedder, self.config = store, log, journal, embedder, config
         self._clock, self._chance, self._listeners, self._checker = clock, chance, tuple(listeners), checker
-        self._comparator = comparator or CanonicalComparator()
+        self._comparator, self._tidy = comparator or CanonicalComparator(), tidy
         self.guard = StoreGuard(self._store_failed, lambda: self.notify("store.recovered", {}), self._catch_up)
         self.budgets = Budgets(ledger, clock=clock, notify=self.notify)
         self.writes = HeldWrites(self.guard, self._write_dropped)
@@ -291,7 +293,7 @@ class World:
         self.knowledge.learn(effect.observations)
 
     def _learn_novelty(self, effect: ask.LearnNovelty) -> None:
-        if self.knowledge.learn_novelty(effect.tenant, effect.vector, effect.draw):
+        if self.knowledge.learn_novelty(effect.tenant, effect.vector, effect.draw, place=effect.place):
             self._try_submit(self._save_novelty)
 
     def _write_knowledge(self) -> None:
@@ -485,6 +487,7 @@ class World:
         try:
             run(effect.job(), self)
             self._write_knowledge()
+            self._tidy()
         finally:
             self._unmark_pending(effect.entry)
 

@@ -19,12 +19,15 @@ def find_cache() -> tuple[str, int]:
     return str(folder), len(list(Path(folder).glob("*.nbi")))
 
 
-def compile_for_requests() -> None:
+def compile_for_requests(dimension: int = 2) -> None:
     """Call the kernels that a request needs beside those of its embedder and of the pair model, once each.
 
     Novelty, and the coherence of a jury's answers. Loads nothing that only large scopes or evaluations use.
+
+    Args:
+        dimension: Of the embeddings, at least 2: the directions of their sketches are made too.
     """
-    centres = np.eye(2, dtype=np.float32)
+    centres = np.eye(2, dimension, dtype=np.float32)
     kmeans.measure_distances(centres, centres[0])
     kmeans.move_centre(centres[0], centres[1], 0.5)
     sketch.measure_strangeness(sketch.sketch_rows(centres), sketch.sketch_query(centres[0]), 10, 0.3)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, TypeVar, cast, get_args
 
 from leo_core.errors import StorageError, StoreCorruptError
@@ -56,7 +57,10 @@ _MALFORMED = (KeyError, TypeError, ValueError, RecursionError)
 _ROUTES = {route.value: route for route in Route}
 _ENTRY_TEXTS = ("id", "tenant", "exact_key", "scope_key", "text", "model", "receipt_id")
 _USAGE_COUNTS = ("input_tokens", "output_tokens", "cached_input_tokens", "reasoning_tokens", "calls")
+_take_entry_texts = itemgetter(*_ENTRY_TEXTS)
+_take_counts = itemgetter(*_USAGE_COUNTS)
 _LEAVES = frozenset({type(None), str, bool, int, float})
+_TEXT_ONLY = frozenset({str})
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
@@ -128,7 +132,7 @@ def decode_entry(text: str, *, hits: int, seal: str = "") -> CacheEntry:
     """
     try:
         body = _load(text)
-        texts = [body[name] for name in _ENTRY_TEXTS]
+        texts = _take_entry_texts(body)
         if set(map(type, texts)) != {str}:
             message = "expected texts"
             raise TypeError(message)
@@ -331,11 +335,11 @@ def _message_body(message: Message) -> dict[str, Json]:
 
 
 def _read_message(body: dict[str, Json]) -> Message:
-    content = body["content"]
+    content, calls = body["content"], _take(body, "tool_calls", list)
     return Message(
         role=cast("Role", _take_word(body, "role", _ROLES)),
         content=content if isinstance(content, str) else tuple(_check(block, dict) for block in _check(content, list)),
-        tool_calls=tuple(_read_tool_call(_check(call, dict)) for call in _take(body, "tool_calls", list)),
+        tool_calls=tuple([_read_tool_call(_check(call, dict)) for call in calls]) if calls else (),
         tool_call_id=_take_optional(body, "tool_call_id", str),
         tool_error=_take(body, "tool_error", bool),
         name=_take_optional(body, "name", str),
@@ -358,7 +362,7 @@ def _usage_body(usage: Usage) -> dict[str, Json]:
 
 
 def _read_usage(body: dict[str, Json]) -> Usage:
-    counts = [body[name] for name in _USAGE_COUNTS]
+    counts = _take_counts(body)
     if set(map(type, counts)) != {int}:
         message = "expected whole numbers"
         raise TypeError(message)
@@ -429,7 +433,10 @@ def _take_instant(body: dict[str, Json], key: str) -> float | None:
 
 
 def _take_texts(body: dict[str, Json], key: str) -> tuple[str, ...]:
-    return tuple(_check(item, str) for item in _take(body, key, list))
+    found = body[key]
+    if type(found) is list and set(map(type, found)) <= _TEXT_ONLY:
+        return tuple(found)
+    return tuple([_check(item, str) for item in _take(body, key, list)])
 
 
 def _take_word(body: dict[str, Json], key: str, words: frozenset[str]) -> str:

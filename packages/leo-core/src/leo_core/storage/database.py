@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from leo_core.errors import ConfigError, StorageError, StoreCorruptError, StoreLockedError
 from leo_core.storage.forks import watch_forks
@@ -15,7 +15,9 @@ from leo_core.storage.schema import check_whole, ensure_schema, ensure_wal
 from leo_core.storage.sqlite_errors import translate_error
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
+    from contextlib import AbstractContextManager
+    from types import TracebackType
 
 __all__ = ["Database"]
 
@@ -30,6 +32,12 @@ _STATEMENTS_CACHED = 256
 
 _PAGE_CACHE_KIB = 16 * 1024
 """Most memory for pages per connection, in KiB."""
+
+_CHECKPOINT_AFTER = 128
+"""Writes after which :meth:`Database.checkpoint_if_due` moves the log: some 1,000 pages of a LEO at work."""
+
+_LOG_PAGES = 4000
+"""Pages of the write-ahead log from which on a commit moves them itself, where nobody has done it before."""
 
 
 class Database:
@@ -71,11 +79,12 @@ class Database:
         self._busy_timeout_s = busy_timeout_s
         self._max_bytes = max_bytes
         self._state = threading.Condition()
-        self._idle: list[sqlite3.Connection] = []
-        self._in_use: set[sqlite3.Connection] = set()
-        self._abandoned: list[sqlite3.Connection] = []
+        self._idle: list[_Connection] = []
+        self._in_use: set[_Connection] = set()
+        self._abandoned: list[_Connection] = []
         self._opening = 0
         self._current = threading.local()
+        self._writes = 0
         self._closed = False
         self._cut_by_fork = False
         if not self.in_memory:
@@ -103,22 +112,22 @@ class Database:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    @contextmanager
-    def read(self) -> Iterator[sqlite3.Connection]:
+    def read(self) -> AbstractContextManager[sqlite3.Connection]:
         """A connection inside a read transaction: every query sees the same state of the database.
 
         Inside a ``write()`` or ``read()`` of the same thread it joins that transaction. Do not keep it open while
         calling code that is not yours.
         """
         joined = getattr(self._current, "connection", None)
-        if joined is not None:
-            yield joined
-            return
-        with self._transaction("BEGIN") as connection:
-            yield connection
+        return _Transaction(self, "BEGIN") if joined is None else nullcontext(joined)
 
-    @contextmanager
-    def write(self, *, durable: bool = True) -> Iterator[sqlite3.Connection]:
+    def query(self, statement: str, values: Sequence[object] = ()) -> list[Any]:
+        """All rows of one statement that only reads, without a transaction around it: the statement is one itself."""
+        joined = getattr(self._current, "connection", None)
+        with _Transaction(self, "") if joined is None else nullcontext(joined) as connection:
+            return connection.execute(statement, values).fetchall()
+
+    def write(self, *, durable: bool = True) -> AbstractContextManager[sqlite3.Connection]:
         """A connection inside a write transaction: committed at the end, rolled back when an error leaves the block.
 
         On return the rows are visible to other processes and survive the death of this one.
@@ -134,8 +143,18 @@ class Database:
         if getattr(self._current, "connection", None) is not None:
             message = "a transaction of this thread is already open; write inside that one"
             raise StorageError(message)
-        with self._transaction("BEGIN IMMEDIATE", synchronous="FULL" if durable else "NORMAL") as connection:
-            yield connection
+        return _Transaction(self, "BEGIN IMMEDIATE", synchronous="FULL" if durable else "NORMAL")
+
+    def checkpoint_if_due(self) -> None:
+        """Move the write-ahead log into the main file after many writes, as far as nobody has to wait for it.
+
+        To be called where there is time; it takes many times as long as a commit, which does it otherwise.
+        """
+        if self._writes < _CHECKPOINT_AFTER or self.in_memory or getattr(self._current, "connection", None) is not None:
+            return
+        self._writes = 0
+        with suppress(StorageError), _Transaction(self, "") as connection:
+            connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
 
     def compact(self) -> None:
         """Rewrite the file, so that nothing that was deleted is left in its free pages or in the write-ahead log.
@@ -173,27 +192,27 @@ class Database:
 
     # ------------------------------------------------------------------------------------- transactions
 
-    @contextmanager
-    def _transaction(self, begin: str, *, synchronous: str | None = None) -> Iterator[sqlite3.Connection]:
-        process = os.getpid()
-        with self._translated():
-            connection = self._check_out()
-            self._current.connection = connection
-            try:
-                if synchronous is not None:
-                    connection.execute(f"PRAGMA synchronous = {synchronous}")
+    def _open(self, begin: str, synchronous: str) -> _Connection:
+        """Begin a transaction of this thread; ``_end`` ends it. Empty texts leave that, or that setting, as it is."""
+        connection = self._check_out()
+        self._current.connection = connection
+        try:
+            if synchronous and connection.synchronous != synchronous:
+                connection.execute(f"PRAGMA synchronous = {synchronous}")
+                connection.synchronous = synchronous
+            if begin:
                 connection.execute(begin)
-                yield connection
-                if os.getpid() != process:
-                    message = "the process forked inside this transaction; its parent decides the outcome"
-                    raise StorageError(message)
-                connection.execute("COMMIT")
-            finally:
-                if os.getpid() == process:
-                    self._current.connection = None
-                    self._check_in(connection)
+        except BaseException:
+            self._end(connection)
+            raise
+        return connection
 
-    def _check_out(self) -> sqlite3.Connection:
+    def _end(self, connection: _Connection) -> None:
+        """Let go of the connection; what was not committed is rolled back."""
+        self._current.connection = None
+        self._check_in(connection)
+
+    def _check_out(self) -> _Connection:
         with self._state:
             while self.in_memory and self._in_use and not self._closed:
                 self._state.wait()
@@ -223,7 +242,7 @@ class Database:
             self._in_use.add(connection)
         return connection
 
-    def _check_in(self, connection: sqlite3.Connection) -> None:
+    def _check_in(self, connection: _Connection) -> None:
         if connection.in_transaction:
             with suppress(sqlite3.Error):
                 connection.execute("ROLLBACK")
@@ -244,21 +263,26 @@ class Database:
     def _translated(self) -> Iterator[None]:
         try:
             yield
-        except sqlite3.Error as error:
-            raise translate_error(error, self._path) from error
-        except UnicodeDecodeError as error:  # of SQLite's own message, which quotes the damaged schema
-            message = f"store {self._path!r} is damaged (its schema is no text); restore a copy or choose another path"
-            raise StoreCorruptError(message) from error
+        except (sqlite3.Error, UnicodeDecodeError) as error:
+            raise self._translate(error) from error
+
+    def _translate(self, error: sqlite3.Error | UnicodeDecodeError) -> StorageError:
+        if isinstance(error, sqlite3.Error):
+            return translate_error(error, self._path)
+        # It is of SQLite's own message, which quotes the damaged schema.
+        message = f"store {self._path!r} is damaged (its schema is no text); restore a copy or choose another path"
+        return StoreCorruptError(message)
 
     # -------------------------------------------------------------------------------------- connections
 
-    def _connect(self, *, first: bool = False) -> sqlite3.Connection:
+    def _connect(self, *, first: bool = False) -> _Connection:
         connection = sqlite3.connect(
             self._path,
             timeout=self._busy_timeout_s,
             isolation_level=None,
             check_same_thread=False,
             cached_statements=_STATEMENTS_CACHED,
+            factory=_Connection,
         )
         try:
             if first and not self.in_memory:
@@ -279,6 +303,7 @@ class Database:
         if not self.in_memory:
             ensure_wal(connection, self._path, timeout_s=self._busy_timeout_s)
         connection.execute(f"PRAGMA cache_size = -{_PAGE_CACHE_KIB}")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES}")
         connection.execute("PRAGMA foreign_keys = ON")
 
     def _settle(self, connection: sqlite3.Connection) -> None:
@@ -327,6 +352,51 @@ class Database:
             for connection in self._idle:
                 connection.close()
         self._idle = []
+
+
+class _Connection(sqlite3.Connection):
+    """A connection that knows its own setting.
+
+    Attributes:
+        synchronous: As it was last set here; empty before that.
+    """
+
+    synchronous = ""
+
+
+class _Transaction:
+    """A transaction of the thread, as a context: every request opens half a dozen, so it is no generator."""
+
+    __slots__ = ("_begin", "_connection", "_database", "_process", "_synchronous")
+
+    def __init__(self, database: Database, begin: str, *, synchronous: str = "") -> None:
+        self._database, self._begin, self._synchronous = database, begin, synchronous
+        self._process = 0
+
+    def __enter__(self) -> sqlite3.Connection:
+        self._process = os.getpid()
+        try:
+            self._connection = self._database._open(self._begin, self._synchronous)  # noqa: SLF001 - a part of it
+        except (sqlite3.Error, UnicodeDecodeError) as error:
+            raise self._database._translate(error) from error  # noqa: SLF001 - a part of it
+        return self._connection
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: TracebackType | None) -> None:
+        database, forked = self._database, os.getpid() != self._process
+        try:
+            if error is None and forked:
+                message = "the process forked inside this transaction; its parent decides the outcome"
+                raise StorageError(message)
+            if error is None and self._begin:
+                self._connection.execute("COMMIT")
+                database._writes += bool(self._synchronous)  # noqa: SLF001 - a part of it
+        except (sqlite3.Error, UnicodeDecodeError) as failure:
+            raise database._translate(failure) from failure  # noqa: SLF001 - a part of it
+        finally:
+            if not forked:
+                database._end(self._connection)  # noqa: SLF001 - a part of it
+        if isinstance(error, sqlite3.Error | UnicodeDecodeError):
+            raise database._translate(error) from error  # noqa: SLF001 - a part of it
 
 
 def _create_file(path: Path) -> None:

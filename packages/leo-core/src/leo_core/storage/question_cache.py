@@ -136,6 +136,7 @@ class QuestionReader:
     def __init__(self, connection: sqlite3.Connection, cache: QuestionCache, *, dimension: int) -> None:
         self._connection, self._cache, self._dimension = connection, cache, dimension
         self._read: dict[int, FoundQuestion] = {}
+        self._in_file: set[int] = set()
 
     def read_vectors(self, questions: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
         """Vectors float32 (m, d) of the questions with these different numbers, int64 (m,), in this order.
@@ -160,10 +161,10 @@ class QuestionReader:
             StoreCorruptError: One is missing.
         """
         numbers = [hit.question for hit in hits]
-        # The nearest is looked up in any case, so that an index which has lost rows is noticed.
-        if hits and self._connection.execute(_THERE, numbers[:1]).fetchone() is None:
-            raise StoreCorruptError(_DAMAGED)
         self._fetch(numbers)
+        # The nearest is looked up in any case, so that an index which has lost rows is noticed.
+        if hits and numbers[0] not in self._in_file and not self._connection.execute(_THERE, numbers[:1]).fetchall():
+            raise StoreCorruptError(_DAMAGED)
         found = tuple(self._read[hit.question].read_neighbour(hit) for hit in hits)
         self._cache.keep(self._read.items() if len(self._read) <= _KEPT_AT_ONCE else self._pick(numbers))
         return found
@@ -185,6 +186,7 @@ class QuestionReader:
                 raise StoreCorruptError(_DAMAGED)
             found = [FoundQuestion(row) for row in rows]
             self._check(found)
+            self._in_file.update(part)
             self._read.update((row[0], each) for row, each in zip(rows, found, strict=True))
 
     def _check(self, found: Sequence[FoundQuestion]) -> None:

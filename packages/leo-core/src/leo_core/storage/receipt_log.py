@@ -115,7 +115,7 @@ class SqliteReceiptLog:
                 "REPLACE INTO receipt_head (only_row, size, frontier, checkpoint) VALUES (1, ?, ?, ?)",
                 (leaves.size, b"".join(leaves.hashes), sealed.head.checkpoint),
             )
-            return make_receipt(record, sealed.head, _reader(connection))
+            return sealed.receipt
 
     def get(self, receipt_id: str) -> Receipt | None:
         """The receipt with this id, with a proof against the current checkpoint."""
@@ -325,7 +325,7 @@ class InMemoryReceiptLog:
             self._check_open()
             known = self._by_answer.get(statement.get("answer_id", ""))
             if known is None:
-                known = self._add(statement, openings)
+                return self._add(statement, openings)
             return make_receipt(self._records[known], self._head, self._read)
 
     def get(self, receipt_id: str) -> Receipt | None:
@@ -403,13 +403,13 @@ class InMemoryReceiptLog:
         """Refuse further work; idempotent."""
         self._closed = True
 
-    def _add(self, statement: Mapping[str, Json], openings: Mapping[str, str]) -> int:
+    def _add(self, statement: Mapping[str, Json], openings: Mapping[str, str]) -> Receipt:
         sealed = seal(statement, openings, head=self._head, origin=self._origin, key=_signer(self._signing_key))
         self._records.append(sealed.record)
         self._nodes.update({(level, position): node for level, position, node in sealed.nodes})
         self._by_answer[sealed.record.answer_id] = self._by_id[sealed.record.id] = sealed.record.index
         self._head = sealed.head
-        return sealed.record.index
+        return sealed.receipt
 
     def _read(self, level: int, position: int) -> bytes:
         return self._nodes[level, position]

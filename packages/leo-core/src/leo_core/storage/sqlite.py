@@ -5,10 +5,11 @@ from __future__ import annotations
 import functools
 import secrets
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from leo_core.errors import StoreCorruptError
+from leo_core.errors import StorageError, StoreCorruptError
 from leo_core.storage.checks import check_embedder, check_entry, check_vector
 from leo_core.storage.codec import (
     decode_fingerprint,
@@ -32,7 +33,7 @@ from leo_core.storage.vector_index import find_nearest
 if TYPE_CHECKING:
     import os
     import sqlite3
-    from collections.abc import Container, Iterator, Sequence
+    from collections.abc import Container, Iterable, Iterator, Sequence
 
     from leo_core.records import (
         CacheEntry,
@@ -127,9 +128,8 @@ class SqliteStore:
 
     def get_exact(self, tenant: str, exact_key: str, *, now: float) -> CacheEntry | None:
         """The live entry whose request, or verified paraphrase, had this key."""
-        with self._database.read() as connection:
-            row = connection.execute(_BY_KEY, (to_column(tenant), to_column(exact_key), now)).fetchone()
-        return read_entry(row)
+        rows = self._database.query(_BY_KEY, (to_column(tenant), to_column(exact_key), now))
+        return read_entry(rows[0] if rows else None)
 
     def get(self, tenant: str, entry_id: str) -> CacheEntry | None:
         """The entry with this id, live or expired."""
@@ -187,6 +187,7 @@ class SqliteStore:
             inside = _find_fingerprint(connection)
             for entry, vector, body in prepared:
                 insert_entry(connection, entry, body, None if vector is None else self._encode_vector(inside, vector))
+        self._catch_up({(entry.tenant, entry.scope_key) for entry, vector in rows if vector is not None})
 
     def add_alias(
         self, tenant: str, entry_id: str, text: str, vector: Vector, exact_key: str, *, seal: str = ""
@@ -217,6 +218,7 @@ class SqliteStore:
                 " VALUES (?, ?, ?, ?, 0, ?, ?, ?)",
                 (found[0], owner, key, found[1], to_column(text), blob, seal),
             )
+        self._catch_up([(tenant, from_column(found[1]))])
 
     def count_hit(self, tenant: str, entry_id: str) -> None:
         """Count one serving of the entry; nothing happens when it is gone."""
@@ -390,6 +392,19 @@ class SqliteStore:
         self._questions.clear()
         if self._owned:
             self._database.close()
+
+    def _catch_up(self, scopes: Iterable[tuple[str, str]]) -> None:
+        """Take what was just written into the vectors in memory: whoever writes has more time than whoever searches.
+
+        What goes wrong here is met again, and told, by the next search.
+        """
+        if self._fingerprint is None:
+            return
+        with suppress(StorageError), self._database.read() as connection, self._turn:
+            for tenant, scope_key in scopes:
+                owner, scope = to_column(tenant), to_column(scope_key)
+                if self._vectors.holds(owner, scope):
+                    self._vectors.view(connection, owner, scope, dimension=self._fingerprint.dimension)
 
     def _note_embedder(self, fingerprint: EmbedderFingerprint) -> None:
         with self._database.write() as connection:

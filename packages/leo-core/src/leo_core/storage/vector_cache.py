@@ -73,6 +73,10 @@ class VectorCache:
         self._shrink()
         return index.view()
 
+    def holds(self, tenant: str | bytes, scope_key: str | bytes) -> bool:
+        """Whether the scope with these column values is in memory."""
+        return (tenant, scope_key) in self._scopes
+
     def clear(self) -> None:
         """Forget every scope; the next search loads its own again."""
         self._scopes.clear()

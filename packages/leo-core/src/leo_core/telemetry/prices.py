@@ -18,6 +18,9 @@ from leo_core.errors import ConfigError
 
 __all__ = ["Price", "PriceTable", "load_prices"]
 
+_MOST_FOUND = 1024
+"""Names whose prices are remembered: they come from providers, who may make up as many as they like."""
+
 # What may follow a model's name without making it another model: a date, a version of a host, "latest".
 _SNAPSHOT = re.compile(r"[-@:](?:\d{4}-\d{2}-\d{2}|\d{8}|\d{6}|\d{4}|\d{3}|latest|preview|v\d+(?::\d+)?)")
 
@@ -62,6 +65,13 @@ def _check_amount(name: str, amount: object, *, optional: bool) -> None:
         raise ConfigError(message)
 
 
+class _Unknown:
+    """A name that was not looked up yet."""
+
+
+_UNKNOWN = _Unknown()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PriceTable:
     """Prices by model name.
@@ -73,6 +83,7 @@ class PriceTable:
 
     prices: Mapping[str, Price] = field(default_factory=dict)
     version: str = ""
+    _found: dict[str, Price | None] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def find(self, model: str) -> Price | None:
         """The price of a model, or ``None`` when it is unknown.
@@ -81,6 +92,16 @@ class PriceTable:
         ``-latest`` name also matches the longest undated name that it continues: ``gpt-4o-mini-2024-07-18`` is priced
         as ``gpt-4o-mini``, but ``gpt-5.4-pro`` is not priced as ``gpt-5.4``.
         """
+        known = self._found.get(model, _UNKNOWN)
+        if not isinstance(known, _Unknown):
+            return known
+        found = self._look_up(model)
+        if len(self._found) >= _MOST_FOUND:
+            self._found.clear()
+        self._found[model] = found
+        return found
+
+    def _look_up(self, model: str) -> Price | None:
         name = re.split(r"[/:](?=[^\d])", model.lower())[-1] if model.lower() not in self.prices else model.lower()
         if name in self.prices:
             return self.prices[name]

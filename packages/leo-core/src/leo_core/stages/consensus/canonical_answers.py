@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from leo_core.stages.consensus.dates import read_date, read_time
 from leo_core.stages.consensus.extraction import FoundAnswer, extract_answer, is_refusal
-from leo_core.stages.consensus.free_text import Wording, normalise, read_wording
+from leo_core.stages.consensus.free_text import Wording, normalise
 from leo_core.stages.consensus.literals import read_literal, spell_json, spell_literal, spell_number
 from leo_core.stages.consensus.programs import spell_program
 from leo_core.stages.consensus.quantities import Quantity, last_quantity, read_quantity
@@ -34,6 +34,8 @@ _WRAPPERS = (
     ("\\[", "\\]"),
 )
 _QUOTES = (('"', '"'), ("'", "'"), ("\u201c", "\u201d"), ("\u2018", "\u2019"))
+_MARKS = _WRAPPERS + _QUOTES
+_OPENING = tuple(left for left, _ in _MARKS)
 _TEXT_BLOCKS = frozenset({"text", "reasoning", "thinking"})
 _ASSERTION = re.compile(r"assert\s+[^\n]{1,2000}?==\s*")
 _MAX_TEXT = 20_000
@@ -113,7 +115,7 @@ def _read_program_value(found: FoundAnswer) -> CanonicalAnswer:
 def _read_value(found: FoundAnswer, traits: QuestionTraits) -> CanonicalAnswer:
     if found.program:
         return CanonicalAnswer(kind="program", form=spell_program(found.text))
-    text = _unwrap(found.text.strip(), _WRAPPERS + _QUOTES)
+    text = _unwrap(found.text.strip(), _MARKS)
     readers: tuple[Callable[[str, QuestionTraits], CanonicalAnswer | None], ...] = (
         _read_choice,
         _read_polar,
@@ -129,13 +131,15 @@ def _read_value(found: FoundAnswer, traits: QuestionTraits) -> CanonicalAnswer:
         rescued = _rescue_number(text)
         if rescued is not None:
             return rescued
-    wording = read_wording(text)
-    return CanonicalAnswer(kind="text", form=normalise(text).casefold().rstrip(".!?,;: "), wording=wording)
+    plain = normalise(text)
+    return CanonicalAnswer(kind="text", form=plain.casefold().rstrip(".!?,;: "), wording=Wording(plain))
 
 
 def _unwrap(text: str, wrappers: tuple[tuple[str, str], ...]) -> str:
     """Without marks around the whole: emphasis, code marks, dollar signs, quotes; at most six layers."""
     for _ in range(6):
+        if not text.startswith(_OPENING):
+            return text
         for left, right in wrappers:
             if not text.startswith(left):
                 continue

@@ -28,6 +28,7 @@ _TIME = re.compile(
     r"(?:at\s+)?(?P<hour>[0-9]{1,2})(?::(?P<minute>[0-9]{2}))?(?::(?P<second>[0-9]{2}))?\s*(?P<half>[ap]\.?m\.?)?"
     r"(?:\s+in the (?P<part>morning|afternoon|evening))?"
 )
+_DIGIT = re.compile(r"[0-9]")
 _LAST_MONTH = 12
 _NOON = 12
 
@@ -37,7 +38,7 @@ def read_date(text: str) -> str | None:
 
     ``03/05/2024`` can be read in two ways and gives ``None``; ``13/05/2024`` and ``05/05/2024`` cannot.
     """
-    plain = " ".join(text[: _MAX_LENGTH + 1].lower().split()).rstrip(".")
+    plain = _prepare(text)
     if len(plain) > _MAX_LENGTH:
         return None
     for pattern in (*_SPELLED, _ISO):
@@ -52,7 +53,7 @@ def read_date(text: str) -> str | None:
 
 def read_time(text: str) -> str | None:
     """The time of day a text consists of, as ``15:30`` or ``15:30:05``; a bare number is none."""
-    plain = " ".join(text[: _MAX_LENGTH + 1].lower().split()).rstrip(".")
+    plain = _prepare(text)
     match = _TIME.fullmatch(plain)
     if match is None or not (match["minute"] or match["half"]):
         return None
@@ -66,6 +67,12 @@ def read_time(text: str) -> str | None:
     if hour > 23 or minute > 59 or int(second or 0) > 59:  # noqa: PLR2004 - a clock's own limits
         return None
     return f"{hour:02d}:{minute:02d}" + (f":{second}" if second and int(second) else "")
+
+
+def _prepare(text: str) -> str:
+    """The beginning of a text as it is read, empty where it has no digit: every date and time has one."""
+    start = text[: _MAX_LENGTH + 1]
+    return " ".join(start.lower().split()).rstrip(".") if _DIGIT.search(start) else ""
 
 
 def _read_slashed(match: re.Match[str]) -> str | None:

@@ -23,7 +23,8 @@ Judge = Callable[[str, str, str], bool | None]
 
 _SILENT = frozenset({"none", "refusal"})
 _MAX_FORM = 400
-_REMEMBERED_LENGTH = 2_000
+_SHORT, _LONG = 2_000, 100_000
+"""Characters up to which many, and up to which few texts are remembered."""
 _NO_QUESTION = QuestionTraits()
 
 
@@ -39,8 +40,10 @@ def same_answer(a: Message, b: Message, question: str = "", *, judge: Judge | No
         question: What was asked; tells whether a number, a letter, yes or no, or a program's value is due.
         judge: Decides what the rules leave open.
     """
-    if not question and judge is None and _is_short_text(a) and _is_short_text(b):
-        return _same_texts(a.text, b.text)
+    if not question and judge is None and not a.tool_calls and not b.tool_calls:
+        first, second = a.content, b.content
+        if isinstance(first, str) and isinstance(second, str):
+            return _same_texts(first, second)
     traits = read_question(question)
     one, two = canonicalise(a, traits), canonicalise(b, traits)
     return _same(one, two, traits, judge and (lambda: judge(question, a.text, b.text)))
@@ -61,18 +64,35 @@ def contradict(a: Message, b: Message, question: str = "") -> bool:
     return not {one.kind, two.kind} & _SILENT and _compare(one, two, traits) is False
 
 
-def _is_short_text(message: Message) -> bool:
-    return isinstance(message.content, str) and not message.tool_calls and len(message.content) <= _REMEMBERED_LENGTH
-
-
-@lru_cache(maxsize=1 << 14)
 def _same_texts(a: str, b: str) -> bool:
+    """Whether two replies to no question in particular say the same: the cache compares what it keeps, many times."""
+    if len(a) <= _SHORT and len(b) <= _SHORT:
+        return _same_short_texts(a, b)
     return _same(_remember(a), _remember(b), _NO_QUESTION, None)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1 << 14)
+def _same_short_texts(a: str, b: str) -> bool:
+    return _same(_remember_short(a), _remember_short(b), _NO_QUESTION, None)
+
+
 def _remember(text: str) -> CanonicalAnswer:
-    """The canonical answer of a reply to no question in particular: the cache compares what it keeps time and again."""
+    if len(text) <= _SHORT:
+        return _remember_short(text)
+    return _remember_long(text) if len(text) <= _LONG else _canonicalise(text)
+
+
+@lru_cache(maxsize=4096)
+def _remember_short(text: str) -> CanonicalAnswer:
+    return _canonicalise(text)
+
+
+@lru_cache(maxsize=32)
+def _remember_long(text: str) -> CanonicalAnswer:
+    return _canonicalise(text)
+
+
+def _canonicalise(text: str) -> CanonicalAnswer:
     return canonicalise(Message(role="assistant", content=text), _NO_QUESTION)
 
 

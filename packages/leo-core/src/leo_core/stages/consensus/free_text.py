@@ -8,7 +8,7 @@ from collections import Counter
 from dataclasses import dataclass
 from itertools import pairwise
 
-__all__ = ["Wording", "normalise", "read_wording", "same_wording"]
+__all__ = ["Wording", "normalise", "same_wording"]
 
 _MAX_LENGTH = 20_000
 _SHORT = 6
@@ -17,10 +17,10 @@ _PAIR_OVERLAP = 0.75
 
 _MARKUP = re.compile(r"[*_`#>]+|\\(?:text|textbf|mathrm)\s*")
 _TOKEN = re.compile(r"[0-9]+(?:[.,:][0-9]+)*|[^\W\d_]+(?:['\u2019][^\W\d_]+)*")
-_DIGIT = re.compile(r"[0-9]")
+_PARTS = re.compile(f"({_TOKEN.pattern})")
 _SHORTENED = re.compile(r"\b[^\W\d_]{2,12}n't\b|\bcannot\b", re.IGNORECASE)
 _FULL = {"can't": "can", "cannot": "can", "won't": "will", "shan't": "shall"}
-_SPLIT = re.compile(r"[.!?:\n]\s*$")
+_SENTENCE_ENDS = frozenset(".!?:")
 _FILLER_WORDS = (
     "a an the is are was were be been it its this that these those of to in on at for by and as with i you we he she "
     "they his her their our my your so then therefore thus hence answer final would will can do does did has have had "
@@ -42,56 +42,84 @@ _PAIRS = (
 _OPPOSITES = tuple(tuple(frozenset(side.split("/")) for side in pair.split("|")) for pair in _PAIRS.split())
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Wording:
     """A text as it is compared.
 
+    Most texts are told apart by their words alone, so the rest is looked for when it is asked for.
+
+    Args:
+        plain: The text, normalised by :func:`normalise`.
+
     Attributes:
         tokens: Its words in lower case, without fillers, in order.
-        numbers: Its numbers, sorted.
-        negations: How many negations it has.
-        names: Words written with a capital inside a sentence, in lower case.
         bag: The set of ``tokens``.
     """
 
-    tokens: tuple[str, ...]
+    __slots__ = ("_details", "_plain", "bag", "tokens")
+
+    def __init__(self, plain: str) -> None:
+        lower = plain.lower()
+        if "n't" in lower or "cannot" in lower:
+            plain = _SHORTENED.sub(lambda match: _FULL.get(match.group().lower(), match.group()[:-3]) + " not", plain)
+        self._plain = plain
+        self._details: _Details | None = None
+        self.tokens = tuple([word for word in _split(_TOKEN.findall(plain)) if word not in _FILLERS])
+        self.bag = frozenset(self.tokens)
+
+    @property
+    def numbers(self) -> tuple[str, ...]:
+        """Its numbers, sorted."""
+        return self._read_details().numbers
+
+    @property
+    def negations(self) -> int:
+        """How many negations it has."""
+        return self._read_details().negations
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Words written with a capital inside a sentence, in lower case."""
+        return self._read_details().names
+
+    def _read_details(self) -> _Details:
+        if self._details is None:
+            self._details = _read_details(self._plain)
+        return self._details
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Details:
+    """What two texts with the same words may still differ in."""
+
     numbers: tuple[str, ...]
     negations: int
     names: frozenset[str]
-    bag: frozenset[str]
+
+
+def _read_details(plain: str) -> _Details:
+    parts = _PARTS.split(plain)  # what stands between words, and words, in turns
+    words = _split(parts[1::2])
+    return _Details(
+        numbers=tuple(sorted([word for word in words if word[0].isdigit()])),
+        negations=sum(map(_NEGATIONS.__contains__, words)),
+        names=frozenset(
+            word.casefold()
+            for gap, word in zip(parts[2::2], parts[3::2], strict=False)
+            if word[0].isupper() and word != "I" and gap.rstrip()[-1:] not in _SENTENCE_ENDS
+        ),
+    )
+
+
+def _split(spelled: list[str]) -> list[str]:
+    """Words in lower case, numbers without separators of thousands."""
+    words = " ".join(spelled).casefold().split()
+    return [word.replace(",", "") if "," in word and word[0].isdigit() else word for word in words]
 
 
 def normalise(text: str) -> str:
     """Compatibility forms, case, markup and white space made alike; at most 20,000 characters."""
     plain = unicodedata.normalize("NFKC", text[:_MAX_LENGTH]).replace("\u2019", "'")
     return " ".join(_MARKUP.sub(" ", plain).split())
-
-
-def read_wording(text: str) -> Wording:
-    """Split a text into what is compared."""
-    plain = _SHORTENED.sub(lambda match: _FULL.get(match.group().lower(), match.group()[:-3]) + " not", normalise(text))
-    spelled: list[str] = []
-    names: set[str] = set()
-    before: re.Match[str] | None = None
-    for match in _TOKEN.finditer(plain):
-        word = match.group()
-        if word[0].isupper() and before and word != "I" and not _SPLIT.search(plain[before.end() - 1 : match.start()]):
-            names.add(word.casefold())
-        spelled.append(word)
-        before = match
-    words = " ".join(spelled).casefold().split()
-    numbers: list[str] = []
-    if _DIGIT.search(plain) or not plain.isascii():
-        words = [word.replace(",", "") if word[0].isdigit() else word for word in words]
-        numbers = [word for word in words if word[0].isdigit()]
-    tokens = tuple([word for word in words if word not in _FILLERS])
-    return Wording(
-        tokens=tokens,
-        numbers=tuple(sorted(numbers)),
-        negations=sum(map(_NEGATIONS.__contains__, words)),
-        names=frozenset(names),
-        bag=frozenset(tokens),
-    )
 
 
 def same_wording(a: Wording, b: Wording, asked: frozenset[str]) -> bool | None:
@@ -123,7 +151,7 @@ def _may_overlap(a: Wording, b: Wording) -> bool:
     """Whether the bags of words can share enough: each word that the other text lacks is one that they do not."""
     if min(len(a.tokens), len(b.tokens)) < _OVERLAP * max(len(a.tokens), len(b.tokens)):
         return False
-    shared = min(len(a.tokens) - len(a.bag - b.bag), len(b.tokens) - len(b.bag - a.bag))
+    shared = len(a.bag & b.bag) + min(len(a.tokens) - len(a.bag), len(b.tokens) - len(b.bag))
     return shared >= _OVERLAP * max(len(a.tokens), len(b.tokens))
 
 

@@ -95,6 +95,8 @@ def read_quantity(text: str) -> Quantity | None:
     words = _read_words(plain)
     if words is not None:
         return words
+    if not _DIGIT.search(plain):
+        return None
     compound = _read_compound(plain)
     if compound is not None:
         return compound

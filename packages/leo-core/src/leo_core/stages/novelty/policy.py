@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from leo_core.records import Vector
     from leo_core.stages.novelty.config import NoveltyConfig
 
-__all__ = ["NoveltyState", "learn_novelty", "score_novelty"]
+__all__ = ["NoveltyState", "Place", "learn_novelty", "locate", "score_novelty"]
 
 MIN_CLUSTER = 8
 FIRST_RADIUS = 1.0
@@ -40,9 +40,19 @@ T = TypeVar("T", bound=np.generic)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Place:
-    """Where a vector lies among the centres."""
+class Place:
+    """Where a vector lies among the centres of a state.
 
+    Attributes:
+        state: That state.
+        region: Index of the nearest centre.
+        distance: Distance to it.
+        entropy: How undecided it is between the regions, in [0, 1].
+        deviation: The distance over that cluster's own radius.
+        score: The weighted sum that is ranked.
+    """
+
+    state: NoveltyState
     region: int
     distance: float
     entropy: float
@@ -50,13 +60,14 @@ class _Place:
     score: float
 
 
-def score_novelty(vector: Vector, state: NoveltyState, config: NoveltyConfig) -> Novelty:
+def score_novelty(vector: Vector, state: NoveltyState, config: NoveltyConfig, *, place: Place | None = None) -> Novelty:
     """Novelty of a request, before it is learned.
 
     Args:
         vector: Its unit vector, shape (d,).
         state: What was learned of earlier requests; must not include this one.
         config: Settings; the same as those that ``state`` was learned with.
+        place: What :func:`locate` says of them, where that is known.
 
     Returns:
         The novelty; its ``value`` is ``None`` while fewer than ``config.min_samples`` past scores are known.
@@ -64,7 +75,7 @@ def score_novelty(vector: Vector, state: NoveltyState, config: NoveltyConfig) ->
     """
     if not len(state.centres):
         return Novelty(value=None)
-    place = _locate(vector, state, config)
+    place = place or _locate(vector, state, config)
     samples = len(state.scores)
     value = None
     if samples >= config.min_samples:
@@ -73,7 +84,14 @@ def score_novelty(vector: Vector, state: NoveltyState, config: NoveltyConfig) ->
     return Novelty(value=value, entropy=place.entropy, deviation=place.deviation, region=place.region, samples=samples)
 
 
-def learn_novelty(vector: Vector, state: NoveltyState, config: NoveltyConfig, draw: float) -> NoveltyState:
+def locate(vector: Vector, state: NoveltyState, config: NoveltyConfig) -> Place | None:
+    """Where a vector lies, for what scores it and what learns it; ``None`` where nothing was learned yet."""
+    return _locate(vector, state, config) if len(state.centres) else None
+
+
+def learn_novelty(
+    vector: Vector, state: NoveltyState, config: NoveltyConfig, draw: float, *, place: Place | None = None
+) -> NoveltyState:
     """The state after a request; ``state`` itself is left as it is.
 
     Args:
@@ -81,10 +99,12 @@ def learn_novelty(vector: Vector, state: NoveltyState, config: NoveltyConfig, dr
         state: The state before it.
         config: Settings.
         draw: Uniform in [0, 1); chooses which past score makes room, so older ones fade away.
+        place: What :func:`locate` said of the vector; passed over where another state has come since.
     """
     if not len(state.centres):
         return _open_centre(vector, _remember(vector, state, config, draw), FIRST_RADIUS)
-    place = _locate(vector, state, config)
+    if place is None or place.state is not state:
+        place = _locate(vector, state, config)
     state = _remember(vector, state, config, draw)
     state = _keep_score(place, state, config, draw)
     if _may_open(place, state, config):
@@ -92,7 +112,7 @@ def learn_novelty(vector: Vector, state: NoveltyState, config: NoveltyConfig, dr
     return _move_centre(vector, place.region, state, config)
 
 
-def _locate(vector: Vector, state: NoveltyState, config: NoveltyConfig) -> _Place:
+def _locate(vector: Vector, state: NoveltyState, config: NoveltyConfig) -> Place:
     """Nearest centre, entropy H/ln k in [0, 1] (0 for one centre), deviation and their weighted sum."""
     distances = kmeans.measure_distances(state.centres, vector)
     region = int(distances.argmin())
@@ -107,7 +127,7 @@ def _locate(vector: Vector, state: NoveltyState, config: NoveltyConfig) -> _Plac
     deviation = distance / float(state.radii[region])
     strangeness = sketch.measure_strangeness(state.sketches, sketch.sketch_query(vector), CROWD, CROWD_SHARE)
     score = entropy + config.deviation_weight * deviation + config.strangeness_weight * (CROWD_SHARE + strangeness)
-    return _Place(region=region, distance=distance, entropy=entropy, deviation=deviation, score=score)
+    return Place(state=state, region=region, distance=distance, entropy=entropy, deviation=deviation, score=score)
 
 
 def _remember(vector: Vector, state: NoveltyState, config: NoveltyConfig, draw: float) -> NoveltyState:
@@ -120,7 +140,7 @@ def _remember(vector: Vector, state: NoveltyState, config: NoveltyConfig, draw: 
     return replace(state, sketches=kept)
 
 
-def _keep_score(place: _Place, state: NoveltyState, config: NoveltyConfig, draw: float) -> NoveltyState:
+def _keep_score(place: Place, state: NoveltyState, config: NoveltyConfig, draw: float) -> NoveltyState:
     """Put the score into the reservoir.
 
     The reservoir holds at most half of what was seen (but never less than ``min_samples``), so scores of the
@@ -152,7 +172,7 @@ def _with(array: npt.NDArray[T], slot: int, length: int, value: float) -> npt.ND
     return copy
 
 
-def _may_open(place: _Place, state: NoveltyState, config: NoveltyConfig) -> bool:
+def _may_open(place: Place, state: NoveltyState, config: NoveltyConfig) -> bool:
     """Whether the request is outside of every cluster while there is room for another."""
     count = len(state.centres)
     return count < config.centres and state.seen >= config.growth * count and place.deviation > 1.0

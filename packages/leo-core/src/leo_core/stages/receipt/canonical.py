@@ -25,6 +25,7 @@ __all__ = [
     "DECIMALS",
     "LIMIT",
     "canonical_bytes",
+    "checked_bytes",
     "content_bytes",
     "fixed",
     "fixed_or_none",
@@ -111,6 +112,20 @@ def canonical_bytes(statement: Json) -> bytes:
     except (rfc8785.CanonicalizationError, AttributeError, TypeError, UnicodeEncodeError) as error:
         message = "the statement cannot be written as canonical JSON (RFC 8785)"
         raise ReceiptError(message, check="canonical") from error
+
+
+def checked_bytes(value: Json) -> bytes:
+    """:func:`canonical_bytes` of a value in which each name is ASCII and no number is a float or beyond 53 bits.
+
+    That is to be known of it, as it is of a statement whose form was checked.
+
+    Raises:
+        ReceiptError: As for :func:`canonical_bytes`.
+    """
+    try:
+        return _ENCODER.encode(value).encode()
+    except (TypeError, UnicodeEncodeError):  # a mapping that is no dict, a lone surrogate
+        return canonical_bytes(value)
 
 
 def parse_canonical(data: bytes) -> Json:

@@ -85,14 +85,20 @@ class PublicKey:
 
 
 class SigningKey:
-    """An Ed25519 private key. Compared by identity; shows its key id only."""
+    """An Ed25519 private key. Compared by identity; shows its key id only.
 
-    __slots__ = ("_private", "public")
+    Attributes:
+        public: Its public key.
+        id: Id of that.
+    """
+
+    __slots__ = ("_private", "id", "public")
 
     def __init__(self, private: Ed25519PrivateKey) -> None:
         """Take over a private key of ``cryptography``."""
         self._private = private
         self.public = PublicKey(private.public_key().public_bytes(*_RAW))
+        self.id = self.public.id
 
     @classmethod
     def generate(cls) -> SigningKey:
@@ -128,11 +134,6 @@ class SigningKey:
             message = "the key is not an Ed25519 key; receipts are signed with Ed25519"
             raise SigningKeyError(message)
         return cls(key)
-
-    @property
-    def id(self) -> str:
-        """Id of the public key."""
-        return self.public.id
 
     def to_pem(self) -> str:
         """The secret key as an unencrypted PEM ``PRIVATE KEY`` (PKCS #8)."""

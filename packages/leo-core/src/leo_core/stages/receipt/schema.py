@@ -60,21 +60,51 @@ _ROUNDING = Decimal("0.000000001")
 """By how much the rounding of one cost can shift a sum."""
 
 
+class _MisfitError(Exception):
+    """A value that does not look as it has to. Never leaves this module.
+
+    Attributes:
+        expected: What it is not.
+        path: Where it is, from where the error was met; put together on the way up.
+    """
+
+    def __init__(self, expected: str, path: str) -> None:
+        super().__init__(expected)
+        self.expected, self.path = expected, path
+
+
+def _misfit(expected: str, path: str = "") -> _MisfitError:
+    return _MisfitError(expected, path)
+
+
+def _seen_from(above: str, error: _MisfitError) -> _MisfitError:
+    """The error with the path from one level further up."""
+    error.path = above + error.path if error.path[:1] in {"", "["} else f"{above}.{error.path}"
+    return error
+
+
 @dataclass(frozen=True, slots=True)
 class Form:
     """What a value has to look like.
 
     Attributes:
-        check: Raises :class:`ReceiptError` for a value, at a path, that does not.
+        check: Raises an error for a value that does not, which :meth:`__call__` tells of.
         schema: The same as JSON Schema, as far as that can say it.
     """
 
-    check: Callable[[Json, str], None]
+    check: Callable[[Json], None]
     schema: Mapping[str, Json]
 
-    def __call__(self, value: Json, path: str) -> None:
-        """Check a value at a path."""
-        self.check(value, path)
+    def __call__(self, value: Json) -> None:
+        """Check a value.
+
+        Raises:
+            ReceiptError: It does not fit.
+        """
+        try:
+            self.check(value)
+        except _MisfitError as error:
+            raise _refuse(error.path, error.expected) from None
 
 
 def _refuse(path: str, expected: str) -> ReceiptError:
@@ -82,75 +112,91 @@ def _refuse(path: str, expected: str) -> ReceiptError:
 
 
 def _matching(pattern: re.Pattern[str], expected: str) -> Form:
-    def check(value: Json, path: str) -> None:
-        if not isinstance(value, str) or not pattern.fullmatch(value):
-            raise _refuse(path, expected)
+    matches = pattern.fullmatch
+
+    def check(value: Json) -> None:
+        if not isinstance(value, str) or not matches(value):
+            raise _misfit(expected)
 
     return Form(check, {"type": "string", "pattern": f"^(?:{pattern.pattern})$"})
 
 
-def _check_text(value: Json, path: str) -> None:
+def _check_text(value: Json) -> None:
     if not isinstance(value, str):
-        raise _refuse(path, "a string")
+        raise _misfit(expected="a string")
 
 
-def _check_flag(value: Json, path: str) -> None:
+def _check_flag(value: Json) -> None:
     if not isinstance(value, bool):
-        raise _refuse(path, "true or false")
+        raise _misfit(expected="true or false")
 
 
 def _integer(least: int) -> Form:
-    def check(value: Json, path: str) -> None:
+    def check(value: Json) -> None:
         if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= _MOST:
-            raise _refuse(path, f"an integer from {least}")
+            raise _misfit(expected=f"an integer from {least}")
 
     return Form(check, {"type": "integer", "minimum": least, "maximum": _MOST})
 
 
 def _one_of(*allowed: Json) -> Form:
-    def check(value: Json, path: str) -> None:
-        if not any(value is item or (isinstance(value, str) and value == item) for item in allowed):
-            raise _refuse(path, f"one of {', '.join(map(str, allowed))}")
+    words = frozenset(item for item in allowed if isinstance(item, str))
+
+    def check(value: Json) -> None:
+        if not (value in words if isinstance(value, str) else any(value is item for item in allowed)):
+            raise _misfit(expected=f"one of {', '.join(map(str, allowed))}")
 
     return Form(check, {"enum": list(allowed)})
 
 
 def _constant(expected: Json) -> Form:
-    def check(value: Json, path: str) -> None:
-        if type(value) is not type(expected) or value != expected:
-            raise _refuse(path, repr(expected))
+    kind = type(expected)
+
+    def check(value: Json) -> None:
+        if type(value) is not kind or value != expected:
+            raise _misfit(expected=repr(expected))
 
     return Form(check, {"const": expected})
 
 
-def _check_probability(value: Json, path: str) -> None:
-    _figure(value, path)
-    if not _PROBABILITY.fullmatch(value):
-        raise _refuse(path, "a probability")
+def _check_probability(value: Json) -> None:
+    if not isinstance(value, str) or not _PROBABILITY.fullmatch(value):
+        _figure.check(value)
+        raise _misfit(expected="a probability")
 
 
-def _check_time(value: Json, path: str) -> None:
-    _matching(_TIME, "an instant of RFC 3339 in UTC")(value, path)
+def _check_time(value: Json) -> None:
+    if not isinstance(value, str) or not _TIME.fullmatch(value):
+        raise _misfit(expected="an instant of RFC 3339 in UTC")
     try:
         dt.datetime.fromisoformat(value)
-    except ValueError as error:
-        raise _refuse(path, "an instant that exists") from error
+    except ValueError:
+        raise _misfit(expected="an instant that exists") from None
 
 
 def _optional(inner: Form) -> Form:
-    def check(value: Json, path: str) -> None:
+    fits = inner.check
+
+    def check(value: Json) -> None:
         if value is not None:
-            inner(value, path)
+            fits(value)
 
     return Form(check, {"anyOf": [{"type": "null"}, inner.schema]})
 
 
 def _list(inner: Form, *, length: int | None = None) -> Form:
-    def check(value: Json, path: str) -> None:
+    fits = inner.check
+
+    def check(value: Json) -> None:
         if not isinstance(value, list) or (length is not None and len(value) != length):
-            raise _refuse(path, "a list" if length is None else f"a list of {length}")
-        for position, item in enumerate(value):
-            inner(item, f"{path}[{position}]")
+            raise _misfit(expected="a list" if length is None else f"a list of {length}")
+        position = 0
+        try:
+            for item in value:
+                fits(item)
+                position += 1
+        except _MisfitError as error:
+            raise _seen_from(above=f"[{position}]", error=error) from None
 
     size = {} if length is None else {"minItems": length, "maxItems": length}
     return Form(check, {"type": "array", "items": inner.schema, **size})
@@ -163,16 +209,19 @@ def _object(**fields: Form) -> Form:
 def _object_of(fields: Mapping[str, Form], may_lack: tuple[str, ...] = ()) -> Form:
     checks = [(name, inner.check) for name, inner in fields.items()]
 
-    def check(value: Json, path: str) -> None:
-        if not isinstance(value, Mapping):
-            raise _refuse(path, "an object")
+    def check(value: Json) -> None:
+        if type(value) is not dict and not isinstance(value, Mapping):
+            raise _misfit(expected="an object")
         if value.keys() != fields.keys():
             for name in sorted((fields.keys() ^ value.keys()) - ({*may_lack} - value.keys())):
-                raise _refuse(f"{path}.{name}".lstrip("."), "there" if name in fields else "known")
-        above = f"{path}." if path else ""
-        for name, each in checks:
-            if name in value:
-                each(value[name], above + name)
+                raise _misfit(expected="there" if name in fields else "known", path=name)
+        name = ""
+        try:
+            for name, fits in checks:
+                if name in value:
+                    fits(value[name])
+        except _MisfitError as error:
+            raise _seen_from(name, error) from None
 
     properties = {name: inner.schema for name, inner in fields.items()}
     required = [name for name in fields if name not in may_lack]
@@ -339,7 +388,7 @@ def check_statement(statement: Json) -> None:
     Raises:
         ReceiptError: The first field that is wrong (``check="statement"``).
     """
-    _STATEMENT(statement, "")
+    _STATEMENT(statement)
     for position, trust in enumerate(statement["trust"]):
         for name in ("alpha", "beta"):
             if trust[name].startswith("-") or not trust[name].strip("0."):

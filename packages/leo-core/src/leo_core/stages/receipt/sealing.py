@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from leo_core.errors import ReceiptError
 from leo_core.records import Receipt
-from leo_core.stages.receipt.canonical import canonical_bytes, parse_canonical
+from leo_core.stages.receipt.canonical import checked_bytes, parse_canonical
 from leo_core.stages.receipt.checkpoint import sign_checkpoint
 from leo_core.stages.receipt.document import receipt_id, write_document
 from leo_core.stages.receipt.envelope import sign
@@ -62,11 +62,12 @@ class LogRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sealed:
-    """All that one append writes: the record, the subtrees it completes, and the head after it."""
+    """All that one append writes: the record, the subtrees it completes, and the head after it; and the receipt."""
 
     record: LogRecord
     nodes: tuple[Node, ...]
     head: LogHead
+    receipt: Receipt
 
 
 def seal(
@@ -82,8 +83,9 @@ def seal(
         raise ReceiptError(message, check="statement")
     complete = {**statement, "log": {"origin": origin, "previous_size": head.size}}
     check_statement(complete)
-    payload = canonical_bytes(complete)
-    envelope = sign(payload, key).to_bytes()
+    payload = checked_bytes(complete)
+    signed = sign(payload, key).to_json()
+    envelope = checked_bytes(signed)
     leaves, nodes = head.leaves.append(hash_leaf(envelope))
     record = LogRecord(
         index=head.size,
@@ -93,7 +95,19 @@ def seal(
         openings=dict(openings),
     )
     checkpoint = sign_checkpoint(origin, leaves.size, leaves.root, key)
-    return Sealed(record=record, nodes=nodes, head=LogHead(leaves=leaves, checkpoint=checkpoint))
+    document = write_document(
+        signed,
+        index=record.index,
+        size=leaves.size,
+        inclusion=head.leaves.hashes[::-1],  # beside the path of the last leaf stand all complete subtrees before it
+        checkpoint=checkpoint,
+    )
+    return Sealed(
+        record=record,
+        nodes=nodes,
+        head=LogHead(leaves=leaves, checkpoint=checkpoint),
+        receipt=Receipt(id=record.id, document=document, openings=record.openings, log_index=record.index),
+    )
 
 
 def make_receipt(record: LogRecord, head: LogHead, read: NodeReader) -> Receipt:

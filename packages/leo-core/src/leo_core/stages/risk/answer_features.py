@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from leo_core.stages.risk.arithmetic import find_equations
-from leo_core.stages.risk.request_features import text_features
+from leo_core.stages.risk.request_features import question_features
 from leo_core.stages.risk.tokens import numbers, words
 from leo_core.stages.risk.working import working_features
 
@@ -94,7 +94,7 @@ def evidence_features(
 
 def reasoning_features(question: str, answer: str) -> dict[str, float]:
     """Features of an answer without a context: its arithmetic and working, its form, its final answer, the question."""
-    text, asked = answer[:_READ], text_features(question[:4000], words(question[:4000]))
+    text, asked = answer[:_READ], question_features(question[:4000])
     tokens, equations, final = words(text), find_equations(text), final_answer(text)
     wrong = sum(not equation.right for equation in equations)
     size = math.log1p(len(tokens)) - 4.0

@@ -12,7 +12,7 @@ from __future__ import annotations
 import io
 import math
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -49,12 +49,18 @@ def read_words(text: str) -> list[str]:
 
 def category_features(tokens: list[str], buckets: int) -> list[int]:
     """Buckets of the distinct hashed features: words, word pairs (with both ends), and 4-grams of ``<word>``."""
-    features = {f"w:{token}" for token in tokens}
-    features.update(f"p:{first} {second}" for first, second in pairwise(["^", *tokens, "$"]))
+    found = hash_buckets([f"p:{first} {second}" for first, second in pairwise(["^", *tokens, "$"])], buckets)
     for token in set(tokens):
-        bounded = f"<{token}>"
-        features.update(f"c:{bounded[start : start + 4]}" for start in range(len(bounded) - 3))
-    return sorted(hash_buckets(features, buckets))
+        found.update(_word_buckets(token, buckets))
+    return sorted(found)
+
+
+@lru_cache(maxsize=4096)
+def _word_buckets(token: str, buckets: int) -> tuple[int, ...]:
+    """Buckets of a word and of its 4-grams."""
+    bounded = f"<{token}>"
+    grams = [f"c:{bounded[start : start + 4]}" for start in range(len(bounded) - 3)]
+    return tuple(hash_buckets([f"w:{token}", *grams], buckets))
 
 
 def score_categories(text: str, embedding: Embedding | None = None) -> tuple[CategoryRisk, ...]:

@@ -58,6 +58,7 @@ class LinearModel:
         covariance: Covariance of (weights, intercept), shape ``(p + 1, p + 1)``, clustered by question.
         model_variance: Variance of the log-odds between models that the training set did not hold.
         facts: What else the training recorded (sizes, sources).
+        base: Log-odds at the training means.
     """
 
     names: tuple[str, ...]
@@ -69,21 +70,24 @@ class LinearModel:
     covariance: npt.NDArray[np.float64]
     model_variance: float
     facts: Mapping[str, Json] = field(default_factory=dict)
+    base: float = field(init=False)
+    _named: tuple[tuple[str, float], ...] = field(init=False, repr=False)
 
-    @property
-    def base(self) -> float:
-        """Log-odds at the training means."""
-        return self.intercept + float(self.weights @ self.means)
+    def __post_init__(self) -> None:
+        """Work out what each score needs."""
+        object.__setattr__(self, "base", self.intercept + float(self.weights @ self.means))
+        object.__setattr__(self, "_named", tuple(zip(self.names, self.means.tolist(), strict=True)))
 
     def score(self, features: Mapping[str, float]) -> Score:
         """Score features by name; a missing one stands at its training mean. Linear SHAP relative to the means.
 
         For a linear model the SHAP value of feature j is w_j (x_j − E x_j) exactly (Lundberg & Lee 2017, corollary 1).
         """
-        given = [features.get(name, mean) for name, mean in zip(self.names, self.means.tolist(), strict=True)]
-        row = np.minimum(np.maximum(np.array(given), self.low), self.high)
+        extended = np.array([*[features.get(name, mean) for name, mean in self._named], 1.0])
+        row = extended[:-1]
+        np.maximum(row, self.low, out=row)
+        np.minimum(row, self.high, out=row)
         shares = self.weights * (row - self.means)
-        extended = np.append(row, 1.0)
         variance = float(extended @ self.covariance @ extended) + self.model_variance
         attributions = {"base": self.base} | dict(zip(self.names, shares.tolist(), strict=True))
         return Score(logit=sum(attributions.values()), variance=max(variance, 0.0), attributions=attributions)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from functools import cache
+from functools import cache, lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -15,9 +15,16 @@ from leo_core.stages.risk.shipped import read_document
 from leo_core.stages.risk.tokens import hash_buckets, numbers, words
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-__all__ = ["request_features", "split_options", "text_features", "vocabulary_buckets", "vocabulary_score"]
+__all__ = [
+    "question_features",
+    "request_features",
+    "split_options",
+    "text_features",
+    "vocabulary_buckets",
+    "vocabulary_score",
+]
 
 _READ = 4000
 _VOCABULARY_READ = 150
@@ -41,8 +48,20 @@ def request_features(text: str) -> dict[str, float]:
     """Features of a question by name, what the shipped vocabularies say among them."""
     read = text[:_READ]
     tokens = words(read)
-    spoken = {name: vocabulary_score(tokens, name) for name in ("vocabulary", "gain_vocabulary")}
-    return text_features(read, tokens) | spoken
+    found: dict[int, list[int]] = {}
+    spoken = {}
+    for name in ("vocabulary", "gain_vocabulary"):
+        weights = _weights(name)
+        if len(weights) not in found:
+            found[len(weights)] = vocabulary_buckets(tokens, len(weights))
+        spoken[name] = _sum_weights(weights, found[len(weights)])
+    return {**question_features(read), **spoken}
+
+
+@lru_cache(maxsize=64)
+def question_features(text: str) -> Mapping[str, float]:
+    """:func:`text_features` of a question, which its request and its answers are judged by; not to be changed."""
+    return text_features(text, words(text))
 
 
 def text_features(text: str, tokens: list[str]) -> dict[str, float]:
@@ -111,7 +130,10 @@ def vocabulary_score(tokens: list[str], name: str = "vocabulary") -> float:
     large model gains over the small one.
     """
     weights = _weights(name)
-    found = vocabulary_buckets(tokens, len(weights))
+    return _sum_weights(weights, vocabulary_buckets(tokens, len(weights)))
+
+
+def _sum_weights(weights: Sequence[float], found: Sequence[int]) -> float:
     return sum(weights[bucket] for bucket in found) / math.sqrt(max(len(found), 1))
 
 

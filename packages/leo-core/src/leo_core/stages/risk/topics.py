@@ -5,7 +5,7 @@ A topic never decides by itself: its counts are features of the category classif
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 
 from leo_core.stages.risk.shipped import read_document
 
@@ -16,6 +16,7 @@ _SHORTEST_STEM = 3
 _LEVELS = (1, 2, 3)
 
 
+@lru_cache(maxsize=4096)
 def fold_word(word: str) -> str:
     """A word without its plural or verb ending, so that "burns", "burned" and "burning" are one."""
     for ending in _ENDINGS:

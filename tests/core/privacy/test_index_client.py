@@ -229,6 +229,33 @@ def test_scopes_and_tenants_are_apart():
     assert [hit.question for hit in world.client().search("t", "s", ROWS[0], k=9, now=0.0)] == ["d:1"]
 
 
+@pytest.mark.parametrize("told", [3, 2**64 - 1, 2**70, -3])
+def test_clearing_ends_although_a_server_says_each_time_that_others_wrote(told):
+    world = World()
+    world.add(world.client(), 0)
+
+    def refuse(asked):
+        if asked.kind is Kind.DROP_INDEX:
+            message = "others wrote first"
+            raise WriteConflictError(message, check="sequence", sequence=told)
+
+    client = world.client(Spy(world, before=refuse), attempts=5)
+    with pytest.raises((WriteConflictError, EnvelopeError)) as caught:
+        client.clear("t")
+    assert caught.value.check in {"attempts", "sequence"}
+    assert client._transport.kinds().count(Kind.DROP_INDEX) == (5 if told == 3 else 1)
+
+
+@pytest.mark.parametrize(
+    "payload", [b"", b"[]", b'{"acme": 1}', b'{"acme": {"i": {"rows": 1e400}}}', b'{"acme": {"i": {"rows": "x"}}}']
+)
+def test_figures_that_are_none_are_refused(payload):
+    world = World()
+    client = world.client(Spy(world, lambda _, reply: replace(reply, payload=payload)))
+    with pytest.raises(EnvelopeError, match="figures"):
+        client.stats("t")
+
+
 def test_removing_from_an_index_that_is_not_there_does_nothing():
     client = World().client()
     client.remove("t", "s", ["a:1"])

@@ -306,7 +306,18 @@ def test_of_other_errors_only_the_name_is_told():
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"<html>", b"[]", b"null", b'{"error": "SystemExit"}', b'{"error": 3}', b"[" * 100_000, b"\xff"]
+    "body",
+    [
+        b"",
+        b"<html>",
+        b"[]",
+        b"null",
+        b'{"error": "SystemExit"}',
+        b'{"error": 3}',
+        b'{"error": "WriteConflictError", "sequence": 1e400}',
+        b"[" * 100_000,
+        b"\xff",
+    ],
 )
 @pytest.mark.parametrize(("status", "kind"), [(500, StorageError), (502, StoreUnavailableError), (404, StorageError)])
 def test_what_a_proxy_says_instead_is_an_error_of_the_tree(status, body, kind):

@@ -169,7 +169,7 @@ class EncryptedIndex:
         whole = self._token.account if tenant is None else self._name_tenant(tenant)
         for name, indexes in self._run(_ask_stats(whole)).items():
             for index in indexes:
-                self._run(_drop(name, index))
+                self._run(_drop(name, index, self.config.attempts))
         with self._lock:
             gone = [key for key in self._sessions if tenant is None or key[0] == whole]
             for key in gone:
@@ -377,9 +377,9 @@ def _retire(tenant: str, key_id: str) -> Flow[None]:
         _log.debug("evaluation keys are in use still; they are retired later")
 
 
-def _drop(tenant: str, index: str) -> Flow[None]:
+def _drop(tenant: str, index: str, attempts: int) -> Flow[None]:
     sequence = 0
-    while True:
+    for _ in range(attempts):
         try:
             yield Ask(kind=Kind.DROP_INDEX, tenant=tenant, index=index, sequence=sequence + 1)
         except WriteConflictError as error:
@@ -388,3 +388,5 @@ def _drop(tenant: str, index: str) -> Flow[None]:
             return
         else:
             return
+    message = f"other clients wrote first, {attempts} times in a row; try again later"
+    raise WriteConflictError(message, check="attempts", sequence=sequence)

@@ -55,7 +55,7 @@ def read_error(status: int, body: bytes) -> LEOError:
         told = json.loads(body[: 16 * 1024])
         name, message = str(told.get("error")), str(told.get("message", ""))[:_LONGEST]
         check, sequence = str(told.get("check", "")), int(told.get("sequence", 0))
-    except (ValueError, AttributeError, TypeError, RecursionError):
+    except (ValueError, AttributeError, TypeError, OverflowError, RecursionError):
         name, message, check, sequence = "", "", "", 0
     if name == "WriteConflictError":
         return WriteConflictError(message, check=check, sequence=sequence)

@@ -231,8 +231,7 @@ class KeysInUse:
     def _unwrap(self, keyset: Keyset, wrapped: bytes, aad: bytes) -> bytes:
         if self.kek.kid != keyset.kek:
             message = (
-                f"the keyring of tenant {keyset.tenant!r} is wrapped with KEK {keyset.kek}; "
-                f"this one is {self.kek.kid}"
+                f"the keyring of tenant {keyset.tenant!r} is wrapped with KEK {keyset.kek}; this one is {self.kek.kid}"
             )
             raise KekError(message)
         key = self.kek.unwrap(wrapped, aad=aad)

@@ -772,6 +772,21 @@ def test_after_a_rotation_nothing_is_lost_and_nothing_is_left_under_old_keys(mod
         world.check(other, number)
 
 
+@BOTH
+def test_a_client_that_slept_while_others_rotated_finds_everything_under_the_new_keys(mode):
+    world = World(mode)
+    sleeper, other = world.client(), world.client()
+    for number in range(20):
+        world.add(other, number)
+    world.check(sleeper, 3)
+    other.rotate("t", reason="test", wait=True)
+    world.rings.of("t").destroy_version(1)
+    world.check(sleeper, 3)
+    world.check(sleeper, 19)
+    sleeper.close()
+    other.close()
+
+
 def heads_of(client):
     session = next(iter(client._sessions.values()))
     client._run(session.catch_up())

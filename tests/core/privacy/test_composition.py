@@ -56,6 +56,19 @@ def test_laplace_noise_agrees_with_dp_accounting(scale, count):
     assert compose([(Laplace(scale=scale), count)], 1e-6).epsilon <= count / scale * (1 + 1e-12)
 
 
+@pytest.mark.parametrize("sigma", [5.0, 30.0])
+@pytest.mark.parametrize("scale", [10.0, 60.0])
+@pytest.mark.parametrize("counts", [(1, 1), (20, 5), (100, 50)])
+def test_mixed_noise_agrees_with_dp_accounting(sigma, scale, counts):
+    normal, laplace = counts
+    rdp = RdpAccountant(orders=ORDERS)
+    rdp.compose(dp_accounting.GaussianDpEvent(sigma), normal).compose(dp_accounting.LaplaceDpEvent(scale), laplace)
+    releases = [(Gaussian(sigma=sigma), normal), (Laplace(scale=2 * scale, sensitivity=2.0), laplace)]
+    for delta in (1e-5, 1e-9):
+        within_one_percent(compose(releases, delta, "rdp").epsilon, rdp.get_epsilon(delta))
+        assert compose(releases, delta).epsilon <= compose(releases, delta, "rdp").epsilon * (1 + 1e-12)
+
+
 def test_the_figures_that_the_accountant_was_chosen_for():
     """Printed before any of this was written, by another implementation: zCDP, RDP and exact at δ = 1e-5."""
     printed = {(4, 1): (1.23, 1.01, 0.93), (10, 100): (5.30, 4.73, 4.38), (20, 1000): (8.84, 8.08, 7.51)}

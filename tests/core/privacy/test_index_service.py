@@ -458,9 +458,12 @@ def test_the_token_comes_from_a_file_that_only_its_owner_reads(tmp_path, service
     with pytest.raises(ConfigError, match="can be read by others"):
         index_at(url, file)
     file.chmod(0o600)
-    client = index_at(url, file)(make_rings())
-    assert client.mode == "fully_encrypted"
-    client.close()
+    make = index_at(url, file)
+    one, two = make(make_rings()), make(make_rings())
+    assert one.mode == "fully_encrypted"
+    one.close()
+    assert two.stats("t") == {}, "closing one of two leaves the other as it is"
+    two.close()
     file.write_text("leo-index-1.acme.short", encoding="ascii")
     with pytest.raises(ConfigError, match="is not one"):
         index_at(url, file)

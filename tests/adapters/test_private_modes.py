@@ -48,11 +48,11 @@ class Served:
         """As a user gives it."""
         if self.mode == "sealed_local":
             return PrivacyConfig(keys=self.folder / "keys")
-        return PrivacyConfig(mode=self.mode, index=self._connect, keys=self.folder / "keys")  # type: ignore[arg-type]
+        return PrivacyConfig(mode=self.mode, index=self._connect, keys=self.folder / "keys")
 
     def _connect(self, rings: Any) -> EncryptedIndex:
         transport = InProcessTransport(self.server, self.token)
-        config = PrivateIndexConfig(mode=self.mode, tail_rows=4, grace_s=0.0)  # type: ignore[arg-type]
+        config = PrivateIndexConfig(mode=self.mode, tail_rows=4, grace_s=0.0)
         return EncryptedIndex(transport, self.token, rings, config=config, open_secrets=FakeTenantSecrets)
 
     def count_rows(self) -> int:

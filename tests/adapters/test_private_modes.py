@@ -6,6 +6,7 @@ same is held by ``tests/core/privacy/test_index_end_to_end.py``.
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,19 @@ def ask_chat_model(store: str, privacy: Any) -> list[tuple[str, bool]]:
     return told
 
 
+def ask_awaited_chat_model(store: str, privacy: Any) -> list[tuple[str, bool]]:
+    async def ask() -> list[tuple[str, bool]]:
+        told = []
+        async with LEOChatModel(small=member(), store=store, config=CONFIG, engine_seed=0, privacy=privacy) as model:
+            for text in TEXTS:
+                message = await model.ainvoke(text)
+                await asyncio.to_thread(model.leo.flush)
+                told.append((str(message.content), message.response_metadata["leo"]["cache"]["hit"]))
+        return told
+
+    return asyncio.run(ask())
+
+
 def ask_cache(store: str, privacy: Any) -> list[tuple[str, bool]]:
     told = []
     with LEOCache(store, max_wrong_hits=0.4, seed=0, privacy=privacy) as cache:
@@ -136,6 +150,7 @@ def use_key_values(store: str, privacy: Any) -> list[tuple[str, bool]]:
 
 DOORS = {
     "chat model": ask_chat_model,
+    "chat model, awaited": ask_awaited_chat_model,
     "cache": ask_cache,
     "llm": ask_llm,
     "query engine": ask_query_engine,

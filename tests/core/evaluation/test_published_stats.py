@@ -15,6 +15,9 @@ from leo_core.privacy.publishing.accountant import PrivacyAccountant
 from leo_core.providers.scripted import ScriptedModel
 from leo_core.records import Observation
 from leo_core.storage.in_memory import InMemoryStore
+from leo_core.storage.keyrings import Keyrings
+from leo_core.storage.private_store import PrivateStore
+from leo_core.storage.sqlite import SqliteStore
 
 
 def served(tenant, kind):
@@ -155,3 +158,27 @@ def test_bad_terms_are_refused(settings):
 def test_one_tenant_cannot_be_hidden_in_its_own_figures():
     with pytest.raises(ConfigError, match="--unit request"):
         publish_stats(Notes([]), ledger(), PublishTerms(epsilon=1.0), tenant="t")
+
+
+def test_the_ledger_of_a_private_store_names_no_tenant(tmp_path):
+    terms, path = PublishTerms(epsilon=0.5, unit="request"), tmp_path / "leo.db.privacy"
+    accountant = PrivacyAccountant(epsilon=3.0, delta=1e-6, path=path)
+    with PrivateStore(SqliteStore(tmp_path / "leo.db"), Keyrings.in_memory()) as store:
+        store.observe([served("globex-corp", "miss")])
+        first = publish_stats(store, accountant, terms, tenant="globex-corp")
+        second = publish_stats(store, accountant, terms, tenant="globex-corp")
+        publish_stats(store, accountant, PublishTerms(epsilon=0.5), tenant=None)
+    assert first["principal"] == second["principal"] == "unit request: tenant globex-corp"
+    assert second["spent_epsilon"] > first["spent_epsilon"], "one budget pays for both"
+    assert [b"globex" in each.read_bytes() for each in tmp_path.iterdir()] == [False] * len(list(tmp_path.iterdir()))
+
+
+def test_a_ledger_of_a_private_store_that_was_begun_with_the_name_forgets_nothing(tmp_path):
+    terms, accountant = PublishTerms(epsilon=0.5, unit="request"), ledger()
+    with InMemoryStore() as plain:
+        plain.observe([served("globex", "miss")])
+        before = publish_stats(plain, accountant, terms, tenant="globex")
+    with PrivateStore(SqliteStore(tmp_path / "leo.db"), Keyrings.in_memory()) as store:
+        store.observe([served("globex", "miss")])
+        after = publish_stats(store, accountant, terms, tenant="globex")
+    assert after["spent_epsilon"] > before["spent_epsilon"]

@@ -239,11 +239,11 @@ def test_clearing_ends_although_a_server_says_each_time_that_others_wrote(told):
             message = "others wrote first"
             raise WriteConflictError(message, check="sequence", sequence=told)
 
-    client = world.client(Spy(world, before=refuse), attempts=5)
+    client = world.client(Spy(world, before=refuse))
     with pytest.raises((WriteConflictError, EnvelopeError)) as caught:
         client.clear("t")
     assert caught.value.check in {"attempts", "sequence"}
-    assert client._transport.kinds().count(Kind.DROP_INDEX) == (5 if told == 3 else 1)
+    assert client._transport.kinds().count(Kind.DROP_INDEX) == (64 if told == 3 else 1)
 
 
 @pytest.mark.parametrize(
@@ -710,6 +710,22 @@ def test_replies_that_cannot_be_decrypted_raise_the_alarm_and_rotate_the_keys():
     victim.close()
 
 
+def test_a_server_that_never_lets_an_index_be_dropped_is_not_asked_for_ever():
+    world = World()
+    client = world.client()
+    world.add(client, 0)
+
+    def refuse(asked):
+        if asked.kind is Kind.DROP_INDEX:
+            raise WriteConflictError("another was first", check="sequence", sequence=asked.sequence)
+
+    spy = Spy(world, before=refuse)
+    client._transport = spy
+    with pytest.raises(WriteConflictError, match="64 times in a row"):
+        client.clear("t")
+    assert spy.kinds().count(Kind.DROP_INDEX) == 64
+
+
 def test_a_server_that_was_set_back_is_found_out(tmp_path):
     old = tmp_path / "old.db"
     server = make_server(tmp_path / "index.db")
@@ -739,13 +755,84 @@ def test_a_reply_to_another_request_is_refused(field):
     assert caught.value.check == "reply"
 
 
-def test_a_server_that_withholds_rows_causes_misses_only():
-    def withhold(asked, reply):
-        return replace(reply, payload=pack_rows(())) if asked.kind is Kind.FETCH else reply
+def withhold(asked, reply):
+    return replace(reply, payload=pack_rows(())) if asked.kind is Kind.FETCH else reply
 
-    _, client = lying(withhold)
-    assert client.search("t", "s", ROWS[0], k=4, now=0.0) == ()
-    assert client.mismatches == 0
+
+def spoil_rows(asked, reply):
+    if asked.kind is not Kind.FETCH:
+        return reply
+    rows = read_rows(reply.payload, most_rows=99, most_bytes=2**20)
+    return replace(reply, payload=pack_rows([replace(row, sealed=row.sealed[:-1] + b"?") for row in rows]))
+
+
+def refuse_rows(asked, reply):
+    if asked.kind is Kind.FETCH:
+        raise IndexQuotaError("too many", check="bytes")
+    return reply
+
+
+def garble_rows(asked, reply):
+    return replace(reply, payload=reply.payload[:-1]) if asked.kind is Kind.FETCH else reply
+
+
+def answer_another_request(asked, reply):
+    return replace(reply, request_id=bytes(16)) if asked.kind is Kind.FETCH else reply
+
+
+@pytest.mark.parametrize("hide", [withhold, spoil_rows, refuse_rows, garble_rows, answer_another_request])
+def test_a_server_that_keeps_back_the_rows_that_its_scores_led_to_causes_misses_and_is_counted(hide):
+    """Which rows are asked for says something of the secret, where the scores were made up."""
+    _, client = lying(hide)
+    assert client.search("t", "s", ROWS[0], k=2, now=0.0) == ()
+    assert client.mismatches == 4
+
+
+def test_made_up_scores_raise_the_alarm_whether_or_not_their_rows_come():
+    world, heard = World(fetch_rows=4, alarm_after=3), []
+    for number in range(8):
+        world.add(world.client(), number)
+
+    def lie(asked, reply):
+        return withhold(asked, shift_scores(asked, reply))
+
+    victim = world.client(Spy(world, lie), on_alarm=lambda tenant, count: heard.append((tenant, count)))
+    victim.search("t", "s", ROWS[0], k=2, now=0.0)
+    assert heard == [("t", 4)]
+    assert world.rings.of("t").version == 2
+    victim.close()
+
+
+def test_rows_that_others_removed_between_score_and_fetch_are_no_mismatch():
+    world = World(fetch_rows=4)
+    client, other = world.client(), world.client()
+    for number in range(8):
+        world.add(client, number)
+
+    def remove(asked):
+        if asked.kind is Kind.FETCH:
+            world.remove(other, "e0:k0", "e1:k1")
+
+    victim = world.client(Spy(world, before=remove))
+    hits = victim.search("t", "s", ROWS[0], k=2, now=0.0)
+    assert victim.mismatches == 0
+    assert {hit.question for hit in hits} <= {*world.kept}
+
+
+def test_rows_under_a_destroyed_key_are_no_mismatch():
+    world = World("query_private", fetch_rows=4)
+    client = world.client(rotate_on_alarm=False)
+    for number in range(8):
+        world.add(client, number)
+    client.search("t", "s", ROWS[0], k=2, now=0.0)
+    client.close()
+    ring = world.rings.of("t")
+    ring.rotate(reason="test")
+    ring.destroy_version(1)
+    late = world.client()
+    assert late.search("t", "s", ROWS[0], k=2, now=0.0) == ()
+    assert late.mismatches == 0
+    late.close()
 
 
 # ---------------------------------------------------------------------------------------------------- rotation

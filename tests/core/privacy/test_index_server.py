@@ -109,6 +109,40 @@ def test_what_is_removed_is_gone_from_tail_disk_and_block(server, wire):
     assert block not in wire.score(unit_rows(1)[0])
 
 
+def find_on_disk(folder, word):
+    return sum(file.read_bytes().count(word) for file in folder.iterdir())
+
+
+def test_what_is_removed_is_in_no_file_of_the_server(tmp_path):
+    word = b"to be forgotten"
+    with make_server(tmp_path / "index.db") as server:
+        wire = Wire(server, server.add_account("acme")).start()
+        tail = wire.append(9, sealed=word)
+        assert find_on_disk(tmp_path, word) == 9
+        wire.remove(tail)
+        assert find_on_disk(tmp_path, word) == 0
+        wire.block(wire.append(3, sealed=word))
+        wire.ask(Kind.DROP_INDEX)
+        assert find_on_disk(tmp_path, word) == 0
+        wire.open()
+        wire.append(3, sealed=word)
+        assert server.remove_account("acme")
+        assert find_on_disk(tmp_path, word) == 0
+
+
+def test_vectors_of_removed_rows_go_with_the_plain_block_that_is_written_anew(tmp_path):
+    rows = unit_rows(4)
+    with make_server(tmp_path / "index.db") as server:
+        wire = Wire(server, server.add_account("acme")).start(PLAIN)
+        ids = wire.append(4)
+        block = wire.block(ids, rows=rows, plain=True)
+        wire.remove(ids[:1])
+        assert find_on_disk(tmp_path, rows[0].astype("<f4").tobytes()) > 0
+        wire.block(ids[1:], rows=rows[1:], replaces=[block], plain=True)
+        assert find_on_disk(tmp_path, rows[0].astype("<f4").tobytes()) == 0
+        assert find_on_disk(tmp_path, rows[1].astype("<f4").tobytes()) == 1
+
+
 def test_a_block_takes_the_place_of_others_with_all_that_lives_in_them(wire):
     wire.start()
     first, second = wire.append(2), []
@@ -452,6 +486,27 @@ def test_an_account_has_room_for_so_many_bytes_over_all_its_tenants():
         assert caught.value.check == "bytes"
         one.remove(ids)
         two.append(1, sealed=bytes(1000))
+
+
+def test_evaluation_keys_of_all_tenants_of_an_account_take_room_too():
+    with make_server(max_account_bytes=100) as server:
+        token, other = server.add_account("acme"), server.add_account("other")
+        one, two, three, four = (Wire(server, token, tenant=f"acme/{name}") for name in "abcd")
+        for each in (one, two, three):
+            each.register()  # 30 bytes
+        with pytest.raises(IndexQuotaError, match="90 bytes are used and 30 more do not fit into 100") as caught:
+            four.register()
+        assert caught.value.check == "bytes"
+        one.register()  # those that are there already take none
+        three.open()
+        with pytest.raises(IndexQuotaError, match="do not fit into 100"):
+            three.append(1, sealed=bytes(20))
+        Wire(server, other, tenant="other/a").start().append(1, sealed=bytes(20))
+        fresh = one.secret.evaluation_keys(dim=DIM + 1)
+        with pytest.raises(IndexQuotaError):
+            one.register(fresh)
+        server.remove_account("acme")
+        Wire(server, server.add_account("acme"), tenant="acme/a").register()
 
 
 @pytest.mark.parametrize("name", ["max_rows", "max_tail"])

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import gzip
+import http.server
 import itertools
 import json
 import logging
@@ -18,6 +21,7 @@ import pytest
 from leo_core import errors
 from leo_core.errors import (
     ConfigError,
+    EnvelopeError,
     EnvelopeSizeError,
     IndexAccessError,
     LEOError,
@@ -30,8 +34,10 @@ from leo_core.privacy.index.access import IndexToken
 from leo_core.privacy.index.envelope import Kind
 from leo_core.privacy.index.errors import read_error, write_error
 from leo_core.privacy.index.service import PATH, ServiceConfig, make_app
+from leo_core.privacy.index.stats import read_stats
 from leo_core.privacy.index.transport import IndexTransport, InProcessTransport
 from leo_core.stages.resilience.config import ResilienceConfig
+from leo_core.storage import index_http
 from leo_core.storage.index_http import HttpTransport, index_at
 from tests.core.privacy.index_parts import make_client, make_rings, make_server, unit_rows
 from tests.core.privacy.index_process import free_port, start_fake, stop
@@ -253,6 +259,39 @@ def test_who_comes_when_too_many_wait_is_told_to_come_again(server, token, monke
     assert statuses.count(503) == 4
 
 
+def test_bodies_on_their_way_count_as_waiting_and_further_ones_are_not_read(server, token):
+    app = make_app(server, ServiceConfig(threads=1, max_waiting=1))
+    data = Wire(server, token).make(Kind.STATS)
+
+    async def ask_all():
+        release, both, begun = asyncio.Event(), asyncio.Event(), []
+
+        async def slow(number):
+            begun.append(number)
+            if len(begun) == 2:
+                both.set()
+            yield data[:10]
+            await release.wait()
+            yield data[10:]
+
+        transport = httpx2.ASGITransport(app=app)
+        async with httpx2.AsyncClient(transport=transport, base_url="http://index") as client:
+            first = [
+                asyncio.ensure_future(client.post(PATH, content=slow(number), headers=authorised(token)))
+                for number in range(2)
+            ]
+            await both.wait()
+            third = await client.post(PATH, content=slow(2), headers=authorised(token))
+            release.set()
+            last = [*await asyncio.gather(*first), await client.post(PATH, content=data, headers=authorised(token))]
+        return begun, third, last
+
+    begun, third, last = asyncio.run(ask_all())
+    assert (third.status_code, third.headers["retry-after"]) == (503, "1")
+    assert begun == [0, 1]
+    assert [answer.status_code for answer in last] == [200, 200, 200]
+
+
 @pytest.mark.parametrize(
     ("method", "path", "status"), [("GET", PATH, 405), ("POST", "/", 404), ("PUT", "/health", 405)]
 )
@@ -324,7 +363,82 @@ def test_what_a_proxy_says_instead_is_an_error_of_the_tree(status, body, kind):
     assert type(read_error(status, body)) is kind
 
 
+@pytest.mark.parametrize("number", ["-1", "18446744073709551615", "1e999", "Infinity"])
+def test_numbers_that_are_none_of_a_write_do_not_end_a_client(number):
+    found = read_error(409, b'{"error": "WriteConflictError", "sequence": %s}' % number.encode())
+    assert 0 <= getattr(found, "sequence", 0) < 2**63 - 1
+    with pytest.raises(EnvelopeError):
+        read_stats(b'{"t": {"i": {"rows": 1e999}}}')
+
+
 # -------------------------------------------------------------------------------------------------- over the network
+
+
+class HostileHandler(http.server.BaseHTTPRequestHandler):
+    """Answers with much, or with little that is much when it is unpacked."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers["content-length"]))
+        self.server.asked.append(self.headers.get("accept-encoding"))
+        body = self.server.body
+        self.send_response(200)
+        if self.server.encoding:
+            self.send_header("Content-Encoding", self.server.encoding)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        with contextlib.suppress(OSError):
+            self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def hostile():
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), HostileHandler) as server:
+        server.asked, server.encoding = [], ""
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def send_both_ways(server):
+    """What both ways of asking come to."""
+    transport = HttpTransport(f"http://127.0.0.1:{server.server_port}", IndexToken.generate("acme"), resilience=QUICK)
+
+    async def asend():
+        try:
+            return await transport.asend(b"x")
+        except EnvelopeSizeError as error:
+            return error
+        finally:
+            await transport.aclose()
+
+    try:
+        first = transport.send(b"x")
+    except EnvelopeSizeError as error:
+        first = error
+    return first, asyncio.run(asend())
+
+
+def test_an_answer_is_read_to_its_limit_and_no_further(hostile, monkeypatch):
+    monkeypatch.setattr(index_http, "MOST_REPLY_BYTES", 100_000)
+    hostile.body = bytes(100_000)
+    assert send_both_ways(hostile) == (bytes(100_000),) * 2
+    hostile.body = bytes(100_001)
+    for found in send_both_ways(hostile):
+        assert isinstance(found, EnvelopeSizeError)
+        assert found.check == "oversized"
+
+
+def test_an_answer_that_was_packed_is_not_unpacked(hostile):
+    hostile.body, hostile.encoding = gzip.compress(bytes(2**24)), "gzip"
+    assert send_both_ways(hostile) == (hostile.body,) * 2
+    assert set(hostile.asked) == {"identity"}
 
 
 @pytest.fixture(scope="module")
@@ -408,13 +522,15 @@ def test_what_is_not_there_is_said_to_be_out_of_reach():
 def test_a_busy_server_is_asked_again(monkeypatch, service):
     url, token = service
     transport = HttpTransport(url, token, resilience=QUICK)
-    answers, real = iter([503, 429]), transport._client.post
+    answers, real = iter([503, 429]), transport._client.stream
 
-    def post(target, content):
+    def stream(method, target, content):
         status = next(answers, None)
-        return httpx2.Response(status, content=b"") if status else real(target, content=content)
+        if status:
+            return contextlib.nullcontext(httpx2.Response(status, stream=httpx2.ByteStream(b"")))
+        return real(method, target, content=content)
 
-    monkeypatch.setattr(transport._client, "post", post)
+    monkeypatch.setattr(transport._client, "stream", stream)
     assert transport.send(Wire(None, token).make(Kind.STATS, index=""))[:4] == b"LEOX"
     answers = iter([503] * 9)
     with pytest.raises(StoreUnavailableError, match="too busy"):

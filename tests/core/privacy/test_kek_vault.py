@@ -193,3 +193,21 @@ def test_by_its_name_it_asks_the_vault_of_the_environment(server, monkeypatch):
     kek = open_kek("vault:transit/leo")
     assert kek.kid == "vault:transit/leo"
     assert kek.unwrap(kek.wrap(KEY, aad=PLACE), aad=PLACE) == KEY
+
+
+def test_on_the_loopback_no_proxy_of_the_environment_sees_token_and_keys(server, monkeypatch):
+    with VaultServer(token="the proxy's") as proxy:
+        for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+            monkeypatch.setenv(name, proxy.origin)
+        for name in ("no_proxy", "NO_PROXY"):
+            monkeypatch.delenv(name, raising=False)
+        kek = make(server)
+        assert kek.unwrap(kek.wrap(KEY, aad=PLACE), aad=PLACE) == KEY
+        assert proxy.requests == []
+
+
+def test_the_certificates_that_are_trusted_are_those_of_the_file(tmp_path):
+    kek = VaultKek(url="https://vault.example", token=TOKEN, key="leo", ca_file=str(tmp_path / "ca.pem"))
+    adapter = kek._transit._adapter
+    assert (adapter._kwargs["verify"], adapter.session.verify) == (str(tmp_path / "ca.pem"), str(tmp_path / "ca.pem"))
+    assert VaultKek(url="https://vault.example", token=TOKEN, key="leo")._transit._adapter._kwargs["verify"] is True

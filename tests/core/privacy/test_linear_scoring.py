@@ -8,15 +8,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from leo_core.errors import CiphertextError, ConfigError, KeyExhaustedError
+from leo_core.errors import CiphertextError, ConfigError, KeyDestroyedError, KeyExhaustedError
 from leo_core.evaluation.datasets import read_jsonl
 from leo_core.privacy.ckks.linear_scoring import LinearQuestion, LinearScorer
+from leo_core.privacy.ckks.params import FheParams
+from leo_core.privacy.keys.kek import LocalKek
+from leo_core.privacy.keys.key_rotation import RotationPolicy
+from leo_core.privacy.keys.keyring import ClientKeyring
 from leo_core.stages.embed.load import load_embedder
 from tests.core.privacy.fhe import changed, keys_of, secret_of, unit_rows
 
 ROUTED = Path(__file__).resolve().parents[4] / "shared" / "data" / "routing" / "mmlu_mixtral_gpt4.jsonl.gz"
 DIM = 15
 """One coordinate more is that of the intercepts."""
+PARAMS = FheParams.preset("score128")
 
 
 @pytest.fixture(scope="module")
@@ -107,3 +112,23 @@ def test_scores_are_counted_before_they_are_read_and_say_nothing_of_the_noise(sc
 
     with pytest.raises(KeyExhaustedError):
         LinearQuestion(secret_of(), count=server.count, scale=server.scale, count_decrypts=refuse).read(reply)
+
+
+def test_replies_are_counted_on_the_version_whose_secret_decrypts_them_and_no_further_than_its_cap():
+    policy = RotationPolicy(max_decrypts=4, decrypt_lease=1)
+    ring = ClientKeyring.create(tenant="acme", kek=LocalKek.generate(), policy=policy)
+    keys = ring.fhe_secret(PARAMS).evaluation_keys(dim=DIM + 1)
+    server = LinearScorer(keys, np.ones((1, DIM)), np.zeros(1))
+    client = LinearQuestion.of_keyring(ring, PARAMS, count=server.count, scale=server.scale)
+    ring.rotate()
+    reply = server.score(client.ask(unit_rows(1, DIM)[0]))
+    for _ in range(4):
+        client.read(reply)
+    assert [each.decrypts for each in ring.keyset.versions] == [4, 0]
+    with pytest.raises(KeyExhaustedError):
+        client.read(reply)
+    with pytest.raises(CiphertextError):
+        LinearQuestion.of_keyring(ring, PARAMS, count=1, scale=server.scale).read(reply)
+    ring.destroy_version(1)
+    with pytest.raises(KeyDestroyedError):
+        client.read(reply)

@@ -109,6 +109,78 @@ def test_several_are_found_in_order() -> None:
     assert redact(text) == "[EMAIL] or [EMAIL], card [CARD]"
 
 
+CARD, OTHER_CARD = "4111 1111 1111 1111", "5555555555554444"
+IBAN, OTHER_IBAN = "DE89 3704 0044 0532 0130 00", "GB82WEST12345698765432"
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        (f"{CARD} 123", [CARD]),
+        (f"{CARD} 12/27", [CARD]),
+        (f"{CARD}-123", [CARD]),
+        (f"{OTHER_CARD} 123", [OTHER_CARD]),
+        (f"{OTHER_CARD} 12 27 123", [OTHER_CARD]),
+        ("3782 822463 10005 1234", ["3782 822463 10005"]),
+        (f"order 2024 {CARD}", [CARD]),
+        (f"50 {OTHER_CARD}", [OTHER_CARD]),
+        (f"{OTHER_CARD} {CARD} {OTHER_CARD} 7", [OTHER_CARD, CARD, OTHER_CARD]),
+        (f"{IBAN} {OTHER_IBAN}", [IBAN, OTHER_IBAN]),
+        (f"{OTHER_IBAN} {IBAN} {OTHER_IBAN}", [OTHER_IBAN, IBAN, OTHER_IBAN]),
+        (f"REF AB12 {IBAN}", [IBAN]),
+        (f"{IBAN.lower()} and so on", [IBAN.lower()]),
+    ],
+)
+def test_numbers_that_run_on_into_others_are_found(text, parts):
+    assert [text[each.start : each.end] for each in find_personal_data(text)] == parts
+
+
+@pytest.mark.parametrize(
+    "text", ["41111111111111111", "4111 1111 1111 1112 123", "4111 1111 1111 11114", "4111 1111 1111"]
+)
+def test_what_only_begins_like_a_card_is_none(text):
+    assert find_personal_data(text) == ()
+
+
+def spell(text, *, old, new):
+    return text.translate(str.maketrans(old, new))
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        (spell(CARD, old=" ", new="\u00a0"), "card"),
+        (spell(CARD, old=" ", new="\u202f"), "card"),
+        (spell(CARD, old=" ", new="\u2011"), "card"),
+        (spell(OTHER_CARD, old="54", new="\uff15\uff14"), "card"),
+        (spell(OTHER_CARD, old="54", new="\u0665\u0664"), "card"),
+        (spell(IBAN, old=" ", new="\u2009"), "iban"),
+        (spell(IBAN, old="DE03", new="\uff24\uff25\uff10\uff13"), "iban"),
+        ("+49\u202f170\u202f1234567", "phone"),
+        ("219\u201309\u20139999", "national_id"),
+        ("ann\uff20example.org", "email"),
+        ("an\u200bn@exam\u00adple.org", "email"),
+        ("8.8.\u20608.8", "ip_address"),
+        ("\u0661\u0662\u0663-45-6789", "national_id"),
+    ],
+)
+@pytest.mark.parametrize("before", ["", "\u200b\u00a0f\u00fcr "])
+def test_other_spaces_hyphens_digits_and_unseen_signs_hide_nothing(text, kind, before):
+    (found,) = find_personal_data(f"{before}{text} \u2013 \u00fcber")
+    assert (found.start, found.end, found.kind) == (len(before), len(before) + len(text), kind)
+
+
+def test_what_is_not_looked_for_hides_nothing_that_is():
+    text = "password is bob99@example.org"
+    (found,) = find_personal_data(text, ("email",))
+    assert text[found.start : found.end] == "bob99@example.org"
+    assert find_personal_data(text, ("card", "iban")) == ()
+
+
+def test_of_findings_that_overlap_nothing_is_left():
+    assert redact(f"+1 {CARD}!") == "[PHONE]!"
+
+
 @given(st.lists(st.integers(0, 9), min_size=15, max_size=15))
 def test_one_digit_in_ten_ends_a_card(digits) -> None:
     start = "4" + "".join(map(str, digits))[1:]

@@ -87,6 +87,39 @@ def test_blocks_calls_and_results_are_covered_and_data_is_left():
     assert told.tool_calls[0].id == "<EMAIL_1>"
 
 
+@pytest.mark.parametrize(
+    "block",
+    [
+        {"type": "tool_use", "id": "c1", "name": "send", "input": {"to": [ANNA], "deep": {"cc": ANNA}}},
+        {"type": "tool_result", "tool_use_id": "c1", "content": ANNA},
+        {"type": "tool_result", "tool_use_id": "c1", "content": [ANNA, {"type": "text", "text": ANNA}]},
+        {"type": "function_call", "name": "send", "arguments": json.dumps({"to": ANNA})},
+        {"type": "function_call_output", "call_id": "c1", "output": ANNA},
+        {"type": "server_tool_result", "output": [{"found": ANNA, "times": 2}]},
+        {"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": ANNA}},
+        {"type": "text", "text": "so", "annotations": [{"type": "citation", "cited_text": f"by {ANNA}"}]},
+        {"type": "refusal", "refusal": f"not to {ANNA}"},
+        {"type": "non_standard", "value": {"type": "tool_result", "content": ANNA}},
+    ],
+)
+def test_arguments_and_results_of_calls_are_covered_where_they_are_blocks(block):
+    request, stand_ins = cover_request(Request(messages=(Message(role="user", content=(block,)),)), REVERSIBLE)
+    (message,) = request.messages
+    assert ANNA not in repr(message)
+    assert reveal_message(message, stand_ins.values).content == (block,)
+    assert stand_ins.counts == {"email": 1}
+
+
+def test_data_in_results_of_calls_are_left():
+    source = {"type": "base64", "media_type": "image/png", "data": "4111111111111111"}
+    picture = {"type": "image", "source": source, "url": f"https://x.org/{ANNA}"}
+    blocks = ({"type": "tool_result", "content": [picture, {"type": "text", "text": ANNA}]}, {"output": [picture]})
+    request, _ = cover_request(Request(messages=(Message(role="tool", content=blocks),)), REVERSIBLE)
+    first, second = request.messages[0].content
+    assert first["content"] == [picture, {"type": "text", "text": "<EMAIL_1>"}]
+    assert second["output"] == [picture]
+
+
 @pytest.mark.parametrize("mode", ["off", "detect", "block", "redact", "reversible"])
 def test_a_request_without_personal_data_goes_through_as_it_is(mode):
     request = ask("How many days has 2024-02?", native=["theirs"])

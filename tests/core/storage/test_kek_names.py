@@ -62,6 +62,14 @@ def test_a_name_of_no_known_form_lists_those_that_are_known(name):
         open_kek(name)
 
 
+def test_a_kek_in_the_place_of_its_name_is_not_repeated():
+    kek = LocalKek.generate()
+    for given in (kek.to_text(), kek.to_bytes().hex(), f"env={kek.to_text()}"):
+        with pytest.raises(ConfigError, match="is not repeated") as refused:
+            open_kek(given)
+        assert kek.to_bytes().hex() not in str(refused.value)
+
+
 @pytest.mark.parametrize(
     "uri",
     [

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,7 @@ from leo_core.privacy.keys.kek import LocalKek
 from leo_core.privacy.keys.keyring import ClientKeyring
 from leo_core.storage.keyfile import load_kek, load_or_create_kek
 from leo_core.storage.keyring_file import KeyringFile
+from leo_core.storage.keyring_folder import KeyringFolder
 
 ROOT = Path(__file__).parents[3]
 KEK = LocalKek(bytes(range(32)))
@@ -193,6 +195,17 @@ def test_a_process_that_dies_in_a_change_holds_no_lock(path, ring):
     assert ring.rotate() == 2
 
 
+def test_shredding_leaves_drafts_of_a_tenant_whose_name_goes_on(tmp_path):
+    """``acme.ring`` is a tenant too, whose file is being written at this moment."""
+    folder = KeyringFolder(tmp_path)
+    ClientKeyring.create(folder.file("acme"), tenant="acme", kek=KEK)
+    other = folder.file("acme.ring").path
+    draft = other.with_name(f".{other.name}.0123456789abcdef")
+    draft.write_bytes(b"of another tenant")
+    ClientKeyring.shred(folder.file("acme"))
+    assert draft.read_bytes() == b"of another tenant"
+
+
 def test_shredding_overwrites_the_old_file_and_the_drafts_of_killed_writers(path, ring):
     draft = path.with_name(f".{path.name}.0123456789abcdef")
     draft.write_bytes(path.read_bytes())
@@ -210,6 +223,30 @@ def test_shredding_overwrites_the_old_file_and_the_drafts_of_killed_writers(path
     assert path.read_bytes().startswith(b"leo-keyring:1:" + b"0" * 64)
     with pytest.raises(TenantDestroyedError):
         load(path)
+
+
+def test_what_a_change_leaves_on_disk_holds_no_wrapped_key(path, ring):
+    """Every state of the file before the destruction: each of them was replaced, and its blocks are free."""
+    with ExitStack() as stack:
+        replaced = []
+        for _ in range(3):
+            replaced.append(stack.enter_context(path.open("rb")))
+            ring.rotate()
+        ring.disable(1)
+        for each in replaced:
+            content = each.read()
+            assert content
+            assert b"leo-keyring" not in content
+            assert b"wrapped" not in content
+
+
+def test_a_change_leaves_a_backup_that_is_a_link_as_it_is(path, ring):
+    kept = path.parent / "kept"
+    os.link(path, kept)
+    before = path.read_bytes()
+    ring.rotate()
+    assert kept.read_bytes() == before
+    assert load(path).version == 2
 
 
 def test_destroying_one_version_overwrites_what_held_its_key(path, ring):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import logging
+import random
 import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING
@@ -26,6 +27,7 @@ from leo_core.storage.chroma import ChromaStore
 from leo_core.storage.in_memory import InMemoryStore
 from leo_core.storage.keyrings import Keyrings
 from leo_core.storage.private_store import PrivateStore
+from leo_core.storage.sealed_rows import draw_decoy
 from leo_core.storage.sqlite import SqliteStore
 from tests.contracts.store import StoreContract
 from tests.contracts.store_samples import FINGERPRINT, NOW, axis, find_ids, make_entry, make_vectors
@@ -560,3 +562,12 @@ def test_a_chroma_is_opened_page_by_page_and_what_others_wrote_is_found(monkeypa
         assert find_ids(reader, axis(12), k=1) == ["id-5"]
         with pytest.raises(StorageError, match="no cursor"):
             inner.changes("a", "b", "yesterday+")
+
+
+def test_what_stands_in_the_place_of_a_vector_says_nothing_of_what_the_process_draws_next():
+    drawn = []
+    for _ in range(2):
+        random.seed(7)
+        drawn.append([float(draw_decoy()[0]) for _ in range(4)])
+    assert drawn[0] != drawn[1]
+    assert all(0.0 <= each < 1.0 for each in drawn[0])

@@ -25,6 +25,7 @@ from leo_core.privacy.publishing.composition import find_sigma
 from leo_core.privacy.publishing.mechanisms import DiscreteGaussian
 from leo_core.privacy.publishing.noise import add_noise
 from leo_core.records import Route
+from leo_core.storage.private_store import PrivateStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -111,7 +112,8 @@ def publish_stats(
     plain = DiscreteGaussian(sigma=ratio * terms.most, sensitivity=terms.most)
     scored = DiscreteGaussian(sigma=ratio * terms.most * GRID, sensitivity=terms.most * GRID)
     principal = f"unit {terms.unit}: " + ("all tenants" if tenant is None else f"tenant {tenant}")
-    spent = accountant.charge_all([(plain, 2), (scored, len(_SCORES))], principal=principal, label="leo stats")
+    payer = principal if tenant is None else _name_payer(store, accountant, principal, tenant)
+    spent = accountant.charge_all([(plain, 2), (scored, len(_SCORES))], principal=payer, label="leo stats")
     noisy = {name: add_noise(counts[name], plain, below=below) for name in (*_SERVED, *_ROUTES)}
     noisy |= {name: add_noise(counts[name], scored, below=below) for name in _SCORES}
     return {
@@ -125,6 +127,16 @@ def publish_stats(
         "sigma": plain.sigma,
         "figures": _figures(noisy, plain.sigma),
     }
+
+
+def _name_payer(store: Store, accountant: PrivacyAccountant, principal: str, tenant: str) -> str:
+    """Whose budget pays, as the ledger has it: of a private store by a pseudonym, for the ledger lies beside it.
+
+    A ledger that was begun with the name goes on with it: what was spent under it counts.
+    """
+    if not isinstance(store, PrivateStore) or accountant.history(principal):
+        return principal
+    return f"unit request: tenant {store.rows.name_tenant(tenant)}"
 
 
 def _count(store: Store, tenants: Iterable[str], terms: PublishTerms) -> Counter[str]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-import random
 import secrets
 import threading
 import time
@@ -86,7 +85,7 @@ def label_key(kind: str, label: str) -> str:
 
 def idle_vector() -> list[float]:
     """The vector of a record that is never searched; Chroma wants one, and equal ones would crowd its graph."""
-    return [random.random()]  # noqa: S311 - nothing rests on it
+    return [secrets.randbelow(2**24) / 2**24]  # not of ``random``, whose later draws could be told from it
 
 
 class RowClock:

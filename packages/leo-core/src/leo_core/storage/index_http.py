@@ -8,9 +8,16 @@ import time
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
-from leo_core.errors import ConfigError, IndexCertificateError, MissingExtraError, StoreUnavailableError
+from leo_core.errors import (
+    ConfigError,
+    EnvelopeSizeError,
+    IndexCertificateError,
+    MissingExtraError,
+    StoreUnavailableError,
+)
 from leo_core.privacy.index.access import IndexToken
 from leo_core.privacy.index.errors import read_error
+from leo_core.privacy.index.flow import MOST_REPLY_BYTES
 from leo_core.stages.resilience.config import ResilienceConfig
 from leo_core.stages.resilience.retry import decide_wait
 from leo_core.storage.keyfile import load_token
@@ -89,7 +96,11 @@ class HttpTransport:
             "timeout": timeout_s,
             "verify": True if context is None else context,
             "trust_env": False,
-            "headers": {"Authorization": f"Bearer {token.bearer()}", "Content-Type": "application/octet-stream"},
+            "headers": {
+                "Authorization": f"Bearer {token.bearer()}",
+                "Content-Type": "application/octet-stream",
+                "Accept-Encoding": "identity",  # what is packed may be a thousand times larger than what was sent
+            },
         }
         self._client = httpx2.Client(**self._settings)
         self._async: tuple[asyncio.AbstractEventLoop, Any] | None = None
@@ -110,6 +121,7 @@ class HttpTransport:
 
         Raises:
             IndexCertificateError: The server's certificate is not trusted; nothing was sent.
+            EnvelopeSizeError: The answer is longer than any is; no more of it was read.
             StoreUnavailableError: The server cannot be reached, or is too busy, also after some tries.
             StorageError: The server refused; its own error where it said which.
         """
@@ -117,8 +129,11 @@ class HttpTransport:
         while True:
             attempt += 1
             try:
-                answer = self._client.post(self._url, content=request)
-                return self._read(request, answer)
+                with self._client.stream("POST", self._url, content=request) as answer:
+                    body = bytearray()
+                    for piece in answer.iter_raw():
+                        _take(body, piece)
+                return self._read(request, answer.status_code, bytes(body))
             except (self._httpx.HTTPError, StoreUnavailableError) as error:
                 wait = self._decide(error, attempt, waited)
                 time.sleep(wait)
@@ -130,8 +145,11 @@ class HttpTransport:
         while True:
             attempt += 1
             try:
-                answer = await self._find_async_client().post(self._url, content=request)
-                return self._read(request, answer)
+                async with self._find_async_client().stream("POST", self._url, content=request) as answer:
+                    body = bytearray()
+                    async for piece in answer.aiter_raw():
+                        _take(body, piece)
+                return self._read(request, answer.status_code, bytes(body))
             except (self._httpx.HTTPError, StoreUnavailableError) as error:
                 wait = self._decide(error, attempt, waited)
                 await asyncio.sleep(wait)
@@ -155,12 +173,12 @@ class HttpTransport:
             self._async = loop, self._httpx.AsyncClient(**self._settings)
         return self._async[1]
 
-    def _read(self, request: bytes, answer: Any) -> bytes:
+    def _read(self, request: bytes, status: int, body: bytes) -> bytes:
         self.bytes_sent += len(request)
-        self.bytes_received += len(answer.content)
-        if answer.status_code != _OK:
-            raise read_error(answer.status_code, answer.content)
-        return bytes(answer.content)
+        self.bytes_received += len(body)
+        if status != _OK:
+            raise read_error(status, body)
+        return body
 
     def _decide(self, error: Exception, attempt: int, waited: float) -> float:
         """Seconds to wait before the same bytes are sent again.
@@ -233,6 +251,18 @@ def index_at(
 
     make_transport().close()  # so that what is wrong with the arguments is said here
     return lambda rings: EncryptedIndex(make_transport(), kept, rings, config=config, on_alarm=on_alarm)
+
+
+def _take(body: bytearray, piece: bytes) -> None:
+    """Add a piece of an answer, as it was sent, to those before it.
+
+    Raises:
+        EnvelopeSizeError: They are longer than any answer is.
+    """
+    body += piece
+    if len(body) > MOST_REPLY_BYTES:
+        message = f"the index server sends more than {MOST_REPLY_BYTES} bytes, which no reply has"
+        raise EnvelopeSizeError(message, check="oversized")
 
 
 def _check_url(url: str, *, plain: bool) -> str:

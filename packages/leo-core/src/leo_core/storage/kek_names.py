@@ -52,7 +52,7 @@ def open_kek(name: str) -> KekProvider:
         return _open_vault(rest)
     if kind == "pkcs11" and rest:
         return open_pkcs11_kek(name)
-    message = f"KEK {name!r} has no form that is known; there are {_FORMS}"
+    message = f"this name of a KEK (or KEK itself: it is not repeated) has no form that is known; there are {_FORMS}"
     raise ConfigError(message)
 
 

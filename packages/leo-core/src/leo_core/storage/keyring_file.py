@@ -7,17 +7,18 @@ waits with a time limit.
 
 from __future__ import annotations
 
+import glob
 import os
 import secrets
 import sqlite3
 import stat
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from leo_core.errors import ConfigError, KeyringError, StoreLockedError
-from leo_core.storage.whole_file import create_file, replace_file
+from leo_core.storage.whole_file import DRAFT_MARK, create_file, replace_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -106,36 +107,45 @@ class KeyringFile:
     def replace(self, text: bytes) -> None:
         """Put the text in the file's place, whole or not at all; inside :meth:`changing`.
 
+        The old file is overwritten where it lies, unless it has another name too, such as in a backup: otherwise
+        wrapped keys that are destroyed later would stand in blocks that are free, out of reach of :meth:`shred`.
+
         Raises:
             KeyringError: It cannot be written, or there is no such file any more.
         """
-        try:
-            changed_ns = self.path.stat().st_mtime_ns
-            with replace_file(self.path) as stream:
-                stream.write(text)
-                _date(stream, changed_ns)
-        except OSError as error:
-            message = f"keyring {str(self.path)!r} cannot be written: {error.strerror}; check folder, rights and space"
-            raise KeyringError(message) from error
+        self._exchange(text, [])
 
     def shred(self, text: bytes) -> None:
-        """As :meth:`replace`, and then old file and drafts of killed writers are overwritten where they lie.
+        """As :meth:`replace`; the old file is overwritten in any case, and so are drafts of killed writers.
 
         Raises:
             KeyringError: It cannot be written.
         """
         try:
-            old = [self.path.open("r+b"), *self._open_drafts()]
+            drafts = [self.path.open("r+b"), *self._open_drafts()]
         except OSError as error:
             message = f"keyring {str(self.path)!r} cannot be written: {error.strerror}; check rights"
             raise KeyringError(message) from error
+        self._exchange(text, drafts)
+
+    def _exchange(self, text: bytes, doomed: list[BinaryIO]) -> None:
+        """Put the text in the file's place; then overwrite the doomed files, and the old one if it has no name left."""
         try:
-            self.replace(text)
-            for stream in old:
-                _overwrite(stream)
-        finally:
-            for stream in old:
-                stream.close()
+            with ExitStack() as stack:
+                for each in doomed:
+                    stack.enter_context(each)
+                changed_ns = self.path.stat().st_mtime_ns
+                old = stack.enter_context(self.path.open("r+b")) if os.name == "posix" else None
+                with replace_file(self.path) as stream:
+                    stream.write(text)
+                    _date(stream, changed_ns)
+                for each in doomed:
+                    _overwrite(each)
+                if old is not None and os.fstat(old.fileno()).st_nlink == 0:
+                    _overwrite(old)
+        except OSError as error:
+            message = f"keyring {str(self.path)!r} cannot be written: {error.strerror}; check folder, rights and space"
+            raise KeyringError(message) from error
 
     def _read(self) -> tuple[bytes, os.stat_result]:
         with self.path.open("rb") as stream:
@@ -160,7 +170,7 @@ class KeyringFile:
 
     def _open_drafts(self) -> list[BinaryIO]:
         drafts: list[BinaryIO] = []
-        for path in self.path.parent.glob(f".{self.path.name}.*"):
+        for path in self.path.parent.glob(f".{glob.escape(self.path.name)}.{DRAFT_MARK}"):
             drafts.append(path.open("r+b"))
             path.unlink(missing_ok=True)
         return drafts

@@ -173,7 +173,7 @@ class SqliteReceiptLog:
         """Forget the nonces of receipts: nobody can open their commitments any more; the log stays whole.
 
         Returns:
-            Of how many there were any. Copies in SQLite's write-ahead log go with its next checkpoint.
+            Of how many there were any. Copies stand in SQLite's write-ahead log until the file is compacted or closed.
         """
         self._check_open()
         if not receipt_ids:

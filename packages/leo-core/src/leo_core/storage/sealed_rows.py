@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import binascii
 import json
-import random
+import secrets
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -46,6 +46,8 @@ _COUNT = 4
 _LEAST_FOR_STORE = 256
 _LEAST_OBSERVATION = 512
 _SCOPES_KEPT = 4096
+_DECOYS = 2**24
+"""Different decoys: float32 tells them apart."""
 _ALIGNED = 4
 """Bytes of a float32: vectors begin at a multiple of it."""
 
@@ -247,8 +249,11 @@ def name_result(ring: ClientKeyring, key: str) -> str:
 
 
 def draw_decoy() -> Vector:
-    """What a store gets in the place of a vector. Not equal ones: they would crowd the graph of an index."""
-    return np.array([random.random()], dtype=np.float32)  # noqa: S311 - nothing rests on it
+    """What a store gets in the place of a vector. Not equal ones: they would crowd the graph of an index.
+
+    From the operating system: whoever saw some hundreds of those that ``random`` draws would know all it draws next.
+    """
+    return np.array([secrets.randbelow(_DECOYS) / _DECOYS], dtype=np.float32)
 
 
 def encode_sealed(sealed: bytes) -> str:

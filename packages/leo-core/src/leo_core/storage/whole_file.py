@@ -12,9 +12,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import BinaryIO
 
-__all__ = ["create_file", "replace_file"]
+__all__ = ["DRAFT_MARK", "create_file", "replace_file"]
 
 PRIVATE = 0o600
+_MARK_BYTES = 8
+DRAFT_MARK = "[0-9a-f]" * (2 * _MARK_BYTES)
+"""What the name of a draft of ``NAME`` ends with, behind ``.NAME.``, as a pattern of :mod:`glob`."""
 
 
 @contextmanager
@@ -61,7 +64,7 @@ def create_file(path: str | os.PathLike[str], content: bytes, *, mode: int = PRI
 @contextmanager
 def _open_draft(file: Path, mode: int) -> Iterator[tuple[BinaryIO, Path]]:
     """A fresh file beside this one; gone at the end, if it is still there."""
-    draft = file.with_name(f".{file.name}.{secrets.token_hex(8)}")
+    draft = file.with_name(f".{file.name}.{secrets.token_hex(_MARK_BYTES)}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     try:
         with os.fdopen(descriptor, "wb") as stream:

@@ -11,6 +11,7 @@ weights: what is hidden is what is asked, and the weights only from whoever asks
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
     from leo_core.privacy.ckks.evaluation_keys import EvaluationKeys
     from leo_core.privacy.ckks.fhe_secret import FheSecret
+    from leo_core.privacy.ckks.params import FheParams
+    from leo_core.privacy.keys.keyring import ClientKeyring
 
 __all__ = ["LinearQuestion", "LinearScorer"]
 
@@ -82,9 +85,8 @@ class LinearQuestion:
         secret: The client's secret.
         count: Number of models of the server.
         scale: :attr:`LinearScorer.scale` of the server.
-        count_decrypts: Called before each reply is decrypted, such as
-            :meth:`leo_core.privacy.keys.keyring.ClientKeyring.count_decrypts` of the keyring that keeps the secret.
-            What it raises ends the reading. By default nobody counts, and whoever shows scores to others has to.
+        count_decrypts: Called before each reply is decrypted; what it raises ends the reading. By default nobody
+            counts, and whoever shows scores to others has to. For a secret in a keyring see :meth:`of_keyring`.
 
     Raises:
         ConfigError: The count or the scale is not above 0.
@@ -97,6 +99,30 @@ class LinearQuestion:
             message = f"count is {count} and scale {scale}; both must be above 0, and finite"
             raise ConfigError(message)
         self._secret, self._count, self._scale, self._count_decrypts = secret, count, scale, count_decrypts
+
+    @classmethod
+    def of_keyring(cls, ring: ClientKeyring, params: FheParams, *, count: int, scale: float) -> LinearQuestion:
+        """With the secret of a keyring's present version, on which each reply is counted, also after a rotation.
+
+        At the cap, and where the version is disabled or destroyed, :meth:`read` raises and decrypts nothing; then make
+        another one, and give the server evaluation keys of the secret that the keyring has by then.
+
+        Args:
+            ring: The client's keyring.
+            params: Encryption parameters.
+            count: Number of models of the server.
+            scale: :attr:`LinearScorer.scale` of the server.
+
+        Raises:
+            KeyringError: The keyring is disabled or destroyed, or cannot be read.
+            ConfigError: The count or the scale is not above 0.
+        """
+        while True:
+            version = ring.version
+            secret = ring.fhe_secret(params, version=version)
+            if ring.version == version:  # otherwise the secret may be that of another version by now
+                counted = partial(ring.count_decrypts, version=version)
+                return cls(secret, count=count, scale=scale, count_decrypts=counted)
 
     def ask(self, vector: Any) -> bytes:
         """The question about a unit vector, shape (d,).

@@ -19,6 +19,7 @@ __all__ = [
     "find_access",
     "find_keys",
     "list_keys",
+    "measure_keys",
     "put_access",
     "put_keys",
     "read_keys",
@@ -83,6 +84,14 @@ def find_keys(connection: sqlite3.Connection, account: str, key_id: str) -> KeyH
         message = f"the evaluation keys {key_id!r} were rotated out; use the account's present ones"
         raise StaleEvaluationKeyError(message, check="retired")
     return _read_head(row)
+
+
+def measure_keys(connection: sqlite3.Connection, account: str) -> int:
+    """Bytes of the keys of all tenants of an account that are not retired."""
+    row = connection.execute(
+        "SELECT coalesce(sum(length(data)), 0) FROM keys WHERE account = ?1 OR account GLOB ?1 || '/*'", (account,)
+    ).fetchone()
+    return int(row[0])
 
 
 def read_keys(connection: sqlite3.Connection, account: str, key_id: str) -> bytes:

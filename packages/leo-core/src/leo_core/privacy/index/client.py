@@ -45,6 +45,7 @@ _log = logging.getLogger("leo_core")
 _MOST_SESSIONS = 256
 _MAX_ERROR = 1e-9
 _MOST_KIN = 31
+_MOST_TRIES = 64
 
 
 class TenantRings(Protocol):
@@ -169,7 +170,7 @@ class EncryptedIndex:
         whole = self._token.account if tenant is None else self._name_tenant(tenant)
         for name, indexes in self._run(_ask_stats(whole)).items():
             for index in indexes:
-                self._run(_drop(name, index, self.config.attempts))
+                self._run(_drop(name, index))
         with self._lock:
             gone = [key for key in self._sessions if tenant is None or key[0] == whole]
             for key in gone:
@@ -377,9 +378,9 @@ def _retire(tenant: str, key_id: str) -> Flow[None]:
         _log.debug("evaluation keys are in use still; they are retired later")
 
 
-def _drop(tenant: str, index: str, attempts: int) -> Flow[None]:
+def _drop(tenant: str, index: str) -> Flow[None]:
     sequence = 0
-    for _ in range(attempts):
+    for _ in range(_MOST_TRIES):
         try:
             yield Ask(kind=Kind.DROP_INDEX, tenant=tenant, index=index, sequence=sequence + 1)
         except WriteConflictError as error:
@@ -388,5 +389,5 @@ def _drop(tenant: str, index: str, attempts: int) -> Flow[None]:
             return
         else:
             return
-    message = f"other clients wrote first, {attempts} times in a row; try again later"
+    message = f"other clients wrote first, {_MOST_TRIES} times in a row; try again later"
     raise WriteConflictError(message, check="attempts", sequence=sequence)

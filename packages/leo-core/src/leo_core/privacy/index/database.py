@@ -100,6 +100,11 @@ class IndexDatabase:
                 raise
             self._connection.execute("COMMIT")
 
+    def forget_writes(self) -> None:
+        """Empty the write-ahead log, in which pages stand as they were before something was removed from them."""
+        with self._lock, self._translated():
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+
     def close(self) -> None:
         """Close; idempotent."""
         with self._lock, self._translated():

@@ -30,6 +30,8 @@ _STATUS: Final = {
 _FAILED: Final = 500
 _UNAVAILABLE: Final = frozenset({408, 429, 502, 503, 504})
 _LONGEST: Final = 2000
+_LAST: Final = 2**63 - 2
+"""The number after it still fits into an envelope."""
 
 
 def write_error(error: LEOError) -> tuple[int, bytes]:
@@ -55,10 +57,10 @@ def read_error(status: int, body: bytes) -> LEOError:
         told = json.loads(body[: 16 * 1024])
         name, message = str(told.get("error")), str(told.get("message", ""))[:_LONGEST]
         check, sequence = str(told.get("check", "")), int(told.get("sequence", 0))
-    except (ValueError, AttributeError, TypeError, OverflowError, RecursionError):
+    except (ValueError, AttributeError, TypeError, RecursionError, OverflowError):
         name, message, check, sequence = "", "", "", 0
     if name == "WriteConflictError":
-        return WriteConflictError(message, check=check, sequence=sequence)
+        return WriteConflictError(message, check=check, sequence=min(max(sequence, 0), _LAST))
     if name in _STATUS:
         kind: type[PrivateIndexError] = getattr(errors, name)
         return kind(message, check=check)

@@ -14,9 +14,10 @@ from leo_core.errors import EnvelopeError
 from leo_core.privacy.index.envelope import Envelope, Kind, open_envelope, seal_envelope
 from leo_core.privacy.index.framing import ID_BYTES
 
-__all__ = ["Ask", "Flow", "Reply", "close_reply", "make_request"]
+__all__ = ["MOST_REPLY_BYTES", "Ask", "Flow", "Reply", "close_reply", "make_request"]
 
-_MOST_REPLY_BYTES = 2**31
+MOST_REPLY_BYTES = 2**29
+"""Largest reply that a client reads: seven times the sealed rows of a full block of the longest vectors."""
 _MOST_WRITES = 2**64 - 1
 
 T = TypeVar("T")
@@ -89,7 +90,7 @@ def close_reply(request: Envelope, data: bytes, mac_key: bytes) -> Reply:
     Raises:
         EnvelopeError: It is none, was altered, or belongs to another request.
     """
-    reply = open_envelope(data, mac_key, most_bytes=_MOST_REPLY_BYTES)
+    reply = open_envelope(data, mac_key, most_bytes=MOST_REPLY_BYTES)
     same = (
         reply.is_reply
         and reply.kind is request.kind

@@ -22,7 +22,7 @@ class IndexLimits:
         max_block_rows: Rows of a block.
         max_row_bytes: Longest sealed row.
         max_fetch: Ids of one request for records.
-        max_account_bytes: Rows and blocks of an account together.
+        max_account_bytes: Rows, blocks and evaluation keys of an account together, over all its tenants.
         max_loaded_bytes: Memory for blocks that are ready for scoring.
     """
 

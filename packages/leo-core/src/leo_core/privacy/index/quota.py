@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from leo_core.errors import IndexQuotaError
+from leo_core.privacy.index.accounts import measure_keys
 from leo_core.privacy.index.tables import measure_account
 
 if TYPE_CHECKING:
@@ -52,10 +53,27 @@ class IndexQuota:
             if inside + rows > limits.max_rows:
                 message = f"the index has {inside} rows, removed ones included, and {limits.max_rows} are allowed"
                 raise IndexQuotaError(message, check="rows")
-            message = f"{used} bytes are used and {size} more do not fit into {limits.max_account_bytes}"
-            raise IndexQuotaError(message, check="bytes")
+            raise _refuse(used, size, limits.max_account_bytes)
         self._bytes[account] += size
         self._rows[head.row] += rows
+
+    def take_for_keys(self, connection: sqlite3.Connection, tenant: str, size: int) -> None:
+        """Take room for evaluation keys, which count like rows and blocks.
+
+        Args:
+            connection: The database.
+            tenant: Whose keys.
+            size: Their bytes.
+
+        Raises:
+            IndexQuotaError: There is none.
+        """
+        account, most = tenant.partition("/")[0], self._limits.max_account_bytes
+        if self._bytes.get(account, most) + size > most:
+            self._bytes[account] = _measure(connection, account)
+        if self._bytes[account] + size > most:
+            raise _refuse(self._bytes[account], size, most)
+        self._bytes[account] += size
 
     def forget(self) -> None:
         """Count all anew at the next write."""
@@ -69,7 +87,17 @@ class IndexQuota:
         return used + size <= self._limits.max_account_bytes and inside + rows <= self._limits.max_rows
 
     def _count(self, connection: sqlite3.Connection, account: str, tenant: str, head: IndexHead) -> None:
-        measured = measure_account(connection, account)
-        self._bytes[account] = sum(each["bytes"] for indexes in measured.values() for each in indexes.values())
-        here = measured[tenant][head.name]
+        self._bytes[account] = _measure(connection, account)
+        here = measure_account(connection, tenant)[tenant][head.name]
         self._rows[head.row] = here["rows"] + here["dead"]
+
+
+def _measure(connection: sqlite3.Connection, account: str) -> int:
+    """Bytes of the rows, blocks and evaluation keys of all tenants of an account."""
+    measured = measure_account(connection, account).values()
+    return measure_keys(connection, account) + sum(each["bytes"] for indexes in measured for each in indexes.values())
+
+
+def _refuse(used: int, size: int, most: int) -> IndexQuotaError:
+    message = f"{used} bytes are used and {size} more do not fit into {most}"
+    return IndexQuotaError(message, check="bytes")

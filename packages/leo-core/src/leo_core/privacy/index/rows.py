@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from leo_core.errors import EnvelopeError, SealedDataError
+from leo_core.errors import EnvelopeError, KeyDestroyedError, KeyDisabledError, KeyringError, SealedDataError
 from leo_core.privacy.index.framing import FramingReader, pack_text
 from leo_core.privacy.index.payloads import SealedRow
 from leo_core.privacy.keys.sealed_text import join_parts, read_header
@@ -102,6 +102,16 @@ class RowSealer:
             return read_header(row.sealed).version == version
         except SealedDataError:
             return False
+
+    def is_out_of_reach(self, row: SealedRow) -> bool:
+        """Whether a row does not open because the version that it says sealed it is disabled or destroyed."""
+        try:
+            self.open(row)
+        except (KeyDisabledError, KeyDestroyedError):
+            return True
+        except (KeyringError, EnvelopeError):
+            return False
+        return False
 
     def open(self, row: SealedRow) -> OpenedRow:
         """The row in the clear.

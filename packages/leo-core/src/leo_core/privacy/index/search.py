@@ -11,6 +11,7 @@ import numpy as np
 
 from leo_core.errors import (
     CiphertextError,
+    PrivateIndexError,
     StaleEvaluationKeyError,
     UnknownEvaluationKeyError,
     UnknownIndexError,
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from leo_core.privacy.index.flow import Flow
-    from leo_core.privacy.index.payloads import KeyHead
+    from leo_core.privacy.index.payloads import KeyHead, SealedRow
     from leo_core.privacy.index.rows import OpenedRow
     from leo_core.privacy.index.session import IndexSession
     from leo_core.privacy.index.view import IndexView
@@ -62,8 +63,8 @@ class SearchOutcome:
 
     Attributes:
         found: Rows, best first, of equals the older one; expired ones included.
-        mismatches: Rows whose score was not their inner product, and which are left out; and replies whose scores
-            could not be decrypted.
+        mismatches: Rows whose score was not their inner product, that were asked for by their score and did not come,
+            or that do not open, all of which are left out; and replies whose scores could not be decrypted.
         undecryptable: How many of these replies there were.
         rotated: Whether the evaluation keys, or a block, are of another secret than the keyring's present one.
     """
@@ -104,13 +105,14 @@ def search_index(session: IndexSession, vector: Vector, k: int) -> Flow[SearchOu
     count = max(session.config.fetch_rows, 2 * k)
     best = pick_best(view, scores, count)
     fetched = yield from _fetch(session, view, [row for row, _ in best], count)
+    withheld = yield from _count_withheld(session, [row for row, _ in best if row not in fetched])
     checked, mismatches = _check(session, vector, dict(best), fetched)
     near = [row for row in view.tail.values() if row.vector.shape == vector.shape]
     tail = [Found(row=row, cosine=cosine) for row, cosine in zip(near, multiply_rows(near, vector), strict=True)]
     found = sorted((*_sort_by_age(view, checked), *tail), key=lambda each: -each.cosine)
     return SearchOutcome(
         found=tuple(found),
-        mismatches=mismatches + broken,
+        mismatches=mismatches + withheld + broken,
         undecryptable=broken,
         rotated=_is_rotated(session, len(vector)),
     )
@@ -185,8 +187,10 @@ def _decrypt(
     return found, broken
 
 
-def _fetch(session: IndexSession, view: IndexView, best: Sequence[bytes], count: int) -> Flow[dict[bytes, OpenedRow]]:
-    """The rows with these ids; always as many are asked for, the missing ones drawn at random."""
+def _fetch(
+    session: IndexSession, view: IndexView, best: Sequence[bytes], count: int
+) -> Flow[dict[bytes, tuple[SealedRow, OpenedRow | None]]]:
+    """The rows with these ids, ``None`` for those that do not open; always as many are asked for, others at random."""
     wanted = list(best)
     short = count - len(wanted)
     if short > 0 and view.blocks:
@@ -196,26 +200,54 @@ def _fetch(session: IndexSession, view: IndexView, best: Sequence[bytes], count:
     if not wanted:
         return {}
     shuffled = secrets.SystemRandom().sample(wanted, len(wanted))
-    found: dict[bytes, OpenedRow] = {}
+    found: dict[bytes, tuple[SealedRow, OpenedRow | None]] = {}
     for start in range(0, len(shuffled), _AT_ONCE):
-        reply = yield session.ask(Kind.FETCH, pack_ids(shuffled[start : start + _AT_ONCE]))
-        rows = read_rows(reply.payload, most_rows=_MOST_ROWS, most_bytes=_MOST_BYTES)
-        opened = ((row.id, session.open_row(row)) for row in rows)
-        found |= {row_id: row for row_id, row in opened if row is not None}
+        try:
+            reply = yield session.ask(Kind.FETCH, pack_ids(shuffled[start : start + _AT_ONCE]))
+            rows = read_rows(reply.payload, most_rows=_MOST_ROWS, most_bytes=_MOST_BYTES)
+        except PrivateIndexError as error:  # a refusal is one more way to keep rows back
+            _log.warning("an encrypted index refused rows that are in it (%s)", type(error).__name__)
+            continue
+        found |= {row.id: (row, session.open_row(row)) for row in rows}
     return found
 
 
+def _count_withheld(session: IndexSession, missing: Sequence[bytes]) -> Flow[int]:
+    """How many rows that did not come are in the index still.
+
+    Which rows are asked for follows from the scores. A server that made these up would learn of the secret by that, and
+    be found out by the rows, if it could not keep them back.
+    """
+    if not missing:
+        return 0
+    view = yield from session.catch_up()
+    living = {*view.tail, *(row for block in view.blocks for row in view.living(block))}
+    return sum(row in living for row in missing)
+
+
 def _check(
-    session: IndexSession, vector: Vector, scores: Mapping[bytes, float], fetched: Mapping[bytes, OpenedRow]
+    session: IndexSession,
+    vector: Vector,
+    scores: Mapping[bytes, float],
+    fetched: Mapping[bytes, tuple[SealedRow, OpenedRow | None]],
 ) -> tuple[list[Found], int]:
-    """The fetched rows whose inner product is what the score said, and how many others there were."""
-    near = [row for row in map(fetched.get, scores) if row is not None and row.vector.shape == vector.shape]
+    """The fetched rows whose inner product is what the score said, and how many others there were.
+
+    One that was sealed under a key that is disabled or destroyed by now is none of either.
+    """
+    near: list[OpenedRow] = []
+    wrong = 0
+    for sealed, row in (fetched[each] for each in scores if each in fetched):
+        if row is not None and row.vector.shape == vector.shape:
+            near.append(row)
+        elif row is not None or not session.sealer.is_out_of_reach(sealed):
+            wrong += 1
     found = [
         Found(row=row, cosine=cosine)
         for row, cosine in zip(near, multiply_rows(near, vector), strict=True)
         if abs(cosine - scores[row.id]) <= session.config.tolerance
     ]
-    mismatches = sum(row_id in fetched for row_id in scores) - len(found)
+    mismatches = wrong + len(near) - len(found)
     if mismatches:
         _log.warning("%d scores of an encrypted index do not fit their rows; they are left out", mismatches)
     return found, mismatches

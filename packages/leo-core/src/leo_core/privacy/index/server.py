@@ -127,6 +127,7 @@ class EncryptedIndexServer:
         with self._database.write() as connection:
             index_tables.drop_all(connection, account)
             found = index_accounts.remove_access(connection, account)
+        self._database.forget_writes()
         self._loaded.forget_keys(account)
         return found
 
@@ -210,6 +211,8 @@ class EncryptedIndexServer:
             if len(known) >= self.limits.max_keys and all(each.id != head.id for each in known):
                 message = f"the tenant has {len(known)} evaluation keys, as many as it may; retire old ones"
                 raise IndexQuotaError(message, check="keys")
+            if all(each.id != head.id for each in known):
+                self._quota.take_for_keys(connection, envelope.tenant, len(upload.keys))
             index_accounts.put_keys(connection, envelope.tenant, head, upload.keys, expected=upload.expected)
         return b"", 0
 
@@ -251,6 +254,7 @@ class EncryptedIndexServer:
     def _drop_index(self, request: _Request) -> tuple[bytes, int]:
         FramingReader(request.envelope.payload, "a request without payload").end()
         owner, sequence = self._write(request, index_tables.drop_index)
+        self._database.forget_writes()
         self._loaded.forget(owner)
         return b"", sequence
 
@@ -318,6 +322,8 @@ class EncryptedIndexServer:
             index_tables.add_block(connection, head, upload, "" if plain else envelope.key_id)
 
         owner, sequence = self._write(request, change, size=len(upload.data))
+        if plain and upload.replaces:  # where vectors of removed rows stood
+            self._database.forget_writes()
         self._loaded.forget(owner, upload.replaces)
         self._loaded.keep(owner, upload.id, envelope.key_id, block)
         return b"", sequence
@@ -330,6 +336,8 @@ class EncryptedIndexServer:
             removed[0] = index_tables.remove_rows(connection, head, ids)
 
         sequence = self._write(request, change)[1]
+        if removed[0]:
+            self._database.forget_writes()
         return pack_u32(removed[0]), sequence
 
     def _reseal(self, request: _Request) -> tuple[bytes, int]:

@@ -46,7 +46,8 @@ class ServiceConfig:
 
     Attributes:
         threads: Requests at work at once.
-        max_waiting: Requests that may wait for a thread; further ones are told to come again later.
+        max_waiting: Requests that may be on their way or wait for a thread, beside those at work; further ones are told
+            to come again later, unread.
         read_timeout_s: Seconds within which a request has to be there.
         answer_timeout_s: Seconds after which a client is told to ask again; a write goes on and is known again.
         keep_alive_s: Seconds for which an idle connection is kept.
@@ -93,6 +94,18 @@ class _Service:
         bearer = _find_bearer(request)
         try:
             await self._in_thread(self._server.admit, bearer)
+        except LEOError as error:
+            return _refuse(error)
+        if self._waiting >= self._config.threads + self._config.max_waiting:
+            return Response(status_code=_BUSY, headers={"Retry-After": "1"})
+        self._waiting += 1  # from here on, because a body that is being read takes memory already
+        try:
+            return await self._read_and_answer(bearer, request)
+        finally:
+            self._waiting -= 1
+
+    async def _read_and_answer(self, bearer: str, request: Request) -> Response:
+        try:
             with anyio.fail_after(self._config.read_timeout_s):
                 body = await _read_body(request, self._server.limits.max_envelope_bytes)
         except LEOError as error:
@@ -101,12 +114,6 @@ class _Service:
             return Response(status_code=_TIMEOUT)
         except ClientDisconnect:
             return Response(status_code=_GONE)
-        if self._waiting >= self._config.threads + self._config.max_waiting:
-            return Response(status_code=_BUSY, headers={"Retry-After": "1"})
-        return await self._answer(bearer, body)
-
-    async def _answer(self, bearer: str, body: bytes) -> Response:
-        self._waiting += 1
         try:
             with anyio.fail_after(self._config.answer_timeout_s):
                 reply = await self._in_thread(self._server.answer, bearer, body)
@@ -114,8 +121,6 @@ class _Service:
             return _refuse(error)
         except TimeoutError:
             return Response(status_code=_SLOW)
-        finally:
-            self._waiting -= 1
         return Response(reply, media_type=_BYTES)
 
     async def _in_thread(self, do: Any, *args: Any) -> Any:

@@ -31,6 +31,6 @@ def read_stats(payload: bytes) -> dict[str, dict[str, dict[str, int]]]:
             }
             for tenant, indexes in json.loads(payload).items()
         }
-    except (ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+    except (ValueError, TypeError, AttributeError, RecursionError, OverflowError) as error:
         message = "the figures of the account cannot be read"
         raise EnvelopeError(message, check="payload") from error

@@ -34,7 +34,7 @@ class VaultKek:
     a key that is not there.
 
     Args:
-        url: Where Vault is; plain ``http`` on the loopback only.
+        url: Where Vault is; plain ``http`` on the loopback only, and past any proxy that the environment names.
         token: What Vault is asked with.
         key: Name of the key.
         mount: Path of the transit engine.
@@ -61,17 +61,23 @@ class VaultKek:
         _check(url, token, key, mount, timeout_s)
         try:
             import hvac  # noqa: PLC0415 - an optional part
+            import requests  # noqa: PLC0415 - comes with hvac
         except ImportError as error:
             extra = "vault"
             raise MissingExtraError(extra, "a KEK in Vault") from error
         self.kid = f"vault:{mount}/{key}"
         self._key, self._mount = key, mount
+        session = requests.Session()  # hvac takes the verification of a session that it is given
+        session.verify = True if ca_file is None else ca_file
+        session.trust_env = (
+            urlsplit(url).scheme == "https"
+        )  # a proxy of the environment would be sent token and keys to read
         client = hvac.Client(
             url=url,
             token=token,
             namespace=namespace,
             timeout=timeout_s,
-            verify=True if ca_file is None else ca_file,
+            session=session,
             allow_redirects=False,  # another host would be sent the token
         )
         self._transit = client.secrets.transit

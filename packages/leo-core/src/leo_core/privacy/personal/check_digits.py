@@ -86,16 +86,15 @@ def _is_day(year: int, month: int, day: int) -> bool:
 
 def is_card(text: str) -> bool:
     """A payment card: first digits, length and groups of a known kind, and Luhn's check (ISO/IEC 7812-1)."""
-    numbers = _digits(text)
-    plain = "".join(map(str, numbers))
-    if not _CARDS.fullmatch(plain) or not _CARD_GROUPS.fullmatch(text):
+    if not _CARD_GROUPS.fullmatch(text):
         return False
-    return _passes_luhn(numbers)
+    numbers = _digits(text)
+    return _CARDS.fullmatch("".join(map(str, numbers))) is not None and _passes_luhn(numbers)
 
 
 def is_iban(text: str) -> bool:
     """A bank account (ISO 13616): the country's length, and 1 modulo 97."""
-    plain = text.replace(" ", "")
+    plain = text.replace(" ", "").upper()
     if len(plain) != _LENGTH_OF.get(plain[:2]) or not plain[2:4].isdigit():
         return False
     return int("".join(str(int(each, 36)) for each in plain[4:] + plain[:4])) % 97 == 1

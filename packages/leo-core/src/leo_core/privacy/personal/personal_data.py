@@ -11,14 +11,15 @@ from __future__ import annotations
 import ipaddress
 import math
 import re
+import unicodedata
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from leo_core.privacy.personal import check_digits as check
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
 __all__ = ["Finding", "find_personal_data", "redact"]
 
@@ -107,6 +108,24 @@ _SECRETS = (
     r"(?<=AccountKey=)[A-Za-z0-9+/]{32,}={0,2}",
 )
 
+_RUN_ON = frozenset({"iban", "card"})
+"""Numbers whose groups may run on into what follows: a security code, a month and year, words in capitals."""
+_LEAST_RUN = 13
+
+_NO_WIDTH = frozenset(
+    "\u00ad\u034f\u061c\u180e\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e"
+    "\u2060\u2061\u2062\u2063\u2064\u2066\u2067\u2068\u2069\ufeff"
+)
+"""Signs that nobody sees: soft hyphens, joiners, marks of direction."""
+_TYPED = (
+    dict.fromkeys(
+        "\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000", " "
+    )
+    | dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe58\ufe63", "-")
+    | {chr(code + 0xFEE0): chr(code) for code in range(0x21, 0x7F)}
+)
+"""Spaces, hyphens and full-width forms, and what stands for them on a keyboard."""
+
 _FORMS: tuple[_Form, ...] = (
     *(_form("secret", pattern, flags=re.DOTALL) for pattern in _SECRETS),
     _form(
@@ -123,7 +142,7 @@ _FORMS: tuple[_Form, ...] = (
     ),
     _form("secret", r"(?i:\bbearer )(?P<value>[A-Za-z0-9_+/=.~-]{16,})", _is_random),
     _form("email", r"(?<![\w.+'-])\w(?:[\w.+-]|'(?=\w))*@(?:[^\W_](?:[\w-]*[^\W_])?\.)+[^\W\d_]{2,}\b"),
-    _form("iban", _NO_WORD_BEFORE + r"[A-Z]{2}\d{2}(?: ?[A-Z0-9]){11,30}", check.is_iban),
+    _form("iban", _NO_WORD_BEFORE + r"[A-Za-z]{2}\d{2}(?: ?[A-Za-z0-9]){11,30}", check.is_iban),
     _form("card", _NO_WORD_BEFORE + r"\d(?:[ -]?\d){12,18}" + _NO_WORD_AFTER, check.is_card),
     _form("national_id", _NO_WORD_BEFORE + r"\d{3}-\d{2}-\d{4}" + _NO_WORD_AFTER, check.is_ssn),
     _form("national_id", _NO_WORD_BEFORE + r"[XYZ]?\d{7,8}-?[A-Z]" + _NO_WORD_AFTER, check.is_dni),
@@ -171,13 +190,35 @@ _FORMS: tuple[_Form, ...] = (
 )
 
 
-def find_personal_data(text: str) -> tuple[Finding, ...]:
-    """What was found, in the order of the text; of findings that overlap the earliest and longest."""
+def find_personal_data(text: str, kinds: Collection[str] | None = None) -> tuple[Finding, ...]:
+    """What was found, in the order of the text; findings that overlap are one, of the kind of the earliest and longest.
+
+    Args:
+        text: The text. Spaces, hyphens and digits count in all their forms, and signs without a width not at all.
+        kinds: What is looked for; by default everything.
+    """
+    forms = _FORMS if kinds is None else [form for form in _FORMS if form.kind in kinds]
+    plain, places = _straighten(text)
     found: list[Finding] = []
-    for finding in sorted(_find(text, _FORMS), key=lambda each: (each.start, -each.end)):
-        if not found or finding.start >= found[-1].end:
-            found.append(finding)
-    return tuple(found)
+    for each in sorted(_find(plain, forms), key=lambda each: (each.start, -each.end)):
+        if not found or each.start >= found[-1].end:
+            found.append(each)
+        elif each.end > found[-1].end and (found[-1].kind, each.kind) != ("secret", "email"):  # user:password@host
+            found[-1] = replace(found[-1], end=each.end)
+    return tuple(replace(each, start=places[each.start], end=places[each.end - 1] + 1) for each in found)
+
+
+def _straighten(text: str) -> tuple[str, Sequence[int]]:
+    """The text as it would be typed in ASCII, as far as numbers and addresses go, and where each character stood."""
+    if text.isascii():
+        return text, range(len(text))
+    signs = [(_TYPED.get(sign) or _type_digit(sign), at) for at, sign in enumerate(text) if sign not in _NO_WIDTH]
+    return "".join(sign for sign, _ in signs), [at for _, at in signs]
+
+
+def _type_digit(sign: str) -> str:
+    value = unicodedata.decimal(sign, None)
+    return sign if value is None else str(value)
 
 
 def redact(text: str) -> str:
@@ -191,17 +232,19 @@ def redact(text: str) -> str:
 
 def _find(text: str, forms: Iterable[_Form]) -> Iterator[Finding]:
     for form in forms:
-        for match in form.pattern.finditer(text):
-            group = "value" if "value" in form.pattern.groupindex else 0
+        group, at = "value" if "value" in form.pattern.groupindex else 0, 0
+        while match := form.pattern.search(text, at):
             start, end = match.span(group)
-            if form.holds(match[group]):
+            if not form.holds(match[group]):
+                end = start + (_shorten(text, start, end, form) if form.kind in _RUN_ON else 0)
+            if end > start:
                 yield Finding(start, end, form.kind)
-                continue
-            shorter = _shorten(match[group], form) if form.kind == "iban" else None
-            if shorter is not None:
-                yield Finding(start, start + shorter, form.kind)
+            at = end if end > start else match.start() + 1  # another may begin inside of what was none
 
 
-def _shorten(text: str, form: _Form) -> int | None:
-    """Where an account number ends that words in capitals follow."""
-    return next((end for end in range(len(text) - 1, 14, -1) if text[end - 1] != " " and form.holds(text[:end])), None)
+def _shorten(text: str, start: int, end: int, form: _Form) -> int:
+    """How long a number is that others, or words, follow; 0 where there is none."""
+    ends = (at for at in range(end - 1, start + _LEAST_RUN - 1, -1) if text[at - 1] != " ")
+    loose = form.kind == "iban" and text[start : start + 2].isupper()  # "…3000BIC"; in small letters that is a hash
+    whole = (at for at in ends if loose or not (text[at].isalnum() or text[at - 1] == "-"))
+    return next((at - start for at in whole if form.holds(text[start:at])), 0)

@@ -32,8 +32,13 @@ if TYPE_CHECKING:
 __all__ = ["StandIns", "cover_request", "holds_personal_data", "list_stand_ins", "reveal_message"]
 
 _STAND_IN: Final = re.compile(f"<(?:{'|'.join(kind.upper() for kind in PERSONAL_KINDS)})_[1-9][0-9]*>")
-_TEXTS: Final = frozenset({"text", "reasoning", "thinking", "title", "context"})
+_TEXTS: Final = frozenset(
+    {"text", "reasoning", "thinking", "title", "context", "content", "refusal", "cited_text", "quote", "input_text"}
+)
 """Names of the fields of content blocks that hold what somebody wrote; others hold data, addresses and types."""
+_VALUES: Final = frozenset({"input", "args", "arguments", "parameters", "output", "result"})
+"""Names of those that hold arguments and results of calls: all texts in them are looked at, but for data."""
+_DATA: Final = frozenset({"data", "base64", "url", "image_url", "file_data", "signature", "encrypted_content"})
 _LONG_NUMBER: Final = 10**7
 """Whole numbers from here on are looked at like texts, in the arguments of tool calls."""
 
@@ -71,10 +76,9 @@ class StandIns:
     def cover(self, text: str) -> str:
         """The text with stand-ins in the place of what is found in it."""
         parts, at = [], 0
-        for finding in find_personal_data(text):
-            if finding.kind in self._kinds:
-                parts += [text[at : finding.start], self._stand_in(finding.kind, text[finding.start : finding.end])]
-                at = finding.end
+        for finding in find_personal_data(text, self._kinds):
+            parts += [text[at : finding.start], self._stand_in(finding.kind, text[finding.start : finding.end])]
+            at = finding.end
         return "".join((*parts, text[at:])) if parts else text
 
     def _stand_in(self, kind: str, value: str) -> str:
@@ -193,16 +197,29 @@ def _cover_message(message: Message, stand_ins: StandIns) -> Message:
     )
 
 
-def _cover_block(block: Any, stand_ins: StandIns) -> Any:
-    """A content block with stand-ins in its texts, at any depth."""
+def _cover_block(block: Any, stand_ins: StandIns, *, is_text: bool = False, is_value: bool = False) -> Any:
+    """A content block with stand-ins in its texts, at any depth.
+
+    Args:
+        block: The block, or a part of one.
+        stand_ins: Gives stand-ins.
+        is_text: Whether the part itself is something that somebody wrote.
+        is_value: Whether it is of the arguments or the result of a call: then all in it is.
+    """
     if isinstance(block, Mapping):
+        is_written = block.get("type") == "text"  # a document in the form of Anthropic has its text as data
         return {
-            name: stand_ins.cover(item) if name in _TEXTS and isinstance(item, str) else _cover_block(item, stand_ins)
+            name: _cover_block(
+                item,
+                stand_ins,
+                is_text=name in _TEXTS or (is_written and name == "data") or (is_value and name not in _DATA),
+                is_value=name in _VALUES or (is_value and name not in _DATA),
+            )
             for name, item in block.items()
         }
     if isinstance(block, Sequence) and not isinstance(block, str | bytes | bytearray):
-        return [_cover_block(item, stand_ins) for item in block]
-    return block
+        return [_cover_block(item, stand_ins, is_text=is_text, is_value=is_value) for item in block]
+    return _cover_json(block, stand_ins) if is_text or is_value else block
 
 
 def _cover_json(value: Any, stand_ins: StandIns) -> Any:

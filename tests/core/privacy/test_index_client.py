@@ -28,7 +28,7 @@ from leo_core.ports import PrivateIndex
 from leo_core.privacy.index.config import PrivateIndexConfig
 from leo_core.privacy.index.envelope import Kind, open_envelope, seal_envelope
 from leo_core.privacy.index.framing import FramingReader
-from leo_core.privacy.index.payloads import Scores, pack_rows, read_rows
+from leo_core.privacy.index.payloads import Changes, Scores, pack_rows, read_rows
 from leo_core.privacy.index.transport import InProcessTransport
 from leo_core.privacy.keys.key_rotation import RotationPolicy
 from tests.core.privacy.index_parts import make_client, make_rings, make_server, unit_rows
@@ -803,6 +803,100 @@ def test_made_up_scores_raise_the_alarm_whether_or_not_their_rows_come():
     victim.close()
 
 
+@pytest.mark.parametrize("cut", [StoreUnavailableError("out"), KeyboardInterrupt()], ids=["outage", "interrupt"])
+def test_a_server_that_is_out_whenever_rows_are_fetched_scores_nothing_else_and_is_found_out(cut):
+    world, heard, out = World(fetch_rows=4, alarm_after=3), [], [True]
+    for number in range(8):
+        world.add(world.client(), number)
+
+    def lie(asked, reply):
+        if asked.kind is Kind.FETCH and out[0]:
+            raise cut
+        return shift_scores(asked, reply)
+
+    spy = Spy(world, lie)
+    victim = world.client(spy, on_alarm=lambda tenant, count: heard.append((tenant, count)))
+    for _ in range(3):
+        with pytest.raises(type(cut)):
+            victim.search("t", "s", ROWS[0], k=2, now=0.0)
+    assert spy.kinds().count(Kind.SCORE) == 1
+    fetches = [asked.payload for asked in spy.asked if asked.kind is Kind.FETCH]
+    assert len(fetches) == 3
+    assert len(set(fetches)) == 1, "the same rows, in the same order: nothing more is told"
+    out[0] = False
+    victim.search("t", "s", ROWS[1], k=2, now=0.0)
+    assert heard
+    assert heard[0][1] >= 6
+    victim.close()
+
+
+def test_scores_that_cannot_be_decrypted_count_also_where_the_server_is_out_then():
+    world, out = World(fetch_rows=4), [True]
+    for number in range(8):
+        world.add(world.client(), number)
+
+    def lie(asked, reply):
+        if asked.kind is Kind.FETCH and out[0]:
+            raise StoreUnavailableError("out")
+        return spoil_scores("cut off")(asked, reply) if out[0] else reply
+
+    victim = world.client(Spy(world, lie))
+    with pytest.raises(StoreUnavailableError):
+        victim.search("t", "s", ROWS[0], k=2, now=0.0)
+    assert victim.mismatches == 0
+    out[0] = False
+    world.check(victim, 0, k=2)
+    assert victim.mismatches == 1
+
+
+def test_after_an_outage_a_search_finds_what_it_finds_and_nothing_is_counted():
+    world, out = World(fetch_rows=4), [True]
+    client = world.client()
+    for number in range(8):
+        world.add(client, number)
+
+    def fail(asked):
+        if asked.kind is Kind.FETCH and out[0]:
+            raise StoreUnavailableError("out")
+
+    victim = world.client(Spy(world, before=fail))
+    with pytest.raises(StoreUnavailableError):
+        victim.search("t", "s", ROWS[0], k=2, now=0.0)
+    out[0] = False
+    world.remove(client, "e0:k0")
+    world.check(victim, 1, k=2)
+    world.check(victim, 2, k=2)
+    assert victim.mismatches == 0
+    assert victim._transport.kinds()[-2:] == [Kind.SCORE, Kind.FETCH]
+
+
+async def test_whoever_gives_up_while_rows_are_fetched_leaves_them_to_be_checked():
+    world, entered = World(fetch_rows=4), asyncio.Event()
+    for number in range(8):
+        world.add(world.client(), number)
+
+    class Slow(Spy):
+        stalls = True
+
+        async def asend(self, request):
+            reply = await super().asend(request)
+            if self.stalls and self.asked[-1].kind is Kind.FETCH:
+                entered.set()
+                await asyncio.sleep(60)
+            return reply
+
+    spy = Slow(world, shift_scores)
+    victim = world.client(spy, rotate_on_alarm=False)
+    asked = asyncio.ensure_future(victim.asearch("t", "s", ROWS[0], k=2, now=0.0))
+    await entered.wait()
+    asked.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asked
+    spy.stalls, spy.change = False, None
+    await victim.asearch("t", "s", ROWS[0], k=2, now=0.0)
+    assert victim.mismatches >= 3
+
+
 def test_rows_that_others_removed_between_score_and_fetch_are_no_mismatch():
     world = World(fetch_rows=4)
     client, other = world.client(), world.client()
@@ -819,7 +913,37 @@ def test_rows_that_others_removed_between_score_and_fetch_are_no_mismatch():
     assert {hit.question for hit in hits} <= {*world.kept}
 
 
-def test_rows_under_a_destroyed_key_are_no_mismatch():
+def test_a_server_that_says_that_the_rows_were_removed_is_counted_as_well():
+    """Its scores are made up, and it claims that others removed just those rows; then it lists them again."""
+    world, heard = World(fetch_rows=4, alarm_after=3), []
+    for number in range(8):
+        world.add(world.client(), number)
+    wanted, sequence = [()], [0]
+
+    def lie(asked, reply):
+        if asked.kind is Kind.FETCH:
+            wanted[0] = FramingReader(asked.payload, "ids").ids(most=64)
+            return withhold(asked, reply)
+        if asked.kind is Kind.CHANGES and wanted[0]:
+            told, dead = Changes.read(reply.payload), wanted[0]
+            wanted[0], sequence[0] = (), sequence[0] + 1
+            return replace(reply, payload=replace(told, dead=dead).pack(), sequence=reply.sequence + sequence[0])
+        return replace(shift_scores(asked, reply), sequence=reply.sequence + sequence[0])
+
+    victim = world.client(Spy(world, lie), on_alarm=lambda tenant, count: heard.append((tenant, count)))
+    for _ in range(8):
+        session = next(iter(victim._sessions.values()), None)
+        if session is not None:  # as a block that was written anew would have it
+            view = session.view
+            session.view = replace(view, alive={each: np.ones_like(alive) for each, alive in view.alive.items()})
+        victim.search("t", "s", ROWS[0], k=2, now=0.0)
+        if heard:
+            break
+    assert heard == [("t", 3)]
+    victim.close()
+
+
+def test_rows_under_a_destroyed_key_count_as_ones_that_vanished():
     world = World("query_private", fetch_rows=4)
     client = world.client(rotate_on_alarm=False)
     for number in range(8):
@@ -831,7 +955,7 @@ def test_rows_under_a_destroyed_key_are_no_mismatch():
     ring.destroy_version(1)
     late = world.client()
     assert late.search("t", "s", ROWS[0], k=2, now=0.0) == ()
-    assert late.mismatches == 0
+    assert late.mismatches == 1, "for all four of them"
     late.close()
 
 

@@ -130,6 +130,19 @@ def test_what_is_removed_is_in_no_file_of_the_server(tmp_path):
         assert find_on_disk(tmp_path, word) == 0
 
 
+def test_nothing_of_a_removed_account_stays_in_memory():
+    with make_server() as server:
+        acme, other = server.add_account("acme"), server.add_account("acme2")
+        for token, tenant in ((acme, "acme"), (acme, "acme/a"), (other, "acme2/a")):
+            wire = Wire(server, token, tenant=tenant).start()
+            wire.block(wire.append(2))
+            wire.score(unit_rows(1)[0])
+        server.remove_account("acme")
+        assert [tenant for tenant, _ in server._loaded._keys] == ["acme2/a"]
+        assert [owner for owner, _, _ in server._loaded._blocks] == [3]
+        assert len(wire.score(unit_rows(1)[0])) == 1
+
+
 def test_vectors_of_removed_rows_go_with_the_plain_block_that_is_written_anew(tmp_path):
     rows = unit_rows(4)
     with make_server(tmp_path / "index.db") as server:

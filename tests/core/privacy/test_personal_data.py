@@ -170,6 +170,16 @@ def test_other_spaces_hyphens_digits_and_unseen_signs_hide_nothing(text, kind, b
     assert (found.start, found.end, found.kind) == (len(before), len(before) + len(text), kind)
 
 
+@pytest.mark.parametrize("dash", "\u2012\u2013\u2014\u2015\u2212")
+def test_a_dash_parts_a_number_from_a_word_and_joins_its_groups(dash):
+    text = f"Ask me{dash}415-555-2671{dash}or mail{dash}ann@example.org{dash}219{dash}09{dash}9999"
+    assert [text[each.start : each.end] for each in find_personal_data(text)] == [
+        "415-555-2671",
+        "ann@example.org",
+        f"219{dash}09{dash}9999",
+    ]
+
+
 def test_what_is_not_looked_for_hides_nothing_that_is():
     text = "password is bob99@example.org"
     (found,) = find_personal_data(text, ("email",))

@@ -164,9 +164,12 @@ class LoadedBlocks:
                 self._bytes -= self._blocks.pop(key).size_bytes
 
     def forget_keys(self, account: str, key_id: str | None = None) -> None:
-        """Let go of opened keys of an account: these, or all."""
+        """Let go of opened keys: these of a tenant, or all of an account and its tenants."""
         with self._lock:
-            for key in [key for key in self._keys if key[0] == account and key_id in {None, key[1]}]:
+            if key_id is not None:
+                self._keys.pop((account, key_id), None)
+                return
+            for key in [key for key in self._keys if key[0].partition("/")[0] == account]:
                 del self._keys[key]
 
 

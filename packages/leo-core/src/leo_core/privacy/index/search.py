@@ -20,6 +20,7 @@ from leo_core.privacy.index.envelope import Kind
 from leo_core.privacy.index.framing import pack_ids
 from leo_core.privacy.index.limits import IndexLimits
 from leo_core.privacy.index.payloads import Scores, read_rows
+from leo_core.privacy.index.session import OpenSearch
 from leo_core.privacy.index.view import match_blocks, pick_best
 
 if TYPE_CHECKING:
@@ -80,11 +81,13 @@ def search_index(session: IndexSession, vector: Vector, k: int) -> Flow[SearchOu
 
     ``fetch_rows`` of the latter are fetched, or ``2 k`` where that is more: several may belong to one entry. As many
     are fetched, at random, where the scores cannot be decrypted: whether they can depends on the secret, so that a
-    server that makes up scores must not see it.
+    server that makes up scores must not see it. Before other scores are asked for, the rows of an earlier search that
+    did not come are fetched and checked: its mismatches are among those of this one.
 
     Raises:
         KeyExhaustedError: The key version has decrypted as often as it may.
     """
+    earlier = yield from _settle(session)
     view, told = session.view, _no_replies()
     for _ in range(_ROUNDS):
         if not session.view.blocks or not _can_read(session, len(vector)):
@@ -104,15 +107,15 @@ def search_index(session: IndexSession, vector: Vector, k: int) -> Flow[SearchOu
     scores, broken = _decrypt(session, view, told)
     count = max(session.config.fetch_rows, 2 * k)
     best = pick_best(view, scores, count)
-    fetched = yield from _fetch(session, view, [row for row, _ in best], count)
-    withheld = yield from _count_withheld(session, [row for row, _ in best if row not in fetched])
-    checked, mismatches = _check(session, vector, dict(best), fetched)
+    wanted = _choose_rows(view, [row for row, _ in best], count)
+    open_search = OpenSearch(vector=vector, scores=dict(best), wanted=wanted, broken=broken)
+    checked, mismatches = yield from _fetch_and_check(session, open_search)
     near = [row for row in view.tail.values() if row.vector.shape == vector.shape]
     tail = [Found(row=row, cosine=cosine) for row, cosine in zip(near, multiply_rows(near, vector), strict=True)]
     found = sorted((*_sort_by_age(view, checked), *tail), key=lambda each: -each.cosine)
     return SearchOutcome(
         found=tuple(found),
-        mismatches=mismatches + withheld + broken,
+        mismatches=earlier + mismatches,
         undecryptable=broken,
         rotated=_is_rotated(session, len(vector)),
     )
@@ -187,23 +190,53 @@ def _decrypt(
     return found, broken
 
 
-def _fetch(
-    session: IndexSession, view: IndexView, best: Sequence[bytes], count: int
-) -> Flow[dict[bytes, tuple[SealedRow, OpenedRow | None]]]:
-    """The rows with these ids, ``None`` for those that do not open; always as many are asked for, others at random."""
+def _settle(session: IndexSession) -> Flow[int]:
+    """Check the rows of earlier searches that were cut off when they were fetched; returns the mismatches.
+
+    Which rows are asked for follows from the scores, and from made-up ones a server would learn of the secret. It is
+    found out by the rows. It must not get out of that by being out of order: until they are there, nothing else is
+    scored.
+    """
+    mismatches = 0
+    while session.unsettled:
+        try:
+            cut_off = session.unsettled.pop()
+        except IndexError:  # another thread was faster
+            break
+        mismatches += (yield from _fetch_and_check(session, cut_off))[1]
+    return mismatches
+
+
+def _fetch_and_check(session: IndexSession, search: OpenSearch) -> Flow[tuple[list[Found], int]]:
+    """The rows of a search whose inner products are what the scores said, and all that was wrong with it."""
+    try:
+        fetched = yield from _fetch(session, search.wanted)
+        withheld, gone = yield from _count_missing(session, [row for row in search.scores if row not in fetched])
+    except BaseException:  # also where a caller gives up: the server has the request
+        session.unsettled.append(search)
+        raise
+    found, mismatches, lost = _check(session, search.vector, search.scores, fetched)
+    vanished = session.count_vanished(gone + lost, len(search.wanted))
+    return found, mismatches + withheld + vanished + search.broken
+
+
+def _choose_rows(view: IndexView, best: Sequence[bytes], count: int) -> tuple[bytes, ...]:
+    """The best rows, and as many drawn at random as are missing, in an order that says nothing."""
     wanted = list(best)
     short = count - len(wanted)
     if short > 0 and view.blocks:
         taken = set(wanted)
         pool = [row for block in view.blocks for row in view.living(block) if row not in taken]
         wanted += secrets.SystemRandom().sample(pool, min(short, len(pool)))
-    if not wanted:
-        return {}
-    shuffled = secrets.SystemRandom().sample(wanted, len(wanted))
+    return tuple(secrets.SystemRandom().sample(wanted, len(wanted)))
+
+
+def _fetch(session: IndexSession, wanted: Sequence[bytes]) -> Flow[dict[bytes, tuple[SealedRow, OpenedRow | None]]]:
+    """The rows with these ids, ``None`` for those that do not open."""
     found: dict[bytes, tuple[SealedRow, OpenedRow | None]] = {}
-    for start in range(0, len(shuffled), _AT_ONCE):
+    for start in range(0, len(wanted), _AT_ONCE):
         try:
-            reply = yield session.ask(Kind.FETCH, pack_ids(shuffled[start : start + _AT_ONCE]))
+            reply = yield session.ask(Kind.FETCH, pack_ids(wanted[start : start + _AT_ONCE]))
             rows = read_rows(reply.payload, most_rows=_MOST_ROWS, most_bytes=_MOST_BYTES)
         except PrivateIndexError as error:  # a refusal is one more way to keep rows back
             _log.warning("an encrypted index refused rows that are in it (%s)", type(error).__name__)
@@ -212,17 +245,14 @@ def _fetch(
     return found
 
 
-def _count_withheld(session: IndexSession, missing: Sequence[bytes]) -> Flow[int]:
-    """How many rows that did not come are in the index still.
-
-    Which rows are asked for follows from the scores. A server that made these up would learn of the secret by that, and
-    be found out by the rows, if it could not keep them back.
-    """
+def _count_missing(session: IndexSession, missing: Sequence[bytes]) -> Flow[tuple[int, int]]:
+    """Of rows that did not come, how many are in the index still, and how many are said to have gone from it."""
     if not missing:
-        return 0
+        return 0, 0
     view = yield from session.catch_up()
     living = {*view.tail, *(row for block in view.blocks for row in view.living(block))}
-    return sum(row in living for row in missing)
+    withheld = sum(row in living for row in missing)
+    return withheld, len(missing) - withheld
 
 
 def _check(
@@ -230,17 +260,19 @@ def _check(
     vector: Vector,
     scores: Mapping[bytes, float],
     fetched: Mapping[bytes, tuple[SealedRow, OpenedRow | None]],
-) -> tuple[list[Found], int]:
+) -> tuple[list[Found], int, int]:
     """The fetched rows whose inner product is what the score said, and how many others there were.
 
-    One that was sealed under a key that is disabled or destroyed by now is none of either.
+    Last, how many say that they were sealed under a key that is disabled or destroyed by now.
     """
     near: list[OpenedRow] = []
-    wrong = 0
+    wrong = lost = 0
     for sealed, row in (fetched[each] for each in scores if each in fetched):
         if row is not None and row.vector.shape == vector.shape:
             near.append(row)
-        elif row is not None or not session.sealer.is_out_of_reach(sealed):
+        elif row is None and session.sealer.is_out_of_reach(sealed):
+            lost += 1
+        else:
             wrong += 1
     found = [
         Found(row=row, cosine=cosine)
@@ -250,7 +282,7 @@ def _check(
     mismatches = wrong + len(near) - len(found)
     if mismatches:
         _log.warning("%d scores of an encrypted index do not fit their rows; they are left out", mismatches)
-    return found, mismatches
+    return found, mismatches, lost
 
 
 def multiply_rows(rows: Sequence[OpenedRow], vector: Vector) -> list[float]:

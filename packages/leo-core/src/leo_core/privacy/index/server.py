@@ -125,10 +125,13 @@ class EncryptedIndexServer:
     def remove_account(self, account: str) -> bool:
         """Remove an account with all its keys and indexes; tells whether there was one."""
         with self._database.write() as connection:
-            index_tables.drop_all(connection, account)
+            owners = index_tables.drop_all(connection, account)
             found = index_accounts.remove_access(connection, account)
         self._database.forget_writes()
+        for owner in owners:
+            self._loaded.forget(owner)
         self._loaded.forget_keys(account)
+        self._quota.forget()  # numbers of indexes are given again
         return found
 
     def close(self) -> None:

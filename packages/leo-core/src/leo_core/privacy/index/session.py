@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import deque
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from leo_core.errors import (
@@ -21,7 +23,7 @@ from leo_core.privacy.index.rows import PREFIX_BYTES
 from leo_core.privacy.index.view import IndexView, add_to_tail, fold_changes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     import numpy as np
     import numpy.typing as npt
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
     from leo_core.privacy.index.rows import OpenedRow, RowSealer
     from leo_core.records import Vector
 
-__all__ = ["IndexSecrets", "IndexSession", "PublicKeys"]
+__all__ = ["IndexSecrets", "IndexSession", "OpenSearch", "PublicKeys"]
 
 _log = logging.getLogger("leo_core")
 
@@ -79,6 +81,23 @@ class PublicKeys(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class OpenSearch:
+    """A search whose rows are still to be fetched and checked.
+
+    Attributes:
+        vector: The query.
+        scores: By id, what the server's scores of the best rows came to.
+        wanted: Ids of all rows that are asked for, in that order.
+        broken: Replies with scores that could not be decrypted.
+    """
+
+    vector: Vector = field(repr=False)
+    scores: Mapping[bytes, float] = field(repr=False)
+    wanted: tuple[bytes, ...] = field(repr=False)
+    broken: int
+
+
 class IndexSession:
     """One index of one tenant. Its view only ever moves forward; whoever writes holds ``writing``.
 
@@ -94,6 +113,7 @@ class IndexSession:
         view: What is known of the index.
         writing: Held by the thread that writes.
         refused: Rows that did not open.
+        unsettled: Searches that were cut off after their rows were asked for.
     """
 
     def __init__(
@@ -111,6 +131,8 @@ class IndexSession:
         self.view = IndexView()
         self.writing = threading.RLock()
         self.refused = 0
+        self.unsettled: deque[OpenSearch] = deque()
+        self._vanished = 0
         self._moving = threading.Lock()
         self._ids: dict[bytes, set[bytes]] = {}
 
@@ -166,6 +188,18 @@ class IndexSession:
             level = logging.WARNING if self.refused == 1 else logging.DEBUG
             _log.log(level, "a row of an encrypted index did not open (%s)", type(error).__name__)
             return None
+
+    def count_vanished(self, rows: int, fetched: int) -> int:
+        """Count rows that scores led to and that cannot be checked; returns how many mismatches they come to.
+
+        Others may have removed them just then, which happens to a row now and then: as many as a search fetches are one
+        mismatch, because it happens to all of them where scores are made up.
+        """
+        if not rows:
+            return 0
+        with self._moving:
+            mismatches, self._vanished = divmod(self._vanished + rows, max(1, fetched))
+            return mismatches
 
     def find_rows(self, question: str) -> list[bytes]:
         """Ids of the rows that a question has, or had."""

@@ -114,13 +114,16 @@ def drop_index(connection: sqlite3.Connection, head: IndexHead) -> None:
     connection.execute("UPDATE indexes SET mode = ? WHERE row = ?", (_DROPPED, head.row))
 
 
-def drop_all(connection: sqlite3.Connection, account: str) -> None:
-    """Remove all indexes of an account, those of all its tenants."""
+def drop_all(connection: sqlite3.Connection, account: str) -> list[int]:
+    """Remove all indexes of an account, those of all its tenants; returns their rows."""
     ours = "account = ?1 OR account GLOB ?1 || '/*'"
-    for (owner,) in connection.execute(f"SELECT row FROM indexes WHERE {ours}", (account,)).fetchall():  # noqa: S608 - constant
+    found = connection.execute(f"SELECT row FROM indexes WHERE {ours}", (account,)).fetchall()  # noqa: S608 - constant
+    owners = [row[0] for row in found]
+    for owner in owners:
         _empty(connection, owner)
         connection.execute("DELETE FROM writes WHERE owner = ?", (owner,))
     connection.execute(f"DELETE FROM indexes WHERE {ours}", (account,))  # noqa: S608 - constant
+    return owners
 
 
 def measure_account(connection: sqlite3.Connection, account: str) -> dict[str, dict[str, dict[str, int]]]:

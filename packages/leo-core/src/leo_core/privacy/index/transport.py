@@ -6,12 +6,15 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 from leo_core.errors import LEOError
 from leo_core.privacy.index.flow import close_reply, make_request
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from leo_core.privacy.index.access import IndexToken
     from leo_core.privacy.index.envelope import Envelope
     from leo_core.privacy.index.flow import Ask, Flow, Reply
@@ -68,28 +71,40 @@ class InProcessTransport:
 
 def run_flow(flow: Flow[T], transport: IndexTransport, mac_key: bytes) -> T:
     """Run a flow on a blocking transport; returns what it returns, raises what it raises."""
-    step = _advance(flow, None, mac_key)
-    while not isinstance(step, _Done):
-        envelope, data = step
-        try:
-            answer: Reply | LEOError = close_reply(envelope, transport.send(data), mac_key)
-        except LEOError as error:
-            answer = error
-        step = _advance(flow, answer, mac_key)
+    with _closing(flow):
+        step = _advance(flow, None, mac_key)
+        while not isinstance(step, _Done):
+            envelope, data = step
+            try:
+                answer: Reply | LEOError = close_reply(envelope, transport.send(data), mac_key)
+            except LEOError as error:
+                answer = error
+            step = _advance(flow, answer, mac_key)
     return step.value  # type: ignore[no-any-return]  # what the flow returned
 
 
 async def arun_flow(flow: Flow[T], transport: IndexTransport, mac_key: bytes) -> T:
     """Run a flow on an asynchronous transport. What it computes (encryption, decryption) runs in a thread."""
-    step = await asyncio.to_thread(_advance, flow, None, mac_key)
-    while not isinstance(step, _Done):
-        envelope, data = step
-        try:
-            answer: Reply | LEOError = close_reply(envelope, await transport.asend(data), mac_key)
-        except LEOError as error:
-            answer = error
-        step = await asyncio.to_thread(_advance, flow, answer, mac_key)
+    with _closing(flow):
+        step = await asyncio.to_thread(_advance, flow, None, mac_key)
+        while not isinstance(step, _Done):
+            envelope, data = step
+            try:
+                answer: Reply | LEOError = close_reply(envelope, await transport.asend(data), mac_key)
+            except LEOError as error:
+                answer = error
+            step = await asyncio.to_thread(_advance, flow, answer, mac_key)
     return step.value  # type: ignore[no-any-return]  # what the flow returned
+
+
+@contextmanager
+def _closing(flow: Flow[Any]) -> Iterator[None]:
+    """Tell a flow at once that it is given up, as it is where a caller is cancelled: it may have sent something."""
+    try:
+        yield
+    finally:
+        with suppress(ValueError):  # a thread is in it still, and lets go of it when it is through
+            flow.close()
 
 
 class _Done:

@@ -121,10 +121,12 @@ _TYPED = (
     dict.fromkeys(
         "\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000", " "
     )
-    | dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe58\ufe63", "-")
+    | dict.fromkeys("\u2010\u2011", "-")
     | {chr(code + 0xFEE0): chr(code) for code in range(0x21, 0x7F)}
 )
 """Spaces, hyphens and full-width forms, and what stands for them on a keyboard."""
+_DASH = re.compile("(?<=[0-9])[\u2012-\u2015\u2212\ufe58\ufe63](?=[0-9])")
+"""Dashes inside a number; elsewhere they part what is before from what is behind them."""
 
 _FORMS: tuple[_Form, ...] = (
     *(_form("secret", pattern, flags=re.DOTALL) for pattern in _SECRETS),
@@ -213,7 +215,7 @@ def _straighten(text: str) -> tuple[str, Sequence[int]]:
     if text.isascii():
         return text, range(len(text))
     signs = [(_TYPED.get(sign) or _type_digit(sign), at) for at, sign in enumerate(text) if sign not in _NO_WIDTH]
-    return "".join(sign for sign, _ in signs), [at for _, at in signs]
+    return _DASH.sub("-", "".join(sign for sign, _ in signs)), [at for _, at in signs]
 
 
 def _type_digit(sign: str) -> str:

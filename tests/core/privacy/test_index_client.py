@@ -984,6 +984,50 @@ def test_after_a_rotation_nothing_is_lost_and_nothing_is_left_under_old_keys(mod
 
 
 @BOTH
+def test_rows_that_others_put_into_a_block_while_keys_are_rotated_are_sealed_anew_too(mode):
+    world = World(mode)
+    other = world.client()
+    for number in range(12):
+        world.add(other, number)  # eight in a block, four in the tail
+    flushed = []
+
+    def flush(asked):
+        """Before the first block is read: its rows, and those of the tail, go into another block."""
+        if asked.kind is Kind.BLOCK_ROWS and not flushed:
+            flushed.append(1)
+            other.flush("t", "s")
+
+    client = world.client(Spy(world, before=flush))
+    world.rings.of("t").rotate(reason="test")
+    client.rewrite("t")
+    world.rings.of("t").destroy_version(1)
+    for number in range(12):
+        world.check(client, number, k=1)
+        world.check(world.client(), number, k=1)
+
+
+def test_a_block_with_a_row_that_does_not_open_is_told_and_stays():
+    world = World()
+    client = world.client()
+    for number in range(8):
+        world.add(client, number)
+
+    def spoil(asked, reply):
+        if asked.kind is not Kind.BLOCK_ROWS:
+            return reply
+        first, *rest = read_rows(reply.payload, most_rows=99, most_bytes=2**20)
+        return replace(reply, payload=pack_rows((replace(first, sealed=first.sealed[:-1] + b"x"), *rest)))
+
+    spy = Spy(world, spoil)
+    world.rings.of("t").rotate(reason="test")
+    with pytest.raises(WriteConflictError, match="1 blocks could not be written anew") as caught:
+        world.client(spy).rewrite("t")
+    assert caught.value.check == "attempts"
+    assert spy.kinds().count(Kind.BLOCK_ROWS) <= 4, "it does not try for ever"
+    world.check(client, 3)
+
+
+@BOTH
 def test_a_client_that_slept_while_others_rotated_finds_everything_under_the_new_keys(mode):
     world = World(mode)
     sleeper, other = world.client(), world.client()

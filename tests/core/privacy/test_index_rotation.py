@@ -110,7 +110,7 @@ def test_the_decrypt_cap_rotates_under_load_and_nothing_is_lost_or_served_under_
             if secret is not None:
                 secrets[version.number] = secret
             if version.state is KeyState.DECRYPT_ONLY and version.number not in destroyed:
-                load.writer.rewrite("t")
+                load.reader.rewrite("t")
                 load.wait_for_searches()
                 load.ring.destroy_version(version.number)
                 destroyed[version.number] = time.monotonic_ns()

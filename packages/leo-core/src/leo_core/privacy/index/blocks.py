@@ -29,7 +29,7 @@ _MOST_ROWS = 2**20
 _MOST_BYTES = 2**24
 _ROUNDS = 8
 _REWRITES = 64
-"""Passes over the blocks that others made meanwhile, before writing them anew is given up for now."""
+"""Most passes over the blocks that others made meanwhile."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,7 +29,7 @@ help:
 	@echo "make bench-overhead  what LEO adds to a call beside LangChain's own ways; refreshes its figures in the docs"
 	@echo "make soak    two processes write 50,000 entries under random kill -9, tenants use one cache 100,000 times,"
 	@echo "             1,000 requests with an encrypted index in another process; prints what was found"
-	@echo "make fuzz-index  a million altered envelopes at an index server"
+	@echo "make fuzz-index  a million altered envelopes at an index server, and 100,000 altered replies at its client"
 	@echo "make docs    build the documentation into site/"
 	@echo "make dist    wheels and sdists into dist/, built twice and compared; licences and metadata checked"
 	@echo "make dist-check  install them in fresh environments: every Python at hand, the lowest versions, typed; ten minutes"
@@ -115,6 +115,8 @@ soak: setup-test
 
 fuzz-index: setup-test
 	$(RUN) tests.soak.fuzz_envelopes 1000000 0
+	$(RUN) tests.soak.fuzz_envelopes 50000 0 real
+	$(RUN) tests.soak.fuzz_replies 50000 0
 
 clean:
 	rm -rf .venv .tools site dist build out

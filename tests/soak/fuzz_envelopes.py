@@ -1,9 +1,10 @@
 """Throws altered envelopes at an index server, as many as one likes.
 
-``python -m tests.soak.fuzz_envelopes COUNT SEED``
+``python -m tests.soak.fuzz_envelopes COUNT SEED [real]``
 
-Half of them have a right MAC, as a client with a token could make them: those get to the payload. Each has to be
-refused with an error of LEO's tree, or be answered; nothing may crash, hang, or change the index unnoticed.
+With ``real``, the server scores real ciphertexts; otherwise a quick stand-in does, which hides nothing. Half of them
+have a right MAC, as a client with a token could make them: those get to the payload. Each has to be refused with an
+error of LEO's tree, or be answered; nothing may crash, hang, or change the index unnoticed.
 """
 
 from __future__ import annotations
@@ -18,20 +19,31 @@ from dataclasses import replace
 from leo_core.errors import PrivateIndexError
 from leo_core.privacy.index.envelope import MAC_BYTES, Kind, open_envelope, seal_envelope
 from leo_core.privacy.index.framing import pack_ids, pack_u64
+from leo_core.privacy.index.limits import IndexLimits
 from leo_core.privacy.index.payloads import BlockUpload, IndexForm, KeyUpload, SealedRow, pack_rows
+from leo_core.privacy.index.server import EncryptedIndexServer
 from tests.core.privacy.index_parts import DIM, make_server, unit_rows
 from tests.core.privacy.index_wire import ENCRYPTED, Wire
 
 SLOWEST_S = 5.0
+_MOST_BYTES = 2**23
+
+
+def _open_real():
+    """A server that scores ciphertexts, and a secret."""
+    from tests.core.privacy.fhe import secret_of
+
+    limits = IndexLimits(max_envelope_bytes=_MOST_BYTES, max_account_bytes=2**27)
+    return EncryptedIndexServer(":memory:", limits=limits), secret_of()
 
 
 class Fuzzer:
     """A server with one index, and envelopes of every kind to start from."""
 
-    def __init__(self, seed):
-        self.draw = random.Random(seed)
-        self.server = make_server(max_envelope_bytes=2**20)
-        self.wire = Wire(self.server, self.server.add_account("acme")).start()
+    def __init__(self, seed, *, real=False):
+        self.draw, self.real = random.Random(seed), real
+        self.server, secret = _open_real() if real else (make_server(max_envelope_bytes=2**20), None)
+        self.wire = Wire(self.server, self.server.add_account("acme"), secret=secret).start()
         self.ids = self.wire.append(6)
         self.block = self.wire.block(self.ids[:4])
         self.seeds = [self.wire.make(kind, payload, **fields) for kind, payload, fields in self._samples()]
@@ -84,6 +96,13 @@ class Fuzzer:
                 made = made[: self.draw.randrange(len(made) + 1)]
         return bytes(made)
 
+    def flip(self, data):
+        """Between one and three bits: the length stays, so that what is altered is read to its end."""
+        made = bytearray(data)
+        for _ in range(self.draw.randint(1, 3) if made else 0):
+            made[self.draw.randrange(len(made))] ^= 1 << self.draw.randrange(8)
+        return bytes(made)
+
     def make(self):
         """An altered envelope, or noise."""
         if self.draw.random() < 0.05:
@@ -93,9 +112,10 @@ class Fuzzer:
             return self.mutate(seed)
         key = self.wire.token.mac_key()
         if self.draw.random() < 0.5:  # a right envelope around an altered payload
-            envelope = open_envelope(seed, key, most_bytes=2**20)
+            envelope = open_envelope(seed, key, most_bytes=_MOST_BYTES)
             sequence = self.wire.sequence + 1 if envelope.kind.writes else 0
-            return seal_envelope(replace(envelope, sequence=sequence, payload=self.mutate(envelope.payload)), key)
+            alter = self.flip if self.real and self.draw.random() < 0.5 else self.mutate
+            return seal_envelope(replace(envelope, sequence=sequence, payload=alter(envelope.payload)), key)
         body = self.mutate(seed[:-MAC_BYTES])
         return body + hmac.digest(key, body, "sha256")
 
@@ -121,9 +141,9 @@ class Fuzzer:
         return outcome
 
 
-def main(count, seed):
+def main(count, seed, *, real):
     """Throw ``count`` envelopes, and print what came of them."""
-    fuzzer, started = Fuzzer(seed), time.monotonic()
+    fuzzer, started = Fuzzer(seed, real=real), time.monotonic()
     for _ in range(count):
         fuzzer.step()
     stats = fuzzer.wire.stats()
@@ -134,4 +154,8 @@ def main(count, seed):
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 10_000, int(sys.argv[2]) if len(sys.argv) > 2 else 0)
+    main(
+        int(sys.argv[1]) if len(sys.argv) > 1 else 10_000,
+        int(sys.argv[2]) if len(sys.argv) > 2 else 0,
+        real="real" in sys.argv[3:],
+    )

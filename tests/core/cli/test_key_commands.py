@@ -19,6 +19,8 @@ from leo_core.storage.keyring_folder import KeyringFolder
 from leo_core.storage.keyrings import Keyrings
 from leo_core.storage.private_store import PrivateStore
 from leo_core.storage.sqlite import SqliteStore
+from tests.contracts.store_samples import FINGERPRINT, NOW, axis, make_entry
+from tests.core.privacy.index_parts import make_client, make_server
 
 
 def leo(*arguments):
@@ -300,6 +302,38 @@ def test_a_version_that_a_store_needs_is_not_destroyed(kept):
     assert (states(facts), code) == ({1: "destroyed", 2: "enabled"}, 0)
     with PrivateStore(SqliteStore(kept), Keyrings.in_folder(folder)) as store:
         assert [each.body for _, each in store.observations()] == [{"n": 0}, {"n": 1}, {"n": 2}]
+
+
+def test_no_version_goes_that_an_index_server_may_need(tmp_path):
+    """The command knows nothing of the server; whoever opens the store with its index has everything written anew."""
+    folder, server = tmp_path / "leo.db.keys", make_server()
+    token = server.add_account("acme")
+
+    def open_private():
+        rings = Keyrings.in_folder(folder, policy=RotationPolicy(grace_s=0.0))
+        index = make_client(server, token, rings, tail_rows=4)
+        store = PrivateStore(SqliteStore(tmp_path / "leo.db"), rings, index=index)
+        store.open_for(FINGERPRINT)
+        return store
+
+    with open_private() as store:
+        for number in range(6):
+            store.put(make_entry(f"{number}"), axis(number))
+        store.rows.rings.of("acme").rotate()
+        name = store.rows.name_tenant("acme")
+    facts, code = as_json("reseal", tmp_path / "leo.db", "--destroy")
+    rows = {row["keyring"]: row for row in facts["keyrings"]}
+    assert (rows[name]["resealed"], rows[name]["destroyed"], code) == (12, [], 0)
+    arguments = (folder, name, "--version", 1, "--kek", f"file:{folder}/kek", "--yes")
+    facts, code = as_json("tenant", "destroy", *arguments)
+    assert (facts["error"], code) == ("KeyInUseError", 1)
+    assert "an index server may have rows" in facts["message"]
+    with open_private() as store:
+        store.destroy_version(1, tenant="acme")
+    with open_private() as store:
+        for number in range(6):
+            (hit,) = store.search("acme", "scope", axis(number), k=1, now=NOW)
+            assert hit.entry.text == f"question {number}"
 
 
 def test_reseal_destroys_when_asked_and_shows_it(kept):

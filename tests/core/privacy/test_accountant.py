@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import sqlite3
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -71,8 +72,10 @@ def test_how_many_more_are_affordable_is_what_can_be_charged():
 
 def test_a_hundred_threads_cannot_overspend(tmp_path):
     accountant = open_ledger(tmp_path / "budget.db", epsilon=0.4)
+    together = threading.Barrier(100)
 
     def try_once(_):
+        together.wait(timeout=60)
         try:
             accountant.charge(ONE, principal="t1")
         except PrivacyBudgetError:

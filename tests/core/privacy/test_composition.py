@@ -9,6 +9,10 @@ import dp_accounting
 import numpy as np
 import pytest
 from dp_accounting.pld import PLDAccountant
+from dp_accounting.pld.privacy_loss_distribution import (
+    from_discrete_gaussian_mechanism,
+    from_discrete_laplace_mechanism,
+)
 from dp_accounting.rdp import RdpAccountant
 from hypothesis import given
 from hypothesis import strategies as st
@@ -54,6 +58,40 @@ def test_laplace_noise_agrees_with_dp_accounting(scale, count):
     ours = compose([(Laplace(scale=scale), count)], 1e-6, "rdp").epsilon
     within_one_percent(ours, theirs)
     assert compose([(Laplace(scale=scale), count)], 1e-6).epsilon <= count / scale * (1 + 1e-12)
+
+
+@pytest.mark.parametrize("sigma", [5.0, 30.0])
+@pytest.mark.parametrize("scale", [10.0, 60.0])
+@pytest.mark.parametrize("counts", [(1, 1), (20, 5), (100, 50)])
+def test_mixed_noise_agrees_with_dp_accounting(sigma, scale, counts):
+    normal, laplace = counts
+    rdp = RdpAccountant(orders=ORDERS)
+    rdp.compose(dp_accounting.GaussianDpEvent(sigma), normal).compose(dp_accounting.LaplaceDpEvent(scale), laplace)
+    releases = [(Gaussian(sigma=sigma), normal), (Laplace(scale=2 * scale, sensitivity=2.0), laplace)]
+    for delta in (1e-5, 1e-9):
+        within_one_percent(compose(releases, delta, "rdp").epsilon, rdp.get_epsilon(delta))
+        assert compose(releases, delta).epsilon <= compose(releases, delta, "rdp").epsilon * (1 + 1e-12)
+
+
+@pytest.mark.parametrize(("sigma", "count"), [(4.0, 1), (10.0, 20), (20.0, 100)])
+def test_discrete_normal_noise_is_charged_like_normal_noise_and_never_too_little(sigma, count):
+    """Its Rényi bounds are those of normal noise; dp-accounting's own distribution of its loss lies a little below."""
+    event = dp_accounting.SelfComposedDpEvent(dp_accounting.GaussianDpEvent(sigma), count)
+    theirs = RdpAccountant(orders=ORDERS).compose(event)
+    loss = from_discrete_gaussian_mechanism(sigma, pessimistic_estimate=False).self_compose(count)
+    for delta in (1e-5, 1e-7):
+        ours = compose([(DiscreteGaussian(sigma=sigma), count)], delta).epsilon
+        within_one_percent(ours, theirs.get_epsilon(delta))
+        assert loss.get_epsilon_for_delta(delta) <= ours <= 1.12 * loss.get_epsilon_for_delta(delta)
+
+
+@pytest.mark.parametrize(("scale", "count"), [(5.0, 1), (20.0, 10), (50.0, 100)])
+def test_discrete_laplace_noise_is_never_charged_too_little(scale, count):
+    loss = from_discrete_laplace_mechanism(1 / scale, pessimistic_estimate=False).self_compose(count)
+    for delta in (1e-5, 1e-7):
+        ours = compose([(DiscreteLaplace(scale=scale), count)], delta).epsilon
+        exact = loss.get_epsilon_for_delta(delta)
+        assert exact * (1 - 1e-6) <= ours <= 1.12 * exact
 
 
 def test_the_figures_that_the_accountant_was_chosen_for():

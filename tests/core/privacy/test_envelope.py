@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -109,6 +110,19 @@ def test_a_flipped_bit_in_any_field_is_refused(name):
                 open_envelope(bytes(flipped), KEY, most_bytes=MOST)
             assert caught.value.check == ({"magic": "magic", "version": "version"}.get(name, "mac"))
             assert isinstance(caught.value, EnvelopeMacError) == (name not in {"magic", "version"})
+
+
+@pytest.mark.parametrize("is_reply", [False, True], ids=["request", "reply"])
+@pytest.mark.parametrize("kind", Kind)
+def test_a_flipped_bit_anywhere_in_an_envelope_of_any_kind_is_refused(kind, is_reply):
+    data = seal_envelope(replace(ENVELOPE, kind=kind, is_reply=is_reply), KEY)
+    for at in range(len(data)):
+        for bit in range(8):
+            flipped = bytearray(data)
+            flipped[at] ^= 1 << bit
+            with pytest.raises(EnvelopeError) as caught:
+                open_envelope(bytes(flipped), KEY, most_bytes=MOST)
+            assert caught.value.check == ("magic" if at < 4 else "version" if at < 5 else "mac")
 
 
 def test_another_key_is_refused():

@@ -229,6 +229,33 @@ def test_scopes_and_tenants_are_apart():
     assert [hit.question for hit in world.client().search("t", "s", ROWS[0], k=9, now=0.0)] == ["d:1"]
 
 
+@pytest.mark.parametrize("told", [3, 2**64 - 1, 2**70, -3])
+def test_clearing_ends_although_a_server_says_each_time_that_others_wrote(told):
+    world = World()
+    world.add(world.client(), 0)
+
+    def refuse(asked):
+        if asked.kind is Kind.DROP_INDEX:
+            message = "others wrote first"
+            raise WriteConflictError(message, check="sequence", sequence=told)
+
+    client = world.client(Spy(world, before=refuse))
+    with pytest.raises((WriteConflictError, EnvelopeError)) as caught:
+        client.clear("t")
+    assert caught.value.check in {"attempts", "sequence"}
+    assert client._transport.kinds().count(Kind.DROP_INDEX) == (64 if told == 3 else 1)
+
+
+@pytest.mark.parametrize(
+    "payload", [b"", b"[]", b'{"acme": 1}', b'{"acme": {"i": {"rows": 1e400}}}', b'{"acme": {"i": {"rows": "x"}}}']
+)
+def test_figures_that_are_none_are_refused(payload):
+    world = World()
+    client = world.client(Spy(world, lambda _, reply: replace(reply, payload=payload)))
+    with pytest.raises(EnvelopeError, match="figures"):
+        client.stats("t")
+
+
 def test_removing_from_an_index_that_is_not_there_does_nothing():
     client = World().client()
     client.remove("t", "s", ["a:1"])
@@ -954,6 +981,65 @@ def test_after_a_rotation_nothing_is_lost_and_nothing_is_left_under_old_keys(mod
     for number in range(20):
         world.check(fresh, number)
         world.check(other, number)
+
+
+@BOTH
+def test_rows_that_others_put_into_a_block_while_keys_are_rotated_are_sealed_anew_too(mode):
+    world = World(mode)
+    other = world.client()
+    for number in range(12):
+        world.add(other, number)  # eight in a block, four in the tail
+    flushed = []
+
+    def flush(asked):
+        """Before the first block is read: its rows, and those of the tail, go into another block."""
+        if asked.kind is Kind.BLOCK_ROWS and not flushed:
+            flushed.append(1)
+            other.flush("t", "s")
+
+    client = world.client(Spy(world, before=flush))
+    world.rings.of("t").rotate(reason="test")
+    client.rewrite("t")
+    world.rings.of("t").destroy_version(1)
+    for number in range(12):
+        world.check(client, number, k=1)
+        world.check(world.client(), number, k=1)
+
+
+def test_a_block_with_a_row_that_does_not_open_is_told_and_stays():
+    world = World()
+    client = world.client()
+    for number in range(8):
+        world.add(client, number)
+
+    def spoil(asked, reply):
+        if asked.kind is not Kind.BLOCK_ROWS:
+            return reply
+        first, *rest = read_rows(reply.payload, most_rows=99, most_bytes=2**20)
+        return replace(reply, payload=pack_rows((replace(first, sealed=first.sealed[:-1] + b"x"), *rest)))
+
+    spy = Spy(world, spoil)
+    world.rings.of("t").rotate(reason="test")
+    with pytest.raises(WriteConflictError, match="1 blocks could not be written anew") as caught:
+        world.client(spy).rewrite("t")
+    assert caught.value.check == "attempts"
+    assert spy.kinds().count(Kind.BLOCK_ROWS) <= 4, "it does not try for ever"
+    world.check(client, 3)
+
+
+@BOTH
+def test_a_client_that_slept_while_others_rotated_finds_everything_under_the_new_keys(mode):
+    world = World(mode)
+    sleeper, other = world.client(), world.client()
+    for number in range(20):
+        world.add(other, number)
+    world.check(sleeper, 3)
+    other.rotate("t", reason="test", wait=True)
+    world.rings.of("t").destroy_version(1)
+    world.check(sleeper, 3)
+    world.check(sleeper, 19)
+    sleeper.close()
+    other.close()
 
 
 def heads_of(client):

@@ -345,7 +345,18 @@ def test_of_other_errors_only_the_name_is_told():
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"<html>", b"[]", b"null", b'{"error": "SystemExit"}', b'{"error": 3}', b"[" * 100_000, b"\xff"]
+    "body",
+    [
+        b"",
+        b"<html>",
+        b"[]",
+        b"null",
+        b'{"error": "SystemExit"}',
+        b'{"error": 3}',
+        b'{"error": "WriteConflictError", "sequence": 1e400}',
+        b"[" * 100_000,
+        b"\xff",
+    ],
 )
 @pytest.mark.parametrize(("status", "kind"), [(500, StorageError), (502, StoreUnavailableError), (404, StorageError)])
 def test_what_a_proxy_says_instead_is_an_error_of_the_tree(status, body, kind):
@@ -563,9 +574,12 @@ def test_the_token_comes_from_a_file_that_only_its_owner_reads(tmp_path, service
     with pytest.raises(ConfigError, match="can be read by others"):
         index_at(url, file)
     file.chmod(0o600)
-    client = index_at(url, file)(make_rings())
-    assert client.mode == "fully_encrypted"
-    client.close()
+    make = index_at(url, file)
+    one, two = make(make_rings()), make(make_rings())
+    assert one.mode == "fully_encrypted"
+    one.close()
+    assert two.stats("t") == {}, "closing one of two leaves the other as it is"
+    two.close()
     file.write_text("leo-index-1.acme.short", encoding="ascii")
     with pytest.raises(ConfigError, match="is not one"):
         index_at(url, file)

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from itertools import islice
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from leo_core.errors import CiphertextError, ConfigError, KeyDestroyedError, KeyExhaustedError
+from leo_core.evaluation.datasets import read_jsonl
 from leo_core.privacy.ckks.linear_scoring import LinearQuestion, LinearScorer
 from leo_core.privacy.ckks.params import FheParams
 from leo_core.privacy.keys.kek import LocalKek
 from leo_core.privacy.keys.key_rotation import RotationPolicy
 from leo_core.privacy.keys.keyring import ClientKeyring
+from leo_core.stages.embed.load import load_embedder
 from tests.core.privacy.fhe import changed, keys_of, secret_of, unit_rows
 
+ROUTED = Path(__file__).resolve().parents[4] / "shared" / "data" / "routing" / "mmlu_mixtral_gpt4.jsonl.gz"
 DIM = 15
 """One coordinate more is that of the intercepts."""
 PARAMS = FheParams.preset("score128")
@@ -43,6 +49,27 @@ def test_decisions_of_a_router_are_those_in_the_clear(scorer):
     clear = np.abs(plain) > 2e-3 * server.scale
     assert clear.mean() > 0.9
     assert ((private > 0) == (plain > 0))[clear].all()
+
+
+def test_routes_of_real_questions_are_those_in_the_clear():
+    """Two models fitted to whether each of RouteLLM's two members was right, asked about questions left out."""
+    if not ROUTED.exists():
+        pytest.skip("needs ../shared/data/routing/mmlu_mixtral_gpt4.jsonl.gz")
+    rows = list(islice(read_jsonl(ROUTED), 0, None, 12))
+    vectors = load_embedder("static").embed([row["question"] for row in rows]).astype(np.float64)
+    right = np.array([[row["small_correct"], row["large_correct"]] for row in rows], dtype=np.float64)
+    mean = right.mean(axis=0)
+    fitted = np.linalg.solve(vectors.T @ vectors + np.eye(vectors.shape[1]), vectors.T @ (right - mean)).T
+    intercepts = mean - np.array([0.5, 0.5])
+    server = LinearScorer(secret_of().evaluation_keys(dim=vectors.shape[1] + 1, expected=2), fitted, intercepts)
+    client = LinearQuestion(secret_of(), count=server.count, scale=server.scale)
+    asked = vectors[:: len(vectors) // 16][:16]
+    plain = asked @ fitted.T + intercepts
+    private = np.array([client.read(server.score(client.ask(vector))) for vector in asked])
+    np.testing.assert_allclose(private, plain, atol=1.5e-3 * server.scale)
+    sure = np.abs(plain) > 2e-3 * server.scale
+    assert sure.mean() > 0.9
+    assert ((private > 0) == (plain > 0))[sure].all()
 
 
 def test_what_does_not_fit_is_refused(scorer):

@@ -312,5 +312,10 @@ def test_a_wrapped_key_opens_with_the_same_kek_and_place_only():
     ):
         with pytest.raises(KekError, match="does not unwrap"):
             kek.unwrap(text, aad=aad)
+    for bit in range(8 * len(wrapped)):
+        altered = bytearray(wrapped)
+        altered[bit // 8] ^= 1 << bit % 8
+        with pytest.raises(KekError, match="does not unwrap"):
+            KEK.unwrap(bytes(altered), aad=b"here")
     with pytest.raises(KekError, match="32 bytes, got 31"):
         LocalKek(bytes(31))

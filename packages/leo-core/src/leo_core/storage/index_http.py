@@ -226,6 +226,9 @@ def index_at(
 ) -> Callable[[TenantRings], EncryptedIndex]:
     """What :class:`leo_core.privacy.config.PrivacyConfig` takes as ``index`` for a server at an address.
 
+    Each cache or model that is made with it has a client and connections of its own, so that closing one closes none
+    of the others'.
+
     Args:
         url: Address of the server.
         token: The token, or the file that holds it, which nobody else may read (mode 0600).
@@ -242,8 +245,12 @@ def index_at(
     from leo_core.privacy.index.client import EncryptedIndex  # noqa: PLC0415 - loads numpy
 
     kept = token if isinstance(token, IndexToken) else load_token(token)
-    transport = HttpTransport(url, kept, plain=plain, ca_file=ca_file, pin=pin)
-    return lambda rings: EncryptedIndex(transport, kept, rings, config=config, on_alarm=on_alarm)
+
+    def make_transport() -> HttpTransport:
+        return HttpTransport(url, kept, plain=plain, ca_file=ca_file, pin=pin)
+
+    make_transport().close()  # so that what is wrong with the arguments is said here
+    return lambda rings: EncryptedIndex(make_transport(), kept, rings, config=config, on_alarm=on_alarm)
 
 
 def _take(body: bytearray, piece: bytes) -> None:

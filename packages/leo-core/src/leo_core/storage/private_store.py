@@ -18,7 +18,7 @@ from leo_core.stages.receipt.keys import SigningKey
 from leo_core.storage.checks import check_entry, check_vector
 from leo_core.storage.key_trouble import key_trouble_told
 from leo_core.storage.opened_index import OpenedIndex
-from leo_core.storage.resealing import Resealing
+from leo_core.storage.resealing import Resealing, refuse_beside_index
 from leo_core.storage.sealed_leases import SealedLeases
 from leo_core.storage.sealed_reader import SealedReader, holds_question
 from leo_core.storage.sealed_rows import OpenedQuestion, SealedRows, draw_decoy
@@ -327,20 +327,26 @@ class PrivateStore:
         """Destroy an old key version, once nothing in the store is under it and its grace is over.
 
         An index server is asked to have everything anew first (:meth:`EncryptedIndex.rewrite
-        <leo_core.privacy.index.client.EncryptedIndex.rewrite>`), where the index of this store is one.
+        <leo_core.privacy.index.client.EncryptedIndex.rewrite>`), where the index of this store is one. Opened without
+        it, the store cannot know what lies there: then no version goes of a tenant whose keyring keeps a homomorphic
+        secret.
 
         Args:
             version: The version.
             tenant: Whose; ``None`` for the store's own.
 
         Raises:
-            KeyInUseError: Records are under it; ``.left`` counts them. Or its grace is not over.
+            KeyInUseError: Records are under it; ``.left`` counts them. Or its grace is not over, or an index server may
+                have something under it.
+            StorageError: The index server cannot write everything anew now.
             ConfigError: It is the primary, or the inner store cannot exchange sealed values.
             KeyringError: There is no such version, or it is destroyed already.
         """
         rewrite = getattr(self.index, "rewrite", None)
         if tenant is not None and rewrite is not None:
             rewrite(tenant)
+        elif tenant is not None:
+            refuse_beside_index(self._ring(tenant).keyset, version)
         self._resealing.destroy(self._ring(tenant), version)
 
     def _ring(self, tenant: str | None) -> ClientKeyring:

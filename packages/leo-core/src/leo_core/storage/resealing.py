@@ -20,13 +20,15 @@ if TYPE_CHECKING:
 
     from leo_core.ports import Store
     from leo_core.privacy.keys.keyring import ClientKeyring
+    from leo_core.privacy.keys.keyset import Keyset
     from leo_core.privacy.keys.reencryption import Reencrypted, SealedRecord
     from leo_core.storage.sealed_rows import SealedRows
 
-__all__ = ["Resealing"]
+__all__ = ["Resealing", "refuse_beside_index"]
 
 _log = logging.getLogger("leo_core")
 _FIRST = 1
+_HOMOMORPHIC = "ckks/"
 RECORDS_AT_ONCE = 32
 """Records that are looked at in a step, which follows on a write."""
 
@@ -128,6 +130,21 @@ def refuse_destroying(version: int, left: Mapping[str, int]) -> KeyInUseError:
         "'leo keys reseal' seals them anew; what does not open is removed by 'leo cache check --remove'"
     )
     return KeyInUseError(message, left=dict(left))
+
+
+def refuse_beside_index(keyset: Keyset, version: int) -> None:
+    """Refuse where an index server may have rows or blocks under a version, which only a client of it writes anew.
+
+    Raises:
+        KeyInUseError: A version of the keyring keeps a homomorphic secret.
+    """
+    if any(kept.name.startswith(_HOMOMORPHIC) for each in keyset.versions for kept in each.kept):
+        message = (
+            f"key version {version} stays: the keyring keeps a homomorphic secret, so that an index server may have "
+            "rows under it, which this store, opened without its index, cannot have written anew; use "
+            "PrivateStore.destroy_version of the store with its index, such as model.leo.store"
+        )
+        raise KeyInUseError(message, left={})
 
 
 def _check_grace(ring: ClientKeyring, version: int, now: float) -> None:

@@ -28,6 +28,8 @@ __all__ = ["compact", "flush_tail", "rewrite_blocks"]
 _MOST_ROWS = 2**20
 _MOST_BYTES = 2**24
 _ROUNDS = 8
+_REWRITES = 64
+"""Most passes over the blocks that others made meanwhile."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,27 +100,51 @@ def compact(session: IndexSession) -> Flow[int]:
 def rewrite_blocks(session: IndexSession) -> Flow[int]:
     """Encrypt under the primary keys what lies under others, and seal all rows under the present key version.
 
-    Cut off at any point, or run by several clients at once, it loses nothing and can be run again.
+    Cut off at any point, or run by several clients at once, it loses nothing and can be run again. When it returns,
+    nothing is under keys older than those of when it began: blocks that others made meanwhile, of rows that had not
+    been reached yet, are gone through as well.
 
     Returns:
         How many blocks were written.
+
+    Raises:
+        WriteConflictError: A block is left: others change it all the time, or there is a row in it that does not open.
     """
-    written = 0
-    yield from session.catch_up()
-    for block in tuple(session.view.blocks):
-        sealed = yield from _read_sealed(session, block)
-        rows = _open_rows(session, sealed)
-        if not rows:
-            continue
-        key = yield from session.register_keys(len(rows[0].vector))
-        head = session.view.blocks.get(block)
-        if session.encrypted and head is not None and head.key_id != key.id:
-            written += yield from _rewrite(session, key, (block,), ())
-        yield from _reseal(session, [row for row in sealed if not session.sealer.is_current(row)])
-    tail = yield from _read_tail(session)
-    yield from _reseal(session, [row for row in tail if not session.sealer.is_current(row)])
-    yield from session.catch_up()
-    return written
+    written, done = 0, set[bytes]()
+    view = yield from session.catch_up()
+    for _ in range(_REWRITES):
+        left, before = view.blocks.keys() - done, written
+        for block in left:
+            finished, made = yield from _rewrite_block(session, block)
+            written += made
+            if finished:
+                done.add(block)
+        tail = yield from _read_tail(session)
+        yield from _reseal(session, [row for row in tail if not session.sealer.is_current(row)])
+        view = yield from session.catch_up()
+        if done.issuperset(view.blocks):
+            return written
+        if written == before and view.blocks.keys() - done == left:
+            break
+    message = (
+        f"{len(view.blocks.keys() - done)} blocks could not be written anew: others change them, or a row in them does "
+        "not open; try again later"
+    )
+    raise WriteConflictError(message, check="attempts", sequence=view.sequence)
+
+
+def _rewrite_block(session: IndexSession, block: bytes) -> Flow[tuple[bool, int]]:
+    """Whether a block needs no second look, and how many were written in its place."""
+    sealed = yield from _read_sealed(session, block)
+    rows = _open_rows(session, sealed)
+    if not rows:
+        return True, 0
+    key = yield from session.register_keys(len(rows[0].vector))
+    yield from _reseal(session, [row for row in sealed if not session.sealer.is_current(row)])
+    head = session.view.blocks.get(block)
+    if not session.encrypted or head is None or head.key_id == key.id:
+        return True, 0
+    return False, int((yield from _rewrite(session, key, (block,), ())))
 
 
 def _rewrite(session: IndexSession, key: KeyHead, blocks: Sequence[bytes], tail: Sequence[OpenedRow]) -> Flow[bool]:

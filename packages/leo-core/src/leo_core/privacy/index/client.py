@@ -222,7 +222,13 @@ class EncryptedIndex:
         self._start_rotation(tenant)
 
     def rewrite(self, tenant: str) -> int:
-        """Encrypt and seal under the present keys whatever lies under others; returns how many blocks were written."""
+        """Encrypt and seal under the present keys whatever lies under others; returns how many blocks were written.
+
+        Raises:
+            WriteConflictError: A block is left: others change it all the time, or there is a row in it that does not
+                open. No older key may be destroyed yet.
+            StorageError: The server refused, or cannot be reached.
+        """
         name, written = self._name_tenant(tenant), 0
         for index in self.stats(tenant):
             session = self._session_of(tenant, name, index)

@@ -18,6 +18,7 @@ __all__ = ["MOST_REPLY_BYTES", "Ask", "Flow", "Reply", "close_reply", "make_requ
 
 MOST_REPLY_BYTES = 2**29
 """Largest reply that a client reads: seven times the sealed rows of a full block of the longest vectors."""
+_MOST_WRITES = 2**64 - 1
 
 T = TypeVar("T")
 
@@ -62,7 +63,14 @@ Flow = Generator[Ask, Reply, T]
 
 
 def make_request(ask: Ask, mac_key: bytes) -> tuple[Envelope, bytes]:
-    """The envelope of a request, and its bytes."""
+    """The envelope of a request, and its bytes.
+
+    Raises:
+        EnvelopeError: It is a write after the last that there can be, because a server said that it is at that one.
+    """
+    if not 0 <= ask.sequence <= _MOST_WRITES:
+        message = f"there is no write {ask.sequence}: the server told a number that no index comes to"
+        raise EnvelopeError(message, check="sequence")
     envelope = Envelope(
         kind=ask.kind,
         request_id=secrets.token_bytes(ID_BYTES),

@@ -90,7 +90,7 @@ def search_index(session: IndexSession, vector: Vector, k: int) -> Flow[SearchOu
     earlier = yield from _settle(session)
     view, told = session.view, _no_replies()
     for _ in range(_ROUNDS):
-        if not session.view.blocks:
+        if not session.view.blocks or not _can_read(session, len(vector)):
             yield from session.catch_up()
         keys = _choose_keys(session, len(vector))
         if session.view.blocks and not session.encrypted and not keys:
@@ -140,6 +140,12 @@ def _name_keys(session: IndexSession, dim: int) -> list[str]:
     """Under which keys blocks can be scored: plain ones under none, if there is any that can be used."""
     keys = [key.id for key in _choose_keys(session, dim)]
     return [*keys, ""] if keys else []
+
+
+def _can_read(session: IndexSession, dim: int) -> bool:
+    """Whether there are keys for every block that is known; otherwise others may have encrypted some anew since."""
+    known = _name_keys(session, dim)
+    return all(head.key_id in known for head in session.view.blocks.values())
 
 
 def _ask_scores(

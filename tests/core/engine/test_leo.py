@@ -313,6 +313,26 @@ def test_where_no_juror_can_be_asked_the_risk_of_the_small_answer_decides():
             assert ask_cascade(leo).members == asked
 
 
+def test_no_opinions_are_bought_while_audits_leave_no_answer_that_may_be_served():
+    """The cascade would end with the large member whatever jurors say, so that member is the cheaper route."""
+    small, large = (
+        ScriptedModel(name, replies="It is 29.", cost=cost) for name, cost in (("small", 0.01), ("large", 1.0))
+    )
+    jury = [small, *(ScriptedModel(name, replies="It is 29.", cost=0.02) for name in ("first", "second"))]
+    config = LEOConfig(route=RouteConfig(loss_usd=40.0, promote=False, explore=False), audit_rate=1.0)
+    with LEO(small=small, large=large, jury=jury, config=config, checker=lambda _, __: False, seed=1) as leo:
+        assert "first" in ask_cascade(leo).members
+        for number in range(40):
+            leo.ask(f"What is {number} and {number + 1}?", route=Route.LARGE, cache=False)
+            leo.flush()
+        barred = ask_cascade(leo)
+        assert (barred.risk.basis, barred.risk.accepted) == ("audited", 0.0)
+        assert barred.members == ("small", "large")
+        free = leo.ask(QUESTION, cache=False).decision
+    assert free.expected_cost_usd["cascade"] == pytest.approx(1.01)
+    assert free.objective["large"] < free.objective["cascade"]
+
+
 def test_the_number_of_opinions_can_be_bounded():
     with opinion_members(loss_usd=40.0, opinions=1) as leo:
         assert ask_cascade(leo).members == ("small", "first")

@@ -131,6 +131,17 @@ def test_what_may_not_be_served_is_not_accepted() -> None:
     assert choose_step(beliefs, "", 0.0, replace(cheap, jurors=()), acceptable=False) == "large"
 
 
+def test_where_nothing_may_be_served_the_large_member_is_asked_at_once_and_foreseen() -> None:
+    """Opinions that would be thrown away are neither bought nor left out of what the cascade is expected to cost."""
+    beliefs, barred = world(380, 20, 4).beliefs(0), replace(STAKES, servable=False)
+    for pattern in ("", "+", "-"):
+        assert choose_step(beliefs, pattern, 0.0, barred) == "large"
+    free, bound = (foresee_routes(beliefs, 0.0, stakes, 0.0005) for stakes in (STAKES, barred))
+    assert (bound.cost_usd, bound.missed) == (pytest.approx(0.0005 + STAKES.large), 0.0)
+    assert free.cost_usd < STAKES.large < bound.cost_usd
+    assert bound.errors == free.errors, "what the members err does not change"
+
+
 def test_jurors_that_leave_everything_open_are_not_asked_for_long() -> None:
     state = OpinionState.fresh()
     assert choose_step(state.beliefs(0), "", 0.0, STAKES) == "ask"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from leo_core.engine.admission import list_able
 from leo_core.engine.spending import estimate_cost
 from leo_core.stages.consensus.equivalence import contradict, same_answer
+from leo_core.stages.risk.acceptance import find_accepted
 from leo_core.stages.risk.answer import measure_form, score_answer
 from leo_core.stages.route.next_step import Stakes, choose_step, foresee_routes, mended
 from leo_core.stages.route.odds import log_odds, probability
@@ -92,8 +93,9 @@ def choose_next(trip: Trip, small: Draft, risk: Risk, jurors: Sequence[Model]) -
     """What a cascade does after what was said so far.
 
     Under ``max_error``, and where nobody was or can be asked, the risk decides alone, and a contradiction goes to the
-    large member. Otherwise the expected cost and loss decide, among answers whose risk is accepted and that were not
-    contradicted more often than confirmed.
+    large member. Where audits leave no answer that is accepted, that member is asked, and no more jurors. Otherwise the
+    expected cost and loss decide, among answers whose risk is accepted and that were not contradicted more often than
+    confirmed.
 
     Args:
         trip: The request under way.
@@ -140,10 +142,18 @@ def foresee_opinions(request: Request, risk: RequestRisk, known: Known, region: 
         return None
     prices = [_price(request, member, known, plan) for member in (plan.small, plan.large, *jurors)]
     beliefs = known.opinions.beliefs(region)
-    stakes = Stakes(loss=find_loss(risk, plan), large=prices[1], jurors=prices[2:])
+    loss, servable = find_loss(risk, plan), accepts_any(known, plan)
+    stakes = Stakes(loss=loss, large=prices[1], jurors=prices[2:], servable=servable)
     return foresee_routes(
         beliefs, plan.config.route.difficulty_slope * beliefs.shift_before(judge_before(risk)), stakes, prices[0]
     )
+
+
+def accepts_any(known: Known, plan: Plan) -> bool:
+    """Whether any answer would be accepted without ``max_error``; no risk is 0, and audits may leave no threshold."""
+    config = plan.config.risk
+    accepted, _ = find_accepted(known.risk.acceptance, config.accept_below, config)
+    return accepted > 0.0
 
 
 def judge_before(risk: RequestRisk) -> float:
@@ -159,7 +169,8 @@ def find_loss(risk: RequestRisk, plan: Plan) -> float:
 def _find_stakes(trip: Trip, jurors: Sequence[Model]) -> Stakes:
     large = () if trip.plan.large is None else (trip.plan.large,)
     prices = [_price(trip.request, member, trip.known, trip.plan) for member in (*jurors, *large)]
-    return Stakes(loss=trip.loss_usd, large=prices[-1], jurors=prices[:-1])
+    servable = accepts_any(trip.known, trip.plan)
+    return Stakes(loss=trip.loss_usd, large=prices[-1], jurors=prices[:-1], servable=servable)
 
 
 def _price(request: Request, member: Model, known: Known, plan: Plan) -> float:

@@ -18,7 +18,7 @@ there are enough again an answer is accepted on the upper bound of its interval.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
@@ -72,11 +72,24 @@ class AcceptanceState:
     reference: tuple[float, ...] = ()
     forms: tuple[float, ...] = ()
     alarms: int = 0
+    _found: dict[tuple[float, float], float | None] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @classmethod
     def fresh(cls) -> AcceptanceState:
         """Nothing observed."""
         return cls()
+
+    def find_threshold(self, max_error: float, confidence: float) -> float | None:
+        """The boldest threshold on the value that passes; -1 where none does; ``None`` before there are enough audits.
+
+        Args:
+            max_error: Share of the accepted answers that may be wrong, in [0, 1].
+            confidence: With which it is kept, in (0, 1).
+        """
+        asked = max_error, confidence
+        if asked not in self._found:  # one request asks for the same one many times
+            self._found[asked] = _test_thresholds(self.outcomes, max_error, confidence)
+        return self._found[asked]
 
 
 def find_accepted(
@@ -94,7 +107,7 @@ def find_accepted(
         ``max_error`` itself: ``shipped`` to compare with what ``config.accept_on`` says, ``conservative`` (after an
         alarm) with the upper bound.
     """
-    audited = _test_thresholds(state.outcomes, max_error, config.accept_confidence)
+    audited = state.find_threshold(max_error, config.accept_confidence)
     if audited is not None:
         return audited, "audited"
     return max_error, "conservative" if state.alarms else "shipped"

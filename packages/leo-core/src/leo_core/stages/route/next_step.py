@@ -36,11 +36,14 @@ class Stakes:
         loss: Loss of a wrong answer, ≥ 0.
         large: Price of the large member's call.
         jurors: Prices of the jurors that can still be asked, in the order in which they would be.
+        servable: Whether any answer of the small member may be served at all. Where audits leave none, every cascade
+            ends with the large member, whatever is asked and said before.
     """
 
     loss: float
     large: float
     jurors: Sequence[float] = ()
+    servable: bool = True
 
 
 def choose_step(beliefs: Beliefs, pattern: str, shift: float, stakes: Stakes, *, acceptable: bool = True) -> _Step:
@@ -48,7 +51,8 @@ def choose_step(beliefs: Beliefs, pattern: str, shift: float, stakes: Stakes, *,
 
     The large member is worth what it mends, less its price. An opinion is worth what would be decided better with it,
     less its price: the chance of each thing it may say times what the large member would then be worth, where that is
-    more than nothing. Ties go to the cheaper step.
+    more than nothing. Where nothing may be served without the large member, nothing is decided better by an opinion.
+    Ties go to the cheaper step.
 
     Args:
         beliefs: What opinions are worth in the region.
@@ -57,6 +61,8 @@ def choose_step(beliefs: Beliefs, pattern: str, shift: float, stakes: Stakes, *,
         stakes: What is at stake.
         acceptable: Whether the small answer may be served as it is.
     """
+    if not stakes.servable:
+        return "large"
     now = _worth_large(beliefs, pattern, shift, stakes)
     if not stakes.jurors:
         return "accept" if acceptable and now <= 0.0 else "large"

@@ -33,7 +33,7 @@ class Watched:
 
 
 @pytest.mark.parametrize("read", [False, True])
-def test_kept_texts_are_read_before_or_not(read: bool, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: FBT001 - a parameter
+def test_kept_texts_are_read_before_or_not(read: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     model, embedder = load_pair_model(), load_static()
     known: list[str] = []
     compare = model.compare_texts

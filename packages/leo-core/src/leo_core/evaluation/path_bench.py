@@ -43,7 +43,8 @@ def measure_path(
             before it kept them; else they are as those of a store that was just opened.
 
     Returns:
-        ``rows``, ``neighbours`` ("read" or "unread"), ``questions``, CPU microseconds ``p50_us``, ``mean_us``, ``p99_us``, of them ``embed_us``,
+        ``rows``, ``neighbours`` ("read" or "unread"), ``questions``, CPU microseconds ``p50_us``, ``mean_us``,
+        ``p99_us``, of them ``embed_us``,
         ``search_us``, ``pair_us`` (means), and ``network_share``: of the questions for which the network was asked.
     """
     order = np.random.default_rng(seed).permutation(len(texts))

@@ -58,7 +58,7 @@ class RouteConfig:
     loss_usd: float = 0.05
     latency_usd_per_s: float = 0.0002
     harm_weight: float = 4.0
-    harm_above: float = 0.22
+    harm_above: float = 0.23
     novel_above: float = 0.95
     small_when_novel: bool = False
     explore: bool = True

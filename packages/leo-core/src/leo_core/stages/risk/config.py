@@ -63,7 +63,7 @@ class RiskConfig:
 
     Attributes:
         prior_strength: What the shipped prior is worth, in observed outcomes, against a region's own record; > 0.
-        similar_strength: The same against the rate on similar requests, in outcomes of any; > 0.
+        similar_strength: The same against the rate on similar requests, or answers, in outcomes of any; > 0.
         novel_strength: The same for a request that is novel or of unknown novelty: it is pulled to the prior; > 0.
         novel_above: Novelty above which a request counts as novel, in [0, 1].
         novel_variance: Variance added to the log-odds of a novel request; ≥ 0.

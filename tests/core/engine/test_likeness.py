@@ -126,3 +126,16 @@ def test_a_cascade_asks_large_at_once_where_such_answers_were_wrong():
     learned, plain = ask_cascade(keep_vectors=True), ask_cascade(keep_vectors=False)
     assert learned == [["small", "large"], ["small", "juror"]]
     assert plain[0][:2] == ["small", "juror"]
+
+
+def test_the_audit_of_what_large_served_says_nothing_of_the_answer_that_small_gave():
+    defaults = LEOConfig()
+    config = replace(defaults, audit_rate=1.0, risk=replace(defaults.risk, keep_vectors=True, accept_below=0.0))
+    small, large = ScriptedModel("small", replies="13"), ScriptedModel("large", replies="12")
+    with LEO(small, large, config=config, checker=lambda _, answer: answer.text == "12", seed=1) as leo:
+        leo.ask(TOPICS[0].format(5), route=Route.CASCADE)
+        leo.flush()
+        bodies = [item.body for _, item in leo.store.observations() if item.kind == "route"]
+    audited, unaudited = ([body for body in bodies if body.get("audited", False) is each] for each in (True, False))
+    assert [(body["right"], "answer" in body) for body in audited] == [(True, False)]
+    assert [(body["small_right"], tuple(body["answer"])) for body in unaudited] == [(False, answer_names())]

@@ -73,7 +73,11 @@ CELL = {"committee": 5, "adversaries": 1, "kind": "collude"}
 CONSENSUS = {
     "benchmark": "consensus",
     "data": "tiny.jsonl",
-    "cells": [CELL | dict.fromkeys(RULES, 0.85) | {f"{name}_interval": SPAN for name in RULES}],
+    "draws": 10,
+    "cells": [
+        cell | dict.fromkeys(RULES, 0.85) | {f"{name}_interval": SPAN for name in RULES}
+        for cell in (CELL, CELL | {"adversaries": 0, "kind": "none"})
+    ],
 }
 
 
@@ -118,7 +122,7 @@ def test_every_figure_is_drawn_and_names_its_source_and_command(tmp_path):
             "always large: 87.0% right",
             "share of strong calls (%)",
         ],
-        "committees-d.svg": ["5: 1 collude", "plain majority"],
+        "committees-d.svg": ["5: 1 collude", "5: none", "plain majority", "best member", "10 committees of each kind"],
     }.items():
         assert [label for label in labels if label not in texts[file]] == []
     assert "leo bench replay --data tiny.jsonl --full --json" in texts["learning-a.svg"]

@@ -183,14 +183,29 @@ def plot_committees(result: Mapping[str, Any], figure: Any) -> None:
     cells = result["cells"]
     rules = {"leo": "LEO", "majority": "plain majority", "one_coin": "one-coin model", "best_single": "best member"}
     for number, (name, label) in enumerate(rules.items()):
-        spans = [50 * (cell[f"{name}_interval"][1] - cell[f"{name}_interval"][0]) for cell in cells]
-        places = [place + 0.15 * (number - 1.5) for place in range(len(cells))]
-        axes.errorbar(places, [100 * cell[name] for cell in cells], yerr=spans, fmt="o", ms=3, label=label)
-    names = [f"{cell['committee']}: {cell['adversaries']} {cell['kind']}" for cell in cells]
+        for place, cell in enumerate(cells):
+            low, high = cell[f"{name}_interval"]
+            arms = _arms(100 * cell[name], max(0.0, 100 * low), min(100.0, 100 * high))
+            axes.errorbar(
+                place + 0.15 * (number - 1.5),
+                100 * cell[name],
+                yerr=arms,
+                fmt="D" if name == "leo" else "o",
+                color=f"C{number}",
+                ms=3,
+                label=None if place else label,
+            )
+    names = [
+        f"{cell['committee']}: {cell['adversaries']} {cell['kind']}"
+        if cell["adversaries"]
+        else f"{cell['committee']}: none"
+        for cell in cells
+    ]
     axes.set_xticks(range(len(cells)), names, rotation=60, ha="right", fontsize=7)
     axes.set_ylabel("accuracy (%)")
+    axes.grid(visible=True, axis="y", alpha=0.3)
     axes.legend(fontsize=7)
-    axes.set_title(f"{result['data']}: committees", fontsize=9)
+    axes.set_title(f"{result['data']}: {result['draws']} committees of each kind, by size and adversaries", fontsize=9)
 
 
 def plot_promotion(result: Mapping[str, Any], figure: Any) -> None:

@@ -81,8 +81,9 @@ class RiskConfig:
             training did not hold; in [0, 1].
         unfamiliar_variance: Variance added to the log-odds of such an answer; ≥ 0.
         categories: High-risk categories of your own, beside the shipped ones.
-        keep_vectors: Whether an outcome is stored with the embedding of its request, so that P(small wrong) is learned
-            from similar requests too. An embedding tells something of its text and outlives ``leo log erase``.
+        keep_vectors: Whether an outcome is stored with the embedding of its request and with what the small model's
+            answer showed, so that P(small wrong) is learned from similar requests, and answers, too. An embedding
+            tells something of its text and outlives ``leo log erase``.
     """
 
     prior_strength: float = 12.0

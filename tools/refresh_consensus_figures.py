@@ -1,5 +1,7 @@
 """Run the benchmark of committees on both recordings; what it prints goes into ``docs/stages/consensus.md``.
 
+The results go to ``out/results``, and the figures of ``docs/assets/bench`` are drawn from there.
+
 Usage: ``python tools/refresh_consensus_figures.py [FOLDER]``; the folder holds ``gsm.jsonl.gz`` and ``crux.jsonl.gz``.
 Takes an hour and a half.
 """
@@ -9,7 +11,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from refresh_figures import ROOT, insert_figures, run_leo
+from refresh_figures import ROOT, insert_figures, run_and_draw, run_leo
 
 SEED = "1000"
 """No constant was chosen on its committees."""
@@ -26,7 +28,8 @@ def main() -> None:
     many = []
     for name in ("gsm", "crux"):
         words = ("bench", "consensus", "--data", str(folder / f"{name}.jsonl.gz"), "--seed", SEED)
-        put(page, f"consensus {name}", run_leo(*words, "--draws", DRAWS[name]))
+        drawn = run_and_draw([*words[1:], "--draws", DRAWS[name]], ROOT / f"out/results/consensus/{name}.json")
+        put(page, f"consensus {name}", drawn)
         many += [
             run_leo(
                 *words, "--draws", MANY_DRAWS[name], "--committee", size, "--adversaries", count, "--kind", "collude"

@@ -40,6 +40,14 @@ def run_benchmark(data: Path, results: Path) -> tuple[str, str]:
     return plain.rstrip(), mark + rest
 
 
+def run_and_draw(words: list[str], save: Path) -> str:
+    """What a benchmark prints, with its result saved and the figures drawn that this allows."""
+    save.parent.mkdir(parents=True, exist_ok=True)
+    printed = run_leo("bench", *words, "--save", str(save))
+    run_leo("bench", "figures", str(ROOT / "docs/assets/bench"), "--results", str(save))
+    return printed
+
+
 def insert_figures(page: str, name: str, printed: str) -> str:
     """The page with what was printed in the block of this name.
 

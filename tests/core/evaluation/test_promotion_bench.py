@@ -49,6 +49,15 @@ def test_a_difference_that_is_not_found_in_time_is_said_not_to_be_found():
     assert (row["median"] is None) == (row["found"] <= SMALL.streams / 2)
 
 
+def test_the_timeline_rises_and_ends_where_streams_are_no_longer_found():
+    for row in run_promotion(PromotionSettings(streams=20, trials=150, gain=0.15, seed=4))["gains"]:
+        known = [trial for trial in row["timeline"] if trial is not None]
+        assert len(row["timeline"]) == 20
+        assert known == sorted(known)
+        assert row["timeline"][: len(known)] == known
+        assert len(known) == row["found"]
+
+
 def test_the_naive_test_promotes_what_is_plainly_better_and_not_what_is_plainly_worse():
     heads = np.tile([True, False], 50)
     right, wrong = np.ones(100, bool), np.zeros(100, bool)

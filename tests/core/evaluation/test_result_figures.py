@@ -48,22 +48,36 @@ def replay_result():
 
 PROMOTION = {
     "benchmark": "promotion",
+    "streams": 100,
+    "trials": 2000,
     "gains": [
-        {"base": 0.8, "gain": 0.05, "paired": True, "found": 90, "within": 2000, "median": 400.0, "p90": 900.0},
-        {"base": 0.8, "gain": 0.05, "paired": False, "found": 9, "within": 2000, "median": None, "p90": None},
+        {"base": 0.8, "gain": 0.05, "paired": True, "found": 90, "timeline": [200, 400, None], "fixed_sample": 832},
+        {"base": 0.8, "gain": 0.05, "paired": False, "found": 9, "timeline": [None, None, None], "fixed_sample": 2855},
     ],
+    "nulls": [{"base": 0.8, "paired": True, "drift": False, "share": 0.013, "naive_share": 0.368}],
 }
 ROUTE = {
     "benchmark": "route",
     "test": "rows.jsonl",
-    "routers": [{"name": "leo_prior", "apgr": 0.6, "apgr_interval": [0.5, 0.7]}],
+    "embedder": "static",
+    "seeds": 2,
+    "shares": [0.0, 0.5, 1.0],
+    "always": {"small": 0.64, "large": 0.87},
+    "routers": [
+        {"name": "random", "apgr": 0.5, "pgr": [0.0, 0.5, 1.0]},
+        {"name": "leo_prior", "apgr": 0.6, "pgr": [0.0, 0.7, 1.0]},
+    ],
 }
 RULES = ("leo", "majority", "one_coin", "best_single")
 CELL = {"committee": 5, "adversaries": 1, "kind": "collude"}
 CONSENSUS = {
     "benchmark": "consensus",
     "data": "tiny.jsonl",
-    "cells": [CELL | dict.fromkeys(RULES, 0.85) | {f"{name}_interval": SPAN for name in RULES}],
+    "draws": 10,
+    "cells": [
+        cell | dict.fromkeys(RULES, 0.85) | {f"{name}_interval": SPAN for name in RULES}
+        for cell in (CELL, CELL | {"adversaries": 0, "kind": "none"})
+    ],
 }
 
 
@@ -100,9 +114,15 @@ def test_every_figure_is_drawn_and_names_its_source_and_command(tmp_path):
         "learning-a.svg": ["regret so far (US$)", "requests", "against always cascade"],
         "ablation-a.svg": ["all stages", "trust off"],
         "route-shares-a.svg": ["cascade", "large", "LEO, recorded"],
-        "promotion-timeline-b.svg": ["9 found", "0.8 + 0.05, single"],
-        "routers-c.svg": ["leo_prior", "APGR"],
-        "committees-d.svg": ["5: 1 collude", "plain majority"],
+        "promotion-timeline-b.svg": ["80% against 85%, a coin: 9 found", "no difference, shows both: 1.3% in vain"],
+        "routers-c.svg": [
+            "LEO before the call, shipped prior: APGR 0.600",
+            "random: APGR 0.500",
+            "always small: 64.0% right",
+            "always large: 87.0% right",
+            "share of strong calls (%)",
+        ],
+        "committees-d.svg": ["5: 1 collude", "5: none", "plain majority", "best member", "10 committees of each kind"],
     }.items():
         assert [label for label in labels if label not in texts[file]] == []
     assert "leo bench replay --data tiny.jsonl --full --json" in texts["learning-a.svg"]

@@ -158,10 +158,15 @@ def test_routers_that_learn_find_the_hard_questions(tmp_path: Path) -> None:
     assert rows["neighbours"]["apgr"] > 0.65
     assert rows["leo_learned"]["apgr"] > rows["leo_prior"]["apgr"]
     assert rows["leo_cascade"]["apgr"] <= rows["oracle"]["apgr"]
+    assert rows["leo_foreseen"]["apgr"] > 0.65
+    assert result["shares"][0] == 0.0
+    assert result["shares"][-1] == 1.0
     assert rows["length"]["over_length"] == 0.0
     for row in rows.values():
         assert row["apgr"] == pytest.approx(np.mean(row["apgr_by_seed"]))
         assert row["apgr_interval"][0] <= row["apgr"] <= row["apgr_interval"][1]
+        assert (row["pgr"][0], row["pgr"][-1]) == (0.0, pytest.approx(1.0))
+        assert np.trapezoid(row["pgr"], result["shares"]) == pytest.approx(row["apgr"], abs=0.02)
         assert result["always"]["small"] <= row["accuracy"] <= row["best_accuracy"]
     again = run_route(RouteSettings(train=path, test=path, seeds=2))
     assert again == result
@@ -170,14 +175,23 @@ def test_routers_that_learn_find_the_hard_questions(tmp_path: Path) -> None:
 def test_the_command_prints_one_object(tmp_path: Path) -> None:
     path = write(tmp_path / "gsm8k.jsonl", 80)
     words = ["bench", "route", "--train", str(path), "--test", str(path), "--seeds", "1"]
-    said = CliRunner().invoke(app, [*words, "--json"])
+    said = CliRunner().invoke(app, [*words, "--json", "--save", str(tmp_path / "kept.json")])
     assert said.exit_code == 0, said.output
     result = json.loads(said.stdout)
+    assert json.loads((tmp_path / "kept.json").read_text()) == result
     assert result["benchmark"] == "route"
     assert result["published"]["note"] == "published, other training data"
     printed = CliRunner().invoke(app, words).stdout
     assert "oracle" in printed
     assert "always large" in printed
+
+
+def test_without_answers_of_the_small_model_there_is_no_cascade(tmp_path: Path) -> None:
+    path = write(tmp_path / "made.jsonl", 80)
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    path.write_text("".join(json.dumps(row | {"small_text": ""}) + "\n" for row in rows))
+    names = {row["name"] for row in run_route(RouteSettings(train=path, test=path, seeds=1))["routers"]}
+    assert not names & {"leo_cascade", "leo_foreseen"}
 
 
 @pytest.mark.parametrize("words", [["--weak", "a"], ["--embedder", "none"], ["--test", "nowhere.jsonl"]])
@@ -224,6 +238,7 @@ def test_on_real_answers_the_cascade_beats_every_router_before_the_call() -> Non
     result = run_route(RouteSettings(train=GSM8K, test=GSM8K, seeds=1))
     rows = {row["name"]: row["apgr"] for row in result["routers"]}
     assert rows["leo_cascade"] > rows["leo_learned"] > rows["random"]
+    assert rows["leo_foreseen"] > rows["leo_cascade"]
 
 
 @pytest.mark.skipif(not GSM.exists(), reason="needs the recorded answers in ../shared/data/replay")

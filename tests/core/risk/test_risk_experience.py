@@ -61,7 +61,7 @@ def solve_plainly(outcomes: list[Seen], target: str, asked: Seen) -> float:
     known = [seen for seen in outcomes if getattr(seen, target) is not None]
     y, w = (np.array([getattr(seen, name) for seen in known]) for name in (target, "weight"))
     mean = float((w * y).sum() / w.sum())
-    matrix = np.array([[alike(one, other) for other in known] for one in known]) + np.diag(experience._RIDGE / w)
+    matrix = np.array([[alike(one, other) for other in known] for one in known]) + np.diag(experience.RIDGE / w)
     return mean + float(np.array([alike(asked, seen) for seen in known]) @ np.linalg.solve(matrix, y - mean))
 
 
@@ -82,7 +82,9 @@ def test_what_is_put_aside_is_taken_in_later_and_changes_nothing_but_when() -> N
     known = learn(outcomes)
     assert known.count == 300
     assert 0 <= len(known.pending) < 15
-    at_once = Experience(fit=experience._refit(None, tuple(outcomes[: 300 - len(known.pending)]), SPREADS))
+    at_once = Experience(
+        fit=experience._refit(None, tuple(outcomes[: 300 - len(known.pending)]), SPREADS, experience.RIDGE)
+    )
     asked = draw(1, seed=4)[0]
     assert known.read_rates(asked.vector, asked.features).small_wrong == pytest.approx(
         at_once.read_rates(asked.vector, asked.features).small_wrong, abs=1e-3

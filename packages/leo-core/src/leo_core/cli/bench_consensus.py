@@ -8,7 +8,7 @@ from typing import Annotated, Any, cast
 import typer
 from rich.table import Table
 
-from leo_core.cli.output import AsJson, err, out, print_json, report_errors, split_list
+from leo_core.cli.output import AsJson, err, name_command, out, print_json, report_errors, split_list, write_json
 
 __all__ = ["consensus"]
 
@@ -36,6 +36,7 @@ def consensus(
     draws: Annotated[int, typer.Option(help="Committees drawn for each row.", min=1)] = 50,
     seed: Annotated[int, typer.Option(help="Of committees, orders and audits.")] = 0,
     limit: Annotated[int | None, typer.Option(help="Most questions.", min=1)] = None,
+    save: Annotated[Path | None, typer.Option(help="Also write the result into this file, as JSON.")] = None,
     plot: Annotated[Path | None, typer.Option(help="Draw the accuracies into this file.")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -63,6 +64,9 @@ def consensus(
             ),
             report=lambda what: err.print(what, style="dim"),
         )
+        result["command"] = name_command()
+        if save is not None:
+            write_json(result, save)
         if plot is not None:
             draw_committees(result, plot)
         if as_json:

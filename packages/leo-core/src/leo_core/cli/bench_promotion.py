@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.table import Table
 
-from leo_core.cli.output import AsJson, err, out, print_json, report_errors
+from leo_core.cli.output import AsJson, err, name_command, out, print_json, report_errors, write_json
 
 __all__ = ["promotion"]
 
@@ -17,6 +18,7 @@ def promotion(
     trials: Annotated[int, typer.Option(help="Most trials of a stream without a difference.", min=30)] = 2000,
     gain: Annotated[float, typer.Option(help="Difference in accuracy to be found.", min=0.01, max=0.15)] = 0.05,
     seed: Annotated[int, typer.Option(help="Of all draws.")] = 0,
+    save: Annotated[Path | None, typer.Option(help="Also write the result into this file, as JSON.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """The promotion test on simulated streams, beside a z-test that is looked at after every trial."""
@@ -24,7 +26,9 @@ def promotion(
         from leo_core.evaluation.promotion_bench import PromotionSettings, run_promotion  # noqa: PLC0415 - loads numpy
 
         settings = PromotionSettings(streams=streams, trials=trials, gain=gain, seed=seed)
-        result = run_promotion(settings, report=lambda what: err.print(what, style="dim"))
+        result = run_promotion(settings, report=lambda what: err.print(what, style="dim")) | {"command": name_command()}
+        if save is not None:
+            write_json(result, save)
         if as_json:
             print_json(result)
         else:

@@ -8,20 +8,10 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from leo_core.cli.output import AsJson, err, out, print_json, report_errors
+from leo_core.cli.output import AsJson, err, name_command, out, print_json, report_errors, write_json
+from leo_core.evaluation.router_names import ROUTER_NAMES
 
 __all__ = ["agreement", "route"]
-
-_NAMES = {
-    "random": "random",
-    "length": "length of the question",
-    "neighbours": "50 nearest questions",
-    "leo_prior": "LEO before the call, shipped prior",
-    "leo_learned": "LEO before the call, with outcomes",
-    "leo_cascade": "LEO cascade",
-    "leo_agreement": "LEO cascade, others beside",
-    "oracle": "oracle",
-}
 
 
 def route(
@@ -32,6 +22,7 @@ def route(
     embedder: Annotated[str, typer.Option(help="static, hashed or minilm.")] = "static",
     replay: Annotated[Path | None, typer.Option(help="Recorded answers of other models to such questions.")] = None,
     weak: Annotated[str, typer.Option(help="Cheap models of these, separated by commas.")] = "",
+    save: Annotated[Path | None, typer.Option(help="Also write the result into this file, as JSON.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Which questions need the large model? Routers before the call and cascades, beside simple rules."""
@@ -47,7 +38,9 @@ def route(
             replay=replay,
             weak=_split_names(weak),
         )
-        result = run_route(settings, report=lambda what: err.print(what, style="dim"))
+        result = run_route(settings, report=lambda what: err.print(what, style="dim")) | {"command": name_command()}
+        if save is not None:
+            write_json(result, save)
         if as_json:
             print_json(result)
         else:
@@ -80,7 +73,7 @@ def _print(result: dict[str, Any]) -> None:
     table = Table("router", "APGR", "95 % interval", "CPT(50%)", "95 % interval", "CPT(80%)", "accuracy", "best")
     for row in result["routers"]:
         table.add_row(
-            _NAMES[row["name"]],
+            ROUTER_NAMES[row["name"]],
             f"{row['apgr']:.3f}",
             _interval(row["apgr_interval"], ".3f"),
             f"{row['cpt50']:.1%}",

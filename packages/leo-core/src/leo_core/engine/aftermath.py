@@ -25,13 +25,14 @@ from leo_core.stages.cache.observations import observe_explored
 from leo_core.stages.consensus.equivalence import same_answer
 from leo_core.stages.risk.answer import measure_form, score_answer
 from leo_core.stages.risk.likeness import feature_names
+from leo_core.stages.risk.similar_answers import describe_answer
 from leo_core.stages.route.observations import observe_route
 
 if TYPE_CHECKING:
     from leo_core.engine.effects import Pipeline
     from leo_core.engine.plan import Plan
     from leo_core.ports import Model
-    from leo_core.records import Answer, CacheDecision, CacheEntry, Embedding, Identity, Request, Vector
+    from leo_core.records import Answer, CacheDecision, CacheEntry, Draft, Embedding, Identity, Request, Vector
 
 __all__ = ["keep", "settle"]
 
@@ -67,7 +68,7 @@ def _aftermath(
         yield from CountHit(request.tenant, answer.entry.id)
     elif entry is not None:
         yield from keep(entry, decision=answer.cache, candidate=candidate, identity=identity, embedding=embedding)
-    likeness = describe_likeness(answer, embedding if identity.semantic else None, plan)
+    likeness = describe_likeness(request, answer, embedding if identity.semantic else None, plan)
     if answer.draft is not None:
         yield from learn_outcome(request, answer, plan, likeness)
     yield from audit(request, answer, plan, likeness)
@@ -159,16 +160,19 @@ def renew_entry(stale: CacheEntry, fresh: CacheEntry, vector: Vector | None) -> 
 # ------------------------------------------------------------------------------------------------ learning
 
 
-def describe_likeness(answer: Answer, embedding: Embedding | None, plan: Plan) -> Likeness | None:
+def describe_likeness(request: Request, answer: Answer, embedding: Embedding | None, plan: Plan) -> Likeness | None:
     """By what later requests are compared with this one; ``None`` where nothing of it may be kept."""
     if not plan.config.risk.keep_vectors or embedding is None or answer.request_risk is None:
         return None
     if answer.cache.action == "off":
         return None
-    known = answer.request_risk.features
+    known, own, form = answer.request_risk.features, _find_small(answer, plan), _measure_form(request, answer, plan)
+    described = None if own is None or form is None else describe_answer(request, own.text, form)
     return Likeness(
         vector=[round(each, _DECIMALS) for each in embedding.vector.tolist()],
         features={name: round(known.get(name, 0.0), _DECIMALS) for name in feature_names()},
+        member=None if own is None else own.member,
+        answer=None if described is None else {name: round(each, _DECIMALS) for name, each in described.items()},
     )
 
 
@@ -179,7 +183,7 @@ def learn_outcome(request: Request, answer: Answer, plan: Plan, likeness: Likene
     small, large = _won(answer, plan.small), _won(answer, plan.large)
     sure = 1.0 if answer.verdict is None else answer.verdict.confidence
     if answer.verdict is None and answer.route is Route.CASCADE:
-        small = _held(request, answer, plan.small)
+        small = _held(request, answer, plan)
         sure = 1.0 if small is None else 1.0 - answer.risk.value
     known = likeness if small is not None or large is not None else None
     yield from Learn(
@@ -198,6 +202,7 @@ def learn_outcome(request: Request, answer: Answer, plan: Plan, likeness: Likene
                 classes=None if answer.verdict is None else answer.verdict.answer_classes(),
                 vector=None if known is None else known.vector,
                 features=None if known is None else known.features,
+                answer=None if known is None or small is None else known.answer,
                 **(measure_opinions(request, answer, plan) if answer.route is Route.CASCADE else {}),
                 tenant=request.tenant,
                 at=now.epoch,
@@ -218,13 +223,17 @@ def _measure_form(request: Request, answer: Answer, plan: Plan) -> float | None:
     """
     if plan.small is None:
         return measure_form(answer.risk)
-    own = next((draft for draft in answer.drafts if draft.member == plan.small.id), None)
+    own = _find_small(answer, plan)
     return None if own is None else measure_form(score_answer(request, own, config=plan.config.risk))
 
 
-def _held(request: Request, answer: Answer, small: Model | None) -> bool | None:
+def _find_small(answer: Answer, plan: Plan) -> Draft | None:
+    return next((draft for draft in answer.drafts if plan.small is not None and draft.member == plan.small.id), None)
+
+
+def _held(request: Request, answer: Answer, plan: Plan) -> bool | None:
     """Whether a cascade served what the small member said, after somebody else was asked too; ``None`` elsewhere."""
-    own = next((draft for draft in answer.drafts if small is not None and draft.member == small.id), None)
+    own = _find_small(answer, plan)
     if own is None or answer.draft is None or len(answer.drafts) < 2:  # noqa: PLR2004 - one answer has nothing beside it
         return None
     return own is answer.draft or same_answer(own.message, answer.draft.message, request.question)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from leo_core.engine.reaching import Reached
     from leo_core.engine.spending import Payment
     from leo_core.ports import Model
-    from leo_core.records import Request
+    from leo_core.records import Request, Vector
 
 __all__ = ["Trip", "ask_all", "ask_one", "cost_of_calls", "interrupted"]
 
@@ -44,6 +44,7 @@ class Trip:
         waited_s: Time spent waiting for members.
         refused: Calls that were not made because a budget had no room, by the ids of the members.
         shown: Whose words a caller who is streaming has seen: a draft, or a stream that died after its first token.
+        place: Its place among past requests, unit, (d,); ``None`` where there is none, or where it is novel.
     """
 
     request: Request
@@ -57,6 +58,7 @@ class Trip:
     waited_s: float = 0.0
     refused: dict[str, BudgetExceededError] = field(default_factory=dict)
     shown: Draft | Failure | None = None
+    place: Vector | None = None
 
     @property
     def shows_answers(self) -> bool:

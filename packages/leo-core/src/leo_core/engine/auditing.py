@@ -33,10 +33,19 @@ __all__ = ["Likeness", "audit", "find_chance", "judge_members"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Likeness:
-    """By what later requests are compared with one: its embedding, and its features by name."""
+    """By what later requests are compared with one.
+
+    Attributes:
+        vector: Its embedding.
+        features: Its features by name.
+        member: The small member, where it answered.
+        answer: What its answer showed.
+    """
 
     vector: Sequence[float]
     features: Mapping[str, float]
+    member: str | None = None
+    answer: Mapping[str, float] | None = None
 
 
 def audit(request: Request, answer: Answer, plan: Plan, likeness: Likeness | None = None) -> Pipeline[None]:
@@ -195,6 +204,7 @@ def judge_members(
                 opinions=opinions,
                 vector=None if likeness is None else likeness.vector,
                 features=None if likeness is None else likeness.features,
+                answer=None if likeness is None or likeness.member != answer.draft.member else likeness.answer,
                 tenant=tenant,
                 at=at,
             )

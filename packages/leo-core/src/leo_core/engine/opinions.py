@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from leo_core.engine.admission import list_able
@@ -9,6 +10,7 @@ from leo_core.engine.spending import estimate_cost
 from leo_core.stages.consensus.equivalence import contradict, same_answer
 from leo_core.stages.risk.acceptance import find_accepted
 from leo_core.stages.risk.answer import measure_form, score_answer
+from leo_core.stages.risk.similar_answers import UNKNOWN, describe_answer, foresee_answer
 from leo_core.stages.route.next_step import Stakes, choose_step, foresee_routes, mended
 from leo_core.stages.route.odds import log_odds, probability
 from leo_core.stages.route.opinions import AGREES, DIFFERS, OPEN
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from leo_core.engine.plan import Plan
     from leo_core.ports import Model
     from leo_core.records import Answer, Draft, Request, RequestRisk, Risk
+    from leo_core.stages.risk.similar_answers import ForeseenAnswer
     from leo_core.stages.route.next_step import Prospect
 
 __all__ = [
@@ -28,6 +31,7 @@ __all__ = [
     "choose_next",
     "find_loss",
     "foresee_opinions",
+    "foresee_small",
     "is_worth_large",
     "list_jurors",
     "measure_opinions",
@@ -112,8 +116,20 @@ def choose_next(trip: Trip, small: Draft, risk: Risk, jurors: Sequence[Model]) -
         return "ask" if bounded and jurors and not denied else "large"
     good = good and pattern.count(AGREES) >= pattern.count(DIFFERS)
     form = measure_form(score_answer(trip.request, small, config=trip.plan.config.risk))
-    beliefs = trip.known.opinions.beliefs(trip.region)
-    return choose_step(beliefs, pattern, beliefs.shift(form), _find_stakes(trip, jurors), acceptable=good)
+    beliefs, foreseen = trip.known.opinions.beliefs(trip.region), foresee_small(trip, small)
+    stakes = _find_stakes(trip, jurors)
+    stakes = replace(stakes, loss=stakes.loss * foreseen.mending)
+    return choose_step(beliefs, pattern, beliefs.shift(form) + foreseen.shift, stakes, acceptable=good)
+
+
+def foresee_small(trip: Trip, draft: Draft) -> ForeseenAnswer:
+    """What outcomes of similar answers say of the small member's; nothing of another member's."""
+    experience, policy = trip.known.risk.answers, trip.plan.config.risk
+    if not experience.count or trip.place is None or trip.plan.small is None or draft.member != trip.plan.small.id:
+        return UNKNOWN
+    form = measure_form(score_answer(trip.request, draft, config=policy))
+    described = describe_answer(trip.request, draft.text, form)
+    return foresee_answer(described, trip.place, experience, policy.similar_strength)
 
 
 def is_worth_large(trip: Trip, risk: Risk) -> bool:

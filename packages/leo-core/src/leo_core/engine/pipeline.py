@@ -207,6 +207,7 @@ def ask_members(
         loss_usd=find_loss(risk, plan),
         drafts=[],
         failures=[],
+        place=None if risk.features["novel"] else sight.blended,
     )
     outcome = yield from take_route(decision.route, trip)
     correction = trip.find_correction(outcome.served)

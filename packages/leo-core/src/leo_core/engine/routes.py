@@ -10,7 +10,7 @@ import numpy as np
 from leo_core.engine.admission import find_able
 from leo_core.engine.asking import Trip, ask_all, ask_one, cost_of_calls, interrupted
 from leo_core.engine.effects import EmbedTexts, Notify
-from leo_core.engine.opinions import asks_at_once, choose_next, is_worth_large, list_jurors
+from leo_core.engine.opinions import asks_at_once, choose_next, foresee_small, is_worth_large, list_jurors
 from leo_core.engine.spending import estimate_cost
 from leo_core.errors import AbstainedError, NoAnswerError
 from leo_core.records import Draft, Failure, Risk, Route
@@ -321,6 +321,7 @@ def _risk(trip: Trip, served: Draft, verdict: Verdict | None = None) -> Risk:
         config=trip.plan.config.risk,
         max_error=trip.request.constraints.max_error,
         acceptance=trip.known.risk.acceptance,
+        similar=foresee_small(trip, served).shift if verdict is None else 0.0,
     )
 
 

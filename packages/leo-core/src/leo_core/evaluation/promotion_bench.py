@@ -39,6 +39,8 @@ SWING = 0.1
 """How far the accuracy of both moves over a stream with drift."""
 FIRST_LOOK = 30
 """Trials from which the naive test is looked at."""
+SHARES = tuple(step / 20.0 for step in range(1, 21))
+"""Shares of the streams whose promotions make the timeline."""
 KNOWN = 500
 """Answers of the default on which its baseline stands."""
 ERROR, WORSE = 0.10, 0.20
@@ -216,6 +218,7 @@ def _measure_gain(
         "within": settings.trials,
         "median": _finite(sorted(waits)[len(waits) // 2]),
         "p90": _finite(sorted(waits)[math.ceil(0.9 * len(waits)) - 1]),
+        "timeline": [_finite(sorted(waits)[math.ceil(share * len(waits)) - 1]) for share in SHARES],
         "fixed_sample": _find_fixed(stream, alpha, power=0.9),
     }
 

@@ -32,7 +32,7 @@ FIGURES: dict[str, tuple[str, str, Callable[[Mapping[str, Any], Any], None]]] = 
     "learning": ("replay", "full", plot_learning),
     "ablation": ("replay", "full", plot_ablation),
     "route-shares": ("replay", "route_shares", plot_shares),
-    "routers": ("route", "routers", plot_routers),
+    "routers": ("route", "shares", plot_routers),
     "committees": ("consensus", "cells", plot_committees),
     "promotion-timeline": ("promotion", "gains", plot_promotion),
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, cast
 
 from leo_core.errors import MissingExtraError
+from leo_core.evaluation.router_names import ROUTER_NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,6 +21,8 @@ __all__ = [
     "plot_shares",
 ]
 
+_SHOWN_NULL = 0.8
+"""Accuracy of the streams without a difference that the promotion timeline shows."""
 _SIZES = {"learning": (9.0, 4.0), "committees": (9.0, 5.0), "cost-against-quality": (8.0, 5.5)}
 
 
@@ -144,15 +147,34 @@ def plot_shares(result: Mapping[str, Any], figure: Any) -> None:
 
 
 def plot_routers(result: Mapping[str, Any], figure: Any) -> None:
-    """APGR of each router with its 95 % interval."""
+    """The gap recovered against the share of strong calls, a curve for each router, and both models alone."""
     axes = figure.subplots()
-    for place, row in enumerate(result["routers"]):
-        low, high = row["apgr_interval"]
-        axes.errorbar(row["apgr"], place, xerr=_arms(row["apgr"], low, high), fmt="o", color="C0")
-    axes.set_yticks(range(len(result["routers"])), [row["name"] for row in result["routers"]])
-    axes.axvline(0.5, color="grey", ls=":")
-    axes.set_xlabel("APGR")
-    axes.set_title(f"{result['test']}: routers", fontsize=9)
+    for number, row in enumerate(reversed(result["routers"])):
+        own = row["name"].startswith("leo_")
+        axes.plot(
+            [100 * share for share in result["shares"]],
+            row["pgr"],
+            color=f"C{number}" if own else f"{0.3 + 0.12 * (number % 5):.2f}",
+            ls="-" if own else "--",
+            lw=1.4 if own else 0.9,
+            label=f"{ROUTER_NAMES.get(row['name'], row['name'])}: APGR {row['apgr']:.3f}",
+        )
+    always = result["always"]
+    for share, recovered, name in ((0, 0, "small"), (100, 1, "large")):
+        axes.plot(share, recovered, "ks", ms=4, clip_on=False)
+        axes.annotate(
+            f"always {name}: {always[name]:.1%} right",
+            (share, recovered),
+            xytext=(6, 8) if share == 0 else (-6, -12),
+            textcoords="offset points",
+            ha="left" if share == 0 else "right",
+            fontsize=7,
+        )
+    axes.set_xlabel("share of strong calls (%)")
+    axes.set_ylabel("performance gap recovered")
+    axes.grid(visible=True, alpha=0.3)
+    axes.legend(fontsize=6.5, loc="lower right", bbox_to_anchor=(1.0, 0.08))
+    axes.set_title(f"{result['test']}, {result['embedder']}: routers, means over {result['seeds']} splits", fontsize=9)
 
 
 def plot_committees(result: Mapping[str, Any], figure: Any) -> None:
@@ -161,27 +183,51 @@ def plot_committees(result: Mapping[str, Any], figure: Any) -> None:
     cells = result["cells"]
     rules = {"leo": "LEO", "majority": "plain majority", "one_coin": "one-coin model", "best_single": "best member"}
     for number, (name, label) in enumerate(rules.items()):
-        spans = [50 * (cell[f"{name}_interval"][1] - cell[f"{name}_interval"][0]) for cell in cells]
-        places = [place + 0.15 * (number - 1.5) for place in range(len(cells))]
-        axes.errorbar(places, [100 * cell[name] for cell in cells], yerr=spans, fmt="o", ms=3, label=label)
-    names = [f"{cell['committee']}: {cell['adversaries']} {cell['kind']}" for cell in cells]
+        for place, cell in enumerate(cells):
+            low, high = cell[f"{name}_interval"]
+            arms = _arms(100 * cell[name], max(0.0, 100 * low), min(100.0, 100 * high))
+            axes.errorbar(
+                place + 0.15 * (number - 1.5),
+                100 * cell[name],
+                yerr=arms,
+                fmt="D" if name == "leo" else "o",
+                color=f"C{number}",
+                ms=3,
+                label=None if place else label,
+            )
+    names = [
+        f"{cell['committee']}: {cell['adversaries']} {cell['kind']}"
+        if cell["adversaries"]
+        else f"{cell['committee']}: none"
+        for cell in cells
+    ]
     axes.set_xticks(range(len(cells)), names, rotation=60, ha="right", fontsize=7)
     axes.set_ylabel("accuracy (%)")
+    axes.grid(visible=True, axis="y", alpha=0.3)
     axes.legend(fontsize=7)
-    axes.set_title(f"{result['data']}: committees", fontsize=9)
+    axes.set_title(f"{result['data']}: {result['draws']} committees of each kind, by size and adversaries", fontsize=9)
 
 
 def plot_promotion(result: Mapping[str, Any], figure: Any) -> None:
-    """Trials until a better challenger was promoted: median to 90 % of the streams."""
+    """Share of the streams in which a better challenger has been promoted, and of those where one was in vain."""
     axes = figure.subplots()
-    for place, row in enumerate(result["gains"]):
-        last = row["p90"] if row["p90"] is not None else row["within"]
-        if row["median"] is not None:
-            axes.plot([row["median"], last], [place, place], color="C0", lw=2)
-            axes.plot(row["median"], place, marker="o", color="C0")
-        axes.annotate(f"{row['found']} found", (row["within"], place), fontsize=6, ha="right", va="bottom")
-    names = [f"{row['base']:g} + {row['gain']:g}, {'paired' if row['paired'] else 'single'}" for row in result["gains"]]
-    axes.set_yticks(range(len(names)), names, fontsize=7)
-    axes.set_xlim(0, max(row["within"] for row in result["gains"]))
-    axes.set_xlabel("trials until promotion (median to 90 % of the streams)")
-    axes.set_title("promotion on simulated streams", fontsize=9)
+    for row in result["gains"]:
+        steps = [(0, 0.0)]
+        for place, trial in enumerate(row["timeline"], 1):
+            if trial is not None:
+                steps.append((trial, 100.0 * place / len(row["timeline"])))
+        way = "shows both" if row["paired"] else "a coin"
+        label = f"{row['base']:.0%} against {row['base'] + row['gain']:.0%}, {way}: {row['found']} found"
+        line = axes.plot(*zip(*steps, strict=True), marker=".", ms=3, label=label)[0]
+        if row.get("fixed_sample") is not None:
+            axes.axvline(row["fixed_sample"], color=line.get_color(), ls=":", lw=0.9)
+    for row in result["nulls"]:
+        if row["base"] == _SHOWN_NULL and not row["drift"]:
+            way = "shows both" if row["paired"] else "a coin"
+            label = f"no difference, {way}: {row['share']:.1%} in vain, z-test each trial {row['naive_share']:.0%}"
+            axes.plot(result["trials"], 100 * row["share"], "x", label=label)
+    axes.set_xlabel("trials (dotted: what one z-test with 90 % power needs)")
+    axes.set_ylabel("streams with a promotion so far (%)")
+    axes.grid(visible=True, alpha=0.3)
+    axes.legend(fontsize=6.5)
+    axes.set_title(f"promotion on {result['streams']:,} simulated streams of each kind", fontsize=9)

@@ -14,12 +14,13 @@ import numpy as np
 from leo_core.errors import ConfigError
 from leo_core.evaluation.minilm import MiniLM
 from leo_core.evaluation.route_data import read_routed, split_questions
-from leo_core.evaluation.route_metrics import find_cpt, find_pgr, measure_apgr
+from leo_core.evaluation.route_metrics import find_cpt, find_pgr, measure_apgr, trace_pgr
 from leo_core.evaluation.route_routers import (
     find_gain,
     learn_outcomes,
     rank_by_neighbours,
     score_cascade,
+    score_foreseen,
     score_gains,
 )
 from leo_core.providers.replay import Recording
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from leo_core.evaluation.route_data import RoutedQuestion
+    from leo_core.records import EmbedderFingerprint
 
     Floats = npt.NDArray[np.float64]
     Vectors = npt.NDArray[np.float32]
@@ -45,6 +47,8 @@ PUBLISHED: Mapping[str, tuple[float, float]] = {"gsm8k": (0.622, 0.336), "mmlu":
 _NEIGHBOURS = 50
 _DRAWS = 500
 _BASELINE = "length"
+_SHARES = tuple(step / 40.0 for step in range(41))
+"""Shares of strong calls at which curves are written down."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +98,8 @@ def run_route(settings: RouteSettings, *, report: Callable[[str], None] = lambda
 
     Returns:
         ``routers``, each with means over the seeds of ``apgr``, ``cpt50``, ``cpt80``, ``accuracy`` (with half of the
-        questions sent to the large model) and ``best_accuracy`` (with any share), 95 % intervals (bootstrap over the
+        questions sent to the large model), ``best_accuracy`` (with any share) and ``pgr`` (the gap recovered at each of
+        the ``shares`` of strong calls), 95 % intervals (bootstrap over the
         questions, the same ones in every split and for every router), and the difference of the APGR to that of the
         length, paired; ``always`` with the accuracies of both models; ``published`` where the data set is known.
 
@@ -105,9 +110,10 @@ def run_route(settings: RouteSettings, *, report: Callable[[str], None] = lambda
     same = settings.train.resolve() == settings.test.resolve()
     train = test if same else read_routed(settings.train)
     report(f"{settings.test.name}: {len(test):,} rows; embedding with {settings.embedder}")
-    asked = _embed(test, settings.embedder)
-    learned = asked if same else _embed(train, settings.embedder)
+    asked, fingerprint = _embed(test, settings.embedder)
+    learned = asked if same else _embed(train, settings.embedder)[0]
     fixed = _score_fixed(test, settings, report)
+    fixed["leo_prior"] = score_gains(test, asked, RiskState.fresh(), settings.config, fingerprint)
     splits = []
     for seed in range(settings.first_seed, settings.first_seed + settings.seeds):
         inside, judged = split_questions(train, test, seed, same=same)
@@ -120,7 +126,10 @@ def run_route(settings: RouteSettings, *, report: Callable[[str], None] = lambda
             learned[inside], find_gain([train[at] for at in inside]), asked[judged], _NEIGHBOURS
         )
         state = learn_outcomes([train[at] for at in inside], learned[inside], settings.config)
-        scores["leo_learned"] = score_gains([test[at] for at in judged], asked[judged], state, settings.config)
+        rows = [test[at] for at in judged]
+        scores["leo_learned"] = score_gains(rows, asked[judged], state, settings.config, fingerprint)
+        if state.answers.count and "leo_cascade" in fixed:
+            scores["leo_foreseen"] = score_foreseen(rows, asked[judged], state, settings.config)
         splits.append(_Judged(rows=judged, gain=gain, scores=scores))
     report("resampling questions")
     small = float(np.mean([_accuracy(test, split, large=False) for split in splits]))
@@ -137,25 +146,28 @@ def run_route(settings: RouteSettings, *, report: Callable[[str], None] = lambda
         "judged": len(judged),
         "weak": list(settings.weak),
         "always": {"small": small, "large": large},
+        "shares": list(_SHARES),
         "routers": _summarise(splits, questions, small, large),
         "published": _find_published(settings.test.name),
     }
 
 
-def _embed(rows: Sequence[RoutedQuestion], name: str) -> Vectors:
+def _embed(rows: Sequence[RoutedQuestion], name: str) -> tuple[Vectors, EmbedderFingerprint | None]:
+    """Embeddings (n, d), and who made them, where the shipped models may know it."""
     texts = [row.question for row in rows]
-    encoder = MiniLM() if name == "minilm" else load_embedder(name)
-    return np.asarray(encoder.embed(texts), dtype=np.float32)
+    if name == "minilm":
+        return np.asarray(MiniLM().embed(texts), dtype=np.float32), None
+    encoder = load_embedder(name)
+    return np.asarray(encoder.embed(texts), dtype=np.float32), encoder.fingerprint
 
 
 def _score_fixed(
     rows: Sequence[RoutedQuestion], settings: RouteSettings, report: Callable[[str], None]
 ) -> dict[str, Floats]:
     """Scores that do not depend on the split."""
-    report("scores before the call, and of the small model's answers")
+    report("scores of the questions and of the small model's answers")
     found = {
         "length": np.array([float(len(row.question)) for row in rows]),
-        "leo_prior": score_gains(rows, None, RiskState.fresh(), settings.config),
     }
     if all(row.small_text for row in rows):
         found["leo_cascade"] = score_cascade(rows, None, settings.config)
@@ -210,6 +222,9 @@ def _summarise(
                 "cpt50_interval": _ends([each[1] for each in resampled[name]]),
                 "cpt80": float(np.mean([find_cpt(scores, gain, 0.8) for scores, gain in pairs])),
                 "accuracy": small + half * (large - small),
+                "pgr": np.mean(
+                    [np.interp(_SHARES, *trace_pgr(scores, gain)) for scores, gain in pairs], axis=0
+                ).tolist(),
                 "best_accuracy": small + (large - small) * float(np.mean([_find_best(*pair) for pair in pairs])),
                 "over_length": float(np.mean(apgr))
                 - float(np.mean([measure_apgr(split.scores[_BASELINE], split.gain) for split in splits])),

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from leo_core.records import Draft, Message, Novelty, Request, Route
+from leo_core.records import Draft, Embedding, Message, Novelty, Request, Route
 from leo_core.stages.consensus.equivalence import classify
-from leo_core.stages.risk.answer import score_answer
+from leo_core.stages.risk.answer import measure_form, score_answer
 from leo_core.stages.risk.request import score_request
+from leo_core.stages.risk.similar_answers import describe_answer, foresee_answer
 from leo_core.stages.risk.state import RiskState, update_risk
 from leo_core.stages.route.observations import observe_route
 
@@ -19,13 +20,13 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from leo_core.evaluation.route_data import RoutedQuestion
-    from leo_core.records import RequestRisk, Vector
+    from leo_core.records import EmbedderFingerprint, RequestRisk, Vector
     from leo_core.stages.risk.config import RiskConfig
 
     Floats = npt.NDArray[np.float64]
     Vectors = npt.NDArray[np.float32]
 
-__all__ = ["find_gain", "learn_outcomes", "rank_by_neighbours", "score_cascade", "score_gains"]
+__all__ = ["find_gain", "learn_outcomes", "rank_by_neighbours", "score_cascade", "score_foreseen", "score_gains"]
 
 _KNOWN = Novelty(value=0.5, region=-1)
 """Questions of a test are like those learned from: none is novel, and regions play no part."""
@@ -46,7 +47,13 @@ def rank_by_neighbours(vectors: Vectors, gain: Floats, asked: Vectors, count: in
 
 
 def learn_outcomes(rows: Sequence[RoutedQuestion], vectors: Vectors, config: RiskConfig) -> RiskState:
-    """What the risk stage knows after these outcomes, one observation each, in their order."""
+    """What the risk stage knows after these outcomes, one observation each, in their order.
+
+    Args:
+        rows: Questions with outcomes, and the small model's answers where they were recorded.
+        vectors: Their embeddings, (n, d).
+        config: Settings.
+    """
     fresh = state = RiskState.fresh()
     for row, vector in zip(rows, vectors, strict=True):
         observation = observe_route(
@@ -59,25 +66,67 @@ def learn_outcomes(rows: Sequence[RoutedQuestion], vectors: Vectors, config: Ris
             large_right=row.large_right,
             vector=vector.tolist(),
             features=_score(row, None, fresh, config).features,
+            answer=_describe(row, config) if row.small_text else None,
         )
         state = update_risk(state, observation, config)
     return state
 
 
 def score_gains(
-    rows: Sequence[RoutedQuestion], vectors: Vectors | None, state: RiskState, config: RiskConfig
+    rows: Sequence[RoutedQuestion],
+    vectors: Vectors,
+    state: RiskState,
+    config: RiskConfig,
+    fingerprint: EmbedderFingerprint | None = None,
 ) -> Floats:
-    """What the large model is expected to gain on each, before any call; (n,)."""
+    """What the large model is expected to gain on each, before any call; (n,).
+
+    Args:
+        rows: The questions.
+        vectors: Their embeddings, (n, d).
+        state: What was observed.
+        config: Settings.
+        fingerprint: Of the embedder, where the shipped model may know it.
+    """
+    return np.array(
+        [_score(row, vectors[at], state, config, fingerprint).features["gain"] for at, row in enumerate(rows)]
+    )
+
+
+def _score(
+    row: RoutedQuestion,
+    vector: Vector | None,
+    state: RiskState,
+    config: RiskConfig,
+    fingerprint: EmbedderFingerprint | None = None,
+) -> RequestRisk:
+    embedding = None
+    if vector is not None and fingerprint is not None:
+        embedding = Embedding(vector=vector, fingerprint=fingerprint)
+    return score_request(
+        _ask(row.question),
+        vector=vector,
+        novelty=_KNOWN,
+        state=state,
+        config=config,
+        embedding=embedding,
+    )
+
+
+def score_foreseen(rows: Sequence[RoutedQuestion], vectors: Vectors, state: RiskState, config: RiskConfig) -> Floats:
+    """What the large model is expected to gain on each once the small one has answered; (n,)."""
     return np.array(
         [
-            _score(row, None if vectors is None else vectors[at], state, config).features["gain"]
+            foresee_answer(_describe(row, config), vectors[at], state.answers, config.similar_strength).gain
             for at, row in enumerate(rows)
         ]
     )
 
 
-def _score(row: RoutedQuestion, vector: Vector | None, state: RiskState, config: RiskConfig) -> RequestRisk:
-    return score_request(_ask(row.question), vector=vector, novelty=_KNOWN, state=state, config=config)
+def _describe(row: RoutedQuestion, config: RiskConfig) -> dict[str, float]:
+    request = _ask(row.question)
+    form = measure_form(score_answer(request, _draft("small", row.small_text), config=config))
+    return describe_answer(request, row.small_text, form)
 
 
 def score_cascade(

@@ -8,6 +8,7 @@ Attributions are exact: they add up to the log-odds of ``value``.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 from leo_core.records import Risk
@@ -41,7 +42,18 @@ _EVIDENCE = (
     *VOTE_FEATURES,
 )
 _LEARNED = frozenset(
-    ["record", "posterior", "lead", "margin", "support", "opposition", "mean_trust", "own_trust", "won"]
+    [
+        "record",
+        "posterior",
+        "lead",
+        "margin",
+        "support",
+        "opposition",
+        "mean_trust",
+        "own_trust",
+        "won",
+        "similar_answers",
+    ]
 )
 """Features that change as trust is learned, though nothing else does."""
 
@@ -57,6 +69,7 @@ def score_answer(
     other_agreement: float | None = None,
     trust: float | None = None,
     acceptance: AcceptanceState | None = None,
+    similar: float = 0.0,
 ) -> Risk:
     """Risk of an answer, with a 95 % interval and an action.
 
@@ -75,6 +88,7 @@ def score_answer(
         other_agreement: Share of ``other_drafts`` that give the same answer, in [0, 1]; believed before the verdict.
         trust: The member's current rate of right answers, in (0, 1), where LEO has learned one.
         acceptance: What audits say of earlier answers; by default nothing is known.
+        similar: What similar answers add to the log-odds (``ForeseenAnswer.shift``).
 
     Returns:
         The risk. ``action``: ``accept`` when the compared figure is at most what is accepted at ``max_error``, see
@@ -89,6 +103,9 @@ def score_answer(
     unfamiliar = head != "grounded" and not _is_familiar(features)
     if unfamiliar:
         score = _shrink(score, config)
+    if similar:
+        shares = {**score.attributions, "similar_answers": similar}
+        score = replace(score, logit=sum(shares.values()), attributions=shares)
     half = _Z95 * math.sqrt(score.variance)
     value = sigmoid(score.logit)
     interval = (sigmoid(score.logit - half), sigmoid(score.logit + half))

@@ -63,7 +63,7 @@ class RiskConfig:
 
     Attributes:
         prior_strength: What the shipped prior is worth, in observed outcomes, against a region's own record; > 0.
-        similar_strength: The same against the rate on similar requests, in outcomes of any; > 0.
+        similar_strength: The same against the rate on similar requests, or answers, in outcomes of any; > 0.
         novel_strength: The same for a request that is novel or of unknown novelty: it is pulled to the prior; > 0.
         novel_above: Novelty above which a request counts as novel, in [0, 1].
         novel_variance: Variance added to the log-odds of a novel request; ≥ 0.
@@ -81,8 +81,9 @@ class RiskConfig:
             training did not hold; in [0, 1].
         unfamiliar_variance: Variance added to the log-odds of such an answer; ≥ 0.
         categories: High-risk categories of your own, beside the shipped ones.
-        keep_vectors: Whether an outcome is stored with the embedding of its request, so that P(small wrong) is learned
-            from similar requests too. An embedding tells something of its text and outlives ``leo log erase``.
+        keep_vectors: Whether an outcome is stored with the embedding of its request and with what the small model's
+            answer showed, so that P(small wrong) is learned from similar requests, and answers, too. An embedding
+            tells something of its text and outlives ``leo log erase``.
     """
 
     prior_strength: float = 12.0

@@ -20,11 +20,12 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float64]
     Points = npt.NDArray[np.float32]
 
-__all__ = ["KEPT", "Experience", "Rates", "Seen"]
+__all__ = ["KEPT", "RIDGE", "Experience", "Rates", "Seen"]
 
 KEPT = 5000
 """Outcomes that count, the latest."""
-_RIDGE = 12.0
+RIDGE = 12.0
+"""λ for requests."""
 _FARTHEST = 4.0
 """Features are held within so many standard deviations."""
 _REFIT = 20
@@ -122,19 +123,20 @@ class Experience:
         """Outcomes that count, or will when the fit is renewed."""
         return len(self.pending) + (0 if self.fit is None else len(self.fit.weights))
 
-    def learn(self, seen: Seen, spreads: Floats) -> Experience:
+    def learn(self, seen: Seen, spreads: Floats, ridge: float = RIDGE) -> Experience:
         """One outcome more; one of another embedder begins anew.
 
         Args:
             seen: The outcome.
             spreads: What one standard deviation of each feature counts beside the embedding, (f,).
+            ridge: λ; > 0.
         """
         if self.fit is None or not self._knows(seen.vector, seen.features):
-            return Experience(fit=_refit(None, (seen,), spreads))
+            return Experience(fit=_refit(None, (seen,), spreads, ridge))
         pending = (*self.pending, seen)
         if _REFIT * len(pending) < len(self.fit.weights):
             return replace(self, pending=pending)
-        return Experience(fit=_refit(self.fit, pending, spreads))
+        return Experience(fit=_refit(self.fit, pending, spreads, ridge))
 
     def read_rates(self, vector: Points, features: Floats) -> Rates | None:
         """Rates of errors on a request; ``None`` if no outcome of this embedder is known.
@@ -164,7 +166,7 @@ def _place(vectors: Points, features: Floats, centre: Floats, scale: Floats, lim
     return np.concatenate([vectors, held.astype(np.float32)], axis=1, dtype=np.float32)
 
 
-def _refit(old: _Fit | None, pending: tuple[Seen, ...], spreads: Floats) -> _Fit:
+def _refit(old: _Fit | None, pending: tuple[Seen, ...], spreads: Floats, ridge: float) -> _Fit:
     """The fit with the outcomes put aside, the oldest beyond ``KEPT`` dropped."""
     vectors = np.stack([seen.vector for seen in pending]).astype(np.float32)
     features = np.stack([seen.features for seen in pending])
@@ -188,8 +190,9 @@ def _refit(old: _Fit | None, pending: tuple[Seen, ...], spreads: Floats) -> _Fit
     totals = heavy.sum(axis=0)
     rates = (heavy * filled).sum(axis=0) / np.where(totals > 0.0, totals, 1.0)
     kernel = np.exp(np.minimum(2.0 * (points @ points.T) - squares[:, None] - squares[None, :], 0.0))
+    noise = (ridge / weights).astype(np.float32)
     columns = [
-        _solve(kernel, np.where(known[:, at], filled[:, at] - rates[at], 0.0), weights, known[:, at], start[:, at])
+        _solve(kernel, np.where(known[:, at], filled[:, at] - rates[at], 0.0), noise, known[:, at], start[:, at])
         for at in range(2)
     ]
     return _Fit(
@@ -208,9 +211,8 @@ def _refit(old: _Fit | None, pending: tuple[Seen, ...], spreads: Floats) -> _Fit
     )
 
 
-def _solve(kernel: Points, target: Floats, weights: Floats, known: npt.NDArray[np.bool_], start: Points) -> Points:
-    """α with (K + λ W⁻¹) α = y − ȳ over the known outcomes, and 0 elsewhere, by conjugate gradients."""
-    noise = (_RIDGE / weights).astype(np.float32)
+def _solve(kernel: Points, target: Floats, noise: Points, known: npt.NDArray[np.bool_], start: Points) -> Points:
+    """α with (K + λ W⁻¹) α = y − ȳ over the known outcomes, and 0 elsewhere, by conjugate gradients; noise is λ / w."""
     held = known.astype(np.float32)
     found = start * held
     residual = target.astype(np.float32) - held * (kernel @ found) - noise * found

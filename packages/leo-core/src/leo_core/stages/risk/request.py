@@ -18,6 +18,7 @@ from leo_core.stages.risk.categories import score_categories
 from leo_core.stages.risk.forest import Forest, read_forest
 from leo_core.stages.risk.likeness import read_features, wording_features
 from leo_core.stages.risk.linear import logit, sigmoid
+from leo_core.stages.risk.open_gain import expect_open_gain, reads_vector
 from leo_core.stages.risk.request_features import request_features
 from leo_core.stages.risk.shipped import read_document, shipped_linear
 from leo_core.stages.risk.state import RegionRecord
@@ -35,6 +36,8 @@ __all__ = ["score_request"]
 
 _Z95 = 1.959963984540054
 _LEAST_RATE = 0.002
+_READING = 2.0
+"""What a shipped gain that read the vector is worth, beside one that did not."""
 
 
 def score_request(
@@ -51,7 +54,7 @@ def score_request(
 
     The log-odds of an error are those of the prior, shifted by what the region's Beta record says. Where outcomes by
     embedding are known, n of them, their rate on similar requests has a share n / (n + s) in the probability, with the
-    ``similar_strength`` as s.
+    ``similar_strength`` as s; in the gain, twice that where the shipped gain has read the embedding.
     With n outcomes in the region, of which w wrong where e were predicted, and a prior worth s outcomes, the record is
     Beta(s·e/n + w, s·(1 − e/n) + n − w) and the shift is the log-odds of its mean minus those of e/n, so that a record
     that confirms its predictions changes nothing. A novel request, or one of unknown novelty, takes ``novel_strength``
@@ -65,7 +68,7 @@ def score_request(
         novelty: Its novelty and region.
         state: What was observed.
         config: Settings.
-        embedding: The embedding of the question alone, for the categories; ``None`` where there is none.
+        embedding: The embedding of the question alone, for the categories and the gain; ``None`` where there is none.
         categories: The user's own categories, fitted.
 
     Returns:
@@ -85,12 +88,13 @@ def score_request(
     region_shift = _region_shift(record, strength)
     score = prior.logit + region_shift
     variance = prior.variance * strength / (strength + record.total)
-    gain = _shipped_gain(features)
+    gain = _shipped_gain(features, embedding)
     expected = _Expected(small_wrong=sigmoid(score), large_wrong=_large_wrong(sigmoid(prior.logit), gain), gain=gain)
     rates = None if novel or vector is None else state.experience.read_rates(vector, read_features(features))
     lead = logit(expected.large_wrong) - prior.logit
     if rates is not None:
-        expected, lead = _mix(expected, lead, rates, config.similar_strength)
+        worth = _READING if features["multiple_choice"] == 0.0 and reads_vector(features, embedding) else 1.0
+        expected, lead = _mix(expected, lead, rates, config.similar_strength, worth)
         variance *= config.similar_strength / (config.similar_strength + rates.small_count)
     small_wrong = expected.small_wrong
     vector_shift = logit(small_wrong) - score if rates is not None else 0.0
@@ -125,8 +129,11 @@ class _Expected:
     gain: float
 
 
-def _mix(expected: _Expected, lead: float, rates: Rates, strength: float) -> tuple[_Expected, float]:
-    """What was expected, worth ``strength`` outcomes, mixed with the rates on similar requests; and the lead."""
+def _mix(expected: _Expected, lead: float, rates: Rates, strength: float, worth: float) -> tuple[_Expected, float]:
+    """What was expected, worth ``strength`` outcomes, mixed with the rates on similar requests; and the lead.
+
+    The expected gain is worth ``worth`` times as many.
+    """
     share = rates.small_count / (rates.small_count + strength)
     small, large = _hold(rates.small_wrong), _hold(rates.large_wrong)
     mixed = replace(expected, small_wrong=(1.0 - share) * expected.small_wrong + share * small)
@@ -134,7 +141,8 @@ def _mix(expected: _Expected, lead: float, rates: Rates, strength: float) -> tup
         return mixed, lead
     theirs = rates.large_count / (rates.large_count + strength)
     both = min(share, theirs)
-    gain = (1.0 - both) * expected.gain + both * (rates.small_wrong - rates.large_wrong)
+    learned = min(rates.small_count, rates.large_count) / (min(rates.small_count, rates.large_count) + worth * strength)
+    gain = (1.0 - learned) * expected.gain + learned * (rates.small_wrong - rates.large_wrong)
     lead = (1.0 - both) * lead + both * (logit(large) - logit(small))
     return replace(mixed, large_wrong=(1.0 - theirs) * expected.large_wrong + theirs * large, gain=gain), lead
 
@@ -156,11 +164,11 @@ def _region_shift(record: RegionRecord, strength: float) -> float:
     return logit(wrong / (wrong + right)) - logit(expected)
 
 
-def _shipped_gain(features: Mapping[str, float]) -> float:
+def _shipped_gain(features: Mapping[str, float], embedding: Embedding | None) -> float:
     """P(large right) − P(small right) by the shipped prior: a forest with options to choose from, else a line."""
     if features["multiple_choice"] > 0.0:
         return _forest().predict(features)
-    return shipped_linear("request", "open_gain").score(features).logit
+    return expect_open_gain(features, embedding)
 
 
 @cache

@@ -14,6 +14,7 @@ from leo_core.stages.risk.experience import Experience, Seen
 from leo_core.stages.risk.likeness import read_features, spreads
 from leo_core.stages.risk.linear import sigmoid
 from leo_core.stages.risk.shipped import shipped_linear
+from leo_core.stages.risk.similar_answers import RIDGE, answer_spreads, place
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -51,11 +52,13 @@ class RiskState:
     Attributes:
         regions: Record per region.
         experience: Outcomes by embedding and features, where observations carried vectors.
+        answers: The same of the small model's answers, by what they show.
         acceptance: What audits say of the risk of answers.
     """
 
     regions: Mapping[int, RegionRecord] = field(default_factory=lambda: MappingProxyType({}))
     experience: Experience = field(default_factory=Experience.fresh)
+    answers: Experience = field(default_factory=Experience.fresh)
     acceptance: AcceptanceState = field(default_factory=AcceptanceState.fresh)
 
     @classmethod
@@ -72,7 +75,8 @@ def update_risk(state: RiskState, observation: Observation, config: RiskConfig) 
     ``right`` when ``route`` is ``"small"``; ``region`` (int); ``weight`` (importance, default 1); ``predicted``
     (P(wrong) as it stood before, default the base rate). With a ``vector`` (the embedding) and ``features`` (by name),
     the outcome of the small model, and of the large one (``large_right``, or ``right`` when ``route`` is ``"large"``),
-    is remembered by likeness too.
+    is remembered by likeness too. With an ``answer`` (of the small model, as ``describe_answer`` tells it) the outcome
+    of that answer is remembered, ``small_right``, or ``right`` where that is not known.
     """
     body = observation.body
     if observation.kind != "route":
@@ -86,6 +90,8 @@ def update_risk(state: RiskState, observation: Observation, config: RiskConfig) 
     small, large = _read_outcomes(body)
     if body.get("vector") is not None and (small is not None or large is not None):
         state = replace(state, experience=state.experience.learn(_read_seen(body, small, large, weight), spreads()))
+    if body.get("vector") is not None and (answer := _read_answer(body, small, large, weight)) is not None:
+        state = replace(state, answers=state.answers.learn(answer, answer_spreads(), RIDGE))
     if small is None:
         return state
     predicted = _clip(float(body.get("predicted", sigmoid(shipped_linear("request", "small_wrong").base))))
@@ -116,6 +122,21 @@ def _read_seen(body: Mapping[str, Json], small: bool | None, large: bool | None,
         vector=np.asarray(body["vector"], dtype=np.float32),
         features=read_features(body.get("features") or {}),
         small_wrong=None if small is None else float(not small),
+        large_wrong=None if large is None else float(not large),
+        weight=weight,
+    )
+
+
+def _read_answer(body: Mapping[str, Json], small: bool | None, large: bool | None, weight: float) -> Seen | None:  # noqa: FBT001 - outcomes, not switches
+    """The outcome of the small model's answer; ``None`` where there is none."""
+    right = body.get("right") if small is None else small
+    if body.get("answer") is None or right is None:
+        return None
+    vector, features = place(body["answer"], np.asarray(body["vector"], dtype=np.float32))
+    return Seen(
+        vector=vector,
+        features=features,
+        small_wrong=float(not right),
         large_wrong=None if large is None else float(not large),
         weight=weight,
     )

@@ -29,6 +29,7 @@ def observe_route(
     predicted: float | None = None,
     vector: Sequence[float] | None = None,
     features: Mapping[str, float] | None = None,
+    answer: Mapping[str, float] | None = None,
     audited: bool | None = None,
     risk: float | None = None,
     form: float | None = None,
@@ -64,6 +65,8 @@ def observe_route(
         spent: What each call of the cascade cost, in US dollars, by member, where it is known.
         vector: The request's embedding, where it may be kept; the risk stage then learns from similar requests.
         features: Its features by name (``RequestRisk.features``), beside the vector.
+        answer: What the small member's own answer shows (``describe_answer``), beside the vector, where its outcome is
+            ``small_right``, or ``right``.
     """
     body: dict[str, Json] = {"route": str(route), "region": region, "right": right, "weight": weight}
     body |= {"cost_usd": cost_usd, "latency_s": latency_s}
@@ -78,6 +81,8 @@ def observe_route(
     body |= {name: value for name, value in optional.items() if value is not None}
     if features is not None:
         body["features"] = dict(features)
+    if answer is not None:
+        body["answer"] = dict(answer)
     if classes is not None:
         body["classes"] = dict(classes)
     if spent:

@@ -12,6 +12,7 @@ from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGeneration, Generation
 
 from leo_core.adapting.keeper import AnswerKeeper
+from leo_core.adapting.settings import CRITERIA, refuse_unknown
 from leo_core.records import CacheDecision, CacheEntry, Constraints, Message, Request, Usage
 from leo_core.telemetry.prices import load_prices
 from leo_langchain._answers import dump_generations, load_generations
@@ -87,6 +88,7 @@ class LEOCache(AnswerKeeper, BaseCache):
         super().__init__(
             store,
             logger="leo_langchain",
+            owner="LEOCache",
             max_wrong_hits=max_wrong_hits,
             config=config,
             embedder=embedder,
@@ -144,9 +146,10 @@ class LEOCache(AnswerKeeper, BaseCache):
                 given, that of the ``tenant(...)`` block, or of this object.
 
         Raises:
-            ConfigError: Nothing was named.
+            ConfigError: Nothing was named, or a criterion is unknown or no list.
             StorageError: The store failed, so that something may be left.
         """
+        refuse_unknown(criteria, CRITERIA, owner="invalidate()")
         mine = {"tenant": current_tenant() or self._tenant or "default"}
         return self.leo.cache.invalidate(**(mine | criteria))
 

@@ -158,12 +158,16 @@ class AnswerCache:
             where: Says of an entry whether it goes. Every entry is read for that.
 
         Raises:
-            ConfigError: Nothing was named; :meth:`clear` removes everything.
+            ConfigError: Nothing was named (:meth:`clear` removes everything), or what was is no list.
             StorageError: The store failed, so that something may be left.
         """
         if not (ids or tags or sources or model is not None or where is not None):
             message = "say which entries: ids, tags, sources, model or where; clear() removes all"
             raise ConfigError(message)
+        for name, named in (("ids", ids), ("tags", tags), ("sources", sources)):
+            if isinstance(named, str):
+                message = f"{name} is a list of texts: write {name}=[{named!r}]"
+                raise ConfigError(message)
         self._world.flush()
         store = self._world.store
         removed = 0

@@ -43,8 +43,8 @@ class _Rule:
 def _is_number(value: Any, least: float, most: float, *, open_at: tuple[float, ...] = (), whole: bool = False) -> bool:
     if isinstance(value, bool) or not isinstance(value, Integral if whole else Real):
         return False
-    figure = value if isinstance(value, int) else float(value)  # an int may be longer than any float
-    return figure != math.inf and least <= figure <= most and figure not in open_at
+    figure: Any = value  # is compared as it is: a whole number may be longer than any float
+    return -math.inf < figure < math.inf and least <= figure <= most and figure not in open_at
 
 
 def _number(words: str, least: float = 0.0, most: float = math.inf, *, open_at: tuple[float, ...] = ()) -> _Rule:

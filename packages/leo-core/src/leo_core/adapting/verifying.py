@@ -20,7 +20,7 @@ ABSTENTION = "The retrieved sources do not support an answer to this question."
 MARK = " [unsupported]"
 
 
-def check_verifying(on_unsupported: str, max_risk: float, *, owner: str) -> None:
+def check_verifying(on_unsupported: str, max_risk: float, *, owner: str = "VerifiedText") -> None:
     """Refuse settings that make no sense; the error names the ``owner`` of the arguments.
 
     Raises:
@@ -103,9 +103,9 @@ class VerifiedText:
     def _show(self, end: int) -> str:
         """The text up to ``end``, sentence by sentence as the treatment says; white space goes with what follows."""
         part, shown, at = self._text[self._shown : end], "", 0
-        for sentence in self._grounder.judge(part).sentences:
-            text = part[at : sentence.end]
-            at = sentence.end
+        for sentence in self._grounder.judge(self._text[:end], start=self._shown).sentences:
+            text = part[at : sentence.end - self._shown]
+            at = sentence.end - self._shown
             if self._supports(sentence):
                 shown += text if self._kept or self._action != "dropped" else text.lstrip()
                 self._kept += 1

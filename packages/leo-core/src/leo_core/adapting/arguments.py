@@ -31,13 +31,13 @@ class _Rule:
     Attributes:
         words: In words, without ``None``.
         holds: Whether a value is that.
-        kind: ``"secret"``: a value that is not must not be shown. ``"number"`` and ``"switch"``: what pydantic reads
-            from other values too.
+        kind: ``"secret"``: a value that is not must not be shown. ``"number"``, ``"switch"`` and ``"record"``: what
+            pydantic reads from other values too.
     """
 
     words: str
     holds: Callable[[Any], bool]
-    kind: Literal["", "number", "secret", "switch"] = ""
+    kind: Literal["", "number", "record", "secret", "switch"] = ""
 
 
 def _is_number(value: Any, least: float, most: float, *, open_at: tuple[float, ...] = (), whole: bool = False) -> bool:
@@ -123,7 +123,7 @@ _RULES: Final[Mapping[str, _Rule]] = {
         f"one of {', '.join(_COMPARATORS)}, a model, a function of (question, first, second), or an AnswerComparator",
         _is_comparator,
     ),
-    "config": _Rule("a LEOConfig", lambda value: isinstance(value, LEOConfig)),
+    "config": _Rule("a LEOConfig", lambda value: isinstance(value, LEOConfig), "record"),
     "context_window": _COUNT,
     "dimension": _COUNT,
     "duplicate_cosine": _Rule("a cosine greater than 0", _is_positive, "number"),
@@ -181,8 +181,8 @@ def check_arguments(given: Mapping[str, object], *, owner: str, by_pydantic: boo
     Args:
         given: Arguments by name.
         owner: Whose arguments they are, for the message.
-        by_pydantic: Whether pydantic reads them afterwards: numbers and switches that it reads from a text are its
-            business.
+        by_pydantic: Whether pydantic reads them afterwards: numbers that it reads from a text, switches, and records
+            that it reads from a mapping are its business.
 
     Raises:
         ConfigError: A value is of the wrong type or outside its range; the message says what the argument is.
@@ -208,4 +208,8 @@ def check_argument(name: str, value: object, *, owner: str) -> None:
 
 
 def _is_read(value: object, rule: _Rule) -> bool:
-    return rule.kind == "switch" or (rule.kind == "number" and isinstance(value, str))
+    return (
+        rule.kind == "switch"
+        or (rule.kind == "number" and isinstance(value, str))
+        or (rule.kind == "record" and isinstance(value, Mapping))
+    )

@@ -32,9 +32,11 @@ def watch_call(package: str) -> Callable[[], bool] | None:
         The function; ``None`` where the stack cannot tell: the package did not call, the frame is that of a coroutine
         or a generator, which leaves the stack while it waits, or the thread is shared by greenlets, which do so too.
     """
-    frame: FrameType | None = sys._getframe(2) if hasattr(sys, "_getframe") else None  # noqa: SLF001 - documented
+    if not hasattr(sys, "_current_frames"):
+        return None
+    frame: FrameType | None = sys._getframe(2)  # noqa: SLF001 - documented
     thread = threading.get_ident()
-    if frame is None or not _is_of(frame, package) or not _knows(thread) or _is_greenlet():
+    if frame is None or not _is_of(frame, package) or _is_switched(thread):
         return None
     while frame.f_back is not None and _is_of(frame.f_back, package):
         frame = frame.f_back
@@ -61,15 +63,12 @@ def _stacks() -> dict[int, FrameType]:
     return sys._current_frames()  # noqa: SLF001 - documented
 
 
-def _knows(thread: int) -> bool:
-    return hasattr(sys, "_current_frames") and thread in _stacks()
-
-
 def _is_of(frame: FrameType, package: str) -> bool:
     name = str(frame.f_globals.get("__name__", ""))
     return name == package or name.startswith(f"{package}.")
 
 
-def _is_greenlet() -> bool:
+def _is_switched(thread: int) -> bool:
+    """Whether greenlets take turns on this thread's stack, or have given threads other numbers."""
     greenlet: Any = sys.modules.get("greenlet")
-    return greenlet is not None and greenlet.getcurrent().parent is not None
+    return greenlet is not None and (greenlet.getcurrent().parent is not None or thread not in _stacks())

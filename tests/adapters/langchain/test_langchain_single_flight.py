@@ -20,7 +20,6 @@ from langchain_core.outputs import Generation
 from pydantic import Field
 
 from leo_core import LEOConfig
-from leo_core.engine import call_ends
 from leo_core.stages.cache.config import CacheConfig
 from leo_langchain import LEOCache, LEOChatModel, tenant
 from tests.adapters.langchain.langchain_servers import chat_openai
@@ -231,96 +230,6 @@ def test_a_failed_call_in_a_thread_that_ends_is_noticed(cache: LEOCache, crowd: 
     assert sorted(map(str, results)) == ["500", *["It has 29 days."] * 5]
     assert len(server.requests) == 2
     assert in_time(started)
-
-
-class Completing(LLM):
-    """A model for plain texts, whose look-up and call are in functions of their own; it fails first."""
-
-    failures: list[int] = Field(default_factory=lambda: [1])
-
-    @property
-    def _llm_type(self) -> str:
-        return "completing"
-
-    def _call(self, prompt: str, stop: Any = None, run_manager: Any = None, **_: Any) -> str:
-        if self.failures:
-            self.failures.pop()
-            message = "the model is down"
-            raise ConnectionError(message)
-        return "It has 29 days."
-
-
-@pytest.mark.parametrize("kind", ["chat", "text"])
-@pytest.mark.parametrize("keeps", [False, True], ids=["the error is gone", "the error is kept"])
-def test_a_failed_call_in_a_thread_that_lives_on_is_noticed(
-    cache: LEOCache, crowd: Crowd, server: OpenAIServer, kind: str, keeps: bool
-) -> None:
-    """An error holds the frames that it came through: these are on no stack any more."""
-    crowd.failures = 1
-    llm = chat_openai(server.base_url) if kind == "chat" else Completing()
-    started, kept = time.monotonic(), []
-    try:
-        llm.invoke(QUESTION)
-    except (openai_sdk.InternalServerError, ConnectionError) as error:
-        kept.append(error if keeps else None)
-    with ThreadPoolExecutor(1) as pool:  # while this thread does not ask for anything else
-        answer = pool.submit(llm.invoke, QUESTION).result()
-    assert getattr(answer, "text", answer) == "It has 29 days."
-    assert len(kept) == 1
-    assert in_time(started)
-
-
-def test_those_who_wait_already_when_a_call_fails_notice_it(
-    cache: LEOCache, crowd: Crowd, server: OpenAIServer
-) -> None:
-    crowd.failures, crowd.crowd = 1, misses(lambda: cache.counts, 5)
-    llm, started = chat_openai(server.base_url), time.monotonic()
-    with ThreadPoolExecutor(4) as pool:
-        waiting = [pool.submit(_after, lambda: crowd.asked >= 1, lambda: llm.invoke(QUESTION)) for _ in range(4)]
-        with pytest.raises(openai_sdk.InternalServerError):
-            llm.invoke(QUESTION)
-        assert [each.result().text for each in waiting] == ["It has 29 days."] * 4
-    assert len(server.requests) == 2
-    assert in_time(started)
-
-
-def test_a_call_that_takes_long_is_not_taken_for_over(
-    cache: LEOCache, crowd: Crowd, server: OpenAIServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    looks: list[bool] = []
-    look = call_ends._is_on_stack
-    monkeypatch.setattr(call_ends, "_is_on_stack", lambda *given: looks.append(look(*given)) or looks[-1])
-    crowd.crowd = lambda: len(looks) >= 8
-    assert {result.text for result in at_once(3, lambda: chat_openai(server.base_url).invoke(QUESTION))} == {
-        "It has 29 days."
-    }
-    assert len(server.requests) == 1
-    assert all(looks[:8])
-
-
-def test_a_model_called_inside_a_call_does_not_end_the_outer_one(cache: LEOCache) -> None:
-    """The frames of the inner call are on the stack of the outer one, and end before it does."""
-    inner = Completing(failures=[])
-    seen: list[bool] = []
-
-    class Outer(Completing):
-        def _call(self, prompt: str, stop: Any = None, run_manager: Any = None, **_: Any) -> str:
-            with ThreadPoolExecutor(1) as pool:  # in a thread: here the look-up would say that another thing is asked
-                pool.submit(inner.invoke, "Something else?").result()
-            flights = cache.leo._world.flights._flights.values()
-            for flight in list(flights):
-                if flight.landing.look is not None:
-                    flight.landing.look()
-                seen.append(flight.landing.landed is None)
-            return "It has 29 days."
-
-    assert Outer(failures=[]).invoke(QUESTION) == "It has 29 days."
-    assert seen == [True]
-
-
-def _after(condition: Callable[[], bool], do: Callable[[], Any]) -> Any:
-    until(condition)
-    return do()
 
 
 def test_a_retry_of_a_failed_call_leads_again(cache: LEOCache, crowd: Crowd, server: OpenAIServer) -> None:

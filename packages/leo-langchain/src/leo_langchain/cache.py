@@ -13,7 +13,6 @@ from langchain_core.outputs import ChatGeneration, Generation
 
 from leo_core.adapting.keeper import AnswerKeeper
 from leo_core.adapting.settings import CRITERIA, refuse_unknown
-from leo_core.engine.call_ends import watch_call
 from leo_core.records import CacheDecision, CacheEntry, Constraints, Message, Request, Usage
 from leo_core.telemetry.prices import load_prices
 from leo_langchain._answers import dump_generations, load_generations
@@ -32,8 +31,6 @@ if TYPE_CHECKING:
 __all__ = ["LEOCache"]
 
 _GENERATIONS = "langchain_generations"
-_MODELS = "langchain_core.language_models"
-"""What asks a cache; its calls begin before the look-up and end after the update."""
 _TOOLS_BOUND = re.compile(r"""['"](?:tools|functions)['"]\s*[:,]\s*\[(?!\s*\])""")
 
 
@@ -59,9 +56,9 @@ class LEOCache(AnswerKeeper, BaseCache):
         privacy: ``"sealed_local"``, another mode, or a :class:`leo_core.PrivacyConfig`: whoever holds the store learns
             no prompt, no answer and no name. By default what the settings say.
         single_flight_wait_s: Longest wait for an equal prompt that a model is answering, in seconds; then another one
-            asks too. LangChain does not tell a cache that a call failed: one of them asks as soon as the call has ended
-            (on an event loop: its task), or whoever made it looks for something else. 0 waits for nobody; by default
-            what the settings say.
+            asks too. LangChain does not tell a cache that a call failed: one of them asks as soon as the task, the
+            thread, the chain or the ``batch`` that made it ends, or looks for something else. 0 waits for nobody; by
+            default what the settings say.
         comparator: How answers are compared when the cache explores; as :class:`leo_core.LEO` takes it.
         seed: Makes explorations repeatable, for tests.
 
@@ -112,7 +109,7 @@ class LEOCache(AnswerKeeper, BaseCache):
 
     def lookup(self, prompt: str, llm_string: str) -> RETURN_VAL_TYPE | None:
         """The kept generations, as new objects, or ``None``."""
-        return self.find(lambda: self._request(prompt, llm_string), _serve, over=watch_call(_MODELS))
+        return self.find(lambda: self._request(prompt, llm_string), _serve)
 
     async def alookup(self, prompt: str, llm_string: str) -> RETURN_VAL_TYPE | None:
         """:meth:`lookup` without blocking the event loop."""

@@ -110,16 +110,14 @@ class AnswerKeeper(Closeable):
         read: Callable[[CacheDecision, CacheEntry], T],
         *,
         promised: bool = False,
-        over: Callable[[], bool] | None = None,
     ) -> T | None:
         """What ``read`` makes of the kept answer to the request, or ``None``.
 
         After ``None`` the caller brings the answer (:meth:`keep`), or says that none will come (:meth:`give_up`).
-        With ``promised`` it does one of them whatever happens, so that what is looked up between ends nothing. Without
-        it, ``over`` may tell, in whatever thread, that the caller's own call has ended.
+        With ``promised`` it does one of them whatever happens, so that what is looked up between ends nothing.
         """
         try:
-            return _read(self.leo.cache.lookup(build(), promised=promised, over=over), read)
+            return _read(self.leo.cache.lookup(build(), promised=promised), read)
         except Exception as error:  # noqa: BLE001 - a cache must not take the call down
             self._failed("lookup", error)
             return None

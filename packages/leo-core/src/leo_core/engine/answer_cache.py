@@ -76,19 +76,16 @@ class AnswerCache:
         """
         return run(self._decide(request), self._world)
 
-    def lookup(
-        self, request: Request, *, promised: bool = False, over: Callable[[], bool] | None = None
-    ) -> tuple[CacheDecision, CacheEntry | None]:
+    def lookup(self, request: Request, *, promised: bool = False) -> tuple[CacheDecision, CacheEntry | None]:
         """Whether a kept answer may be served, and which; the entry is ``None`` unless the decision is a hit.
 
         Args:
             request: What is asked.
             promised: Whether, after a miss, :meth:`update` or :meth:`give_up` is called whatever happens. Equal
                 requests then wait for that; otherwise only until the same thread or task looks for something again.
-            over: Tells, in whatever thread, whether the call that looks up is over, so that no update will come.
         """
         span = self._tracing.begin_lookup(request)
-        found = watch(span, lambda: run(self._lookup(request, promised=promised, over=over), self._world))
+        found = watch(span, lambda: run(self._lookup(request, promised=promised), self._world))
         return found.decision, found.entry
 
     async def alookup(self, request: Request, *, promised: bool = False) -> tuple[CacheDecision, CacheEntry | None]:
@@ -305,9 +302,7 @@ class AnswerCache:
             return _UNTOUCHED, None
         return (yield from self._consult(request))[1]
 
-    def _lookup(
-        self, request: Request, *, promised: bool, over: Callable[[], bool] | None = None
-    ) -> Pipeline[LookedUp]:
+    def _lookup(self, request: Request, *, promised: bool) -> Pipeline[LookedUp]:
         check_tenant(request, self._plan)
         if holds_personal_data(request, self._plan.config.personal_data):
             return LookedUp(decision=_UNTOUCHED)
@@ -320,7 +315,7 @@ class AnswerCache:
             yield from Notify("cache.hit", {"kind": decision.kind, "entry_id": entry.id})
             yield from HandOver(lambda: _count_hit(entry))
             return LookedUp(decision=decision, entry=entry, waited_s=waited_s)
-        self._open.leave((request.tenant, identity.exact_key), decision, entry, turn, promised=promised, over=over)
+        self._open.leave((request.tenant, identity.exact_key), decision, entry, turn, promised=promised)
         return LookedUp(decision=decision, waited_s=waited_s)
 
     def _update(

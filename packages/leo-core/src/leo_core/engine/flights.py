@@ -40,8 +40,6 @@ __all__ = ["Flights", "Turn", "whoever_runs"]
 
 _POLL_S = (0.01, 0.1)
 """First and longest pause between two looks at another process's lease; each is varied by half."""
-_LOOK_S = (0.02, 0.5)
-"""First and longest pause between two looks whether a leader of this process is at work still."""
 _MOST_FAILED = 2
 """Leaders that a follower sees fail before it goes its own way."""
 _MOST_KEPT = 1024
@@ -55,40 +53,24 @@ class Turn:
         waited: Whether an equal request was waited for, so that the cache may know the answer by now.
         waited_s: Seconds that it took to get here.
         end: What to do at the end, told whether the answer landed; ``None`` for a request that leads nothing.
-        landing: What the others wait for.
 
     Attributes:
         left: Whether its taker went on without it, so that it keeps nobody from waiting.
     """
 
-    __slots__ = ("_end", "_landing", "_lock", "left", "waited", "waited_s")
+    __slots__ = ("_end", "_lock", "left", "waited", "waited_s")
 
     def __init__(
-        self,
-        *,
-        waited: bool = False,
-        waited_s: float = 0.0,
-        end: Callable[[bool], None] | None = None,
-        landing: Landing | None = None,
+        self, *, waited: bool = False, waited_s: float = 0.0, end: Callable[[bool], None] | None = None
     ) -> None:
         self.waited, self.waited_s, self.left = waited, waited_s, False
-        self._end, self._landing = end, landing
+        self._end = end
         self._lock = threading.RLock()
 
     @property
     def leads(self) -> bool:
         """Whether others may be waiting for this one."""
         return self._end is not None
-
-    def end_when(self, over: Callable[[], bool]) -> None:
-        """End when ``over`` says so, which whoever waits asks from time to time, in whatever thread."""
-
-        def look() -> None:
-            if over():
-                self.end(landed=False)
-
-        if self._landing is not None and self.leads:
-            self._landing.look = look
 
     def end(self, *, landed: bool) -> None:
         """Let the others go on; idempotent, never blocks, and may be called from anywhere.
@@ -222,7 +204,7 @@ class Flights:
             if may_not or failed >= _MOST_FAILED or now >= deadline:
                 return Turn(waited=waited, waited_s=now - started)
             waited = True
-            landed = yield from _wait(flight.landing, min(flight.until, deadline))
+            landed = yield _Pause(min(flight.until, deadline) - now, flight.landing)
             if landed:
                 return Turn(waited=True, waited_s=time.monotonic() - started)
             failed += landed is False
@@ -243,7 +225,6 @@ class Flights:
             waited=waited,
             waited_s=time.monotonic() - started,
             end=lambda landed: self._leave(key, own, owner, landed=landed),
-            landing=own.landing,
         )
         _TURNS.set((*(each for each in _TURNS.get() if each.leads and not each.left), turn))
         return turn
@@ -298,22 +279,6 @@ def _holds_a_turn() -> bool:
 
 def _on_event_loop() -> bool:
     return asyncio._get_running_loop() is not None  # noqa: SLF001 - the documented twin raises instead of telling
-
-
-def _wait(landing: Landing, until: float) -> Generator[_Pause | _Ask, Any, bool | None]:
-    """Wait for a landing, at most until then, and look between whether it can still come; returns its ``landed``."""
-    pause_s, longest_s = _LOOK_S
-    while True:
-        if landing.look is not None:
-            landing.look()
-        left_s = until - time.monotonic()
-        landed: bool | None = landing.landed
-        if landed is not None or left_s <= 0.0:
-            return landed
-        landed = yield _Pause(min(left_s, pause_s), landing)
-        if landed is not None:
-            return landed
-        pause_s = min(2 * pause_s, longest_s)
 
 
 def _hash(key: str) -> str:

@@ -22,19 +22,16 @@ class Landing:
 
     Attributes:
         landed: ``None`` until it happened, then whether the answer is where the waiters find it.
-        look: Called by waiters from time to time: it lets it happen where it is plain that it never will.
     """
 
     def __init__(self) -> None:
         self._wake: deque[Callable[[], None]] = deque()
         self.landed: bool | None = None
-        self.look: Callable[[], None] | None = None
 
     def set(self, *, landed: bool) -> None:
         """Let it happen, and wake all who wait; only the first time counts."""
         if self.landed is None:
             self.landed = landed
-        self.look = None
         with suppress(IndexError):
             while True:
                 self._wake.popleft()()

@@ -1,9 +1,8 @@
 """Look-ups whose answer a framework has yet to bring: between ``lookup`` and ``update`` it asks the model itself.
 
 A look-up that missed leads: equal ones wait until its answer comes. A framework does not say when its model failed, so
-a turn also ends when whoever asked looks for something again, when the framework's call
-(:mod:`leo_core.engine.call_ends`), the task, the thread or the ``Context.run`` that asked is done, and, for those who
-wait, when their time is up. An adapter that does say it promises so: its turn does
+a turn also ends when whoever asked looks for something again, when the task, the thread or the ``Context.run`` that
+asked is done, and, for those who wait, when their time is up. An adapter that does say it promises so: its turn does
 not end when something is looked up between, such as by the model that it asks.
 """
 
@@ -20,8 +19,6 @@ from leo_core.engine.flights import Turn, whoever_runs
 from leo_core.records import CacheDecision
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from leo_core.records import CacheEntry
 
 __all__ = ["OpenLookups", "give_up_lookups"]
@@ -67,22 +64,12 @@ class OpenLookups:
         self._watched: WeakSet[asyncio.Task[Any]] = WeakSet()
 
     def leave(
-        self,
-        key: Key,
-        decision: CacheDecision,
-        entry: CacheEntry | None,
-        turn: Turn,
-        *,
-        promised: bool = False,
-        over: Callable[[], bool] | None = None,
+        self, key: Key, decision: CacheDecision, entry: CacheEntry | None, turn: Turn, *, promised: bool = False
     ) -> None:
         """Keep a look-up's outcome, and its turn until the update comes.
 
-        A turn that is promised an end is held like that of a request: whoever holds it waits for no other. One that
-        is not ends when the call that asked is ``over``.
+        A turn that is promised an end is held like that of a request: whoever holds it waits for no other.
         """
-        if over is not None and not promised:
-            turn.end_when(over)
         turn.left = not promised
         dropped = []
         with self._lock:

@@ -17,6 +17,7 @@ from leo_core.records import CacheDecision, CacheEntry, Constraints, Message, Re
 from leo_core.telemetry.prices import load_prices
 from leo_langchain._answers import dump_generations, load_generations
 from leo_langchain._convert import to_messages
+from leo_langchain._failed_calls import watch_failures
 from leo_langchain._kept import describe_reply, mark_hit
 from leo_langchain._load import read_objects
 from leo_langchain.tenancy import check_name, current_tenant
@@ -56,9 +57,8 @@ class LEOCache(AnswerKeeper, BaseCache):
         privacy: ``"sealed_local"``, another mode, or a :class:`leo_core.PrivacyConfig`: whoever holds the store learns
             no prompt, no answer and no name. By default what the settings say.
         single_flight_wait_s: Longest wait for an equal prompt that a model is answering, in seconds; then another one
-            asks too. LangChain does not tell a cache that a call failed: one of them asks as soon as the task, the
-            thread, the chain or the ``batch`` that made it ends, or looks for something else. 0 waits for nobody; by
-            default what the settings say.
+            asks too. As soon as the call has failed, or the task, the thread, the chain or the ``batch`` that made
+            it has ended, one of them asks. 0 waits for nobody; by default what the settings say.
         comparator: How answers are compared when the cache explores; as :class:`leo_core.LEO` takes it.
         seed: Makes explorations repeatable, for tests.
 
@@ -101,6 +101,7 @@ class LEOCache(AnswerKeeper, BaseCache):
         )
         self._tenant = None if tenant is None else check_name(tenant, "tenant")
         self._prices = load_prices()
+        watch_failures()
 
     def __repr__(self) -> str:
         return f"LEOCache({self._store!r}, max_wrong_hits={self._config.cache.max_wrong_hits})"

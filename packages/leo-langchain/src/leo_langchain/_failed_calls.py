@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
-from contextvars import ContextVar
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.tracers.context import register_configure_hook
 
 from leo_core.engine.open_lookups import give_up_lookups
 
+if TYPE_CHECKING:
+    from contextvars import ContextVar
+
 __all__ = ["watch_failures"]
 
 
 class _FailureWatcher(BaseCallbackHandler):
-    """Hears of failed calls, in the thread or task that made them, and of nothing else."""
+    """Hears of failed calls, in the thread that made them, and of nothing else."""
 
-    run_inline = True
     ignore_agent = True
     ignore_chain = True
     ignore_custom_event = True
@@ -30,7 +32,20 @@ class _FailureWatcher(BaseCallbackHandler):
         give_up_lookups()
 
 
-_WATCHER: ContextVar[BaseCallbackHandler | None] = ContextVar("leo_failures", default=_FailureWatcher())  # noqa: B039 - it has no state
+class _OutsideLoops:
+    """What LangChain asks, as it asks a context variable, for the handler of a call.
+
+    On an event loop a handler would run in another thread, at every token; there the end of a call's task tells.
+    """
+
+    def __init__(self) -> None:
+        self._watcher = _FailureWatcher()
+
+    def get(self) -> BaseCallbackHandler | None:
+        """The watcher; ``None`` on an event loop."""
+        return self._watcher if asyncio._get_running_loop() is None else None  # noqa: SLF001 - the documented twin raises instead of telling
+
+
 _lock = threading.Lock()
 _watching = False
 
@@ -40,5 +55,5 @@ def watch_failures() -> None:
     global _watching  # noqa: PLW0603 - LangChain's hooks are the process's, and cannot be taken away
     with _lock:
         if not _watching:
-            register_configure_hook(_WATCHER, inheritable=False)
+            register_configure_hook(cast("ContextVar[Any | None]", _OutsideLoops()), inheritable=False)
             _watching = True

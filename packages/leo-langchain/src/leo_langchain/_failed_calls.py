@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import threading
+from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 
 from langchain_core.callbacks import BaseCallbackHandler
@@ -46,14 +46,7 @@ class _OutsideLoops:
         return self._watcher if asyncio._get_running_loop() is None else None  # noqa: SLF001 - the documented twin raises instead of telling
 
 
-_lock = threading.Lock()
-_watching = False
-
-
+@cache
 def watch_failures() -> None:
-    """Be told of every model call that fails from now on, once per process."""
-    global _watching  # noqa: PLW0603 - LangChain's hooks are the process's, and cannot be taken away
-    with _lock:
-        if not _watching:
-            register_configure_hook(cast("ContextVar[Any | None]", _OutsideLoops()), inheritable=False)
-            _watching = True
+    """Be told of every model call that fails from now on, once per process: LangChain's hooks cannot be taken away."""
+    register_configure_hook(cast("ContextVar[Any | None]", _OutsideLoops()), inheritable=False)

@@ -25,7 +25,10 @@ PARTNERS = (
     *("langchain-openai>=1.7", "langchain-anthropic>=1.7", "langchain>=1.4", "langgraph>=1.2"),
     "langchain-tests==1.1.9",
 )
-RAISED_BY_PARTNERS = ("openai", "anthropic", "langsmith", "pydantic", "pydantic-core", "typing-extensions", "httpx")
+RAISED_BY_PARTNERS = (
+    *("openai", "anthropic", "langsmith", "pydantic", "pydantic-core", "typing-extensions", "httpx"),
+    *("pytest", "pytest-asyncio"),  # langchain-tests asks for newer ones than leo-llamaindex[testing] does
+)
 TOOLS_OF_TESTS = (
     *("pytest", "pytest-asyncio", "pytest-socket", "pytest-timeout", "pytest-benchmark", "pytest-xdist"),
     *("hypothesis", "blockbuster", "jsonschema"),

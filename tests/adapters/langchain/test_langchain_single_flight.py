@@ -232,6 +232,108 @@ def test_a_failed_call_in_a_thread_that_ends_is_noticed(cache: LEOCache, crowd: 
     assert in_time(started)
 
 
+class Completing(LLM):
+    """A model for plain texts, whose look-up and call are in functions of their own; it fails first."""
+
+    failures: list[int] = Field(default_factory=lambda: [1])
+
+    @property
+    def _llm_type(self) -> str:
+        return "completing"
+
+    def _call(self, prompt: str, stop: Any = None, run_manager: Any = None, **_: Any) -> str:
+        if self.failures:
+            self.failures.pop()
+            message = "the model is down"
+            raise ConnectionError(message)
+        return "It has 29 days."
+
+
+@pytest.mark.parametrize("kind", ["chat", "text"])
+def test_a_failed_call_whose_caller_lives_on_is_noticed(
+    cache: LEOCache, crowd: Crowd, server: OpenAIServer, kind: str
+) -> None:
+    """The caller keeps the error, and asks for nothing else meanwhile."""
+    crowd.failures = 1
+    llm, started, kept = chat_openai(server.base_url) if kind == "chat" else Completing(), time.monotonic(), []
+    try:
+        llm.invoke(QUESTION)
+    except (openai_sdk.InternalServerError, ConnectionError) as error:
+        kept.append(error)
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(llm.invoke, QUESTION).result()
+    assert getattr(answer, "text", answer) == "It has 29 days."
+    assert len(kept) == 1
+    assert in_time(started)
+
+
+def test_those_who_wait_already_when_a_call_fails_notice_it(
+    cache: LEOCache, crowd: Crowd, server: OpenAIServer
+) -> None:
+    crowd.failures, crowd.crowd = 1, misses(lambda: cache.counts, 5)
+    llm, started = chat_openai(server.base_url), time.monotonic()
+    with ThreadPoolExecutor(4) as pool:
+        waiting = [pool.submit(_after, lambda: crowd.asked >= 1, lambda: llm.invoke(QUESTION)) for _ in range(4)]
+        with pytest.raises(openai_sdk.InternalServerError):
+            llm.invoke(QUESTION)
+        assert [each.result().text for each in waiting] == ["It has 29 days."] * 4
+    assert len(server.requests) == 2
+    assert in_time(started)
+
+
+def test_a_call_that_fails_elsewhere_ends_no_other(cache: LEOCache) -> None:
+    """While a model answers, another thread's call fails: those who wait for the first one go on waiting."""
+    failing, calls = Completing(), []
+
+    class Slow(Completing):
+        def _call(self, prompt: str, stop: Any = None, run_manager: Any = None, **_: Any) -> str:
+            calls.append(prompt)
+            until(misses(lambda: cache.counts, 2))
+            with ThreadPoolExecutor(1) as pool, pytest.raises(ConnectionError):
+                pool.submit(failing.invoke, "Something else?").result()
+            return "It has 29 days."
+
+    assert at_once(2, lambda: Slow().invoke(QUESTION)) == ["It has 29 days."] * 2
+    assert calls == [QUESTION]
+
+
+def test_the_watcher_hears_of_failures_alone_and_once(cache: LEOCache) -> None:
+    from langchain_core.callbacks import CallbackManager
+
+    LEOCache().close()
+    handlers = CallbackManager.configure().handlers
+    (watcher,) = [handler for handler in handlers if type(handler).__module__.startswith("leo_langchain")]
+    assert not watcher.run_inline  # LangChain passes over all handlers that are not, where one is
+    assert watcher.ignore_chain
+    assert watcher.ignore_retriever
+    assert watcher.ignore_chat_model
+    assert not watcher.ignore_llm
+    assert CallbackManager.configure().inheritable_handlers == []
+
+
+async def test_on_an_event_loop_nothing_is_watched(cache: LEOCache) -> None:
+    """There a handler would run in another thread, at every token."""
+    from langchain_core.callbacks import AsyncCallbackManager
+
+    assert not [each for each in AsyncCallbackManager.configure().handlers if "leo" in type(each).__module__]
+
+
+async def test_on_an_event_loop_the_end_of_its_task_tells(cache: LEOCache, crowd: Crowd, server: OpenAIServer) -> None:
+    crowd.failures = 1
+    llm, started = chat_openai(server.base_url), time.monotonic()
+    with pytest.raises(openai_sdk.InternalServerError):
+        await llm.ainvoke(QUESTION)
+    with ThreadPoolExecutor(1) as pool:
+        answer = await asyncio.wrap_future(pool.submit(llm.invoke, QUESTION))
+    assert answer.text == "It has 29 days."
+    assert in_time(started)
+
+
+def _after(condition: Callable[[], bool], do: Callable[[], Any]) -> Any:
+    until(condition)
+    return do()
+
+
 def test_a_retry_of_a_failed_call_leads_again(cache: LEOCache, crowd: Crowd, server: OpenAIServer) -> None:
     crowd.failures = 1
     started = time.monotonic()

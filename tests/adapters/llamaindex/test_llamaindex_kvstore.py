@@ -101,7 +101,7 @@ def test_each_tenants_limits_hold() -> None:
 
 
 def test_values_end() -> None:
-    with LEOKVStore(ttl_s=-1.0) as kv:
+    with LEOKVStore(ttl_s=0.0) as kv:
         kv.put("a", {"x": 1})
         assert kv.get("a") is None
         assert kv.get_all() == {}

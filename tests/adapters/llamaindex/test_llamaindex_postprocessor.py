@@ -148,5 +148,5 @@ def test_embedders_and_settings() -> None:
     assert LEONodePostprocessor.from_dict(own.to_dict()).to_dict() == own.to_dict()
     with pytest.raises(ConfigError, match="did you mean 'top_n'"):
         LEONodePostprocessor(top_m=3)
-    with pytest.raises(ConfigError, match="not int"):
-        LEONodePostprocessor(embedder=3).postprocess_nodes(nodes(*SAME))
+    with pytest.raises(ConfigError, match=r"embedder is a name .* not 3"):
+        LEONodePostprocessor(embedder=3)

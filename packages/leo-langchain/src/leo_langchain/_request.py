@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
 
+from leo_core.adapting.arguments import check_arguments
 from leo_core.adapting.tool_choice import to_tool_choice
 from leo_core.errors import ConfigError
 from leo_core.records import Constraints, Json, Request, Route, Sampling
@@ -41,6 +42,9 @@ _OWN = frozenset({
     "structured_output_format",
 })  # fmt: skip
 
+_TAKEN = frozenset({"stop", "entry_tags", "entry_sources", "cache", "tools"})
+"""What is read here before the core looks at it."""
+
 
 def build_request(
     messages: Sequence[BaseMessage],
@@ -60,6 +64,8 @@ def build_request(
     Raises:
         ConfigError: A keyword has an unusable value.
     """
+    check_arguments({name: kwargs[name] for name in _TAKEN & kwargs.keys()}, owner="LEOChatModel")
+    check_arguments({"stop": stop}, owner="LEOChatModel")
     given = {**defaults, **{name: value for name, value in kwargs.items() if value is not None}}
     if given.get("max_completion_tokens") is not None:
         given["max_tokens"] = given["max_completion_tokens"]

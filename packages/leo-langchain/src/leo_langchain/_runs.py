@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from langchain_core.language_models import LangSmithParams
 
+from leo_core.adapting.arguments import check_arguments
 from leo_core.telemetry.facts import answer_facts
 
 if TYPE_CHECKING:
@@ -22,7 +23,12 @@ __all__ = ["describe_model", "describe_run"]
 def describe_model(
     name: str, *, temperature: float | None, max_tokens: int | None, stops: str | list[str] | None
 ) -> LangSmithParams:
-    """What is known of a call before it is made."""
+    """What is known of a call before it is made.
+
+    Raises:
+        ConfigError: The stop sequences are neither a text nor a list of texts.
+    """
+    check_arguments({"stop": stops}, owner="LEOChatModel")
     params = LangSmithParams(ls_provider="leo", ls_model_name=name, ls_model_type="chat")
     if temperature is not None:
         params["ls_temperature"] = temperature

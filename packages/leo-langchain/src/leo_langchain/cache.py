@@ -12,10 +12,12 @@ from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGeneration, Generation
 
 from leo_core.adapting.keeper import AnswerKeeper
+from leo_core.adapting.settings import CRITERIA, refuse_unknown
 from leo_core.records import CacheDecision, CacheEntry, Constraints, Message, Request, Usage
 from leo_core.telemetry.prices import load_prices
 from leo_langchain._answers import dump_generations, load_generations
 from leo_langchain._convert import to_messages
+from leo_langchain._failed_calls import watch_failures
 from leo_langchain._kept import describe_reply, mark_hit
 from leo_langchain._load import read_objects
 from leo_langchain.tenancy import check_name, current_tenant
@@ -55,9 +57,8 @@ class LEOCache(AnswerKeeper, BaseCache):
         privacy: ``"sealed_local"``, another mode, or a :class:`leo_core.PrivacyConfig`: whoever holds the store learns
             no prompt, no answer and no name. By default what the settings say.
         single_flight_wait_s: Longest wait for an equal prompt that a model is answering, in seconds; then another one
-            asks too. LangChain does not tell a cache that a call failed: one of them asks as soon as the task, the
-            thread, the chain or the ``batch`` that made it ends, or looks for something else. 0 waits for nobody; by
-            default what the settings say.
+            asks too. As soon as the call has failed, or the task, the thread, the chain or the ``batch`` that made
+            it has ended, one of them asks. 0 waits for nobody; by default what the settings say.
         comparator: How answers are compared when the cache explores; as :class:`leo_core.LEO` takes it.
         seed: Makes explorations repeatable, for tests.
 
@@ -87,6 +88,7 @@ class LEOCache(AnswerKeeper, BaseCache):
         super().__init__(
             store,
             logger="leo_langchain",
+            owner="LEOCache",
             max_wrong_hits=max_wrong_hits,
             config=config,
             embedder=embedder,
@@ -99,6 +101,7 @@ class LEOCache(AnswerKeeper, BaseCache):
         )
         self._tenant = None if tenant is None else check_name(tenant, "tenant")
         self._prices = load_prices()
+        watch_failures()
 
     def __repr__(self) -> str:
         return f"LEOCache({self._store!r}, max_wrong_hits={self._config.cache.max_wrong_hits})"
@@ -144,9 +147,10 @@ class LEOCache(AnswerKeeper, BaseCache):
                 given, that of the ``tenant(...)`` block, or of this object.
 
         Raises:
-            ConfigError: Nothing was named.
+            ConfigError: Nothing was named, or a criterion is unknown or no list.
             StorageError: The store failed, so that something may be left.
         """
+        refuse_unknown(criteria, CRITERIA, owner="invalidate()")
         mine = {"tenant": current_tenant() or self._tenant or "default"}
         return self.leo.cache.invalidate(**(mine | criteria))
 

@@ -8,6 +8,7 @@ from langchain_core.callbacks import AsyncCallbackHandler, BaseCallbackHandler
 from langchain_core.messages import HumanMessage
 from langchain_core.runnables.config import var_child_runnable_config
 
+from leo_core.adapting.arguments import check_arguments
 from leo_langchain.summary import Ledger, LEOSummary
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ class LEOCallbackHandler(BaseCallbackHandler):
 
     def __init__(self, *, max_cost_usd: float | None = None) -> None:
         super().__init__()
+        check_arguments({"max_cost_usd": max_cost_usd}, owner=type(self).__name__)
         self._ledger = Ledger(max_cost_usd)
 
     def __repr__(self) -> str:
@@ -95,6 +97,7 @@ class AsyncLEOCallbackHandler(AsyncCallbackHandler):
 
     def __init__(self, *, max_cost_usd: float | None = None) -> None:
         super().__init__()
+        check_arguments({"max_cost_usd": max_cost_usd}, owner=type(self).__name__)
         self._ledger = Ledger(max_cost_usd)
 
     def __repr__(self) -> str:

@@ -11,9 +11,10 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResu
 from langchain_core.utils import from_env, secret_from_env
 from pydantic import Field, PrivateAttr, SecretStr, model_validator
 
+from leo_core.adapting.arguments import check_arguments
 from leo_core.adapting.closing import Closeable
 from leo_core.adapting.engines import Engines
-from leo_core.adapting.members import MemberPicker, name_member
+from leo_core.adapting.members import MemberPicker, check_members, name_member
 from leo_core.adapting.plain import plain
 from leo_core.adapting.settings import PolicyDigest, configure, refuse_unknown, reveal
 from leo_core.config import LEOConfig, Preset
@@ -182,6 +183,8 @@ class LEOChatModel(Closeable, ScopedChatModel):
             return given
         known = {*cls.model_fields, *(field.alias for field in cls.model_fields.values() if field.alias)}
         refuse_unknown(given, known, owner="LEOChatModel")
+        ruled = {name: value for name, value in given.items() if name != "cache"}  # a cache of LangChain's may be there
+        check_arguments(ruled, owner="LEOChatModel", by_pydantic=True)
         if given.get("cache") is False and "use_cache" not in given:
             return {**given, "use_cache": False}
         return given
@@ -189,11 +192,7 @@ class LEOChatModel(Closeable, ScopedChatModel):
     @model_validator(mode="after")
     def _check_members(self) -> Self:
         pick_privacy(self.privacy)
-        if not self._given_members:
-            message = (
-                "LEOChatModel needs a member: give small=, large=, jury= or model=; LEOChatModel.offline() has its own"
-            )
-            raise ConfigError(message)
+        check_members(self._given_members, CHAT_MODELS, owner="LEOChatModel", needed=True)
         if self.model and self._given_members != (self.model,):
             message = "model= is the one member: give either it, or small=, large= and jury="
             raise ConfigError(message)

@@ -38,7 +38,7 @@ class LEOEmbeddings(Embeddings):
     """
 
     def __init__(self, embedder: str | Embedder = "static", *, dimension: int | None = None) -> None:
-        self._vectors = TextVectors(embedder, dimension=dimension)
+        self._vectors = TextVectors(embedder, dimension=dimension, owner="LEOEmbeddings")
 
     def __repr__(self) -> str:
         return f"LEOEmbeddings({self.model!r})"

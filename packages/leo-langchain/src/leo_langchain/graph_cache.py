@@ -10,7 +10,7 @@ from langgraph.cache.base import BaseCache, FullKey, Namespace, ValueT
 from leo_core.adapting.keeper import AnswerKeeper
 from leo_core.adapting.lazy import Lazy
 from leo_core.adapting.values import ValueShelf
-from leo_core.errors import TenantRequiredError
+from leo_core.errors import ConfigError, TenantRequiredError
 from leo_langchain.tenancy import check_name, current_tenant
 
 if TYPE_CHECKING:
@@ -63,7 +63,12 @@ class LEOGraphCache(AnswerKeeper, BaseCache[ValueT]):
         config: LEOConfig | None = None,
         serde: SerializerProtocol | None = None,
     ) -> None:
-        AnswerKeeper.__init__(self, store, logger="leo_langchain", privacy=privacy, config=config)
+        AnswerKeeper.__init__(
+            self, store, logger="leo_langchain", owner="LEOGraphCache", privacy=privacy, config=config
+        )
+        if serde is not None and not callable(getattr(serde, "dumps_typed", None)):
+            message = f"LEOGraphCache: serde is a serializer of LangGraph's, not {type(serde).__name__}"
+            raise ConfigError(message)
         BaseCache.__init__(self, serde=serde)
         self._tenant = None if tenant is None else check_name(tenant, "tenant")
         self._shelf: Lazy[ValueShelf] = Lazy()

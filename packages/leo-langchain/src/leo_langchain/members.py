@@ -17,7 +17,7 @@ from langchain_core.messages import AIMessage, AIMessageChunk, message_chunk_to_
 
 from leo_core.adapting.framework_model import FrameworkModel
 from leo_core.adapting.members import OwnModels
-from leo_core.errors import MalformedReplyError
+from leo_core.errors import ConfigError, MalformedReplyError
 from leo_core.records import Capabilities, Chunk, Draft, Json, Request, ToolCallDelta
 from leo_langchain._answers import KeptReply
 from leo_langchain._convert import to_message, to_usage
@@ -71,6 +71,9 @@ class LangChainModel(FrameworkModel[BaseChatModel]):
         family: str | None = None,
         prices: Mapping[str, Price | Mapping[str, float]] | None = None,
     ) -> None:
+        if not isinstance(model, BaseChatModel):
+            message = f"LangChainModel takes a chat model of LangChain, not {type(model).__name__}"
+            raise ConfigError(message)
         provider, name = name_model(model)
         fingerprint = fingerprint_model(model)
         super().__init__(

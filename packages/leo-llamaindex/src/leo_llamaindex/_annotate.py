@@ -31,7 +31,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Sheet", "collect_answers", "current_sheet", "watch_synthesizers"]
 
-_SYNTHESIZERS = "llama_index.core.response_synthesizers.base"
+_ROOM = "llama_index.core.response_synthesizers"
+_SYNTHESIZERS = (f"{_ROOM}.base", f"{_ROOM}.generation")
+"""Where synthesizers say that they begin and are done: the one that reads no nodes has a method of its own."""
 _lock = threading.Lock()
 
 
@@ -151,8 +153,8 @@ class _SynthesisWatcher(BaseEventHandler):
 
 
 def watch_synthesizers() -> None:
-    """Hang the handler on the synthesizers' dispatcher, once per process."""
-    dispatcher = get_dispatcher(_SYNTHESIZERS)
+    """Hang the handler on the synthesizers' dispatchers, once per process."""
     with _lock:
-        if not any(isinstance(handler, _SynthesisWatcher) for handler in dispatcher.event_handlers):
-            dispatcher.add_event_handler(_SynthesisWatcher())
+        for dispatcher in map(get_dispatcher, _SYNTHESIZERS):
+            if not any(isinstance(handler, _SynthesisWatcher) for handler in dispatcher.event_handlers):
+                dispatcher.add_event_handler(_SynthesisWatcher())

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
+from leo_core.adapting.arguments import check_arguments
 from leo_core.adapting.tool_choice import to_tool_choice
 from leo_core.engine.requests import make_request, parse_route
 from leo_core.errors import ConfigError
@@ -30,6 +31,9 @@ _OWN = frozenset({
     "stream",
 })  # fmt: skip
 
+_TAKEN = frozenset({"stop", "entry_tags", "entry_sources", "cache", "tools"})
+"""What is read here before the core looks at it."""
+
 
 def build_request(messages: Sequence[ChatMessage], given: Mapping[str, Any], *, defaults: Mapping[str, Any]) -> Request:
     """The request that a call amounts to.
@@ -43,6 +47,7 @@ def build_request(messages: Sequence[ChatMessage], given: Mapping[str, Any], *, 
         ConfigError: A keyword has an unusable value.
         RequestError: A message or a constraint is unusable.
     """
+    check_arguments({name: given[name] for name in _TAKEN & given.keys()}, owner="LEOLLM")
     asked = {**defaults, **{name: value for name, value in given.items() if value is not None}}
     tools = tuple(to_tool(tool) for tool in asked.get("tools") or ())
     route = asked.get("route")

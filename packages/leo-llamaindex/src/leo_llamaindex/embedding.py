@@ -54,7 +54,7 @@ class LEOEmbedding(BaseEmbedding):
         """Check the arguments and load the embedder."""
         given = {name: value for name, value in settings.items() if name not in ("class_name", "model_name")}
         refuse_unknown(given, type(self).model_fields, owner="LEOEmbedding")
-        vectors = TextVectors(given.get("embedder", "static"), dimension=given.get("dimension"))
+        vectors = TextVectors(given.get("embedder", "static"), dimension=given.get("dimension"), owner="LEOEmbedding")
         super().__init__(**given, model_name=str(vectors.fingerprint))
         self._check_model(settings)
         self._vectors = vectors

@@ -9,6 +9,7 @@ from llama_index.core.instrumentation.event_handlers import BaseEventHandler
 from llama_index_instrumentation import get_dispatcher
 from pydantic import PrivateAttr
 
+from leo_core.adapting.settings import refuse_unknown
 from leo_core.adapting.summary import Summary
 from leo_core.adapting.tally import Tally
 from leo_llamaindex.events import LEOCacheHitEvent, LEOProofEvent, LEORouteEvent, LEOVerifyEvent
@@ -65,6 +66,11 @@ class LEOEventHandler(BaseEventHandler):
     """
 
     _tally: Tally = PrivateAttr(default_factory=Tally)
+
+    def __init__(self, **settings: Any) -> None:
+        """Refuse an argument: there are none."""
+        refuse_unknown(settings, type(self).model_fields, owner="LEOEventHandler")
+        super().__init__(**settings)
 
     @classmethod
     def class_name(cls) -> str:

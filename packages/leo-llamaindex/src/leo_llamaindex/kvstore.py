@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from llama_index.core.storage.kvstore.types import DEFAULT_BATCH_SIZE, DEFAULT_COLLECTION, BaseKVStore
 
+from leo_core.adapting.arguments import check_arguments
 from leo_core.adapting.keeper import AnswerKeeper
 from leo_core.adapting.lazy import Lazy
 from leo_core.adapting.values import ValueShelf
@@ -59,7 +60,10 @@ class LEOKVStore(AnswerKeeper, BaseKVStore):
         seal_key: str | Path | None = None,
         config: LEOConfig | None = None,
     ) -> None:
-        super().__init__(store, logger="leo_llamaindex", privacy=privacy, seal_key=seal_key, config=config)
+        super().__init__(
+            store, logger="leo_llamaindex", owner="LEOKVStore", privacy=privacy, seal_key=seal_key, config=config
+        )
+        check_arguments({"tenant": tenant, "ttl_s": ttl_s}, owner="LEOKVStore")
         self._tenant, self._ttl_s = tenant, ttl_s
         self._opened: Lazy[ValueShelf] = Lazy()
 

@@ -23,9 +23,10 @@ from llama_index.core.llms.callbacks import llm_chat_callback, llm_completion_ca
 from llama_index.core.llms.function_calling import FunctionCallingLLM
 from pydantic import ConfigDict, Field, PrivateAttr, SecretStr, field_serializer
 
+from leo_core.adapting.arguments import check_arguments
 from leo_core.adapting.closing import Closeable
 from leo_core.adapting.lazy import Lazy, LazyEngine
-from leo_core.adapting.members import MemberPicker, Panel, name_member
+from leo_core.adapting.members import MemberPicker, Panel, check_members, name_member
 from leo_core.adapting.plain import plain
 from leo_core.adapting.settings import configure, refuse_unknown, reveal
 from leo_core.config import LEOConfig, Preset
@@ -184,6 +185,7 @@ class LEOLLM(Closeable, FunctionCallingLLM):
         optional = ("callback_manager", "store")
         given = {name: value for name, value in settings.items() if value is not None or name not in optional}
         refuse_unknown(given, type(self).model_fields, owner="LEOLLM")
+        check_arguments(given, owner="LEOLLM", by_pydantic=True)
         if (model := given.get("model")) is not None:
             if [
                 member for member in (given.get("small"), given.get("large"), *(given.get("jury") or ())) if member
@@ -193,9 +195,7 @@ class LEOLLM(Closeable, FunctionCallingLLM):
             given["small"] = model
         super().__init__(**given)
         pick_privacy(self.privacy)
-        if not self._members:
-            message = "LEOLLM needs a member: give small=, large=, jury= or model=; LEOLLM.offline() has its own"
-            raise ConfigError(message)
+        check_members(self._members, LLMS, owner="LEOLLM", needed=True)
         if self.annotate_responses:
             watch_synthesizers()
 

@@ -19,7 +19,7 @@ from llama_index.core.llms.function_calling import FunctionCallingLLM
 
 from leo_core.adapting.framework_model import FrameworkModel
 from leo_core.adapting.members import OwnModels
-from leo_core.errors import MalformedReplyError
+from leo_core.errors import ConfigError, MalformedReplyError
 from leo_core.providers.sdk_errors import sdk_errors
 from leo_core.providers.tokens import estimate_input_tokens, estimate_text_tokens
 from leo_core.records import Capabilities, Chunk, Draft, Json, Request, ToolCallDelta, Usage
@@ -54,6 +54,9 @@ class LlamaIndexModel(FrameworkModel[LLM]):
         family: str | None = None,
         prices: Mapping[str, Price | Mapping[str, float]] | None = None,
     ) -> None:
+        if not isinstance(model, LLM):
+            message = f"LlamaIndexModel takes an LLM of LlamaIndex, not {type(model).__name__}"
+            raise ConfigError(message)
         provider, name = name_llm(model)
         fingerprint = fingerprint_llm(model)
         super().__init__(

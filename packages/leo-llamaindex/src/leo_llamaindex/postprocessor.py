@@ -16,6 +16,7 @@ from llama_index.core.schema import MetadataMode, NodeWithScore, QueryBundle
 from llama_index_instrumentation import get_dispatcher
 from pydantic import Field, PrivateAttr, field_serializer
 
+from leo_core.adapting.arguments import check_arguments
 from leo_core.adapting.lazy import Lazy
 from leo_core.adapting.settings import refuse_unknown
 from leo_core.errors import ConfigError
@@ -82,6 +83,7 @@ class LEONodePostprocessor(BaseNodePostprocessor):
         """
         given = {name: value for name, value in settings.items() if name != "class_name"}
         refuse_unknown(given, type(self).model_fields, owner=self.class_name())
+        check_arguments(given, owner=self.class_name(), by_pydantic=True)
         super().__init__(**given)
 
     @field_serializer("embedder")

@@ -23,8 +23,10 @@ from llama_index.core.base.response.schema import (
 )
 from llama_index.core.callbacks import CBEventType, EventPayload
 
+from leo_core.adapting.arguments import check_arguments
 from leo_core.adapting.closing import Closeable
-from leo_core.adapting.keeper import AnswerKeeper
+from leo_core.adapting.keeper import make_keeper
+from leo_core.adapting.settings import CRITERIA, refuse_unknown
 from leo_core.engine.drivers import chunk_message
 from leo_core.errors import ConfigError, TenantRequiredError
 from leo_core.records import Message, Request
@@ -131,15 +133,18 @@ class LEOCachedQueryEngine(Closeable, BaseQueryEngine):
         if invalidation not in ("corpus", "sources"):
             message = f"invalidation is 'corpus' or 'sources', not {invalidation!r}"
             raise ConfigError(message)
+        check_arguments({"tenant": tenant, "streaming": streaming, "config": config}, owner="LEOCachedQueryEngine")
+        if version is not None and not isinstance(version, str) and not callable(version):
+            message = f"version is a text, or a function that gives one, not {type(version).__name__}"
+            raise ConfigError(message)
         super().__init__(callback_manager=engine.callback_manager)
         self._engine, self._tenant, self._version = engine, tenant, version
         self._by_sources = invalidation == "sources"
         self._streams: bool | None = _find(engine, "_streaming", default=None) if streaming is None else streaming
         self._is_plain = getattr_static(engine, "query") is getattr_static(BaseQueryEngine, "query")
         self._needs_tenant = config is not None and config.require_tenant
-        self._keeper = AnswerKeeper(
-            store, logger="leo_llamaindex", max_wrong_hits=max_wrong_hits, config=config, **settings
-        )
+        settings |= {"max_wrong_hits": max_wrong_hits, "config": config}
+        self._keeper = make_keeper(LEOCachedQueryEngine, store, logger="leo_llamaindex", **settings)
         self._versions = CorpusVersions()
         parts = read_engine(engine)
         self._check_corpus(parts.indexes)
@@ -165,9 +170,10 @@ class LEOCachedQueryEngine(Closeable, BaseQueryEngine):
                 documents. Where no ``tenant`` is given, that of ``instrument_tags``, or of this object.
 
         Raises:
-            ConfigError: Nothing was named.
+            ConfigError: Nothing was named, or a criterion is unknown or no list.
             StorageError: The store failed, so that something may be left.
         """
+        refuse_unknown(criteria, CRITERIA, owner="invalidate()")
         return self.leo.cache.invalidate(**({"tenant": self._current_tenant()} | criteria))
 
     async def ainvalidate(self, **criteria: Any) -> int:

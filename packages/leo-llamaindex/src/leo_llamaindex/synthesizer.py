@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Collection, Generator, Iterable
 from contextlib import aclosing, closing, contextmanager
 from contextvars import ContextVar
+from difflib import get_close_matches
 from inspect import signature
 from typing import TYPE_CHECKING, Any
 
+from llama_index.core.indices.base import BaseIndex
+from llama_index.core.llms import LLM
 from llama_index.core.llms.structured_llm import StructuredLLM
+from llama_index.core.postprocessor.types import BaseNodePostprocessor
 from llama_index.core.response_synthesizers import BaseSynthesizer, ResponseMode, get_response_synthesizer
 from llama_index.core.schema import MetadataMode
 from llama_index_instrumentation import get_dispatcher
 
+from leo_core.adapting.arguments import check_arguments
+from leo_core.adapting.settings import refuse_unknown
 from leo_core.adapting.verifying import ABSTENTION, MARK, VerifiedText, check_verifying
 from leo_core.errors import ConfigError
 from leo_core.records import Source
@@ -26,8 +32,6 @@ if TYPE_CHECKING:
     from llama_index.core.base.base_query_engine import BaseQueryEngine
     from llama_index.core.base.response.schema import RESPONSE_TYPE
     from llama_index.core.callbacks import CallbackManager
-    from llama_index.core.indices.base import BaseIndex
-    from llama_index.core.llms import LLM
     from llama_index.core.prompts.mixin import PromptDictType
     from llama_index.core.schema import NodeWithScore, QueryType
     from llama_index.core.types import RESPONSE_TEXT_TYPE
@@ -39,6 +43,8 @@ __all__ = ["LEOVerifiedSynthesizer", "verified_query_engine"]
 
 _dispatcher = get_dispatcher(__name__)
 _METADATA = "#metadata"
+_NEAR = 0.85
+"""Likeness from which an option is taken for a misspelt one."""
 _OWN = frozenset({"on_unsupported", "max_risk", "abstention", "mark"})
 _INNER = frozenset(signature(get_response_synthesizer).parameters) - {"llm", "callback_manager", "verbose"}
 """What LlamaIndex's own synthesizers take."""
@@ -94,9 +100,13 @@ class LEOVerifiedSynthesizer(BaseSynthesizer):
         mark: str = MARK,
         callback_manager: CallbackManager | None = None,
     ) -> None:
-        check_verifying(on_unsupported, max_risk)
+        check_verifying(on_unsupported, max_risk, owner="LEOVerifiedSynthesizer")
+        own = {"streaming": streaming, "abstention": abstention, "mark": mark}
+        check_arguments(own, owner="LEOVerifiedSynthesizer")
+        _check_kind("LEOVerifiedSynthesizer", "llm", llm, LLM)
+        _check_kind("LEOVerifiedSynthesizer", "inner", inner, BaseSynthesizer)
         self._inner = inner or get_response_synthesizer(
-            llm=llm, response_mode=ResponseMode(response_mode), streaming=streaming, callback_manager=callback_manager
+            llm=llm, response_mode=_read_mode(response_mode), streaming=streaming, callback_manager=callback_manager
         )
         super().__init__(
             llm=llm or self._inner._llm,  # noqa: SLF001 - the base class keeps it there and shows it nowhere
@@ -244,6 +254,11 @@ def verified_query_engine(
         ConfigError: Options of a synthesizer are given beside ``synthesizer``, or nodes' postprocessors under
             LlamaIndex's own name.
     """
+    _check_kind("verified_query_engine", "index", index, BaseIndex)
+    _check_kind("verified_query_engine", "llm", llm, LLM)
+    _check_kind("verified_query_engine", "synthesizer", synthesizer, LEOVerifiedSynthesizer)
+    _check_postprocessors(postprocessors)
+    _refuse_misspelt(options)
     if "node_postprocessors" in options or "response_synthesizer" in options:
         message = "verified_query_engine takes postprocessors= and synthesizer="
         raise ConfigError(message)
@@ -252,7 +267,7 @@ def verified_query_engine(
         message = f"the synthesizer has its own {', '.join(sorted(own | inner))}: give them to it"
         raise ConfigError(message)
     if synthesizer is None:
-        inner["response_mode"] = ResponseMode(inner.get("response_mode", ResponseMode.COMPACT))
+        inner["response_mode"] = _read_mode(inner.get("response_mode", ResponseMode.COMPACT))
         synthesizer = LEOVerifiedSynthesizer(llm, inner=get_response_synthesizer(llm=llm, **inner), **own)
     return index.as_query_engine(
         llm=llm,
@@ -260,6 +275,34 @@ def verified_query_engine(
         node_postprocessors=[LEONodePostprocessor()] if postprocessors is None else list(postprocessors),
         **options,
     )
+
+
+def _check_kind(owner: str, name: str, given: object, kind: type) -> None:
+    if given is not None and not isinstance(given, kind):
+        message = f"{owner}: {name} is of the class {kind.__name__}, not {type(given).__name__}"
+        raise ConfigError(message)
+
+
+def _check_postprocessors(given: Any) -> None:
+    listed = isinstance(given, Collection) and not isinstance(given, str)
+    if given is not None and not (listed and all(isinstance(each, BaseNodePostprocessor) for each in given)):
+        message = "verified_query_engine: postprocessors is a list of node postprocessors"
+        raise ConfigError(message)
+
+
+def _read_mode(given: ResponseMode | str) -> ResponseMode:
+    try:
+        return ResponseMode(given)
+    except ValueError:
+        message = f"response_mode is one of {', '.join(mode.value for mode in ResponseMode)}, not {given!r}"
+        raise ConfigError(message) from None
+
+
+def _refuse_misspelt(options: Iterable[str]) -> None:
+    """An option that is nearly one of those known here is no index's own: LlamaIndex would take it for nothing."""
+    known = {*_OWN, *_INNER, "synthesizer", "postprocessors", "similarity_top_k"}
+    near = {name for name in options if name not in known and get_close_matches(name, known, n=1, cutoff=_NEAR)}
+    refuse_unknown(sorted(near), known, owner="verified_query_engine")
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from leo_core.adapting.arguments import check_arguments
 from leo_core.adapting.lazy import Lazy
 from leo_core.errors import ConfigError, RequestError
 from leo_core.ports import Embedder
@@ -26,15 +27,19 @@ class TextVectors:
         embedder: ``"static"``, ``"hashed"``, ``"default"``, or an embedder of leo_core.
         dimension: Length of the vectors of an embedder given by name, at least 8; by default 256, which is the most for
             ``"static"``.
+        owner: Whose arguments these are, for the errors.
 
     Raises:
         ConfigError: There is no such embedder, or not with this dimension.
     """
 
-    def __init__(self, embedder: str | Embedder = "static", *, dimension: int | None = None) -> None:
+    def __init__(
+        self, embedder: str | Embedder = "static", *, dimension: int | None = None, owner: str = "TextVectors"
+    ) -> None:
         if not isinstance(embedder, str | Embedder):
             message = f"an embedder is a name like 'static' or an embedder of leo_core, not {type(embedder).__name__}"
             raise ConfigError(message)
+        check_arguments({"dimension": dimension}, owner=owner)
         self._given, self._dimension = embedder, dimension
         self._embedder: Lazy[Embedder] = Lazy()
         self._ready: Lazy[bool] = Lazy()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from leo_core.adapting.arguments import check_arguments
 from leo_core.providers.names import family_of
 from leo_core.providers.remote import DEFAULT_OUTPUT_TOKENS
 from leo_core.providers.tokens import estimate_input_tokens
@@ -44,6 +45,7 @@ class FrameworkModel(Generic[M]):
         family: str | None,
         prices: Mapping[str, Price | Mapping[str, float]] | None,
     ) -> None:
+        check_arguments({"id": id, "family": family, "prices": prices}, owner=type(self).__name__)
         self.model = model
         self._provider, self._name = provider, name
         self._id = id or f"{provider}:{name}"

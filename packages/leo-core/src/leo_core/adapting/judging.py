@@ -7,8 +7,10 @@ from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from leo_core.adapting.arguments import check_arguments
 from leo_core.adapting.closing import Closeable
 from leo_core.adapting.lazy import LazyEngine
+from leo_core.adapting.settings import refuse_unknown
 from leo_core.engine.explain import summarise_answer
 from leo_core.errors import ConfigError, InvalidRequestError
 from leo_core.providers.draft_chunks import draft_chunks
@@ -21,9 +23,15 @@ if TYPE_CHECKING:
     from leo_core.adapting.members import Panel
     from leo_core.engine.leo import LEO
 
-__all__ = ["AnswerJudge", "Judgement", "Outcome"]
+__all__ = ["SETTINGS", "AnswerJudge", "Judgement", "Outcome"]
 
 Outcome = Literal["confirmed", "overruled", "doubtful"]
+
+SETTINGS: Final = frozenset({
+    "config", "store", "signing_key", "seal_key", "embedder", "listeners", "checker", "lifetime", "comparator", "seed",
+    "clock",
+})  # fmt: skip
+"""What :class:`leo_core.LEO` takes beside its members; it is not loaded here, because that loads numba."""
 
 _PROPOSED: ContextVar[Draft | None] = ContextVar("leo_proposed", default=None)
 _ID: Final = "agent"
@@ -64,16 +72,21 @@ class AnswerJudge(Closeable):
             on it; ``small`` is the proposal's place.
         route: ``"small"``: its risk alone. ``"cascade"``: the large member where the risk is too high. ``"consensus"``:
             the jury always.
-        **settings: As :class:`leo_core.LEO` takes them.
+        owner: Whose arguments these are, for the errors.
+        **settings: As :class:`leo_core.LEO` takes them (:data:`SETTINGS`).
 
     Raises:
-        ConfigError: There is no such route.
+        ConfigError: There is no such route, or a setting is unknown, of the wrong type, or outside its range.
     """
 
-    def __init__(self, pick: Callable[[], Panel], *, route: Route | str, **settings: Any) -> None:
+    def __init__(
+        self, pick: Callable[[], Panel], *, route: Route | str, owner: str = "AnswerJudge", **settings: Any
+    ) -> None:
         if route not in (Route.SMALL, Route.CASCADE, Route.CONSENSUS):
             message = f"an answer is judged by 'small', 'cascade' or 'consensus', not {route!r}"
             raise ConfigError(message)
+        refuse_unknown(settings, SETTINGS, owner=owner)
+        check_arguments(settings, owner=owner)
         self._pick, self.route, self._settings = pick, Route(route), settings
         self._engine = LazyEngine()
 

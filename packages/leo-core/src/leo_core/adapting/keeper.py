@@ -7,11 +7,13 @@ import threading
 from collections import Counter
 from contextlib import suppress
 from dataclasses import replace
+from inspect import signature
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from leo_core.adapting.arguments import check_argument, check_arguments
 from leo_core.adapting.closing import Closeable
 from leo_core.adapting.lazy import LazyEngine
-from leo_core.adapting.settings import configure
+from leo_core.adapting.settings import configure, refuse_unknown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from leo_core.privacy.config import PrivacyConfig
     from leo_core.records import CacheDecision, CacheEntry, Message, Request
 
-__all__ = ["AnswerKeeper"]
+__all__ = ["AnswerKeeper", "make_keeper"]
 
 T = TypeVar("T")
 
@@ -44,6 +46,10 @@ class AnswerKeeper(Closeable):
         single_flight_wait_s: Longest wait for an equal request, in seconds; by default what the settings say.
         comparator: How answers are compared when the cache explores.
         seed: Makes explorations repeatable, for tests.
+        owner: Whose arguments these are, for the errors.
+
+    Raises:
+        ConfigError: An argument is of the wrong type or outside its range.
     """
 
     def __init__(
@@ -51,6 +57,7 @@ class AnswerKeeper(Closeable):
         store: Any = ":memory:",
         *,
         logger: str,
+        owner: str = "AnswerKeeper",
         max_wrong_hits: float | None = None,
         config: LEOConfig | None = None,
         embedder: Any = None,
@@ -61,6 +68,18 @@ class AnswerKeeper(Closeable):
         comparator: Any = None,
         seed: int | None = None,
     ) -> None:
+        check_argument("store", store, owner=owner)
+        given = {
+            "max_wrong_hits": max_wrong_hits,
+            "config": config,
+            "embedder": embedder,
+            "listeners": listeners,
+            "seal_key": seal_key,
+            "single_flight_wait_s": single_flight_wait_s,
+            "comparator": comparator,
+            "seed": seed,
+        }
+        check_arguments(given, owner=owner)
         settings = configure(config, max_wrong_hits, privacy)
         if single_flight_wait_s is not None:
             settings = replace(settings, cache=replace(settings.cache, single_flight_wait_s=single_flight_wait_s))
@@ -193,6 +212,26 @@ class AnswerKeeper(Closeable):
             log, kind = logging.getLogger(self._logger), type(error).__name__
             log.warning("the cache failed in %s (%s); answers come from the models", operation, kind)
             log.debug("the cache failed in %s", operation, exc_info=error)
+
+
+_SETTINGS = frozenset(signature(AnswerKeeper).parameters) - {"store", "logger", "owner"}
+
+
+def make_keeper(owner: type, store: Any, *, logger: str, **settings: Any) -> AnswerKeeper:
+    """The cache of a class that takes the settings of one beside its own arguments.
+
+    Args:
+        owner: The class, for the errors.
+        store: A path, ``":memory:"``, or a store.
+        logger: Name of the logger.
+        **settings: As for :class:`AnswerKeeper`.
+
+    Raises:
+        ConfigError: A setting is unknown, of the wrong type, or outside its range.
+    """
+    own = {name for name, each in signature(owner).parameters.items() if each.kind is not each.VAR_KEYWORD}
+    refuse_unknown(settings, _SETTINGS | own, owner=owner.__name__)
+    return AnswerKeeper(store, logger=logger, owner=owner.__name__, **settings)
 
 
 def _read(found: tuple[CacheDecision, CacheEntry | None], read: Callable[[CacheDecision, CacheEntry], T]) -> T | None:

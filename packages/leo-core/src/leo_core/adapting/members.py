@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -10,9 +10,11 @@ from leo_core.adapting.plain import without_user
 from leo_core.errors import ConfigError
 from leo_core.ports import Model
 
-__all__ = ["MemberPicker", "OwnModels", "Panel", "name_member"]
+__all__ = ["OPTIONS", "MemberPicker", "OwnModels", "Panel", "check_members", "name_member"]
 
 _REMOTE: Final = frozenset({"openai", "anthropic"})
+OPTIONS: Final = frozenset({"api_key", "base_url", "timeout_s", "max_retries"})
+"""For members given by name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +47,25 @@ class Panel:
         """Every member once."""
         given = [member for member in (self.small, self.large, *self.jury) if member is not None]
         return tuple({id(member): member for member in given}.values())
+
+
+def check_members(given: Collection[object], own: OwnModels, *, owner: str, needed: bool = False) -> None:
+    """Refuse what is no member; whether there is a model of a name is found out when it is made.
+
+    Raises:
+        ConfigError: One of them is neither a name nor a model, or there is none, and one is needed.
+    """
+    if needed and not given:
+        message = f"{owner} needs a member: give small=, large=, jury= or model=; {owner}.offline() has its own"
+        raise ConfigError(message)
+    for member in given:
+        if not isinstance(member, str | own.kind | Model):
+            message = f"{owner}: {_wanted(own)}, not {type(member).__name__}"
+            raise ConfigError(message)
+
+
+def _wanted(own: OwnModels) -> str:
+    return f"a member is a name like 'openai:gpt-5-mini', {own.called} or a leo_core model"
 
 
 def name_member(given: object, own: OwnModels) -> str:
@@ -101,10 +122,7 @@ class MemberPicker:
             return self.own.wrap(given, id=self._free_id(wanted), prices=self.prices or None)
         if isinstance(given, Model):
             return given
-        message = (
-            f"a member is a name like 'openai:gpt-5-mini', {self.own.called} or a leo_core model, "
-            f"not {type(given).__name__}"
-        )
+        message = f"{_wanted(self.own)}, not {type(given).__name__}"
         raise ConfigError(message)
 
     def _by_name(self, name: str) -> Model:

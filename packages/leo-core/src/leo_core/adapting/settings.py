@@ -6,7 +6,7 @@ import difflib
 import hashlib
 import json
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from leo_core.adapting.plain import plain
 from leo_core.config import LEOConfig
@@ -20,7 +20,11 @@ if TYPE_CHECKING:
 
     from leo_core.privacy.config import PrivacyConfig
 
-__all__ = ["PolicyDigest", "configure", "refuse_unknown", "reveal"]
+__all__ = ["CRITERIA", "PolicyDigest", "configure", "refuse_unknown", "reveal"]
+
+
+CRITERIA: Final = frozenset({"tenant", "ids", "tags", "sources", "model", "where"})
+"""What :meth:`leo_core.engine.answer_cache.AnswerCache.invalidate` takes."""
 
 
 def configure(

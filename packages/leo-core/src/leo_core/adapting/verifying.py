@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, get_args
 
+from leo_core.adapting.arguments import check_argument
 from leo_core.errors import ConfigError
 from leo_core.stages.grounding.sentences import split_sentences
 
@@ -19,8 +20,8 @@ ABSTENTION = "The retrieved sources do not support an answer to this question."
 MARK = " [unsupported]"
 
 
-def check_verifying(on_unsupported: str, max_risk: float) -> None:
-    """Refuse settings that make no sense.
+def check_verifying(on_unsupported: str, max_risk: float, *, owner: str = "VerifiedText") -> None:
+    """Refuse settings that make no sense; the error names the ``owner`` of the arguments.
 
     Raises:
         ConfigError: There is no such treatment, or the risk is outside [0, 1].
@@ -28,9 +29,7 @@ def check_verifying(on_unsupported: str, max_risk: float) -> None:
     if on_unsupported not in get_args(OnUnsupported):
         message = f"on_unsupported is one of {', '.join(get_args(OnUnsupported))}, not {on_unsupported!r}"
         raise ConfigError(message)
-    if not 0.0 <= max_risk <= 1.0:
-        message = f"max_risk is a probability in [0, 1], not {max_risk}"
-        raise ConfigError(message)
+    check_argument("max_risk", max_risk, owner=owner)
 
 
 class VerifiedText:
@@ -104,9 +103,9 @@ class VerifiedText:
     def _show(self, end: int) -> str:
         """The text up to ``end``, sentence by sentence as the treatment says; white space goes with what follows."""
         part, shown, at = self._text[self._shown : end], "", 0
-        for sentence in self._grounder.judge(part).sentences:
-            text = part[at : sentence.end]
-            at = sentence.end
+        for sentence in self._grounder.judge(self._text[:end], start=self._shown).sentences:
+            text = part[at : sentence.end - self._shown]
+            at = sentence.end - self._shown
             if self._supports(sentence):
                 shown += text if self._kept or self._action != "dropped" else text.lstrip()
                 self._kept += 1

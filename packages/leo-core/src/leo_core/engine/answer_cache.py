@@ -20,6 +20,7 @@ from leo_core.engine.entries import make_entry
 from leo_core.engine.lookup import consult_cache
 from leo_core.engine.open_lookups import OpenLookups, give_up_lookups
 from leo_core.engine.sharing import take_turn
+from leo_core.engine.tracing import awatch, watch
 from leo_core.engine.warming import keep_filed, keep_past, make_past_answer, read_log
 from leo_core.errors import ConfigError
 from leo_core.privacy.personal.redaction import holds_personal_data
@@ -27,6 +28,7 @@ from leo_core.records import CacheDecision, Route, Usage
 from leo_core.stages.cache.identity import identify
 from leo_core.stages.receipt.keys import PublicKey
 from leo_core.storage.cache_file import read_cache_file, write_cache_file
+from leo_core.telemetry.tracer import LookedUp
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from leo_core.engine.effects import Pipeline
     from leo_core.engine.plan import Plan
     from leo_core.engine.requests import Prompt
+    from leo_core.engine.tracing import Tracing
     from leo_core.engine.world import World
     from leo_core.records import CacheEntry, Embedding, Identity, Json, Message, Request
 
@@ -57,10 +60,11 @@ class AnswerCache:
         world: Where effects are performed.
         plan: Policies.
         warm_up: Awaited before anything runs on an event loop, so that nothing has to be compiled there.
+        tracing: Begins the spans of look-ups.
     """
 
-    def __init__(self, world: World, plan: Plan, warm_up: Callable[[], Awaitable[None]]) -> None:
-        self._world, self._plan, self._warm_up = world, plan, warm_up
+    def __init__(self, world: World, plan: Plan, warm_up: Callable[[], Awaitable[None]], tracing: Tracing) -> None:
+        self._world, self._plan, self._warm_up, self._tracing = world, plan, warm_up, tracing
         self._open = OpenLookups()
         self._claims: dict[tuple[str, str], float] = {}
         self._lock = Lock()
@@ -80,12 +84,16 @@ class AnswerCache:
             promised: Whether, after a miss, :meth:`update` or :meth:`give_up` is called whatever happens. Equal
                 requests then wait for that; otherwise only until the same thread or task looks for something again.
         """
-        return run(self._lookup(request, promised=promised), self._world)
+        span = self._tracing.begin_lookup(request)
+        found = watch(span, lambda: run(self._lookup(request, promised=promised), self._world))
+        return found.decision, found.entry
 
     async def alookup(self, request: Request, *, promised: bool = False) -> tuple[CacheDecision, CacheEntry | None]:
         """:meth:`lookup` without blocking the event loop."""
         await self._warm_up()
-        return await arun(self._lookup(request, promised=promised), self._world)
+        span = self._tracing.begin_lookup(request)
+        found = await awatch(span, arun(self._lookup(request, promised=promised), self._world))
+        return found.decision, found.entry
 
     def update(
         self,
@@ -158,12 +166,16 @@ class AnswerCache:
             where: Says of an entry whether it goes. Every entry is read for that.
 
         Raises:
-            ConfigError: Nothing was named; :meth:`clear` removes everything.
+            ConfigError: Nothing was named (:meth:`clear` removes everything), or what was is no list.
             StorageError: The store failed, so that something may be left.
         """
         if not (ids or tags or sources or model is not None or where is not None):
             message = "say which entries: ids, tags, sources, model or where; clear() removes all"
             raise ConfigError(message)
+        for name, named in (("ids", ids), ("tags", tags), ("sources", sources)):
+            if isinstance(named, str):
+                message = f"{name} is a list of texts: write {name}=[{named!r}]"
+                raise ConfigError(message)
         self._world.flush()
         store = self._world.store
         removed = 0
@@ -290,20 +302,21 @@ class AnswerCache:
             return _UNTOUCHED, None
         return (yield from self._consult(request))[1]
 
-    def _lookup(self, request: Request, *, promised: bool) -> Pipeline[tuple[CacheDecision, CacheEntry | None]]:
+    def _lookup(self, request: Request, *, promised: bool) -> Pipeline[LookedUp]:
         check_tenant(request, self._plan)
         if holds_personal_data(request, self._plan.config.personal_data):
-            return _UNTOUCHED, None
+            return LookedUp(decision=_UNTOUCHED)
         give_up_lookups()  # whoever asks again has no answer to bring, and waits without keeping others waiting
         started = yield from Now()
         identity, found = yield from self._consult(request, claims=self._claim_renewal)
         turn, decision, entry = yield from take_turn(request, identity, found, -1, self._plan, started)
+        waited_s = turn.waited_s if turn.waited else 0.0
         if decision.hit and entry is not None:
             yield from Notify("cache.hit", {"kind": decision.kind, "entry_id": entry.id})
             yield from HandOver(lambda: _count_hit(entry))
-            return decision, entry
+            return LookedUp(decision=decision, entry=entry, waited_s=waited_s)
         self._open.leave((request.tenant, identity.exact_key), decision, entry, turn, promised=promised)
-        return decision, None
+        return LookedUp(decision=decision, waited_s=waited_s)
 
     def _update(
         self,

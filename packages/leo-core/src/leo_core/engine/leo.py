@@ -138,7 +138,7 @@ class LEO:
         )
         self._tracing = Tracing(listeners, self.config.personal_data)
         self._world.recover()
-        self.cache = AnswerCache(self._world, self._plan, self._awarm_up)
+        self.cache = AnswerCache(self._world, self._plan, self._awarm_up, self._tracing)
         self._recent: OrderedDict[str, tuple[Request, Answer]] = OrderedDict()
         self._lock = threading.Lock()
         self._closed = False

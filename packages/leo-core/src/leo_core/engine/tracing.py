@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from leo_core.errors import PersonalDataError
 from leo_core.privacy.personal.redaction import cover_request
-from leo_core.telemetry.tracer import NO_SPAN, Span, Tracer
+from leo_core.telemetry.tracer import NO_SPAN, LookupTracer, Span, Tracer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Sequence
@@ -23,17 +23,17 @@ if TYPE_CHECKING:
     from leo_core.ports import Listener, Model
     from leo_core.privacy.personal.redaction_config import PersonalDataConfig
     from leo_core.records import Answer, Chunk, Draft, Failure, Request
-    from leo_core.telemetry.tracer import Outcome
+    from leo_core.telemetry.tracer import LookedUp, Outcome
 
 __all__ = ["Tracing", "afollow", "awatch", "begin_call", "follow", "watch"]
 
 T = TypeVar("T")
-R = TypeVar("R", bound="Answer | Draft | Failure")
+R = TypeVar("R", bound="Answer | Draft | Failure | LookedUp")
 _log = logging.getLogger("leo_core")
 
 
 class Tracing:
-    """Begins the spans of requests.
+    """Begins the spans of requests and look-ups.
 
     Args:
         listeners: All listeners; those that are tracers are asked.
@@ -42,6 +42,7 @@ class Tracing:
 
     def __init__(self, listeners: Sequence[Listener], personal_data: PersonalDataConfig) -> None:
         self._tracers = tuple(each for each in listeners if isinstance(each, Tracer))
+        self._lookup_tracers = tuple(each for each in listeners if isinstance(each, LookupTracer))
         self._personal_data = personal_data
 
     def begin(self, request: Request, *, stream: bool = False) -> tuple[Request, Span]:
@@ -51,6 +52,13 @@ class Tracing:
         shown = self._cover(request)
         span = _begin(self._tracers, lambda tracer: tracer.begin_request(shown, stream=stream))
         return replace(request, trace=span), span
+
+    def begin_lookup(self, request: Request) -> Span:
+        """The span of a look-up; a request for members never has one."""
+        if not self._lookup_tracers:
+            return NO_SPAN
+        shown = self._cover(request)
+        return _begin(self._lookup_tracers, lambda tracer: tracer.begin_lookup(shown))
 
     def _cover(self, request: Request) -> Request:
         try:

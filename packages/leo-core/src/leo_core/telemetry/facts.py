@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from leo_core.records import Answer, Draft, Failure
+from leo_core.telemetry.tracer import LookedUp
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from leo_core.records import Event, Json
     from leo_core.telemetry.tracer import Outcome
 
-__all__ = ["Plain", "answer_facts", "error_type", "event_facts", "provider_name"]
+__all__ = ["Plain", "answer_facts", "error_type", "event_facts", "lookup_facts", "provider_name"]
 
 Plain: TypeAlias = str | bool | int | float | tuple[str, ...]
 """A value that every back end can keep."""
@@ -82,6 +83,23 @@ def answer_facts(answer: Answer) -> dict[str, Plain]:
     return {name: value for name, value in facts.items() if value is not None}
 
 
+def lookup_facts(found: LookedUp) -> dict[str, Plain]:
+    """What is told of a look-up. What is unknown is left out."""
+    decision, entry = found.decision, found.entry
+    facts = {
+        "leo.cache.hit": decision.hit,
+        "leo.cache.action": decision.action,
+        "leo.cache.kind": decision.kind or None,
+        "leo.cache.stale": decision.stale or None,
+        "leo.cache.waited_s": round(found.waited_s, 6) or None,
+        "leo.risk": None if entry is None else round(decision.error_bound or 0.0, 6),
+        "leo.model": None if entry is None else entry.model or None,
+        "leo.saved_usd": None if entry is None else entry.usage.cost_usd,
+        "leo.answer_id": None if entry is None else entry.id,
+    }
+    return {name: value for name, value in facts.items() if value is not None}
+
+
 def event_facts(event: Event) -> dict[str, Json]:
     """What is passed on of an event."""
     return {
@@ -94,7 +112,7 @@ def event_facts(event: Event) -> dict[str, Json]:
 def error_type(outcome: Outcome) -> str | None:
     """The class of what went wrong, of which there are few; ``None`` when nothing did. Never a message."""
     match outcome:
-        case Answer() | Draft():
+        case Answer() | Draft() | LookedUp():
             return None
         case Failure():
             return type(outcome.error).__name__

@@ -1,4 +1,4 @@
-"""OpenTelemetry: a span for each request and each call of a member, and metrics, by the GenAI conventions.
+"""OpenTelemetry: a span for each request, look-up and call of a member, and metrics, by the GenAI conventions.
 
 Needs ``pip install "leo-core[otel]"``, which brings the API alone; where spans and metrics go is what the application
 sets up with the SDK. The names are those of the semantic conventions for generative AI (status: development),
@@ -15,9 +15,9 @@ from leo_core._version import __version__
 from leo_core.errors import MissingExtraError
 from leo_core.records import Answer, Draft, Failure
 from leo_core.telemetry.content import input_messages, output_messages, system_instructions
-from leo_core.telemetry.facts import answer_facts, error_type, event_facts, provider_name
+from leo_core.telemetry.facts import answer_facts, error_type, event_facts, lookup_facts, provider_name
 from leo_core.telemetry.pseudonyms import Pseudonyms
-from leo_core.telemetry.tracer import Span
+from leo_core.telemetry.tracer import LookedUp, Span
 
 try:
     from opentelemetry import context as contexts
@@ -54,7 +54,9 @@ class OpenTelemetryListener:
 
     A request is a span ``invoke_workflow leo`` in that of whoever asks. Each call of a member is a span
     ``chat {model}`` in it, and is current while the member works, so that what an instrumented SDK or HTTP client
-    records hangs below it: in threads, tasks, streams, and in the background too.
+    records hangs below it: in threads, tasks, streams, and in the background too. A look-up in the cache of a framework
+    that asks its models itself (``LEOCache``, the middlewares, ``LEOCachedQueryEngine``) is a span
+    ``cache_lookup leo``.
 
     Args:
         tracer_provider: Where spans go; by default to the global provider.
@@ -89,6 +91,10 @@ class OpenTelemetryListener:
     def begin_request(self, request: Request, *, stream: bool) -> Span:
         """Begin the span of a request."""
         return _RequestSpan(self._records, request, stream=stream)
+
+    def begin_lookup(self, request: Request) -> Span:
+        """Begin the span of a look-up."""
+        return _LookupSpan(self._records, request)
 
     def notify(self, event: Event) -> None:
         """Count an event, and add it to the span in which it happened."""
@@ -132,6 +138,12 @@ class _Records:
             "leo.request.own_duration",
             unit="s",
             description="LEO's own part of the time from a request to its answer.",
+            explicit_bucket_boundaries_advisory=_OWN_SECONDS,
+        )
+        self.lookup_duration = meter.create_histogram(
+            "leo.cache.lookup.duration",
+            unit="s",
+            description="Time of a look-up in a framework's cache.",
             explicit_bucket_boundaries_advisory=_OWN_SECONDS,
         )
         self.cost = meter.create_counter("leo.cost", unit="{USD}", description="What calls of members cost.")
@@ -211,6 +223,28 @@ class _RequestSpan(_Recorded):
             told["leo.cache.why"] = outcome.cache.why
             told["leo.route.why"] = outcome.decision.why
         return told
+
+
+class _LookupSpan(_Recorded):
+    """The span of a look-up, which tells neither what is looked up nor what is found."""
+
+    __slots__ = ()
+
+    def __init__(self, records: _Records, request: Request) -> None:
+        facts = {"gen_ai.operation.name": "cache_lookup", "leo.tenant": records.names.write(request.tenant)}
+        super().__init__(records, "cache_lookup leo", contexts.get_current(), SpanKind.INTERNAL, facts)
+
+    def end(self, outcome: Outcome) -> None:
+        told: dict[str, Any] = {}
+        if isinstance(outcome, LookedUp):
+            facts = lookup_facts(outcome)
+            self._span.set_attributes(facts)
+            told = {name: facts[name] for name in ("leo.cache.hit", "leo.cache.action")}
+            if outcome.entry is not None and outcome.entry.usage.cost_usd:
+                by: dict[str, Any] = {"leo.route": "cache", "leo.cache.hit": True}
+                self._records.saved.add(outcome.entry.usage.cost_usd, by, context=self.context)
+        seconds, error = self._close(outcome)
+        self._records.lookup_duration.record(seconds, _known({**told, "error.type": error}), context=self.context)
 
 
 class _CallSpan(_Recorded):

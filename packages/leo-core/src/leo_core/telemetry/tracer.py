@@ -7,9 +7,10 @@ told when a request or a call begins, may set the context in which the work is d
 from __future__ import annotations
 
 from contextlib import nullcontext
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol, TypeAlias, runtime_checkable
 
-from leo_core.records import Answer, Draft, Failure
+from leo_core.records import Answer, CacheDecision, CacheEntry, Draft, Failure
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -17,16 +18,33 @@ if TYPE_CHECKING:
     from leo_core.ports import Model
     from leo_core.records import Request
 
-__all__ = ["NO_SPAN", "Outcome", "Span", "Tracer"]
+__all__ = ["NO_SPAN", "LookedUp", "LookupTracer", "Outcome", "Span", "Tracer"]
 
-Outcome: TypeAlias = Answer | Draft | Failure | BaseException | None
-"""How a span ends: with an answer (requests), a draft or a failure (calls), an error, or ``None``: it was given up."""
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LookedUp:
+    """What came of a look-up in the cache of a framework that asks its models itself.
+
+    Attributes:
+        decision: What was decided.
+        entry: The entry that is served; ``None`` unless the decision is a hit.
+        waited_s: Seconds spent on an equal request that was under way.
+    """
+
+    decision: CacheDecision
+    entry: CacheEntry | None = None
+    waited_s: float = 0.0
+
+
+Outcome: TypeAlias = Answer | Draft | Failure | LookedUp | BaseException | None
+"""How a span ends: with an answer (requests), a draft or a failure (calls), what was looked up (look-ups), an error, or
+``None``: it was given up."""
 
 _NOTHING: Final = nullcontext()
 
 
 class Span:
-    """The time of one request, or of one call of a member. This one takes no note of anything.
+    """The time of one request, one look-up, or one call of a member. This one takes no note of anything.
 
     The methods must return quickly; an error in one of them is logged and goes no further. A call may begin after its
     request has ended: audits and renewals are made in the background.
@@ -68,5 +86,18 @@ class Tracer(Protocol):
         Args:
             request: What is asked, with stand-ins for personal data where the settings say so.
             stream: Whether the answer is passed on as it comes.
+        """
+        ...
+
+
+@runtime_checkable
+class LookupTracer(Protocol):
+    """What a listener may be besides: it follows look-ups that are made without a request to LEO's members."""
+
+    def begin_lookup(self, request: Request) -> Span:
+        """A look-up begins, in the thread or task of whoever asks.
+
+        Args:
+            request: What is looked up, with stand-ins for personal data where the settings say so.
         """
         ...

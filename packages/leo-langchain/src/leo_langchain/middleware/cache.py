@@ -8,8 +8,8 @@ from langchain.agents.middleware.types import AgentMiddleware, ExtendedModelResp
 from langchain_core.messages import AIMessage
 from langgraph.types import Command
 
-from leo_core.adapting.keeper import AnswerKeeper
-from leo_core.errors import ConfigError
+from leo_core.adapting.arguments import check_arguments
+from leo_core.adapting.keeper import make_keeper
 from leo_core.records import CacheDecision, CacheEntry, Constraints
 from leo_core.telemetry.prices import load_prices
 from leo_langchain._answers import NATIVE, dump_message, load_message
@@ -82,12 +82,11 @@ class LEOCacheMiddleware(Keeping, AgentMiddleware[LEOState, Any, Any]):
     ) -> None:
         super().__init__()
         check_sharing(share)
-        if ttl_s is not None and not ttl_s >= 0.0:
-            message = f"ttl_s is {ttl_s!r}; it is seconds, at least 0, or None"
-            raise ConfigError(message)
+        own = {"semantic": semantic, "ttl_s": ttl_s, "namespace": namespace}
+        check_arguments(own, owner="LEOCacheMiddleware")
         self._scopes, self._share, self._namespace = ScopeFinder(tenant), share, namespace
         self._constraints = Constraints(cache=True if semantic else "exact", ttl_s=ttl_s)
-        self._keeper = AnswerKeeper(store, logger="leo_langchain", **settings)
+        self._keeper = make_keeper(LEOCacheMiddleware, store, logger="leo_langchain", **settings)
         self._prices = load_prices()
 
     # -------------------------------------------------------------------------------------------------- the hooks

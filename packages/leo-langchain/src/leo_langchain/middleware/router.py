@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from langchain.agents.middleware.types import AgentMiddleware
 from pydantic import SecretStr, ValidationError
 
+from leo_core.adapting.arguments import check_arguments
 from leo_core.adapting.closing import Closeable
 from leo_core.errors import ConfigError
 from leo_langchain.chat_model import LEOChatModel
@@ -60,6 +61,10 @@ class LEORouterMiddleware(Closeable, AgentMiddleware[Any, Any, Any]):
         **settings: Any,
     ) -> None:
         super().__init__()
+        check_arguments({"jury": jury}, owner="LEORouterMiddleware")
+        if model is not None and not isinstance(model, LEOChatModel):
+            message = f"LEORouterMiddleware: model is an LEOChatModel, not {type(model).__name__}"
+            raise ConfigError(message)
         self._scopes, self._owned = ScopeFinder(tenant), model is None
         if model is None:
             settings |= {"small": small, "large": large, "jury": tuple(jury), "use_cache": use_cache}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
 from langchain.agents.middleware.types import AgentMiddleware
@@ -13,7 +13,8 @@ from langchain_core.messages import ToolMessage
 from langchain_core.tools.base import _get_runnable_config_param
 from langchain_core.utils.function_calling import convert_to_openai_tool
 
-from leo_core.adapting.keeper import AnswerKeeper
+from leo_core.adapting.arguments import check_arguments
+from leo_core.adapting.keeper import make_keeper
 from leo_core.errors import ConfigError
 from leo_core.records import CacheDecision, CacheEntry, Constraints, Message, Request
 from leo_langchain._kept import describe_hit
@@ -22,7 +23,7 @@ from leo_langchain.middleware._keeping import Keeping
 from leo_langchain.middleware.scope import ScopeFinder, Sharing, TenantOf, check_sharing, sharing_key
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection
+    from collections.abc import Awaitable, Callable
 
     from langchain.agents.middleware.types import ToolCallRequest
     from langchain_core.tools import BaseTool
@@ -78,13 +79,12 @@ class LEOToolCacheMiddleware(Keeping, AgentMiddleware[Any, Any, Any]):
         super().__init__()
         check_sharing(share)
         self._ttl_s = dict(ttl_s) if isinstance(ttl_s, Mapping) else ttl_s
-        times = self._ttl_s.values() if isinstance(self._ttl_s, dict) else [self._ttl_s]
-        if not all(each is None or each >= 0.0 for each in times):
-            message = f"ttl_s is {ttl_s!r}; it is seconds, at least 0, or None, or such by the names of tools"
-            raise ConfigError(message)
+        check_arguments({"namespace": namespace}, owner="LEOToolCacheMiddleware")
+        for each in self._ttl_s.values() if isinstance(self._ttl_s, dict) else [self._ttl_s]:
+            check_arguments({"ttl_s": each}, owner="LEOToolCacheMiddleware")
         self._names = _name_tools(tools)
         self._scopes, self._share, self._namespace = ScopeFinder(tenant), share, namespace
-        self._keeper = AnswerKeeper(store, logger="leo_langchain", **settings)
+        self._keeper = make_keeper(LEOToolCacheMiddleware, store, logger="leo_langchain", **settings)
 
     # -------------------------------------------------------------------------------------------------- the hooks
 
@@ -170,7 +170,9 @@ def _name_tools(tools: Collection[str | BaseTool] | str) -> frozenset[str] | Non
     """Names of tools; ``None`` for all of them."""
     if tools == "all":
         return None
-    if isinstance(tools, str) or not tools:
+    found: Any = tools
+    listed = isinstance(found, Collection) and not isinstance(found, str | Mapping) and len(found) > 0
+    if not listed or not all(isinstance(tool, str) or hasattr(tool, "name") for tool in found):
         message = f"tools is 'all', or a list with at least one tool or name of one, not {tools!r}"
         raise ConfigError(message)
     return frozenset(tool if isinstance(tool, str) else tool.name for tool in tools)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from contextlib import contextmanager
 from dataclasses import replace
+from inspect import signature
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
 from uuid import uuid4
 
@@ -14,9 +15,11 @@ from langchain_core.runnables.config import var_child_runnable_config
 from langchain_core.utils.utils import LC_ID_PREFIX
 from langgraph.types import Command
 
+from leo_core.adapting.arguments import check_argument, check_arguments
 from leo_core.adapting.closing import Closeable
-from leo_core.adapting.judging import AnswerJudge, Judgement
-from leo_core.adapting.members import MemberPicker
+from leo_core.adapting.judging import SETTINGS, AnswerJudge, Judgement
+from leo_core.adapting.members import OPTIONS, MemberPicker, check_members
+from leo_core.adapting.settings import refuse_unknown
 from leo_core.errors import AbstainedError, ConfigError
 from leo_core.records import Constraints, Draft, Message, Request
 from leo_langchain._blocks import without_leo_blocks
@@ -106,17 +109,25 @@ class LEOVerifyMiddleware(Closeable, AgentMiddleware[LEOState, Any, Any]):
         **settings: Any,
     ) -> None:
         super().__init__()
+        refuse_unknown(
+            settings, SETTINGS | signature(LEOVerifyMiddleware).parameters.keys(), owner="LEOVerifyMiddleware"
+        )
+        if route is not None:
+            check_argument("route", route, owner="LEOVerifyMiddleware")
         taken = route or ("consensus" if jury else "cascade" if large is not None else "small")
         _check(taken, bool(jury), large is not None)
         for name, then in (("on_overruled", on_overruled), ("on_doubt", on_doubt)):
             if then not in _THEN:
                 message = f"{name} is {then!r}; it must be one of {', '.join(_THEN)}"
                 raise ConfigError(message)
-        if max_error is not None and not 0.0 <= max_error <= 1.0:
-            message = f"max_error must lie in [0, 1], got {max_error!r}"
-            raise ConfigError(message)
+        own = {"jury": jury, "max_error": max_error, "abstention": abstention, "hold_tokens": hold_tokens}
+        check_arguments({**own, "options": options, "prices": prices}, owner="LEOVerifyMiddleware")
+        refuse_unknown(options or (), OPTIONS, owner="options")
+        check_members([each for each in (large, *jury) if each is not None], CHAT_MODELS, owner="LEOVerifyMiddleware")
         picker = MemberPicker(own=CHAT_MODELS, options=options or {}, prices=prices or {})
-        self._judge = AnswerJudge(lambda: picker.pick_panel(None, large, tuple(jury)), route=taken, **settings)
+        self._judge = AnswerJudge(
+            lambda: picker.pick_panel(None, large, tuple(jury)), route=taken, owner="LEOVerifyMiddleware", **settings
+        )
         self._on_overruled, self._on_doubt, self._abstention = on_overruled, on_doubt, abstention
         self._constraints = Constraints(max_error=max_error)
         self._hold, self._scopes = hold_tokens, ScopeFinder(tenant)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from leo_core.records import Grounding, SentenceSupport, SourceSpan
 from leo_core.stages.grounding.features import describe_claim
+from leo_core.stages.grounding.marks import blank_citations, blank_list_numbers
 from leo_core.stages.grounding.model import describe_answer, shipped_logistic
 from leo_core.stages.grounding.reading import read_claim, read_passages
 from leo_core.stages.grounding.sentences import split_sentences
@@ -34,11 +35,16 @@ class Grounder:
         self._sources, self._knowledge = sources, knowledge
         self._library = Library(read_passages(sources, knowledge), question, knowledge)
 
-    def judge(self, answer: str) -> Grounding:
-        """Which sentences of an answer the sources support, where, and how likely they do not."""
+    def judge(self, answer: str, *, start: int = 0) -> Grounding:
+        """Which sentences of an answer the sources support, where, and how likely they do not.
+
+        Args:
+            answer: The answer.
+            start: Where the first sentence begins that is judged; what comes before was judged already.
+        """
         sentences, scores, sizes = [], [], []
         model = shipped_logistic("support", "sentence")
-        for claim, evidence, features, objections in self.describe(answer):
+        for claim, evidence, features, objections in self.describe(answer, start=start):
             scores.append(model.log_odds(features))
             sizes.append(len(claim.reading.words))
             spans = tuple(
@@ -54,10 +60,18 @@ class Grounder:
         whole = shipped_logistic("support", "answer").probability(describe_answer(scores, sizes))
         return Grounding(risk=whole, sentences=tuple(sentences))
 
-    def describe(self, answer: str) -> Iterator[tuple[Claim, Evidence, dict[str, float], tuple[Objection, ...]]]:
-        """The sentences of an answer with their best passages, features and objections."""
-        for start, end in split_sentences(answer):
-            claim = read_claim(answer, start, end, self._knowledge)
+    def describe(
+        self, answer: str, *, start: int = 0
+    ) -> Iterator[tuple[Claim, Evidence, dict[str, float], tuple[Objection, ...]]]:
+        """The sentences of an answer with their best passages, features and objections.
+
+        Citations and the numbers of a list's items claim nothing; a sentence of nothing else is passed over.
+        """
+        said = blank_list_numbers(blank_citations(answer))
+        for begin, end in split_sentences(answer[start:]):
+            claim = read_claim(said, start + begin, start + end, self._knowledge)
+            if not claim.reading.words:
+                continue
             evidence = self._library.find(claim)
             yield claim, evidence, *describe_claim(claim, evidence, self._library, self._knowledge)
 

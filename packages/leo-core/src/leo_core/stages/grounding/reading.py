@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Protocol
 
+from leo_core.stages.grounding.marks import blank_citations
 from leo_core.stages.grounding.sentences import split_sentences
 from leo_core.stages.grounding.words import STOP_WORDS, read_numbers, read_tokens
 
@@ -75,7 +76,7 @@ class Reading:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Claim:
-    """A sentence of an answer: its span, its text and its words."""
+    """A sentence of an answer: its span, its text with spaces for what claims nothing, and its words."""
 
     start: int
     end: int
@@ -91,7 +92,7 @@ class Passage:
         source: Number of the source.
         start: Its first character in the source's text.
         end: The character after it.
-        text: The text.
+        text: The text, with spaces for its citations.
         reading: Its words.
     """
 
@@ -112,16 +113,18 @@ def read_passages(sources: Sequence[Source], knowledge: Knowledge) -> list[Passa
     """The sentences of all sources, in order; very long ones are cut."""
     passages = []
     for number, source in enumerate(sources):
+        said = blank_citations(source.text)
         for start, end in split_sentences(source.text):
-            tokens = read_tokens(source.text[start:end])
+            tokens = read_tokens(said[start:end])
             cuts = [0, *(start_of.start for start_of in tokens[_LONGEST::_LONGEST]), end - start]
             for begin, stop in pairwise(cuts):
-                text = source.text[start + begin : start + stop].rstrip()
+                length = len(source.text[start + begin : start + stop].rstrip())
+                text = said[start + begin : start + begin + length]
                 passages.append(
                     Passage(
                         source=number,
                         start=start + begin,
-                        end=start + begin + len(text),
+                        end=start + begin + length,
                         text=text,
                         reading=read(text, knowledge),
                     )

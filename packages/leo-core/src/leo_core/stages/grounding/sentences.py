@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 
+from leo_core.stages.grounding.marks import CITATION
+
 __all__ = ["split_sentences"]
 
 _STOP = re.compile(
-    r"(?P<wide>[。！？｡؟۔।॥։።]+)[\"'”’»」』）)\]]*"
-    r"|(?P<plain>[.!?…]+)[\"'”’»)\]]*(?=\s|$)"
-    r"|(?P<line>[ \t\r\f\v]*\n\s*)"
+    rf"(?P<wide>[。！？｡؟۔।॥։።]+)[\"'”’»」』）)\]]*{CITATION}*"
+    rf"|(?P<plain>[.!?…]+)[\"'”’»)\]]*{CITATION}*(?=\s|$)"
+    r"|(?P<line>[ \t\r\f\v]*\n\s*)",
+    re.IGNORECASE,
 )
 _MARKER = re.compile(r"(?:[-*•‣▪–—]|#{1,6}|\(?\d{1,3}[.)]|\(?[A-Za-z][.)])\s")
 _WORD_BEFORE = re.compile(r"[^\s()\[\]\"'“”‘’«»]+$")

@@ -32,21 +32,6 @@ class Watched:
         return self.model.leaves_open(cosine, a, b)
 
 
-@pytest.mark.parametrize("read", [False, True])
-def test_kept_texts_are_read_before_or_not(read: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    model, embedder = load_pair_model(), load_static()
-    known: list[str] = []
-    compare = model.compare_texts
-    monkeypatch.setattr(model, "compare_texts", lambda c, a, b: known.extend([*a, *b]) or compare(c, a, b))
-    ask = model.probability_at
-    before: list[bool] = []
-    monkeypatch.setattr(model, "probability_at", lambda c, a, b: before.append(a[0] in known) or ask(c, a, b))
-    found = measure_path(TEXTS, 60, embedder=embedder, pair_model=model, read=read)
-    assert found["neighbours"] == ("read" if read else "unread")
-    assert before[0] is read
-    assert not read or all(before)
-
-
 @pytest.mark.parametrize("size", [60, 150])
 def test_each_question_is_compared_with_its_nearest_kept_one(size: int) -> None:
     watched, embedder = Watched(), load_static()

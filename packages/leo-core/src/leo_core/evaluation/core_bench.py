@@ -68,11 +68,7 @@ def run_core(
         indexes += compare_indexes(extend_rows(rows, size, seed=seed), queries, graphs_up_to=graphs_up_to)
     report("embedding, search and pair model together")
     encoder = load_embedder(embedder)
-    paths = [
-        measure_path(texts, size, embedder=encoder, pair_model=load_pair_model(), seed=seed, read=read)
-        for size in sizes
-        for read in (False, True)
-    ]
+    paths = [measure_path(texts, size, embedder=encoder, pair_model=load_pair_model(), seed=seed) for size in sizes]
     report("consensus problem")
     solver = check_admm(instances, seed=seed)
     report("cold and warm start")

@@ -26,7 +26,7 @@ _BATCH = 4096
 
 
 def measure_path(
-    texts: Sequence[str], size: int, *, embedder: Embedder, pair_model: PairModel, seed: int = 0, read: bool = False
+    texts: Sequence[str], size: int, *, embedder: Embedder, pair_model: PairModel, seed: int = 0
 ) -> dict[str, Any]:
     """CPU time of embedding, search and pair model together, for questions that are not among ``size`` kept ones.
 
@@ -37,14 +37,11 @@ def measure_path(
         texts: Different texts, at least 8.
         size: How many are kept.
         embedder: Embeds them.
-        pair_model: One that has read none of them.
+        pair_model: One that has read none of them: what was read is remembered.
         seed: Of the draw of the questions.
-        read: Whether the kept texts were read one after the other before, as those that this process looked up itself
-            before it kept them; else they are as those of a store that was just opened.
 
     Returns:
-        ``rows``, ``neighbours`` ("read" or "unread"), ``questions``, CPU microseconds ``p50_us``, ``mean_us``,
-        ``p99_us``, of them ``embed_us``,
+        ``rows``, ``questions``, CPU microseconds ``p50_us``, ``mean_us``, ``p99_us``, of them ``embed_us``,
         ``search_us``, ``pair_us`` (means), and ``network_share``: of the questions for which the network was asked.
     """
     order = np.random.default_rng(seed).permutation(len(texts))
@@ -58,9 +55,6 @@ def measure_path(
     for first in range(0, size, _BATCH):
         part = numbers[first : first + _BATCH]
         index.append(part, part, np.full(len(part), np.inf), rows[first : first + _BATCH])
-    if read:
-        for text in kept:
-            pair_model.compare_texts([1.0], [text], [text])
     view, times, shares = index.view(), [], []
     with hold_one_thread():
         for question in questions:
@@ -78,7 +72,6 @@ def measure_path(
     means = parts.mean(axis=0)
     return {
         "rows": size,
-        "neighbours": "read" if read else "unread",
         "questions": len(total),
         "p50_us": float(np.median(total)),
         "mean_us": float(total.mean()),

@@ -9,7 +9,6 @@ import typer
 from rich.table import Table
 
 from leo_core.cli.output import AsJson, err, name_command, out, print_json, report_errors, write_json
-from leo_core.evaluation.router_names import ROUTER_NAMES
 
 __all__ = ["agreement", "route"]
 
@@ -70,6 +69,8 @@ def _split_names(text: str) -> tuple[str, ...]:
 
 
 def _print(result: dict[str, Any]) -> None:
+    from leo_core.evaluation.router_names import ROUTER_NAMES  # noqa: PLC0415 - as above
+
     table = Table("router", "APGR", "95 % interval", "CPT(50%)", "95 % interval", "CPT(80%)", "accuracy", "best")
     for row in result["routers"]:
         table.add_row(

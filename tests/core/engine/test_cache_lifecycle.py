@@ -139,6 +139,23 @@ def test_size_counts_all_that_is_kept():
         assert 8000 + kept.vector.nbytes < kept.entry.size_bytes < 10_000
 
 
+def test_what_a_caller_does_to_an_answer_on_its_way_to_the_store_does_not_change_what_is_kept():
+    request = Request(messages=(Message(role="user", content=QUESTION),))
+    block, arguments = {"type": "text", "text": "so", "sources": [{"url": "u"}]}, {"deep": {"er": [1, (2,)]}}
+    told = Message(role="assistant", content=(block,), tool_calls=(ToolCall(id="1", name="f", arguments=arguments),))
+    go_on = threading.Event()
+    with LEO(small=constant()) as leo:
+        leo._world.background.submit(go_on.wait)  # what comes next waits for it
+        leo.cache.update(request, told)
+        block["sources"][0]["url"] = "other"
+        arguments["deep"]["er"].append(3)
+        go_on.set()
+        leo.flush()
+        _, entry = leo.cache.lookup(request)
+    assert entry.message.content[0]["sources"] == [{"url": "u"}]
+    assert entry.message.tool_calls[0].arguments == {"deep": {"er": [1, [2]]}}
+
+
 def test_limits_keep_what_saves_most():
     clock = Clock()
     prices = {"dear": 1.0, "cheap": 0.001}

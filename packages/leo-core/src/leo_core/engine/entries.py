@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 from numbers import Real
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from leo_core.records import CacheEntry
 from leo_core.storage.codec import encode_entry
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from leo_core.engine.plan import Plan
     from leo_core.records import Identity, Json, Message, Request, Route, Usage, Vector
 
@@ -37,7 +36,10 @@ def make_entry(
     receipt_id: str = "",
     metadata: Mapping[str, Json] | None = None,
 ) -> CacheEntry:
-    """The entry of an answer to a request; its size is still to be weighed."""
+    """The entry of an answer to a request; its size is still to be weighed.
+
+    It is written later, in the background: what the caller does to blocks or arguments meanwhile does not change it.
+    """
     ttl_s, stale_s = _find_ttl(request, message, plan), plan.config.cache.stale_s
     return CacheEntry(
         id=entry_id,
@@ -45,7 +47,7 @@ def make_entry(
         exact_key=identity.exact_key,
         scope_key=identity.scope_key,
         text=identity.text,
-        message=message,
+        message=_copy_message(message),
         members=members,
         model=model,
         route=route,
@@ -68,6 +70,22 @@ def weigh_entry(entry: CacheEntry, vector: Vector | None) -> CacheEntry:
     """
     size = len(encode_entry(entry).encode("utf-8", "surrogatepass")) + (0 if vector is None else vector.nbytes)
     return replace(entry, size_bytes=size)
+
+
+def _copy_message(message: Message) -> Message:
+    """The message with containers of its own; a plain text has none."""
+    if isinstance(message.content, str) and not message.tool_calls:
+        return message
+    content = message.content if isinstance(message.content, str) else tuple(map(_copy, message.content))
+    calls = tuple(replace(call, arguments=_copy(call.arguments)) for call in message.tool_calls)
+    return replace(message, content=content, tool_calls=calls)
+
+
+def _copy(value: Any) -> Any:
+    """JSON with containers of its own; what is no JSON stays as it is, and is refused when it is written."""
+    if isinstance(value, Mapping):
+        return {name: _copy(each) for name, each in value.items()}
+    return type(value)(map(_copy, value)) if type(value) in {list, tuple} else value
 
 
 def _find_ttl(request: Request, message: Message, plan: Plan) -> float | None:

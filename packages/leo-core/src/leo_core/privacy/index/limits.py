@@ -21,7 +21,8 @@ class IndexLimits:
         max_tail: Rows of an index that lie in no block.
         max_block_rows: Rows of a block.
         max_row_bytes: Longest sealed row.
-        max_fetch: Ids of one request for records.
+        max_fetch: Ids of one request for records. LEO's clients ask for up to 256 at once, and take a server that
+            refuses them for one that keeps rows back: not less than their ``fetch_rows``.
         max_account_bytes: Rows, blocks and evaluation keys of an account together, over all its tenants.
         max_loaded_bytes: Memory for blocks that are ready for scoring.
     """

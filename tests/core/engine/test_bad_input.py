@@ -752,3 +752,26 @@ def test_a_statement_that_cannot_be_built_costs_the_receipt_unless_it_is_require
         assert (answer.text, answer.receipt, leo.counts["receipt.failed"]) == ("The answer is 29.", None, 1)
     with LEO(small=model(), config=REQUIRED) as leo, pytest.raises(ReceiptError):
         leo.ask(QUESTION)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("config", {"cache": {}}, "a LEOConfig; this is of type dict"),
+        ("jury", 5, "a list of members; this is of type int"),
+        ("jury", "openai:gpt-5-mini", "a list of members; this is of type str"),
+        ("signing_key", b"swordfish", "a SigningKey or the path of a key file; this is of type bytes"),
+        ("seal_key", b"swordfish", "the path of a key file; this is of type bytes"),
+        ("embedder", 5, "a name or has a method embed; this is of type int"),
+        ("listeners", print, "a list of objects with a method notify; this is of type builtin_function_or_method"),
+        ("listeners", [print], "a list of objects with a method notify; this is of type list"),
+        ("checker", True, r"a function of \(request, answer\); this is of type bool"),
+        ("lifetime", 60.0, r"a function of \(request, message\); this is of type float"),
+        ("clock", time.time, "an object with methods now and monotonic; this is of type builtin_function_or_method"),
+    ],
+)
+def test_what_no_leo_can_be_made_of_is_refused_before_a_store_is_opened(tmp_path, name, value, words):
+    with pytest.raises(ConfigError, match=f"^{name} is {words}$") as refusal:
+        LEO(store=tmp_path / "leo.db", **{name: value})
+    assert "swordfish" not in str(refusal.value)
+    assert list(tmp_path.iterdir()) == []

@@ -28,6 +28,7 @@ from leo_core.engine.comparators import pick_comparator
 from leo_core.engine.explain import explain_answer
 from leo_core.engine.feedback import take_entry_feedback, take_feedback
 from leo_core.engine.gaps import find_examples, find_gaps
+from leo_core.engine.parts import check_parts
 from leo_core.engine.pipeline import answer_request
 from leo_core.engine.requests import make_request
 from leo_core.engine.tracing import Tracing, afollow, awatch, follow, watch
@@ -111,6 +112,7 @@ class LEO:
         seed: int | None = None,
         clock: Clock | None = None,
     ) -> None:
+        check_parts(locals())
         small_member, large_member = pick_member(small), pick_member(large)
         panel = pick_jury(jury, (small_member, large_member))
         self.config = presume(config or LEOConfig(), (small_member, large_member, *panel))

@@ -17,10 +17,10 @@ from pydantic import ValidationError
 import leo_langchain
 import leo_llamaindex
 from leo_core import LEO
-from leo_core.adapting.arguments import _RULES, check_arguments
 from leo_core.adapting.judging import SETTINGS
 from leo_core.adapting.settings import CRITERIA
 from leo_core.engine.answer_cache import AnswerCache
+from leo_core.engine.arguments import _RULES, check_arguments
 from leo_core.errors import ConfigError, LEOError
 from leo_langchain import (
     AsyncLEOCallbackHandler,

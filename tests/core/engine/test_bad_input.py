@@ -219,7 +219,7 @@ def test_a_huge_prompt_takes_time_in_proportion_to_its_length(shape):
 
 def test_what_is_no_store_is_refused():
     for wrong in (3, object(), {}):
-        with pytest.raises(ConfigError, match="a store is a path, ':memory:' or a Store"):
+        with pytest.raises(ConfigError, match="store is a path, ':memory:', or a store of leo_core"):
             LEO(small=model(), store=wrong)
 
 
@@ -757,21 +757,21 @@ def test_a_statement_that_cannot_be_built_costs_the_receipt_unless_it_is_require
 @pytest.mark.parametrize(
     ("name", "value", "words"),
     [
-        ("config", {"cache": {}}, "a LEOConfig; this is of type dict"),
-        ("jury", 5, "a list of members; this is of type int"),
-        ("jury", "openai:gpt-5-mini", "a list of members; this is of type str"),
-        ("signing_key", b"swordfish", "a SigningKey or the path of a key file; this is of type bytes"),
-        ("seal_key", b"swordfish", "the path of a key file; this is of type bytes"),
-        ("embedder", 5, "a name or has a method embed; this is of type int"),
-        ("listeners", print, "a list of objects with a method notify; this is of type builtin_function_or_method"),
-        ("listeners", [print], "a list of objects with a method notify; this is of type list"),
-        ("checker", True, r"a function of \(request, answer\); this is of type bool"),
-        ("lifetime", 60.0, r"a function of \(request, message\); this is of type float"),
-        ("clock", time.time, "an object with methods now and monotonic; this is of type builtin_function_or_method"),
+        ("config", {"cache": {}}, "a LEOConfig, not dict"),
+        ("jury", 5, "a list of members, not 5"),
+        ("jury", "openai:gpt-5-mini", "a list of members, not 'openai:gpt-5-mini'"),
+        ("signing_key", b"swordfish", "a signing key, or the path of a key file, not bytes"),
+        ("seal_key", b"swordfish", "the path of a key file, not bytes"),
+        ("embedder", 5, "a name like 'default', or an embedder of leo_core, not 5"),
+        ("listeners", print, "a list of listeners, each with a method notify(event), not builtin_function_or_method"),
+        ("listeners", [print], "a list of listeners, each with a method notify(event), not list"),
+        ("checker", True, "a function of (request, answer), not True"),
+        ("lifetime", 60.0, "a function of (request, message), not 60.0"),
+        ("clock", time.time, "an object with methods now() and monotonic(), not builtin_function_or_method"),
     ],
 )
 def test_what_no_leo_can_be_made_of_is_refused_before_a_store_is_opened(tmp_path, name, value, words):
-    with pytest.raises(ConfigError, match=f"^{name} is {words}$") as refusal:
+    with pytest.raises(ConfigError) as refusal:
         LEO(store=tmp_path / "leo.db", **{name: value})
-    assert "swordfish" not in str(refusal.value)
+    assert str(refusal.value) == f"LEO: {name} is {words}"
     assert list(tmp_path.iterdir()) == []

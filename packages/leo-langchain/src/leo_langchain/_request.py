@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
 
-from leo_core.adapting.arguments import check_arguments
 from leo_core.adapting.tool_choice import to_tool_choice
+from leo_core.engine.arguments import check_arguments
 from leo_core.errors import ConfigError
 from leo_core.records import Constraints, Json, Request, Route, Sampling
 from leo_langchain._blocks import without_leo_blocks

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from langchain_core.language_models import LangSmithParams
 
-from leo_core.adapting.arguments import check_arguments
+from leo_core.engine.arguments import check_arguments
 from leo_core.telemetry.facts import answer_facts
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from langchain_core.callbacks import AsyncCallbackHandler, BaseCallbackHandler
 from langchain_core.messages import HumanMessage
 from langchain_core.runnables.config import var_child_runnable_config
 
-from leo_core.adapting.arguments import check_arguments
+from leo_core.engine.arguments import check_arguments
 from leo_langchain.summary import Ledger, LEOSummary
 
 if TYPE_CHECKING:

@@ -11,13 +11,13 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResu
 from langchain_core.utils import from_env, secret_from_env
 from pydantic import Field, PrivateAttr, SecretStr, model_validator
 
-from leo_core.adapting.arguments import check_arguments
 from leo_core.adapting.closing import Closeable
 from leo_core.adapting.engines import Engines
 from leo_core.adapting.members import MemberPicker, check_members, name_member
 from leo_core.adapting.plain import plain
 from leo_core.adapting.settings import PolicyDigest, configure, refuse_unknown, reveal
 from leo_core.config import LEOConfig, Preset
+from leo_core.engine.arguments import check_arguments
 from leo_core.errors import ConfigError
 from leo_core.privacy.config import PrivacyConfig, pick_privacy
 from leo_core.providers.extractive import OFFLINE_JURY

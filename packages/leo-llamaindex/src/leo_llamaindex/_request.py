@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
-from leo_core.adapting.arguments import check_arguments
 from leo_core.adapting.tool_choice import to_tool_choice
+from leo_core.engine.arguments import check_arguments
 from leo_core.engine.requests import make_request, parse_route
 from leo_core.errors import ConfigError
 from leo_core.records import Json, Request, Route

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from llama_index.core.storage.kvstore.types import DEFAULT_BATCH_SIZE, DEFAULT_COLLECTION, BaseKVStore
 
-from leo_core.adapting.arguments import check_arguments
 from leo_core.adapting.keeper import AnswerKeeper
 from leo_core.adapting.lazy import Lazy
 from leo_core.adapting.values import ValueShelf
+from leo_core.engine.arguments import check_arguments
 from leo_core.errors import TenantRequiredError
 from leo_llamaindex._settings import current_tags
 

@@ -23,13 +23,13 @@ from llama_index.core.llms.callbacks import llm_chat_callback, llm_completion_ca
 from llama_index.core.llms.function_calling import FunctionCallingLLM
 from pydantic import ConfigDict, Field, PrivateAttr, SecretStr, field_serializer
 
-from leo_core.adapting.arguments import check_arguments
 from leo_core.adapting.closing import Closeable
 from leo_core.adapting.lazy import Lazy, LazyEngine
 from leo_core.adapting.members import MemberPicker, Panel, check_members, name_member
 from leo_core.adapting.plain import plain
 from leo_core.adapting.settings import configure, refuse_unknown, reveal
 from leo_core.config import LEOConfig, Preset
+from leo_core.engine.arguments import check_arguments
 from leo_core.errors import ConfigError
 from leo_core.privacy.config import PrivacyConfig, pick_privacy
 from leo_core.providers.extractive import OFFLINE_JURY

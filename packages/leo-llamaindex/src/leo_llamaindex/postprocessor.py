@@ -16,9 +16,9 @@ from llama_index.core.schema import MetadataMode, NodeWithScore, QueryBundle
 from llama_index_instrumentation import get_dispatcher
 from pydantic import Field, PrivateAttr, field_serializer
 
-from leo_core.adapting.arguments import check_arguments
 from leo_core.adapting.lazy import Lazy
 from leo_core.adapting.settings import refuse_unknown
+from leo_core.engine.arguments import check_arguments
 from leo_core.errors import ConfigError
 from leo_core.ports import Embedder
 from leo_core.stages.cache.guards import Profile, find_conflict_between, read_profile

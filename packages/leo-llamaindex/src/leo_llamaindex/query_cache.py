@@ -23,10 +23,10 @@ from llama_index.core.base.response.schema import (
 )
 from llama_index.core.callbacks import CBEventType, EventPayload
 
-from leo_core.adapting.arguments import check_arguments
 from leo_core.adapting.closing import Closeable
 from leo_core.adapting.keeper import make_keeper
 from leo_core.adapting.settings import CRITERIA, refuse_unknown
+from leo_core.engine.arguments import check_arguments
 from leo_core.engine.drivers import chunk_message
 from leo_core.errors import ConfigError, TenantRequiredError
 from leo_core.records import Message, Request

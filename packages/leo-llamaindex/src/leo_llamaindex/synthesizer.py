@@ -18,9 +18,9 @@ from llama_index.core.response_synthesizers import BaseSynthesizer, ResponseMode
 from llama_index.core.schema import MetadataMode
 from llama_index_instrumentation import get_dispatcher
 
-from leo_core.adapting.arguments import check_arguments
 from leo_core.adapting.settings import refuse_unknown
 from leo_core.adapting.verifying import ABSTENTION, MARK, VerifiedText, check_verifying
+from leo_core.engine.arguments import check_arguments
 from leo_core.errors import ConfigError
 from leo_core.records import Source
 from leo_llamaindex.events import LEOGroundingEvent

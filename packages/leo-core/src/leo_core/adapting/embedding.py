@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from leo_core.adapting.arguments import check_arguments
 from leo_core.adapting.lazy import Lazy
+from leo_core.engine.arguments import check_arguments
 from leo_core.errors import ConfigError, RequestError
 from leo_core.ports import Embedder
 

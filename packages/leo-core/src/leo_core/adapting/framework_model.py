@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from leo_core.adapting.arguments import check_arguments
+from leo_core.engine.arguments import check_arguments
 from leo_core.providers.names import family_of
 from leo_core.providers.remote import DEFAULT_OUTPUT_TOKENS
 from leo_core.providers.tokens import estimate_input_tokens

@@ -7,10 +7,10 @@ from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from leo_core.adapting.arguments import check_arguments
 from leo_core.adapting.closing import Closeable
 from leo_core.adapting.lazy import LazyEngine
 from leo_core.adapting.settings import refuse_unknown
+from leo_core.engine.arguments import check_arguments
 from leo_core.engine.explain import summarise_answer
 from leo_core.errors import ConfigError, InvalidRequestError
 from leo_core.providers.draft_chunks import draft_chunks

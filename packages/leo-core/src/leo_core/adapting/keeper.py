@@ -10,10 +10,10 @@ from dataclasses import replace
 from inspect import signature
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from leo_core.adapting.arguments import check_argument, check_arguments
 from leo_core.adapting.closing import Closeable
 from leo_core.adapting.lazy import LazyEngine
 from leo_core.adapting.settings import configure, refuse_unknown
+from leo_core.engine.arguments import check_argument, check_arguments
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

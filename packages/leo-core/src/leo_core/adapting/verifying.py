@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, get_args
 
-from leo_core.adapting.arguments import check_argument
+from leo_core.engine.arguments import check_argument
 from leo_core.errors import ConfigError
 from leo_core.stages.grounding.sentences import split_sentences
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 from leo_core.config import LEOConfig
 from leo_core.engine import drivers
 from leo_core.engine.answer_cache import AnswerCache
+from leo_core.engine.arguments import check_arguments
 from leo_core.engine.aside import start_aside
 from leo_core.engine.assembly import (
     make_plan,
@@ -28,7 +29,6 @@ from leo_core.engine.comparators import pick_comparator
 from leo_core.engine.explain import explain_answer
 from leo_core.engine.feedback import take_entry_feedback, take_feedback
 from leo_core.engine.gaps import find_examples, find_gaps
-from leo_core.engine.parts import check_parts
 from leo_core.engine.pipeline import answer_request
 from leo_core.engine.requests import make_request
 from leo_core.engine.tracing import Tracing, afollow, awatch, follow, watch
@@ -112,7 +112,7 @@ class LEO:
         seed: int | None = None,
         clock: Clock | None = None,
     ) -> None:
-        check_parts(locals())
+        check_arguments(locals(), owner="LEO")
         small_member, large_member = pick_member(small), pick_member(large)
         panel = pick_jury(jury, (small_member, large_member))
         self.config = presume(config or LEOConfig(), (small_member, large_member, *panel))

@@ -8,8 +8,8 @@ from langchain.agents.middleware.types import AgentMiddleware, ExtendedModelResp
 from langchain_core.messages import AIMessage
 from langgraph.types import Command
 
-from leo_core.adapting.arguments import check_arguments
 from leo_core.adapting.keeper import make_keeper
+from leo_core.engine.arguments import check_arguments
 from leo_core.records import CacheDecision, CacheEntry, Constraints
 from leo_core.telemetry.prices import load_prices
 from leo_langchain._answers import NATIVE, dump_message, load_message

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from langchain.agents.middleware.types import AgentMiddleware
 from pydantic import SecretStr, ValidationError
 
-from leo_core.adapting.arguments import check_arguments
 from leo_core.adapting.closing import Closeable
+from leo_core.engine.arguments import check_arguments
 from leo_core.errors import ConfigError
 from leo_langchain.chat_model import LEOChatModel
 from leo_langchain.middleware.scope import ScopeFinder, TenantOf

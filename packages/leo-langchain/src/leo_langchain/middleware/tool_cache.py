@@ -13,8 +13,8 @@ from langchain_core.messages import ToolMessage
 from langchain_core.tools.base import _get_runnable_config_param
 from langchain_core.utils.function_calling import convert_to_openai_tool
 
-from leo_core.adapting.arguments import check_arguments
 from leo_core.adapting.keeper import make_keeper
+from leo_core.engine.arguments import check_arguments
 from leo_core.errors import ConfigError
 from leo_core.records import CacheDecision, CacheEntry, Constraints, Message, Request
 from leo_langchain._kept import describe_hit

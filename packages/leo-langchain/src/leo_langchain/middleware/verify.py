@@ -15,11 +15,11 @@ from langchain_core.runnables.config import var_child_runnable_config
 from langchain_core.utils.utils import LC_ID_PREFIX
 from langgraph.types import Command
 
-from leo_core.adapting.arguments import check_argument, check_arguments
 from leo_core.adapting.closing import Closeable
 from leo_core.adapting.judging import SETTINGS, AnswerJudge, Judgement
 from leo_core.adapting.members import OPTIONS, MemberPicker, check_members
 from leo_core.adapting.settings import refuse_unknown
+from leo_core.engine.arguments import check_argument, check_arguments
 from leo_core.errors import AbstainedError, ConfigError
 from leo_core.records import Constraints, Draft, Message, Request
 from leo_langchain._blocks import without_leo_blocks

@@ -123,6 +123,9 @@ _RULES: Final[Mapping[str, _Rule]] = {
         f"one of {', '.join(_COMPARATORS)}, a model, a function of (question, first, second), or an AnswerComparator",
         _is_comparator,
     ),
+    "clock": _Rule(
+        "an object with methods now() and monotonic()", lambda value: _has("now")(value) and _has("monotonic")(value)
+    ),
     "config": _Rule("a LEOConfig", lambda value: isinstance(value, LEOConfig), "record"),
     "context_window": _COUNT,
     "dimension": _COUNT,
@@ -137,6 +140,7 @@ _RULES: Final[Mapping[str, _Rule]] = {
     "hold_tokens": _SWITCH,
     "id": _NAME,
     "jury": _Rule("a list of members", _is_list),
+    "lifetime": _Rule("a function of (request, message)", callable),
     "listeners": _Rule("a list of listeners, each with a method notify(event)", _is_listeners),
     "mark": _TEXT,
     "max_cost_usd": _number("US dollars, at least 0"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace import TracerProvider
@@ -42,6 +44,11 @@ class Told:
         """All that was told, as one text."""
         data = self._metrics.get_metrics_data()
         return "".join(span.to_json() for span in self.spans) + (data.to_json() if data else "")
+
+    def reveals(self, secret):
+        """Whether it was told; a number only as a whole one, since random ids and times may hold any digits."""
+        told = self.everything()
+        return bool(re.search(rf"\b{secret}\b", told)) if secret.isdigit() else secret in told
 
 
 def parent_of(span):

@@ -92,9 +92,8 @@ def test_nothing_that_was_said_and_nobodys_name_is_told():
     with LEO(small=member(), listeners=[told.listener]) as leo:
         for question in (QUESTION, QUESTION.replace("2028", "2027")):  # the second is told why it is no hit
             leo.ask(question, tenant="acme-corp", session="talk-7", user="jane", tags=["quarterly"])
-    everything = told.everything()
     for secret in ("February", "2028", "2027", "twenty", "acme-corp", "talk-7", "jane", "quarterly"):
-        assert secret not in everything, secret
+        assert not told.reveals(secret), secret
 
 
 def test_content_is_told_where_that_is_switched_on_and_names_as_they_are_asked_for():
@@ -120,7 +119,7 @@ def test_hashed_names_agree_under_one_key_and_with_no_other():
         told = Told(names="hashed", **settings)
         with LEO(small=member(), listeners=[told.listener]) as leo:
             leo.ask(QUESTION, tenant="acme")
-        assert "acme" not in told.everything()
+        assert not told.reveals("acme")
         return told.only(REQUEST).attributes["leo.tenant"]
 
     first, again, other = hashed(names_key=b"k" * 32), hashed(names_key=b"k" * 32), hashed(names_key=b"l" * 32)
@@ -137,12 +136,12 @@ def test_captured_content_has_the_stand_ins_that_members_see():
     parrot = member(replies=lambda request: f"You wrote: {request.question}")
     with LEO(small=parrot, config=config, listeners=[told.listener]) as leo:
         assert "ada@example.org" in leo.ask("Write to ada@example.org, please.").text
-    assert "ada@example.org" not in told.everything()
+    assert not told.reveals("ada@example.org")
     assert "You wrote" in told.only(REQUEST).attributes["gen_ai.output.messages"]
     refusing = LEOConfig(personal_data=PersonalDataConfig(mode="block"))
     with LEO(small=parrot, config=refusing, listeners=[told.listener]) as leo, pytest.raises(PersonalDataError):
         leo.ask("Write to ada@example.org, please.")
-    assert "ada@example.org" not in told.everything()
+    assert not told.reveals("ada@example.org")
     assert told.named(REQUEST)[1].attributes["error.type"] == "PersonalDataError"
 
 
@@ -233,7 +232,7 @@ def test_a_failure_is_told_by_its_class_and_never_by_its_words():
         assert span.attributes["error.type"] == "ProviderUnavailableError"
         assert (span.status.status_code, span.status.description) == (StatusCode.ERROR, None)
     assert len(told.spans) == 4
-    assert "secret plan" not in told.everything()
+    assert not told.reveals("secret plan")
     _, points = told.points("gen_ai.client.operation.duration")
     assert [(point.count, point.attributes["error.type"]) for point in points] == [(2, "ProviderUnavailableError")]
 

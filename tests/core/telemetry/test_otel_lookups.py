@@ -95,9 +95,8 @@ def test_nothing_that_was_looked_up_and_nobodys_name_is_told(capture):
             leo.cache.lookup(asked)
             bring(leo, asked)
     assert [span.attributes["leo.cache.hit"] for span in told.named(LOOKUP)] == [False, False, True]
-    everything = told.everything()
     for secret in ("February", "2028", "2027", "twenty", "acme-corp", "talk-7", "jane", "quarterly"):
-        assert secret not in everything, secret
+        assert not told.reveals(secret), secret
 
 
 def test_tenants_are_named_as_they_are_asked_for():
@@ -125,7 +124,7 @@ def test_a_look_up_that_goes_past_the_cache_says_so():
     with LEO(listeners=[told.listener], config=config) as leo:
         leo.cache.lookup(request("Write to jane.roe@example.org about it."))
     assert told.only(LOOKUP).attributes["leo.cache.action"] == "off"
-    assert "jane.roe" not in told.everything()
+    assert not told.reveals("jane.roe")
 
 
 def test_waiting_for_an_equal_one_is_told(monkeypatch):

@@ -1,4 +1,4 @@
-"""The pair network in JAX, as it is trained; what is shipped runs in numpy (``leo_core.stages.cache.pair_network``).
+"""The pair network in JAX, as it is trained; what is shipped runs in kernels (``leo_core.stages.cache.pair_network``).
 
 Parameters are nested dicts of arrays. Texts come as padded batches: rows (b, l, d) with a mask (b, l).
 """

@@ -14,8 +14,11 @@ from hypothesis import strategies as st
 from leo_core import kernels
 from leo_core.evaluation import kernel_bench, numpy_peers, text_kernel_bench, text_peers
 from leo_core.evaluation.core_bench import make_texts
+from leo_core.evaluation.network_peers import NumpyNetwork
 from leo_core.kernels import kmeans, pairs, pcs, sketch
+from leo_core.stages.cache.pair_network import load_pair_network, read_network
 from leo_core.stages.embed.hashed import GAINS, HashedEmbedder
+from leo_core.stages.embed.load import load_static
 from leo_core.stages.embed.static import StaticEmbedder, read_arrays
 from leo_core.stages.embed.words import FUNCTION_WEIGHT, FUNCTION_WORDS, QUESTION_WEIGHT, QUESTION_WORDS
 
@@ -99,6 +102,17 @@ def test_runs_of_letters_in_numpy_are_those_of_the_kernel() -> None:
     found = text_peers.find_trigrams(letters)
     np.testing.assert_array_equal(found, pairs.read_trigrams(letters))
     assert len(found) == len(text_peers.cut_trigrams("".join(map(chr, letters))))
+
+
+def test_the_network_in_numpy_is_that_of_the_kernels() -> None:
+    own, peer = load_pair_network(load_static().read_pieces), NumpyNetwork(read_network())
+    for a in QUESTIONS:
+        for b in QUESTIONS:
+            one, two = own.read([a, b])
+            assert one is not None
+            assert two is not None
+            found = peer.compare(*peer.read([load_static().read_pieces(text) for text in (a, b)]))
+            np.testing.assert_allclose(own.compare(one, two), found, atol=1e-4)
 
 
 def test_trees_in_numpy_are_those_of_the_kernel() -> None:

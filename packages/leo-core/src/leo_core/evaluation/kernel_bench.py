@@ -26,6 +26,8 @@ INSIDE = {
     "hashing.classify_code": "hashing.embed_codes",
     "hashing.find_words": "hashing.embed_codes",
     "hashing.hash_word": "hashing.embed_codes",
+    "reading.add_up": "reading.encode",
+    "reading.see": "reading.encode",
     "sketch.choose_shortlist": "sketch.search_sketches",
     "sketch.project": "sketch.search_sketches",
     "sketch.quantise_query": "sketch.search_sketches",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from leo_core.evaluation import text_peers
+from leo_core.evaluation.network_peers import NumpyNetwork
 from leo_core.evaluation.paired import compare, find_module
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ def compare_text_kernels(texts: Sequence[str], random: np.random.Generator) -> l
         *_compare_pieces(texts),
         *_compare_letters(texts),
         *_compare_alignment(random),
+        *_compare_readings(texts),
         *_compare_trees(random),
         *_compare_sketches(random),
     ]
@@ -164,6 +166,33 @@ def _compare_alignment(random: np.random.Generator) -> list[Comparison]:
             lambda: text_peers.align_words(*arguments),
             kernel="pairs.align_words",
         )
+    ]
+
+
+def _compare_readings(texts: Sequence[str]) -> list[Comparison]:
+    from leo_core.stages.cache.pair_network import PairNetwork, read_network  # noqa: PLC0415 - not needed by the others
+    from leo_core.stages.embed.load import load_static  # noqa: PLC0415 - loads numba
+
+    arrays, embedder, two = read_network(), load_static(), texts[:2]
+    own, peer = PairNetwork(arrays, embedder.read_pieces), NumpyNetwork(arrays)
+    rows = [embedder.read_pieces(text) for text in two]
+    one, other = (reading for reading in own.read_rows(rows) if reading is not None)
+    peers = peer.read(rows)
+    return [
+        compare(
+            f"two questions read in context: {sum(map(len, rows))} pieces",
+            "numpy, BLAS",
+            lambda: own.read_rows(rows),
+            lambda: peer.read(rows),
+            kernel="reading.encode",
+        ),
+        compare(
+            "two questions aligned, twice",
+            "numpy, BLAS",
+            lambda: own.compare(one, other),
+            lambda: peer.compare(*peers),
+            kernel="reading.compare_pieces",
+        ),
     ]
 
 

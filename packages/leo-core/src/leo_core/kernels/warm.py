@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from leo_core.kernels import coherence, kmeans, sketch
+from leo_core.kernels._tiles import COLUMNS
+
+if TYPE_CHECKING:
+    from types import ModuleType
 
 __all__ = ["compile_all", "compile_for_requests", "find_cache"]
 
@@ -47,6 +52,7 @@ def compile_all() -> None:
         hashing,
         pairs,
         pcs,
+        reading,
         word_pieces,
     )
 
@@ -65,6 +71,7 @@ def compile_all() -> None:
     pairs.align_words(likeness, likeness, likeness, np.ones(2), np.ones(2), flags, flags)
     leaf = np.zeros(1, dtype=np.int64)
     pairs.sum_trees(np.eye(1), leaf, np.zeros(1), leaf, leaf, np.ones(1), leaf)
+    _compile_reading(reading)
     points, weights = np.eye(2), np.ones(2)
     geometric_median.find_geometric_median(points, weights, 1e-6, 10)
     pcs.estimate_dimension(points)
@@ -91,3 +98,39 @@ def compile_all() -> None:
         1,
         1,
     )
+
+
+def _compile_reading(reading: ModuleType) -> None:
+    """Read a text of one piece by a network of no sense, and compare it with itself."""
+    width = COLUMNS
+
+    def ones(*shape: int) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+        return np.ones(shape, dtype=np.float32)
+
+    encoder = reading.Encoder(
+        table=ones(4, width),
+        start=ones(4, width),
+        position=ones(COLUMNS, width),
+        mix=ones(1, 3, width, COLUMNS),
+        mix_bias=ones(1, 3, 1, COLUMNS),
+        out=ones(1, width, width),
+        out_bias=ones(1, width),
+        up=ones(1, width, width),
+        up_bias=ones(1, 1, width),
+        down=ones(1, width, width),
+        down_bias=ones(1, width),
+    )
+    ends = np.array([0, 1])
+    states = reading.encode(ones(1, 4), ends, encoder)
+    pieces, weights = reading.see(
+        states, ends, reading.View(piece=ones(width, COLUMNS), bias=ones(1, COLUMNS), weight=ones(5))
+    )
+    reading.add_up(states, ends, ones(width + 1), ones(width + 1, width))
+    alignment = reading.Alignment(
+        sharpness=ones(1),
+        compare=ones(16, COLUMNS),
+        compare_bias=ones(1, COLUMNS),
+        judge=ones(4 * COLUMNS + 2, 2),
+        last=ones(3),
+    )
+    reading.compare_pieces(pieces, weights, pieces, weights, 1.0, alignment)

@@ -5,42 +5,39 @@ an encoder of a few layers of self-attention over the rows of the shipped table 
 ahead of each part), and two readings are compared by decomposable attention (Parikh et al. 2016): every piece against
 its likely partners on the other side, in both directions, the comparisons weighed, added up and judged. This is done
 twice: once as people label questions that are alike, and once strictly, as questions differ that have all words but one
-in common; for that each piece is also seen as it was before it was read in its context. The weights are made by
-``packages/leo-core/train/pair_network.py`` and ``strict_comparison.py``.
+in common; for that each piece is also seen as it was before it was read in its context. The arithmetic is that
+of :mod:`leo_core.kernels.reading`; the weights are made by ``packages/leo-core/train/pair_network.py`` and
+``strict_comparison.py``.
 """
 
 from __future__ import annotations
 
 import io
 from dataclasses import dataclass
+from functools import cached_property
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from leo_core.errors import ConfigError
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     import numpy.typing as npt
+
+    from leo_core.kernels.reading import Alignment, Encoder, View
 
     Array = npt.NDArray[np.float32]
     ReadRows = Callable[[str], Array]
 
-__all__ = ["MOST_PIECES", "PairNetwork", "Reading", "load_pair_network"]
+__all__ = ["MOST_PIECES", "PairNetwork", "Reading", "load_pair_network", "read_network"]
 
 MOST_PIECES = 32
 """Longest text that the network has learned to read, in word pieces."""
 _FILE = "pair_network.npz"
-_ROW_LENGTH = np.float32(16.0)
-_SHORTEST = np.float32(1e-3)
-_LEAST_SQUARE = np.float32(1e-3)
-_EPSILON = np.float32(1e-5)
-_TINY = np.float32(1e-12)
-_COSINE_SCALE = 3.0
-_WIDTH = 128
-_ROWS = 16
-"""Rows that are multiplied by one square map at a time: OpenBLAS starts threads for products of over 2¹⁸ steps, and
-to wait for them takes longer than the product itself."""
+_HEAD = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,182 +65,158 @@ class PairNetwork:
     Args:
         arrays: The weights, as the training script names them.
         read_rows: Gives the rows of a text's word pieces in the shipped table, float32 (n, 256).
+
+    Raises:
+        ConfigError: When a head of the weights is not 32 wide.
     """
 
     def __init__(self, arrays: Mapping[str, npt.NDArray[np.generic]], read_rows: ReadRows) -> None:
-        self._read_rows = read_rows
-        self._heads = int(arrays["heads"])
-        self._at: dict[str, Array] = {name: np.asarray(each, dtype=np.float32) for name, each in arrays.items()}
-        self._input = self._at["input"].reshape(-1, _WIDTH, _WIDTH)
-        self._layers = [_Layer(self._at, f"layer{layer}.") for layer in range(int(arrays["layers"]))]
-        self._usual, self._strict = _Comparison(self._at, ""), _Comparison(self._at, "strict.")
-        width = len(self._at["gain"])
-        self._average = np.full(width, 1.0 / width, dtype=np.float32)
+        self._rows_of = read_rows
+        width, heads = len(arrays["gain"]), int(arrays["heads"])
+        if width != heads * _HEAD:
+            msg = f"a network {width} wide with {heads} heads; it has to have heads of {_HEAD}"
+            raise ConfigError(msg)
+        self._arrays = {name: np.asarray(each, dtype=np.float32) for name, each in arrays.items()}
+
+    @cached_property
+    def _weights(self) -> _Weights:
+        """The weights as the kernels take them."""
+        return _Weights(self._arrays)
 
     def read(self, texts: Sequence[str]) -> list[Reading | None]:
         """Read texts, all at once; ``None`` for one without a piece or of more than :data:`MOST_PIECES`."""
-        return self._read([self._read_rows(text) for text in texts])
+        return self.read_rows([self._rows_of(text) for text in texts])
 
     def read_apart(self, a: str, b: str) -> tuple[Reading | None, Reading | None]:
         """Read two texts without what is too much of the words that both begin, then end, with.
 
         So long texts that differ in a few words can be compared; ``None`` where one is too long all the same.
         """
-        one, two = self._read_rows(a), self._read_rows(b)
+        one, two = self._rows_of(a), self._rows_of(b)
         start = min(_count_equal(one, two), max(len(one), len(two)) - MOST_PIECES)
         if start > 0:
             one, two = one[start:], two[start:]
         end = min(_count_equal(one[::-1], two[::-1]), max(len(one), len(two)) - MOST_PIECES)
         if end > 0:
             one, two = one[:-end], two[:-end]
-        found = self._read([one, two])
+        found = self.read_rows([one, two])
         return found[0], found[1]
 
-    def _read(self, rows: Sequence[Array]) -> list[Reading | None]:
-        """Read texts, given as rows of their pieces."""
+    def read_rows(self, rows: Sequence[Array]) -> list[Reading | None]:
+        """The same of texts that are given as the rows of their pieces, float32 (n, 256)."""
+        from leo_core.kernels.reading import add_up, encode, see  # noqa: PLC0415 - loads numba
+
         can = [0 < len(each) <= MOST_PIECES for each in rows]
-        parts, last = [], 0
-        for each in (each for each, readable in zip(rows, can, strict=True) if readable):
-            parts.append(slice(last, last + len(each)))
-            last += len(each)
-        if not parts:
+        readable = [each for each, can_be_read in zip(rows, can, strict=True) if can_be_read]
+        if not readable:
             return [None] * len(rows)
-        first = hidden = self._start(
-            np.concatenate([each for each, readable in zip(rows, can, strict=True) if readable]), parts
-        )
-        for layer in self._layers:
-            hidden = self._attend(hidden, layer, parts)
-        width = hidden.shape[-1]
-        found = self._finish(first.reshape(-1, width), hidden.reshape(-1, width), parts)
-        return [next(found) if readable else None for readable in can]
-
-    def _start(self, rows: Array, parts: list[slice]) -> Array:
-        """What the layers begin with: direction, length and place of each row, in blocks (c, r, width)."""
-        at = self._at
-        length = np.sqrt(np.einsum("ij,ij->i", rows, rows))[:, None]
-        rest = np.log(np.maximum(length, _SHORTEST)) * at["input_length"] + at["input_bias"]
-        for part in parts:
-            rest[part] += at["position"][: part.stop - part.start]
-        unit = _cut_rows(rows * (_ROW_LENGTH / np.maximum(length, _SHORTEST)))
-        count, size, _ = unit.shape
-        blocks = unit.reshape(count, size, len(self._input), -1).transpose(0, 2, 1, 3)
-        hidden = (blocks @ self._input).sum(axis=1) + _cut_rows(rest)
-        return self._normalise(hidden) * at["input_gain"] + at["input_shift"]
-
-    def _finish(self, first: Array, hidden: Array, parts: list[slice]) -> Iterator[Reading]:
-        """The readings of what the layers began with and of the last one's states."""
-        at = self._at
-        hidden = self._normalise(hidden) * at["gain"] + at["shift"]
-        pieces, weights = self._usual.view(hidden)
-        strict_pieces, strict_weights = self._strict.view(np.concatenate([hidden, first], axis=1))
-        shares: Array = _soften(hidden @ at["share"] + at["share_bias"])
-        for part in parts:
-            whole: Array = np.dot(shares[part] @ hidden[part], at["whole"])
-            size = np.sqrt(whole @ whole + _TINY, dtype=np.float32)
-            yield Reading(
+        at = self._weights
+        ends = np.cumsum([0, *map(len, readable)])
+        states = encode(np.concatenate(readable), ends, at.encoder)
+        pieces, weights = see(states, ends, at.view)
+        strict_pieces, strict_weights = see(states, ends, at.strict_view)
+        wholes = add_up(states, ends, at.share, at.whole)
+        parts = map(slice, ends[:-1].tolist(), ends[1:].tolist())
+        found = (
+            Reading(
                 pieces=pieces[part],
-                weights=weights[part] / weights[part].sum(),
+                weights=weights[part],
                 strict_pieces=strict_pieces[part],
-                strict_weights=strict_weights[part] / strict_weights[part].sum(),
-                whole=whole / size,
+                strict_weights=strict_weights[part],
+                whole=whole,
             )
+            for part, whole in zip(parts, wholes, strict=True)
+        )
+        return [next(found) if can_be_read else None for can_be_read in can]
 
     def compare(self, a: Reading, b: Reading) -> tuple[float, float, float]:
         """Log-odds that two texts have the same answer, the cosine of the texts as wholes, and the strict log-odds.
 
         Neither log-odds are calibrated. Symmetric in ``a`` and ``b`` but for rounding.
         """
-        cosine = float(a.whole @ b.whole)
-        odds = self._usual.judge(a.pieces, a.weights, b.pieces, b.weights, cosine)
-        strict = self._strict.judge(a.strict_pieces, a.strict_weights, b.strict_pieces, b.strict_weights, cosine)
+        from leo_core.kernels.reading import compare_pieces  # noqa: PLC0415 - loads numba
+
+        at, cosine = self._weights, float(a.whole @ b.whole)
+        odds = compare_pieces(a.pieces, a.weights, b.pieces, b.weights, cosine, at.usual)
+        strict = compare_pieces(a.strict_pieces, a.strict_weights, b.strict_pieces, b.strict_weights, cosine, at.strict)
         return odds, cosine, strict
 
-    def _attend(self, hidden: Array, layer: _Layer, parts: list[slice]) -> Array:
-        """One layer: self-attention, then two linear maps with a ReLU between them, each added to its input."""
-        width, heads = hidden.shape[-1], self._heads
-        mixed = self._normalise(hidden)[:, None] @ layer.query_key_value + layer.query_key_value_bias
-        mixed = mixed.transpose(1, 0, 2, 3).reshape(3, -1, heads, width // heads).transpose(0, 2, 1, 3)
-        seen = np.zeros((mixed.shape[2], width), dtype=np.float32)
-        for part in parts:
-            query, key, value = mixed[:, :, part]
-            shares = _share((query @ key.transpose(0, 2, 1)) * np.float32((width / heads) ** -0.5))
-            seen[part] = (shares @ value).transpose(1, 0, 2).reshape(-1, width)
-        hidden = hidden + seen.reshape(hidden.shape) @ layer.out
-        hidden += layer.out_bias
-        inner = self._normalise(hidden)[:, None] @ layer.up + layer.up_bias
-        np.maximum(inner, 0.0, out=inner)
-        hidden += (inner @ layer.down).sum(axis=1)
-        hidden += layer.down_bias
-        return hidden
 
-    def _normalise(self, rows: Array) -> Array:
-        """Rows of mean 0 and deviation 1 (Ba et al. 2016), along the last axis."""
-        rows = rows - (rows @ self._average)[..., None]
-        spread = np.sqrt(np.einsum("...j,...j->...", rows, rows) * self._average[0] + _EPSILON)
-        rows /= spread[..., None]
-        return rows
+class _Weights:
+    """The weights of the training script as the kernels take them; gains and shifts go into the maps behind them."""
 
+    def __init__(self, arrays: Mapping[str, Array]) -> None:
+        self._at = arrays
+        self.encoder = self._lay_out_encoder()
+        self.view, self.strict_view = self._lay_out_view(""), self._lay_out_view("strict.")
+        self.usual, self.strict = self._lay_out_alignment(""), self._lay_out_alignment("strict.")
+        gain, shift = arrays["gain"], arrays["shift"]
+        self.share = _append(gain * arrays["share"], arrays["share_bias"] + shift @ arrays["share"])
+        self.whole = np.vstack([gain[:, None] * arrays["whole"], shift @ arrays["whole"]])
 
-class _Comparison:
-    """Decomposable attention between what it takes of the states of two texts."""
+    def _lay_out_encoder(self) -> Encoder:
+        from leo_core.kernels.reading import Encoder  # noqa: PLC0415 - loads numba
 
-    def __init__(self, arrays: Mapping[str, Array], name: str) -> None:
-        self._piece, self._piece_bias = arrays[f"{name}piece"], arrays[f"{name}piece_bias"]
-        self._weight, self._weight_bias = arrays[f"{name}weight"], arrays[f"{name}weight_bias"]
-        self._sharpness = arrays[f"{name}sharpness"]
-        self._compare, self._compare_bias = arrays[f"{name}compare"], arrays[f"{name}compare_bias"]
-        self._judge, self._judge_bias = arrays[f"{name}judge"], arrays[f"{name}judge_bias"]
-        self._last, self._last_bias = arrays[f"{name}last"], arrays[f"{name}last_bias"]
-
-    def view(self, hidden: Array) -> tuple[Array, Array]:
-        """A row for each state, of mean square 1, and how much it counts."""
-        pieces: Array = hidden @ self._piece + self._piece_bias
-        square = np.einsum("ij,ij->i", pieces, pieces) * np.float32(1.0 / pieces.shape[1])
-        pieces = pieces / np.sqrt(square + _LEAST_SQUARE)[:, None]
-        return pieces, _soften(pieces @ self._weight + self._weight_bias)
-
-    def judge(self, a: Array, weights_a: Array, b: Array, weights_b: Array, cosine: float) -> float:
-        """Log-odds of the rows of two texts, their weights, and the cosine of the wholes."""
-        score = (a @ b.T) * self._sharpness
-        mean_one, most_one = self._gather(a, weights_a, _share(score) @ b)
-        mean_two, most_two = self._gather(b, weights_b, _share(score.T) @ a)
-        found = np.concatenate(
-            [
-                mean_one + mean_two,
-                np.abs(mean_one - mean_two),
-                np.maximum(most_one, most_two),
-                np.minimum(most_one, most_two),
-                np.array([_COSINE_SCALE * cosine], dtype=np.float32),
-            ]
+        at = self._at
+        layers = [f"layer{layer}." for layer in range(int(at["layers"]))]
+        mixed = [_fold(at, name, "query_key_value", gain="gain_attend", shift="shift_attend") for name in layers]
+        ups = [_fold(at, name, "up", gain="gain", shift="shift") for name in layers]
+        start = ("input_length", "input_bias", "input_gain", "input_shift")
+        return Encoder(
+            table=at["input"],
+            start=np.stack([at[name] for name in start]),
+            position=at["position"],
+            mix=np.stack([_cut_heads(weights) for weights, _ in mixed]),
+            mix_bias=np.stack([_cut_heads(bias) for _, bias in mixed]),
+            out=np.stack([at[f"{name}out"] for name in layers]),
+            out_bias=np.stack([at[f"{name}out_bias"] for name in layers]),
+            up=np.stack([weights for weights, _ in ups]),
+            up_bias=np.stack([bias for _, bias in ups]),
+            down=np.stack([at[f"{name}down"] for name in layers]),
+            down_bias=np.stack([at[f"{name}down_bias"] for name in layers]),
         )
-        deep = np.maximum(found @ self._judge + self._judge_bias, 0.0)
-        return float(deep @ self._last + self._last_bias)
 
-    def _gather(self, mine: Array, weights: Array, partners: Array) -> tuple[Array, Array]:
-        """Comparisons of all pieces with their partners: weighed mean and largest."""
-        both = np.concatenate([mine, partners, np.abs(mine - partners), mine * partners], axis=1)
-        found = both @ self._compare
-        found += self._compare_bias
-        np.maximum(found, 0.0, out=found)
-        return weights @ found, found.max(axis=0)
+    def _lay_out_view(self, name: str) -> View:
+        from leo_core.kernels.reading import View, fill_columns  # noqa: PLC0415 - loads numba
+
+        at = self._at
+        piece = at[f"{name}piece"]
+        gain, shift = np.ones(len(piece), dtype=np.float32), np.zeros(len(piece), dtype=np.float32)
+        gain[: len(at["gain"])], shift[: len(at["gain"])] = at["gain"], at["shift"]
+        return View(
+            piece=fill_columns(gain[:, None] * piece),
+            bias=fill_columns((at[f"{name}piece_bias"] + shift @ piece)[None]),
+            weight=_append(at[f"{name}weight"], at[f"{name}weight_bias"]),
+        )
+
+    def _lay_out_alignment(self, name: str) -> Alignment:
+        from leo_core.kernels.reading import Alignment  # noqa: PLC0415 - loads numba
+
+        at = self._at
+        return Alignment(
+            sharpness=at[f"{name}sharpness"].reshape(1),
+            compare=at[f"{name}compare"],
+            compare_bias=at[f"{name}compare_bias"][None],
+            judge=np.vstack([at[f"{name}judge"], at[f"{name}judge_bias"]]),
+            last=_append(at[f"{name}last"], at[f"{name}last_bias"]),
+        )
 
 
-class _Layer:
-    """The weights of one layer; gain and shift of its norms are part of the maps that follow them.
+def _fold(at: Mapping[str, Array], layer: str, name: str, *, gain: str, shift: str) -> tuple[Array, Array]:
+    """A map (k, m) that follows a norm, and its bias (1, m), with the norm's gain and shift."""
+    weights = at[layer + name]
+    return at[layer + gain][:, None] * weights, (at[f"{layer}{name}_bias"] + at[layer + shift] @ weights)[None]
 
-    Maps from or to more than the width are cut into square blocks (see :data:`_ROWS`).
-    """
 
-    def __init__(self, arrays: Mapping[str, Array], name: str) -> None:
-        mixed, gain = arrays[f"{name}query_key_value"], arrays[f"{name}gain_attend"]
-        bias = arrays[f"{name}query_key_value_bias"] + arrays[f"{name}shift_attend"] @ mixed
-        self.query_key_value, self.query_key_value_bias = _cut_columns(gain[:, None] * mixed), _cut_columns(bias[None])
-        self.out, self.out_bias = arrays[f"{name}out"], arrays[f"{name}out_bias"]
-        up = arrays[f"{name}up"]
-        bias = arrays[f"{name}up_bias"] + arrays[f"{name}shift"] @ up
-        self.up, self.up_bias = _cut_columns(arrays[f"{name}gain"][:, None] * up), _cut_columns(bias[None])
-        down = arrays[f"{name}down"]
-        self.down, self.down_bias = down.reshape(-1, down.shape[1], down.shape[1]), arrays[f"{name}down_bias"]
+def _cut_heads(weights: Array) -> Array:
+    """Queries, keys and values (k, 3w) head by head, (3w / 32, k, 32), the queries scaled by 1/√32."""
+    scaled = weights.copy()
+    scaled[:, : weights.shape[1] // 3] *= np.float32(_HEAD**-0.5)
+    return np.ascontiguousarray(scaled.reshape(len(weights), -1, _HEAD).transpose(1, 0, 2))
+
+
+def _append(weights: Array, bias: Array) -> Array:
+    return np.append(weights, bias).astype(np.float32)
 
 
 def _count_equal(one: Array, two: Array) -> int:
@@ -253,35 +226,13 @@ def _count_equal(one: Array, two: Array) -> int:
     return int(other[0]) if len(other) else size
 
 
-def _cut_rows(rows: Array) -> Array:
-    """Rows (n, d) in blocks (c, r, d) of at most :data:`_ROWS`, filled up with zeros."""
-    count = -(-len(rows) // _ROWS)
-    size = -(-len(rows) // count)
-    filled = np.zeros((count * size, rows.shape[1]), dtype=np.float32)
-    filled[: len(rows)] = rows
-    return filled.reshape(count, size, -1)
-
-
-def _cut_columns(weights: Array) -> Array:
-    """A map (k, n · width) as n of them, (n, k, width)."""
-    return np.ascontiguousarray(weights.reshape(len(weights), -1, _WIDTH).transpose(1, 0, 2))
+def read_network() -> dict[str, npt.NDArray[np.generic]]:
+    """The shipped weights, as the training script names them."""
+    data = (files("leo_core.stages.cache") / _FILE).read_bytes()
+    with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+        return dict(arrays)
 
 
 def load_pair_network(read_rows: ReadRows) -> PairNetwork:
     """The shipped network over the rows that ``read_rows`` gives (``read_pieces`` of the shipped embedder)."""
-    data = (files("leo_core.stages.cache") / _FILE).read_bytes()
-    with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-        return PairNetwork(dict(arrays), read_rows)
-
-
-def _share(scores: Array) -> Array:
-    """Softmax along the last axis."""
-    powers: Array = np.exp(scores - scores.max(axis=-1, keepdims=True))
-    powers /= powers.sum(axis=-1, keepdims=True)
-    return powers
-
-
-def _soften(values: Array) -> Array:
-    """log(1 + e^x), positive and smooth."""
-    softened: Array = np.maximum(values, np.float32(0.0)) + np.log1p(np.exp(-np.abs(values)))
-    return softened
+    return PairNetwork(read_network(), read_rows)

@@ -10,7 +10,7 @@ export NO_MKDOCS_2_WARNING := 1
 unexport PYTHONDONTWRITEBYTECODE
 RUN := .venv/bin/python -m
 
-.PHONY: help demo test coverage check bench bench-core bench-cache bench-consensus bench-risk bench-grounding bench-route bench-fhe bench-overhead soak fuzz-index docs dist dist-check clean setup-demo setup-test setup-check
+.PHONY: help demo kernels test coverage check bench bench-core bench-cache bench-consensus bench-risk bench-grounding bench-route bench-fhe bench-overhead soak fuzz-index docs dist dist-check clean setup-demo setup-test setup-check
 .DEFAULT_GOAL := help
 
 help:
@@ -49,10 +49,14 @@ setup-check: $(UV)
 demo: setup-demo
 	.venv/bin/python examples/demo/run.py
 
-test: setup-test
+# Compiled before the tests, which wait for one another by the clock.
+kernels: setup-test
+	.venv/bin/python -c "from leo_core.kernels.warm import compile_all; compile_all()"
+
+test: setup-test kernels
 	$(RUN) pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
-coverage: setup-test
+coverage: setup-test kernels
 	rm -f .coverage .coverage.*
 	$(RUN) coverage run -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 	$(RUN) coverage combine --quiet

@@ -76,14 +76,15 @@ def extract_answer(reply: str, traits: QuestionTraits) -> FoundAnswer:
     """
     text = reply[-_MAX_REPLY:]
     text = text.rpartition("</think>")[2]
-    marked = _from_field(text) if '"' in text else None
+    folded = text.casefold()
+    marked = _from_field(text) if 'answer"' in folded else None
     if marked is None:
         marked = _from_box(text)
     if marked is None and "####" in text:
         marked = _last_group(_HASHES, text)
     if marked is None and traits.options:
         marked = _from_letter(text, traits)
-    if marked is None and "answer" in text.casefold():
+    if marked is None and "answer" in folded:
         marked = _from_phrase(text)
     if marked is not None:
         return FoundAnswer(text=marked[:_MAX_ANSWER], explicit=True)

@@ -15,8 +15,9 @@ _SHORT = 6
 _OVERLAP = 0.9
 _PAIR_OVERLAP = 0.75
 
+_MARKED = re.compile(r"[*_`#>\\]")
 _MARKUP = re.compile(r"[*_`#>]+|\\(?:text|textbf|mathrm)\s*")
-_TOKEN = re.compile(r"[0-9]+(?:[.,:][0-9]+)*|[^\W\d_]+(?:['\u2019][^\W\d_]+)*")
+_TOKEN = re.compile(r"[^\W\d_]+(?:['\u2019][^\W\d_]+)*|[0-9]+(?:[.,:][0-9]+)*")
 _PARTS = re.compile(f"({_TOKEN.pattern})")
 _SHORTENED = re.compile(r"\b[^\W\d_]{2,12}n't\b|\bcannot\b", re.IGNORECASE)
 _FULL = {"can't": "can", "cannot": "can", "won't": "will", "shan't": "shall"}
@@ -112,14 +113,16 @@ def _read_details(plain: str) -> _Details:
 
 def _split(spelled: list[str]) -> list[str]:
     """Words in lower case, numbers without separators of thousands."""
-    words = " ".join(spelled).casefold().split()
-    return [word.replace(",", "") if "," in word and word[0].isdigit() else word for word in words]
+    joined = " ".join(spelled).casefold()
+    if "," not in joined:
+        return joined.split()
+    return [word.replace(",", "") if word[0].isdigit() else word for word in joined.split()]
 
 
 def normalise(text: str) -> str:
     """Compatibility forms, case, markup and white space made alike; at most 20,000 characters."""
     plain = unicodedata.normalize("NFKC", text[:_MAX_LENGTH]).replace("\u2019", "'")
-    return " ".join(_MARKUP.sub(" ", plain).split())
+    return " ".join((_MARKUP.sub(" ", plain) if _MARKED.search(plain) else plain).split())
 
 
 def same_wording(a: Wording, b: Wording, asked: frozenset[str]) -> bool | None:
@@ -142,17 +145,20 @@ def same_wording(a: Wording, b: Wording, asked: frozenset[str]) -> bool | None:
         return not _conflicts(a, b, asked)
     if asked and _same_answering_words(a, b, asked):
         return not _conflicts(a, b, asked)
-    if min(len(a.tokens), len(b.tokens)) > _SHORT and _may_overlap(a, b) and _overlap(a.tokens, b.tokens) >= _OVERLAP:
+    less, more = len(a.tokens), len(b.tokens)
+    if less > more:
+        less, more = more, less
+    if less > _SHORT and _may_overlap(a, b, less, more) and _overlap(a.tokens, b.tokens) >= _OVERLAP:
         return False if _conflicts(a, b, asked) else (True if _only_adds(a, b) else None)
-    return False if max(len(a.tokens), len(b.tokens)) <= _SHORT else None
+    return False if more <= _SHORT else None
 
 
-def _may_overlap(a: Wording, b: Wording) -> bool:
+def _may_overlap(a: Wording, b: Wording, less: int, more: int) -> bool:
     """Whether the bags of words can share enough: each word that the other text lacks is one that they do not."""
-    if min(len(a.tokens), len(b.tokens)) < _OVERLAP * max(len(a.tokens), len(b.tokens)):
+    enough = _OVERLAP * more
+    if less < enough:
         return False
-    shared = len(a.bag & b.bag) + min(len(a.tokens) - len(a.bag), len(b.tokens) - len(b.bag))
-    return shared >= _OVERLAP * max(len(a.tokens), len(b.tokens))
+    return len(a.bag & b.bag) + min(len(a.tokens) - len(a.bag), len(b.tokens) - len(b.bag)) >= enough
 
 
 def _same_answering_words(a: Wording, b: Wording, asked: frozenset[str]) -> bool:

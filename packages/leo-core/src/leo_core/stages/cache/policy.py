@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from math import exp
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from leo_core.records import CacheDecision
 from leo_core.stages.cache.correctness import read_features
@@ -28,8 +28,7 @@ _HOPELESS = 0.95
 _SHARPNESS = 20.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Candidate:
+class _Candidate(NamedTuple):
     """A neighbour whose members are trusted."""
 
     neighbour: Neighbour
@@ -134,14 +133,14 @@ def _trust(
     known: dict[tuple[str, ...], float] = {}
     for each in sorted(neighbours, key=lambda each: -each.cosine):
         members = each.entry.members
-        if members not in known:
-            known[members] = trust(members)
-        candidate = _Candidate(neighbour=each, trust=known[members])
-        if candidate.trust >= config.min_trust:
+        found = known.get(members)
+        if found is None:
+            found = known[members] = trust(members)
+        candidate = _Candidate(each, found)
+        if found >= config.min_trust:
             passed.append(candidate)
         else:
-            why = f"trust {candidate.trust:.3f} is below min_trust {config.min_trust:g}"
-            dropped.append(_drop(candidate, why))
+            dropped.append(_drop(candidate, f"trust {found:.3f} is below min_trust {config.min_trust:g}"))
     return passed, dropped
 
 

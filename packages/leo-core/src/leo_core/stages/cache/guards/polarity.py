@@ -98,12 +98,14 @@ def find_opposites(a: Words, b: Words) -> tuple[str, str] | None:
         return None
     for word in only_a:
         root = stem(word)
-        if word not in ANTONYMS and root not in ANTONYMS:
+        opposites = ANTONYMS.get(word, _NONE)
+        if root != word:
+            opposites |= ANTONYMS.get(root, _NONE)
+        if not opposites:
             continue
-        opposites = ANTONYMS.get(word, _NONE) | ANTONYMS.get(root, _NONE)
         found = opposites & only_b
         if not found and root not in b.stems:
-            found = opposites & {stem(other) for other in only_b} - a.stems
+            found = opposites & (b.stems - a.stems)
         if found:
             return word, min(found)
     return _find_prefixed(only_a, only_b)

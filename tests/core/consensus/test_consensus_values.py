@@ -199,9 +199,9 @@ def test_last_quantity() -> None:
 
 PIECES = [
     "about ", "total: ", "x = ", "minus ", "-", "+ ", "$", "€ ", "us$", "USD ", "rs. ", "five", "forty-two", "1",
-    "1,000", "1.000,5", "3,5", "1 000", "½", " 1/2", " km", "%", " apples", ".", "\\frac{1}{2}", "\\text{five}", "{,}", "**",
-    "`", "\u2212", "> ", "answer", "an\u017fwer", "ANSWER", " to the question", " to the quest\u0131on", " \u0131s ",
-    " \u0130S ", " was ", ":", "\n", "word", "no",
+    "1,000", "1.000,5", "3,5", "1 000", "½", " 1/2", " km", "%", " apples", ".", "\\frac{1}{2}", "\\text{five}", "{,}",
+    "**", "`", "\u2212", "> ", "answer", "an\u017fwer", "ANSWER", " to the question", " to the quest\u0131on",
+    " \u0131s ", " \u0130S ", " was ", ":", "\n", "word", "no",
 ]  # fmt: skip
 """Parts of answers with what is looked for, and what looks like it."""
 

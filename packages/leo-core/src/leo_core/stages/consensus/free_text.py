@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections import Counter
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -40,7 +39,12 @@ _PAIRS = (
     "positive|negative even|odd up|down enable/enabled|disable/disabled allow/allowed|forbid/forbidden/denied "
     "inside|outside early|late"
 )
-_OPPOSITES = tuple(tuple(frozenset(side.split("/")) for side in pair.split("|")) for pair in _PAIRS.split())
+_OPPOSITES: dict[str, set[str]] = {}
+for _pair in _PAIRS.split():
+    _left, _right = (set(side.split("/")) for side in _pair.split("|"))
+    for _words, _others in ((_left, _right), (_right, _left)):
+        for _word in _words:
+            _OPPOSITES.setdefault(_word, set()).update(_others)
 
 
 class Wording:
@@ -171,24 +175,34 @@ def _same_answering_words(a: Wording, b: Wording, asked: frozenset[str]) -> bool
 
 
 def _conflicts(a: Wording, b: Wording, asked: frozenset[str]) -> bool:
+    theirs = b.bag - a.bag
+    if any(not theirs.isdisjoint(_OPPOSITES[word]) for word in a.bag - b.bag if word in _OPPOSITES):
+        return True
     if a.numbers != b.numbers and set(a.numbers) - asked != set(b.numbers) - asked:
         return True
     if a.negations % 2 != b.negations % 2:
         return True
     names = {name.removesuffix("'s") for name in (a.names ^ b.names) - asked}
-    if any(name not in a.tokens or name not in b.tokens for name in names):
-        return True
-    mine, theirs = set(a.tokens) - set(b.tokens), set(b.tokens) - set(a.tokens)
-    return any((mine & one and theirs & two) or (mine & two and theirs & one) for one, two in _OPPOSITES)
+    return any(name not in a.bag or name not in b.bag for name in names)
 
 
 def _only_adds(a: Wording, b: Wording) -> bool:
     """Whether one text has the other's words and a few more, most neighbours still beside each other."""
-    mine, theirs = Counter(a.tokens), Counter(b.tokens)
+    gaps = _subtract(a.tokens, b.tokens)
     pairs = [tuple(pairwise(wording.tokens)) for wording in (a, b)]
-    return not (mine - theirs and theirs - mine) and _overlap(pairs[0], pairs[1]) >= _PAIR_OVERLAP
+    return (min(gaps) >= 0 or max(gaps) <= 0) and _overlap(pairs[0], pairs[1]) >= _PAIR_OVERLAP
 
 
 def _overlap(a: tuple[object, ...], b: tuple[object, ...]) -> float:
     """Shared share of the larger of two bags, in [0, 1]; one of them is not empty."""
-    return (Counter(a) & Counter(b)).total() / max(len(a), len(b))
+    return (len(a) - sum([gap for gap in _subtract(a, b) if gap > 0])) / max(len(a), len(b))
+
+
+def _subtract(a: tuple[object, ...], b: tuple[object, ...]) -> list[int]:
+    """How many more of each of their elements one bag has than the other."""
+    counts = dict.fromkeys((*a, *b), 0)
+    for each in a:
+        counts[each] += 1
+    for each in b:
+        counts[each] -= 1
+    return list(counts.values())

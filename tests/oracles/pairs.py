@@ -40,12 +40,12 @@ def _remainder(a, b, weights_a, weights_b, only_a, only_b):
     return float(sum_a @ sum_b / (np.linalg.norm(sum_a) * np.linalg.norm(sum_b)))
 
 
-def sum_trees(rows, feature, threshold, left, right, value, roots):
+def sum_trees(rows, feature, number, skip, roots):
     """Sum of the leaves that each row reaches."""
 
     def walk(row, node):
-        if left[node] == node:
-            return value[node]
-        return walk(row, left[node] if row[feature[node]] <= threshold[node] else right[node])
+        if not skip[node]:
+            return number[node]
+        return walk(row, node + (1 if row[feature[node]] <= number[node] else skip[node]))
 
     return [sum(walk(row, root) for root in roots) for row in rows]

@@ -53,9 +53,14 @@ def near(name: str, cosine: float, answer: str = "yes", text: str = "how can I o
     return Neighbour(entry=entry(name, answer, text), cosine=cosine, text=text)
 
 
+def sort_by_content(messages: Sequence[Message]) -> list[int]:
+    contents = [message.content for message in messages]
+    return [contents.index(content) for content in contents]
+
+
 def choose(*neighbours: Neighbour, **changes: Any) -> tuple[CacheDecision, CacheEntry | None]:
     arguments: dict[str, Any] = {
-        "exact": None, "neighbours": neighbours, "same_answer": lambda a, b: a.content == b.content,
+        "exact": None, "neighbours": neighbours, "sort_answers": sort_by_content,
         "trust": lambda _: 0.9, "promise": READY, "config": CacheConfig(), "pair_model": CosinePairs(), "draw": 0.5,
     }  # fmt: skip
     identity = changes.pop("identity", QUESTION)

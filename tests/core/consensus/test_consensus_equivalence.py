@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from leo_core.records import Message, ToolCall
 from leo_core.stages.consensus import equivalence
-from leo_core.stages.consensus.equivalence import classify, contradict, same_answer
+from leo_core.stages.consensus.equivalence import classify, contradict, same_answer, sort_answers
 
 OPTIONS = "Which one?\nA) Paris\nB) Lyon\nC) Nice"
 CODE = "[PYTHON]\ndef f(x): ...\nassert f(1) == ??\n[/PYTHON]"
@@ -322,6 +322,13 @@ WEIRD = st.one_of(
 )
 
 
+LONG_REPLIES = (
+    "The pressure increases when the valve is opened slowly during the first two long test runs",
+    "The pressure decreases when the valve is opened slowly during the first two long test runs",
+    "the pressure increases when a valve is opened slowly during the first two long test runs, always",
+)
+
+
 @settings(max_examples=300, deadline=None)
 @given(WEIRD, WEIRD, st.sampled_from(["", OPTIONS, CODE, "How many?", "Is it?", "\ud800"]))
 def test_never_raises_symmetric_reflexive(a: str, b: str, question: str) -> None:
@@ -330,6 +337,25 @@ def test_never_raises_symmetric_reflexive(a: str, b: str, question: str) -> None
     assert len(forms) in {1, 2}
     if classify([say(a)], question)[1] != ("",):
         assert same_answer(say(a), say(a), question)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(
+        st.sampled_from(["5", "5.0", "5 km", "5 miles", "five", "", "I cannot answer.", "Yes.", "true", *LONG_REPLIES])
+        | WEIRD,
+        max_size=6,
+    )
+)
+def test_sorting_joins_each_reply_to_the_first_that_it_equals(texts: list[str]) -> None:
+    messages = [say(text) for text in texts] + [Message(role="assistant", tool_calls=(call("f", x=1),))] * 2
+    numbers: list[int] = []
+    for at, message in enumerate(messages):
+        homes = [first for first in range(at) if numbers[first] == first and same_answer(messages[first], message)]
+        numbers.append(homes[0] if homes else at)
+    assert sort_answers(messages) == numbers
+    assert sort_answers(messages[:1]) == [0]
+    assert sort_answers([]) == []
 
 
 HOSTILE = [

@@ -1,17 +1,19 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 import warnings
 from fractions import Fraction
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from leo_core.records import Message
-from leo_core.stages.consensus.dates import read_date, read_time
+from leo_core.stages.consensus import extraction, free_text, quantities
+from leo_core.stages.consensus.dates import read_moment
 from leo_core.stages.consensus.extraction import extract_answer
 from leo_core.stages.consensus.literals import read_literal, spell_json, spell_literal, spell_number
 from leo_core.stages.consensus.programs import spell_program
@@ -195,6 +197,34 @@ def test_last_quantity() -> None:
     assert last_quantity("none at all, see a1b") is None
 
 
+PIECES = [
+    "about ", "total: ", "x = ", "minus ", "-", "+ ", "$", "€ ", "us$", "USD ", "rs. ", "five", "forty-two", "1",
+    "1,000", "1.000,5", "3,5", "1 000", "½", " 1/2", " km", "%", " apples", ".", "\\frac{1}{2}", "\\text{five}", "{,}",
+    "**", "`", "\u2212", "> ", "answer", "an\u017fwer", "ANSWER", " to the question", " to the quest\u0131on",
+    " \u0131s ", " \u0130S ", " was ", ":", "\n", "word", "no",
+]  # fmt: skip
+"""Parts of answers with what is looked for, and what looks like it."""
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=5).map("".join))
+@example("+ 5 km")
+@example("`code` and *more*")
+@example("It is long, but the answer to the quest\u0131on is 5")
+@example("It is long, but the an\u017fwer \u0131s 5")
+@settings(max_examples=300, deadline=None)
+def test_what_the_first_look_turns_away_would_not_be_found(text: str) -> None:
+    readers = (
+        (quantities, "_START", read_quantity),
+        (extraction, "_MAYBE_PHRASE", lambda written: extract_answer(written, QuestionTraits())),
+        (free_text, "_MARKED", free_text.normalise),
+    )
+    for module, gate, read in readers:
+        found = read(text)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(module, gate, re.compile(""))
+            assert read(text) == found
+
+
 def test_units() -> None:
     assert find_unit("KM") == ("length", Fraction(1000))
     assert find_unit("apples") is None
@@ -222,7 +252,7 @@ def test_units() -> None:
     ],
 )
 def test_dates(text: str, day: str | None) -> None:
-    assert read_date(text) == day
+    assert read_moment(text) == (("date", day) if day is not None else None)
 
 
 @pytest.mark.parametrize(
@@ -242,7 +272,7 @@ def test_dates(text: str, day: str | None) -> None:
     ],
 )
 def test_times(text: str, time: str | None) -> None:
-    assert read_time(text) == time
+    assert read_moment(text) == (("time", time) if time is not None else None)
 
 
 def test_programs() -> None:

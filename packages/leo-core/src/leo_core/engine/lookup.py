@@ -10,7 +10,7 @@ from leo_core.privacy.personal.redaction import list_stand_ins
 from leo_core.records import CacheDecision
 from leo_core.stages.cache.observations import observe_served
 from leo_core.stages.cache.policy import choose_hit
-from leo_core.stages.consensus.equivalence import same_answer
+from leo_core.stages.consensus.equivalence import sort_answers
 from leo_core.stages.consensus.trust import estimate
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def consult_cache(
             identity,
             exact=exact,
             neighbours=near,
-            same_answer=same_answer,
+            sort_answers=sort_answers,
             trust=lambda members: trust_in(known, members, region, plan),
             promise=known.promise,
             config=plan.config.cache,
@@ -114,7 +114,7 @@ def look_again(request: Request, identity: Identity, region: int, plan: Plan) ->
             identity,
             exact=exact,
             neighbours=(),
-            same_answer=same_answer,
+            sort_answers=sort_answers,
             trust=lambda members: trust_in(known, members, region, plan),
             promise=known.promise,
             config=plan.config.cache,

@@ -191,7 +191,7 @@ def _asker(
             identity,
             exact=None,
             neighbours=neighbours,
-            same_answer=_same_intent,
+            sort_answers=_sort_intents,
             trust=_trusted,
             promise=state,
             config=config,
@@ -202,8 +202,9 @@ def _asker(
     return ask
 
 
-def _same_intent(a: Message, b: Message) -> bool:
-    return a.content == b.content
+def _sort_intents(messages: Sequence[Message]) -> list[int]:
+    numbers: dict[object, int] = {}
+    return [numbers.setdefault(message.content, len(numbers)) for message in messages]
 
 
 def _trusted(_: tuple[str, ...]) -> float:

@@ -218,19 +218,13 @@ def _compare_trees(random: np.random.Generator) -> list[Comparison]:
 
 
 def grow_trees(random: np.random.Generator, trees: int = TREES, depth: int = DEPTH) -> tuple[Any, ...]:
-    """Complete trees with random questions: feature, threshold, left, right, value (k,) each, and roots (t,)."""
-    inner, size = 2**depth - 1, 2 ** (depth + 1) - 1
-    place = np.arange(size)
-    is_inner = place < inner
-    starts = np.arange(trees)[:, np.newaxis] * size
-    left = (starts + np.where(is_inner, 2 * place + 1, place)).ravel()
-    right = (starts + np.where(is_inner, 2 * place + 2, place)).ravel()
-    feature, threshold, value = (
-        random.integers(0, COLUMNS, trees * size),
-        random.standard_normal(trees * size),
-        random.standard_normal(trees * size),
-    )
-    return feature, threshold, left, right, value, np.arange(trees) * size
+    """Complete trees with random questions: feature, number, skip (k,) each, roots (t,), and levels."""
+    skip = np.zeros(1, dtype=np.int16)
+    for _ in range(depth):
+        skip = np.concatenate([[len(skip) + 1], skip, skip]).astype(np.int16)
+    size = trees * len(skip)
+    feature, number = random.integers(0, COLUMNS, size).astype(np.int16), random.standard_normal(size)
+    return feature, number, np.tile(skip, trees), np.arange(trees) * len(skip), depth
 
 
 def _compare_sketches(random: np.random.Generator) -> list[Comparison]:

@@ -183,21 +183,18 @@ def align_words(
 
 def sum_trees(
     rows: Floats,
-    feature: Integers,
-    threshold: Floats,
-    left: Integers,
-    right: Integers,
-    value: Floats,
+    feature: npt.NDArray[np.int16],
+    number: Floats,
+    skip: npt.NDArray[np.int16],
     roots: Integers,
+    levels: int,
 ) -> Floats:
     """Sum of the leaves that each row (n, f) reaches, all rows and trees one level at a time."""
     nodes = np.broadcast_to(roots, (len(rows), len(roots)))
-    while True:
-        fits = np.take_along_axis(rows, feature[nodes], axis=1) <= threshold[nodes]
-        fresh = np.where(left[nodes] == nodes, nodes, np.where(fits, left[nodes], right[nodes]))
-        if np.array_equal(fresh, nodes):
-            return np.asarray(value[nodes].sum(axis=1))
-        nodes = fresh
+    for _ in range(levels):
+        fits = np.take_along_axis(rows, feature[nodes].astype(np.intp), axis=1) <= number[nodes]
+        nodes = nodes + np.where(fits, skip[nodes] > 0, skip[nodes])
+    return np.asarray(number[nodes].sum(axis=1))
 
 
 def find_candidates(

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     Rows = npt.NDArray[np.float32]
     Flags = npt.NDArray[np.bool_]
     Places = npt.NDArray[np.int64]
+    Steps = npt.NDArray[np.int16]
     Letters = npt.NDArray[np.uint32]
 
 __all__ = ["ALIGNED", "align_words", "count_shared", "read_trigrams", "sum_trees"]
@@ -154,25 +155,29 @@ def _compare_remainders(
 
 
 @kernel
-def sum_trees(
-    rows: Floats, feature: Places, threshold: Floats, left: Places, right: Places, value: Floats, roots: Places
-) -> Floats:
+def sum_trees(rows: Floats, feature: Steps, number: Floats, skip: Steps, roots: Places, levels: int) -> Floats:
     """Sum of the leaves that each row reaches in every tree, shape (n,).
+
+    All trees are gone through one level at a time, so that no step waits for the one before it.
 
     Args:
         rows: Features, shape (n, f).
         feature: Feature that a node asks about, shape (k,).
-        threshold: A row goes left if the feature is at most this, shape (k,).
-        left: Node to the left, shape (k,); a leaf points to itself.
-        right: Node to the right, shape (k,).
-        value: What a leaf adds, shape (k,).
+        number: A row goes to the next node if that feature is at most this; what a leaf adds. Shape (k,).
+        skip: How far the node lies to which other rows go, shape (k,); 0 for a leaf.
         roots: First node of each tree, shape (t,).
+        levels: Most steps from a root to a leaf.
     """
     sums = np.zeros(rows.shape[0])
+    nodes = np.empty_like(roots)
     for row in range(rows.shape[0]):
-        for tree in range(roots.shape[0]):
-            node = roots[tree]
-            while left[node] != node:
-                node = left[node] if rows[row, feature[node]] <= threshold[node] else right[node]
-            sums[row] += value[node]
+        nodes[:] = roots
+        for _ in range(levels):
+            for tree in range(nodes.shape[0]):
+                node = nodes[tree]
+                step = np.int64(skip[node])
+                following = np.int64(1) if step else np.int64(0)
+                nodes[tree] = node + (following if rows[row, feature[node]] <= number[node] else step)
+        for node in nodes:
+            sums[row] += number[node]
     return sums

@@ -90,12 +90,14 @@ class PairModel:
         self._profile = lru_cache(maxsize=_TEXTS_KEPT)(read_profile)
         self._read = lru_cache(maxsize=_TEXTS_KEPT)(self._read_traits)
         self._compare_once = lru_cache(maxsize=_PAIRS_KEPT)(self._compare)
-        self._feature = np.array(weights["feature"], dtype=np.int64)
-        self._number = np.array(weights["number"], dtype=np.float64)
-        skip = np.array(weights["skip"], dtype=np.int64)
-        self._left = np.arange(len(skip)) + (skip > 0)
-        self._right = np.arange(len(skip)) + skip
-        self._roots = np.array(weights["roots"], dtype=np.int64)
+        self._judge_once = lru_cache(maxsize=_PAIRS_KEPT)(self._judge)
+        self._trees = (
+            np.array(weights["feature"], dtype=np.int16),
+            np.array(weights["number"], dtype=np.float64),
+            np.array(weights["skip"], dtype=np.int16),
+            np.array(weights["roots"], dtype=np.int64),
+            _count_levels(weights["skip"], weights["roots"]),
+        )
         self._slope, self._lead, self._intercept = (float(each) for each in weights["calibration"])
         self._network = network
         self._together = tuple(float(each) for each in weights["calibration_with_network"])
@@ -121,19 +123,20 @@ class PairModel:
         if not len(a) == len(b) == len(cosines):
             msg = f"{len(cosines)} cosines for {len(a)} and {len(b)} texts; the lengths must be equal"
             raise ConfigError(msg)
-        if not a:
-            return np.empty(0)
-        rows = self.compare_texts(cosines, a, b)
+        pairs = zip(cosines, a, b, strict=True)
+        return np.array([self._judge_once(float(cosine), one, two) for cosine, one, two in pairs], dtype=np.float64)
+
+    def _judge(self, cosine: float, a: str, b: str) -> float:
+        """P(same answer) of two texts at their cosine."""
+        rows = self.compare_texts([cosine], [a], [b])
         sums = self.sum_trees(rows)
-        probabilities = self.calibrate(sums, rows[:, _COSINE])
-        for at in np.flatnonzero(probabilities >= _LEFT_OPEN).tolist():
-            found = self.ask_network(a[at], b[at])
-            if found is not None:
-                odds, likeness, strict = found
-                logit = self._weigh_together(float(sums[at]), float(rows[at, _COSINE]), odds, likeness)
-                together = 1.0 / (1.0 + math.exp(-min(max(logit, -_CLIP), _CLIP)))
-                probabilities[at] = _reject(together) if self._objects(strict, a[at], b[at]) else together
-        return probabilities
+        probability = float(self.calibrate(sums, rows[:, _COSINE])[0])
+        found = self.ask_network(a, b) if probability >= _LEFT_OPEN else None
+        if found is None:
+            return probability
+        odds, likeness, strict = found
+        together = _squash(self._weigh_together(float(sums[0]), cosine, odds, likeness))
+        return _reject(together) if self._objects(strict, a, b) else together
 
     def _objects(self, strict: float, a: str, b: str) -> bool:
         """Whether the strict comparison rejects a pair at its log-odds; of equal words it knows nothing."""
@@ -205,7 +208,7 @@ class PairModel:
         conflict, doubt = self._compare_once(a, b)
         if conflict is not None or doubt is None:
             return conflict
-        return None if self.probability_at([cosine], [a], [b])[0] >= _OVERRULES else doubt
+        return None if self._judge_once(cosine, a, b) >= _OVERRULES else doubt
 
     def _compare(self, a: str, b: str) -> tuple[str | None, str | None]:
         """The guards' conflict, and without one their doubt."""
@@ -222,19 +225,34 @@ class PairModel:
         """Sums of all trees, float64 ``(n,)``, of feature rows ``(n, len(FEATURES))``."""
         from leo_core.kernels.pairs import sum_trees  # noqa: PLC0415 - loads numba
 
-        sums: Floats = sum_trees(rows, self._feature, self._number, self._left, self._right, self._number, self._roots)
+        sums: Floats = sum_trees(rows, *self._trees)
         return sums
 
     def calibrate(self, sums: Floats, cosines: Floats) -> Floats:
         """Probabilities, float64 ``(n,)``, of the trees' sums and the cosines."""
-        logit = self._slope * sums + self._lead * cosines + self._intercept
-        logit = np.minimum(np.maximum(logit, -_CLIP), _CLIP)  # np.clip takes ten times as long for one row
-        probabilities: Floats = 1.0 / (1.0 + np.exp(-logit))
-        return probabilities
+        logits = [
+            self._slope * total + self._lead * cosine + self._intercept
+            for total, cosine in zip(sums.tolist(), cosines.tolist(), strict=True)
+        ]
+        return np.array([_squash(logit) for logit in logits])  # one row at a time: mostly there is one
 
     def _weigh_together(self, total: float, cosine: float, odds: float, likeness: float) -> float:
         slope, lead, network, whole, intercept = self._together
         return slope * total + lead * cosine + network * odds + whole * likeness + intercept
+
+
+def _count_levels(skip: Sequence[int], roots: Sequence[int]) -> int:
+    """Most steps from a root to a leaf: the node after one, or ``skip`` nodes on, is below it."""
+    depth = [0] * len(skip)
+    for node in range(len(skip) - 1, -1, -1):
+        if skip[node]:
+            depth[node] = 1 + max(depth[node + 1], depth[node + skip[node]])
+    return max(depth[root] for root in roots)
+
+
+def _squash(logit: float) -> float:
+    """The logistic, of at most ±30."""
+    return 1.0 / (1.0 + math.exp(-min(max(logit, -_CLIP), _CLIP)))
 
 
 def _reject(probability: float) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from math import exp
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from leo_core.records import CacheDecision
 from leo_core.stages.cache.correctness import read_features
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from leo_core.stages.cache.pair import PairModel
     from leo_core.stages.cache.promise import PromiseState
 
-    SameAnswer = Callable[[Message, Message], bool]
+    SortAnswers = Callable[[Sequence[Message]], Sequence[int]]
     Trust = Callable[[tuple[str, ...]], float]
 
 __all__ = ["choose_hit"]
@@ -28,8 +28,7 @@ _HOPELESS = 0.95
 _SHARPNESS = 20.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Candidate:
+class _Candidate(NamedTuple):
     """A neighbour whose members are trusted."""
 
     neighbour: Neighbour
@@ -60,7 +59,7 @@ def choose_hit(
     *,
     exact: CacheEntry | None,
     neighbours: tuple[Neighbour, ...],
-    same_answer: SameAnswer,
+    sort_answers: SortAnswers,
     trust: Trust,
     promise: PromiseState,
     config: CacheConfig,
@@ -78,7 +77,7 @@ def choose_hit(
         identity: The request's keys and text.
         exact: The live entry with the same exact key.
         neighbours: The nearest live entries in scope.
-        same_answer: Whether two messages are equivalent answers; quick.
+        sort_answers: Gives each of some messages a number, the same for equivalent answers; quick.
         trust: Current trust, in [0, 1], of the members behind an entry.
         promise: The tenant's record.
         config: Settings.
@@ -99,7 +98,7 @@ def choose_hit(
     if why:
         return refused or CacheDecision(action="miss", why=why), None
     candidates, dropped = _trust(neighbours[: config.candidates], trust, config)
-    contest = _find_winner(identity.text, candidates, dropped, same_answer, promise, pair_model)
+    contest = _find_winner(identity.text, candidates, dropped, sort_answers, promise, pair_model)
     if contest is None:
         return refused or dropped[0], None
     judged, entry = _judge_semantic(identity.text, contest, promise, config, pair_model, draw)
@@ -134,14 +133,14 @@ def _trust(
     known: dict[tuple[str, ...], float] = {}
     for each in sorted(neighbours, key=lambda each: -each.cosine):
         members = each.entry.members
-        if members not in known:
-            known[members] = trust(members)
-        candidate = _Candidate(neighbour=each, trust=known[members])
-        if candidate.trust >= config.min_trust:
+        found = known.get(members)
+        if found is None:
+            found = known[members] = trust(members)
+        candidate = _Candidate(each, found)
+        if found >= config.min_trust:
             passed.append(candidate)
         else:
-            why = f"trust {candidate.trust:.3f} is below min_trust {config.min_trust:g}"
-            dropped.append(_drop(candidate, why))
+            dropped.append(_drop(candidate, f"trust {found:.3f} is below min_trust {config.min_trust:g}"))
     return passed, dropped
 
 
@@ -161,7 +160,7 @@ def _find_winner(
     text: str,
     candidates: list[_Candidate],
     dropped: list[CacheDecision],
-    same_answer: SameAnswer,
+    sort_answers: SortAnswers,
     promise: PromiseState,
     pair_model: PairModel,
 ) -> _Contest | None:
@@ -180,7 +179,7 @@ def _find_winner(
     if all(why_barred(each) for each in candidates):
         dropped.extend(_drop(each, why_barred(each)) for each in candidates)
         return None
-    groups = _sort_by_answer(candidates, same_answer)
+    groups = _sort_by_answer(candidates, sort_answers)
     while groups:
         winner = max(groups, key=_count_votes)
         chosen = winner[0]
@@ -204,17 +203,13 @@ def _why_barred(text: str, neighbour: Neighbour, promise: PromiseState, pair_mod
     return pair_model.find_objection(neighbour.cosine, neighbour.text, text) or ""
 
 
-def _sort_by_answer(candidates: list[_Candidate], same_answer: SameAnswer) -> list[list[_Candidate]]:
+def _sort_by_answer(candidates: list[_Candidate], sort_answers: SortAnswers) -> list[list[_Candidate]]:
     """Candidates with the same answer together, nearest first."""
-    groups: list[list[_Candidate]] = []
-    for each in candidates:
-        message = each.neighbour.entry.message
-        home = next((group for group in groups if same_answer(group[0].neighbour.entry.message, message)), None)
-        if home is None:
-            groups.append([each])
-        else:
-            home.append(each)
-    return groups
+    groups: dict[int, list[_Candidate]] = {}
+    numbers = sort_answers([each.neighbour.entry.message for each in candidates])
+    for each, number in zip(candidates, numbers, strict=True):
+        groups.setdefault(number, []).append(each)
+    return list(groups.values())
 
 
 def _count_votes(group: Sequence[_Candidate]) -> float:

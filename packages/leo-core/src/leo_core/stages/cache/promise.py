@@ -229,9 +229,10 @@ def _price(state: PromiseState, left: float, config: CacheConfig) -> float:
     honest = min(max((state.expected + worth) / (state.caught + worth), 0.5), 3.0)
     budget = config.max_wrong_hits * _SPENT * honest * min(left / _NARROW, 1.0) * max(state.watched, 1)
     for count, centre, edge in zip(state.risks, _CENTRES, _EDGES, strict=True):
-        budget -= count * centre
-        if budget < 0.0:
-            return min(edge, most)
+        if count:
+            budget -= count * centre
+            if budget < 0.0:
+                return min(edge, most)
     return most
 
 

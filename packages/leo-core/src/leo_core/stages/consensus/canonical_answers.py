@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from leo_core.stages.consensus.dates import read_date, read_time
+from leo_core.stages.consensus.dates import read_moment
 from leo_core.stages.consensus.extraction import FoundAnswer, extract_answer, is_refusal
 from leo_core.stages.consensus.free_text import Wording, normalise
 from leo_core.stages.consensus.literals import read_literal, spell_json, spell_literal, spell_number
@@ -174,11 +174,8 @@ def _read_polar(text: str, traits: QuestionTraits) -> CanonicalAnswer | None:
 
 
 def _read_moment(text: str, _: QuestionTraits) -> CanonicalAnswer | None:
-    day = read_date(text)
-    if day is not None:
-        return CanonicalAnswer(kind="date", form=day)
-    time = read_time(text)
-    return CanonicalAnswer(kind="time", form=time) if time is not None else None
+    found = read_moment(text)
+    return CanonicalAnswer(kind=found[0], form=found[1]) if found is not None else None
 
 
 def _read_number(text: str, traits: QuestionTraits) -> CanonicalAnswer | None:

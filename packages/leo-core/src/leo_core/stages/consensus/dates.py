@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import date
 
-__all__ = ["read_date", "read_time"]
+__all__ = ["read_moment"]
 
 _MAX_LENGTH = 60
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
@@ -33,12 +33,23 @@ _LAST_MONTH = 12
 _NOON = 12
 
 
-def read_date(text: str) -> str | None:
-    """The date a text consists of, as ``2024-03-05``, or ``--03-05`` when it names no year.
+def read_moment(text: str) -> tuple[str, str] | None:
+    """The date or the time of day that a text consists of, behind ``"date"`` or ``"time"``.
 
-    ``03/05/2024`` can be read in two ways and gives ``None``; ``13/05/2024`` and ``05/05/2024`` cannot.
+    A date as ``2024-03-05``, or ``--03-05`` when it names no year; ``03/05/2024`` can be read in two ways and gives
+    ``None``, ``13/05/2024`` and ``05/05/2024`` cannot. A time as ``15:30`` or ``15:30:05``; a bare number is none.
     """
     plain = _prepare(text)
+    if not plain:
+        return None
+    day = _find_date(plain)
+    if day is not None:
+        return "date", day
+    time = _find_time(plain)
+    return ("time", time) if time is not None else None
+
+
+def _find_date(plain: str) -> str | None:
     if len(plain) > _MAX_LENGTH:
         return None
     for pattern in (*_SPELLED, _ISO):
@@ -51,9 +62,7 @@ def read_date(text: str) -> str | None:
     return _read_slashed(match) if match else None
 
 
-def read_time(text: str) -> str | None:
-    """The time of day a text consists of, as ``15:30`` or ``15:30:05``; a bare number is none."""
-    plain = _prepare(text)
+def _find_time(plain: str) -> str | None:
     match = _TIME.fullmatch(plain)
     if match is None or not (match["minute"] or match["half"]):
         return None

@@ -16,7 +16,7 @@ from leo_core.stages.consensus.questions import QuestionTraits, read_question
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["Judge", "classify", "contradict", "same_answer", "spell_answer"]
+__all__ = ["Judge", "classify", "contradict", "same_answer", "sort_answers", "spell_answer"]
 
 Judge = Callable[[str, str, str], bool | None]
 """Asked for what words cannot tell: (question, one reply, the other) -> the same, different, or unknown."""
@@ -40,10 +40,8 @@ def same_answer(a: Message, b: Message, question: str = "", *, judge: Judge | No
         question: What was asked; tells whether a number, a letter, yes or no, or a program's value is due.
         judge: Decides what the rules leave open.
     """
-    if not question and judge is None and not a.tool_calls and not b.tool_calls:
-        first, second = a.content, b.content
-        if isinstance(first, str) and isinstance(second, str):
-            return _same_texts(first, second)
+    if not question and judge is None:
+        return bool(_compare(_remember(a), _remember(b), _NO_QUESTION))
     traits = read_question(question)
     one, two = canonicalise(a, traits), canonicalise(b, traits)
     return _same(one, two, traits, judge and (lambda: judge(question, a.text, b.text)))
@@ -64,19 +62,32 @@ def contradict(a: Message, b: Message, question: str = "") -> bool:
     return not {one.kind, two.kind} & _SILENT and _compare(one, two, traits) is False
 
 
-def _same_texts(a: str, b: str) -> bool:
-    """Whether two replies to no question in particular say the same: the cache compares what it keeps, many times."""
-    if len(a) <= _SHORT and len(b) <= _SHORT:
-        return _same_short_texts(a, b)
-    return _same(_remember(a), _remember(b), _NO_QUESTION, None)
+def sort_answers(messages: Sequence[Message]) -> list[int]:
+    """A number for each reply to no question in particular; replies with one number give the same answer.
+
+    Each reply gets the number of the first one before it that it equals, among those that have numbers of their own.
+    """
+    if len(messages) == 1:
+        return [0]
+    answers = [_remember(message) for message in messages]
+    numbers: list[int] = []
+    firsts: list[int] = []
+    for at, answer in enumerate(answers):
+        for first in firsts:
+            if _compare(answers[first], answer, _NO_QUESTION):
+                numbers.append(first)
+                break
+        else:
+            firsts.append(at)
+            numbers.append(at)
+    return numbers
 
 
-@lru_cache(maxsize=1 << 14)
-def _same_short_texts(a: str, b: str) -> bool:
-    return _same(_remember_short(a), _remember_short(b), _NO_QUESTION, None)
-
-
-def _remember(text: str) -> CanonicalAnswer:
+def _remember(message: Message) -> CanonicalAnswer:
+    """What a reply to no question in particular says: the cache compares what it keeps, many times."""
+    text = message.content
+    if message.tool_calls or not isinstance(text, str):
+        return canonicalise(message, _NO_QUESTION)
     if len(text) <= _SHORT:
         return _remember_short(text)
     return _remember_long(text) if len(text) <= _LONG else _canonicalise(text)
@@ -158,16 +169,15 @@ def _same(
 
 def _compare(a: CanonicalAnswer, b: CanonicalAnswer, traits: QuestionTraits) -> bool | None:
     """Yes, no, or ``None`` when the rules cannot tell: free text beside another text or another kind."""
-    kinds = {a.kind, b.kind}
-    if kinds & _SILENT:
-        return kinds == {"refusal"}
+    if a.wording is not None and b.wording is not None:
+        return a.form == b.form or same_wording(a.wording, b.wording, traits.words)
+    if a.kind in _SILENT or b.kind in _SILENT:
+        return a.kind == b.kind == "refusal"
     if a == b:
         return True
     if a.quantity is not None and b.quantity is not None:
         return same_quantity(a.quantity, b.quantity, numeric=traits.numeric, percent=traits.percent)
-    if a.wording is not None and b.wording is not None:
-        return same_wording(a.wording, b.wording, traits.words)
-    return None if "text" in kinds and not traits.options else False
+    return None if (a.kind == "text" or b.kind == "text") and not traits.options else False
 
 
 def _spell(answer: CanonicalAnswer) -> str:

@@ -28,6 +28,10 @@ _PHRASE = re.compile(
     r"\s{0,8}\*{0,2}[ \t]{0,8}(\S[^\n]{0,2000})",
     re.IGNORECASE,
 )
+_MAYBE_PHRASE = re.compile(
+    r"answer(?:[ \t]{1,8}to[ \t]{1,8}the[ \t]{1,8}quest[iı]\u0307?on)?[\s*]{0,18}(?:[iı]\u0307?s|was|[:=])"
+)
+"""What every such phrase holds once case is folded; looked for first, since it is found quickest."""
 _SENTENCE_END = re.compile(r"[.!?](?=\s+[A-Z\"'(]|\s*$)")
 _LETTER_NAMED = re.compile(
     r"\b(?:answer|option|choice)\b\W{0,6}(?:is\b\W{0,6})?(?:option\b\W{0,4})?\(?([A-J])\b(?!['\u2019])"
@@ -76,14 +80,15 @@ def extract_answer(reply: str, traits: QuestionTraits) -> FoundAnswer:
     """
     text = reply[-_MAX_REPLY:]
     text = text.rpartition("</think>")[2]
-    marked = _from_field(text) if '"' in text else None
+    folded = text.casefold()
+    marked = _from_field(text) if 'answer"' in folded else None
     if marked is None:
         marked = _from_box(text)
     if marked is None and "####" in text:
         marked = _last_group(_HASHES, text)
     if marked is None and traits.options:
         marked = _from_letter(text, traits)
-    if marked is None and "answer" in text.casefold():
+    if marked is None and _MAYBE_PHRASE.search(folded):
         marked = _from_phrase(text)
     if marked is not None:
         return FoundAnswer(text=marked[:_MAX_ANSWER], explicit=True)

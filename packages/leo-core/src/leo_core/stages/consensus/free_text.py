@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections import Counter
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -15,8 +14,9 @@ _SHORT = 6
 _OVERLAP = 0.9
 _PAIR_OVERLAP = 0.75
 
+_MARKED = re.compile(r"[*_`#>\\]")
 _MARKUP = re.compile(r"[*_`#>]+|\\(?:text|textbf|mathrm)\s*")
-_TOKEN = re.compile(r"[0-9]+(?:[.,:][0-9]+)*|[^\W\d_]+(?:['\u2019][^\W\d_]+)*")
+_TOKEN = re.compile(r"[^\W\d_]+(?:['\u2019][^\W\d_]+)*|[0-9]+(?:[.,:][0-9]+)*")
 _PARTS = re.compile(f"({_TOKEN.pattern})")
 _SHORTENED = re.compile(r"\b[^\W\d_]{2,12}n't\b|\bcannot\b", re.IGNORECASE)
 _FULL = {"can't": "can", "cannot": "can", "won't": "will", "shan't": "shall"}
@@ -39,7 +39,12 @@ _PAIRS = (
     "positive|negative even|odd up|down enable/enabled|disable/disabled allow/allowed|forbid/forbidden/denied "
     "inside|outside early|late"
 )
-_OPPOSITES = tuple(tuple(frozenset(side.split("/")) for side in pair.split("|")) for pair in _PAIRS.split())
+_OPPOSITES: dict[str, set[str]] = {}
+for _pair in _PAIRS.split():
+    _left, _right = (set(side.split("/")) for side in _pair.split("|"))
+    for _words, _others in ((_left, _right), (_right, _left)):
+        for _word in _words:
+            _OPPOSITES.setdefault(_word, set()).update(_others)
 
 
 class Wording:
@@ -112,14 +117,16 @@ def _read_details(plain: str) -> _Details:
 
 def _split(spelled: list[str]) -> list[str]:
     """Words in lower case, numbers without separators of thousands."""
-    words = " ".join(spelled).casefold().split()
-    return [word.replace(",", "") if "," in word and word[0].isdigit() else word for word in words]
+    joined = " ".join(spelled).casefold()
+    if "," not in joined:
+        return joined.split()
+    return [word.replace(",", "") if word[0].isdigit() else word for word in joined.split()]
 
 
 def normalise(text: str) -> str:
     """Compatibility forms, case, markup and white space made alike; at most 20,000 characters."""
     plain = unicodedata.normalize("NFKC", text[:_MAX_LENGTH]).replace("\u2019", "'")
-    return " ".join(_MARKUP.sub(" ", plain).split())
+    return " ".join((_MARKUP.sub(" ", plain) if _MARKED.search(plain) else plain).split())
 
 
 def same_wording(a: Wording, b: Wording, asked: frozenset[str]) -> bool | None:
@@ -142,17 +149,20 @@ def same_wording(a: Wording, b: Wording, asked: frozenset[str]) -> bool | None:
         return not _conflicts(a, b, asked)
     if asked and _same_answering_words(a, b, asked):
         return not _conflicts(a, b, asked)
-    if min(len(a.tokens), len(b.tokens)) > _SHORT and _may_overlap(a, b) and _overlap(a.tokens, b.tokens) >= _OVERLAP:
+    less, more = len(a.tokens), len(b.tokens)
+    if less > more:
+        less, more = more, less
+    if less > _SHORT and _may_overlap(a, b, less, more) and _overlap(a.tokens, b.tokens) >= _OVERLAP:
         return False if _conflicts(a, b, asked) else (True if _only_adds(a, b) else None)
-    return False if max(len(a.tokens), len(b.tokens)) <= _SHORT else None
+    return False if more <= _SHORT else None
 
 
-def _may_overlap(a: Wording, b: Wording) -> bool:
+def _may_overlap(a: Wording, b: Wording, less: int, more: int) -> bool:
     """Whether the bags of words can share enough: each word that the other text lacks is one that they do not."""
-    if min(len(a.tokens), len(b.tokens)) < _OVERLAP * max(len(a.tokens), len(b.tokens)):
+    enough = _OVERLAP * more
+    if less < enough:
         return False
-    shared = len(a.bag & b.bag) + min(len(a.tokens) - len(a.bag), len(b.tokens) - len(b.bag))
-    return shared >= _OVERLAP * max(len(a.tokens), len(b.tokens))
+    return len(a.bag & b.bag) + min(len(a.tokens) - len(a.bag), len(b.tokens) - len(b.bag)) >= enough
 
 
 def _same_answering_words(a: Wording, b: Wording, asked: frozenset[str]) -> bool:
@@ -165,24 +175,34 @@ def _same_answering_words(a: Wording, b: Wording, asked: frozenset[str]) -> bool
 
 
 def _conflicts(a: Wording, b: Wording, asked: frozenset[str]) -> bool:
+    theirs = b.bag - a.bag
+    if any(not theirs.isdisjoint(_OPPOSITES[word]) for word in a.bag - b.bag if word in _OPPOSITES):
+        return True
     if a.numbers != b.numbers and set(a.numbers) - asked != set(b.numbers) - asked:
         return True
     if a.negations % 2 != b.negations % 2:
         return True
     names = {name.removesuffix("'s") for name in (a.names ^ b.names) - asked}
-    if any(name not in a.tokens or name not in b.tokens for name in names):
-        return True
-    mine, theirs = set(a.tokens) - set(b.tokens), set(b.tokens) - set(a.tokens)
-    return any((mine & one and theirs & two) or (mine & two and theirs & one) for one, two in _OPPOSITES)
+    return any(name not in a.bag or name not in b.bag for name in names)
 
 
 def _only_adds(a: Wording, b: Wording) -> bool:
     """Whether one text has the other's words and a few more, most neighbours still beside each other."""
-    mine, theirs = Counter(a.tokens), Counter(b.tokens)
+    gaps = _subtract(a.tokens, b.tokens)
     pairs = [tuple(pairwise(wording.tokens)) for wording in (a, b)]
-    return not (mine - theirs and theirs - mine) and _overlap(pairs[0], pairs[1]) >= _PAIR_OVERLAP
+    return (min(gaps) >= 0 or max(gaps) <= 0) and _overlap(pairs[0], pairs[1]) >= _PAIR_OVERLAP
 
 
 def _overlap(a: tuple[object, ...], b: tuple[object, ...]) -> float:
     """Shared share of the larger of two bags, in [0, 1]; one of them is not empty."""
-    return (Counter(a) & Counter(b)).total() / max(len(a), len(b))
+    return (len(a) - sum([gap for gap in _subtract(a, b) if gap > 0])) / max(len(a), len(b))
+
+
+def _subtract(a: tuple[object, ...], b: tuple[object, ...]) -> list[int]:
+    """How many more of each of their elements one bag has than the other."""
+    counts = dict.fromkeys((*a, *b), 0)
+    for each in a:
+        counts[each] += 1
+    for each in b:
+        counts[each] -= 1
+    return list(counts.values())

@@ -24,7 +24,7 @@ _QUANTITY = re.compile(
     r"(?P<scale>k\b|\s*(?:thousand|million|billion|trillion|mn|bn)\b)?(?P<unit>.*)"
 )
 _DIGIT = re.compile(r"[0-9]")
-_NEGATIVE = re.compile(r"^(?:minus|negative)\s+")
+_NEGATIVE = re.compile(r"(?:minus|negative)\s+")
 _EUROPEAN = re.compile(r"(?P<whole>[0-9]{1,3}(?:\.[0-9]{3})+),(?P<part>[0-9]{1,9})(?![0-9])")
 _DECIMAL_COMMA = re.compile(r"(?P<whole>[0-9]+),(?P<part>[0-9]{1,2})(?![0-9,])")
 _SPACED = re.compile(r"(?<![0-9.,])[0-9]{1,3}(?:[  ' ][0-9]{3})+(?![0-9])")
@@ -62,6 +62,8 @@ _TENS = "twenty thirty forty fifty sixty seventy eighty ninety"
 _WORDS = {word: value for value, word in enumerate(_ONES.split())}
 _WORDS |= {word: 10 * value for value, word in enumerate(_TENS.split(), start=2)}
 _NEGATIONS = frozenset({"not", "no", "never", "without", "or", "to", "between"})
+_START = re.compile(rf"[-+\s0-9.$€£¥₹]|us\$|usd|eur|gbp|rs|{'|'.join(_WORDS)}")
+"""How every quantity starts, in lower case and without hedges."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,11 +94,14 @@ def read_quantity(text: str) -> Quantity | None:
     if len(text) > _MAX_LENGTH:
         return None
     plain = _simplify(text)
+    if not _START.match(plain):
+        return None
     words = _read_words(plain)
     if words is not None:
         return words
     if not _DIGIT.search(plain):
         return None
+    plain = _join_digits(plain)
     compound = _read_compound(plain)
     if compound is not None:
         return compound
@@ -175,7 +180,7 @@ def _stem(unit: str) -> str:
 
 def _simplify(text: str) -> str:
     """Lower case, one kind of minus and space, no LaTeX, no hedges, no closing stop."""
-    plain = text.translate(_MAP)
+    plain = text if text.isascii() else text.translate(_MAP)
     if "\\" in plain or "{" in plain:
         for pattern, replacement in _LATEX:
             plain = pattern.sub(replacement, plain)
@@ -184,9 +189,12 @@ def _simplify(text: str) -> str:
     plain = plain[hedge.end() :].lstrip(": ") if hedge else plain
     assigned = _ASSIGNED.match(plain)
     plain = plain[assigned.end() :] if assigned else plain
-    plain = _NEGATIVE.sub("-", plain)
-    if not _DIGIT.search(plain):
-        return plain
+    negative = _NEGATIVE.match(plain)
+    return f"-{plain[negative.end() :]}" if negative else plain
+
+
+def _join_digits(plain: str) -> str:
+    """Numbers without separators of thousands but commas, and with a point before their decimals."""
     plain = _EUROPEAN.sub(lambda m: m["whole"].replace(".", "") + "." + m["part"], plain, count=1)
     plain = _DECIMAL_COMMA.sub(r"\g<whole>.\g<part>", plain, count=1)
     return _SPACED.sub(lambda m: re.sub(r"[^0-9]", "", m.group()), plain, count=1)

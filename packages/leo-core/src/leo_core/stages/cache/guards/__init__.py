@@ -205,6 +205,8 @@ def _find_order_conflict(a: Profile, b: Profile, opposites: tuple[str, str] | No
 def _find_group_conflict(a: Profile, b: Profile) -> str | None:
     """A plain "how" against another question word counts in texts about the same words only."""
     groups, others = a.groups, b.groups
+    if not groups or not others or groups == others:
+        return None
     if "how" in groups.get("asked", set()) | others.get("asked", set()) and _overlap(a.sequence, b.sequence) < _SIMILAR:
         groups = {group: members for group, members in groups.items() if group != "asked"}
     return find_group_conflict(groups, others)

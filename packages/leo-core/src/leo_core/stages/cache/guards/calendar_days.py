@@ -69,6 +69,12 @@ _MONTHS = (
 )  # fmt: skip
 
 
+_TELLING = _MONTH_WORDS | _FEAST_DATES.keys() | _WEEKDAYS.keys() | {
+    "eve", "quarter", "decade", "century", "days", "start", "beginning", "end",
+}  # fmt: skip
+_SIGN = re.compile(r"[-'’./]")
+
+
 def fold_days(text: str, bag: frozenset[str]) -> str:
     """The text with days as "5 March 2024" and years in four figures.
 
@@ -76,6 +82,8 @@ def fold_days(text: str, bag: frozenset[str]) -> str:
         text: Any text.
         bag: Its tokens in lower case.
     """
+    if bag.isdisjoint(_TELLING) and not _SIGN.search(text) and "teen" not in text and "00s" not in text:
+        return text
     for word in bag & _FEAST_DATES.keys():
         pattern, date = _FEAST_DATES[word]
         text = pattern.sub(date, text)

@@ -50,6 +50,7 @@ _CLOCK_WORDS = frozenset(
     """am pm o'clock oclock clock noon midday midnight past quarter half hrs hours morning afternoon evening night
     minute minutes five ten twenty h uhr sharp""".split()  # noqa: SIM905 - words read better as a text
 )
+_SIGN = re.compile(r"[\d.:-]")
 _HALF_DAY = 12
 _EVENING = 6
 _HOURS_A_DAY = 24
@@ -62,6 +63,8 @@ def fold_times(text: str, bag: frozenset[str]) -> str:
         text: Any text.
         bag: Its tokens in lower case.
     """
+    if bag.isdisjoint(_CLOCK_WORDS) and not _SIGN.search(text):
+        return text
     if "half" in bag:
         text = _HALF.sub(r"\1 half past \2", text)
     if "-" in text:

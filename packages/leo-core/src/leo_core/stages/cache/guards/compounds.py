@@ -61,7 +61,7 @@ _TELLING = CURRENCY_WORDS | frozenset(
     astronomical parts revolutions litres litre dots fiver fivers tenner tenners grand mark marks dmark dmarks d-mark
     d-marks permille mille""".split()  # noqa: SIM905 - words read better as a text
 )
-_ANY_INCHES = '"”″'
+_ANY_INCHES = re.compile('["”″]')
 _INCHES = re.compile(r"(?<=\d)[\"”″](?=[\s,.?!)]|$)")
 
 
@@ -76,7 +76,7 @@ def fold_compounds(text: str, bag: frozenset[str]) -> str:
         for pattern, name in _COMPOUND:
             text = pattern.sub(name, text)
         text = fold_currencies(text)
-    quotes = sum(text.count(sign) for sign in _ANY_INCHES)
-    if quotes and len(_INCHES.findall(text)) == quotes:  # none of them quotes anything
+    signs = _ANY_INCHES.findall(text)
+    if signs and len(_INCHES.findall(text)) == len(signs):  # none of them quotes anything
         text = _INCHES.sub(" inch", text)
     return text

@@ -43,6 +43,7 @@ _MEMBERS: dict[str, tuple[str, str]] = {
     for member in members.split()
     for word in member.split("=")[1].split(",")
 }
+_WORDS = frozenset(_MEMBERS)
 _ASKED = frozenset({"who", "whom", "whose", "when", "where", "why"})
 _HOW = frozenset(
     {"many", "much", "long", "far", "old", "often", "tall", "fast", "big", "deep", "heavy", "high", "large"}
@@ -59,11 +60,10 @@ def read_groups(words: Words) -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     if "mostof" in words.bag or not words.bag.isdisjoint(_FEWER):
         found["majorities"] = {"most"} if "mostof" in words.bag else {"not said to be most"}
-    if not words.bag.isdisjoint(_MEMBERS):
-        for token in words.bag & _MEMBERS.keys():
-            if token != "all" or not _NOT_ALL.search(words.text):  # noqa: S105 - no password: a token of text
-                group, member = _MEMBERS[token]
-                found.setdefault(group, set()).add(member)
+    for token in words.bag & _WORDS:
+        if token != "all" or not _NOT_ALL.search(words.text):  # noqa: S105 - no password: a token of text
+            group, member = _MEMBERS[token]
+            found.setdefault(group, set()).add(member)
     asked = _read_asked(words.lower)
     if asked:
         found["asked"] = {asked}

@@ -55,7 +55,7 @@ def expand(token: str) -> list[str]:
     whole = _EXPANDED.get(plain)
     if whole is not None:
         return whole.split()
-    for ending, word in _ENDINGS:
+    for ending, word in _ENDINGS if "'" in plain else ():
         if plain.endswith(ending):
             return [plain.removesuffix(ending), word] if word else [plain.removesuffix(ending)]
     return [plain]

@@ -84,12 +84,14 @@ class Quantities:
     asked: bool = False
 
 
+_NOTHING = Quantities()
+
+
 def read_quantities(words: Words) -> Quantities:
     """Numbers and units of a text."""
-    found = Quantities()
     if words.bag.isdisjoint(_TELLING) and not _DIGIT.search(words.text):
-        return found
-    tokens = words.lower
+        return _NOTHING
+    found, tokens = Quantities(), words.lower
     found.asked = tokens[:3] == ("how", "much", "is") or "convert" in words.bag
     if CLOCK in words.text:
         found.times = frozenset(token for token in tokens if token[0] == CLOCK)

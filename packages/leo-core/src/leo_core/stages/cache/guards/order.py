@@ -20,6 +20,7 @@ _CONNECTORS = frozenset(
 )
 _LOOSE = frozenset({"of", "in", "on", "for", "with", "as", "by"})
 _SYMMETRIC = frozenset({"vs", "versus", "or", "and", "between", "difference", "both", "compare", "with"})
+_DIRECTED = _CONNECTORS - _SYMMETRIC - _LOOSE
 _MUTUAL = frozenset(
     """vs versus or and between differenc both compar comparison marry married marri differ same similar common sibl
     meet distanc sum product multipl plus averag near equal cousin friend border together & either neither
@@ -42,6 +43,7 @@ _IN_TURN = frozenset({"first", "then", "next", "afterward", "later", "2"})
 _ASKED = frozenset({"who", "whom", "which", "what"})
 _DO = frozenset({"did", "do", "does"})
 _HAVE = frozenset({"has", "have", "had"})
+_HELPING = _DO | _HAVE
 _PREPOSITIONS = frozenset(
     {"to", "by", "from", "of", "for", "with", "on", "at", "about", "after", "against", "over", "in"}
 )
@@ -70,8 +72,7 @@ _LONGEST = 14
 
 def find_swap(a: Words, b: Words) -> str | None:
     """Reason in words when two shared words change sides around a shared connector."""
-    shared = a.bag & b.bag & _CONNECTORS
-    for connector in sorted(shared - _SYMMETRIC - _LOOSE):
+    for connector in sorted(a.bag & _DIRECTED & b.bag):
         found = _find_swap_around(connector, a.lower, b.lower)
         if found is not None and ("by" in a.bag) == ("by" in b.bag) and _MUTUAL.isdisjoint(a.bag | b.bag):
             return f"arguments swapped: {found[0]} and {found[1]}"
@@ -201,7 +202,10 @@ def _compare_asked(a: tuple[str, ...], b: tuple[str, ...]) -> str | None:
     Both have the same words but for the auxiliary. The asked is the object where "do" stands before the subject, or
     where a preposition is left at the end ("who was Schubert inspired by").
     """
-    if a[0].removesuffix("m") != b[0].removesuffix("m") or a[0] not in _ASKED or _words_of(a) != _words_of(b):
+    if a[0].removesuffix("m") != b[0].removesuffix("m") or a[0] not in _ASKED:
+        return None
+    left, right = ([each for each in side[1:] if each not in _HELPING] for side in (a, b))
+    if len(left) != len(right) or _fold_verbs(left) != _fold_verbs(right):
         return None
     ones, others = ((not _DO.isdisjoint(each), each[-1] in _PREPOSITIONS) for each in (a, b))
     if ones == others or (ones[0] and others[0]) or (a[0] == "to" or b[0] == "to"):
@@ -212,13 +216,9 @@ def _compare_asked(a: tuple[str, ...], b: tuple[str, ...]) -> str | None:
     return f"arguments swapped: {a[0]} as {roles[0]}, as {roles[1]}"
 
 
-def _words_of(sequence: tuple[str, ...]) -> list[str]:
-    """The words in order of the alphabet, verbs in the present and without "do"."""
-    return sorted(
-        stem(PRESENT_OF.get(each, each)).removesuffix("e")
-        for each in sequence[1:]
-        if each not in _DO and each not in _HAVE
-    )
+def _fold_verbs(words: list[str]) -> list[str]:
+    """The words in order of the alphabet, verbs in the present."""
+    return sorted([stem(PRESENT_OF.get(each, each)).removesuffix("e") for each in words])
 
 
 def _compare_voices(passive: tuple[str, ...], active: tuple[str, ...]) -> str | None:

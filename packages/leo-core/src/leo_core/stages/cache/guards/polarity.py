@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -97,16 +98,21 @@ def find_opposites(a: Words, b: Words) -> tuple[str, str] | None:
     if not only_a or not only_b:
         return None
     for word in only_a:
-        root = stem(word)
-        if word not in ANTONYMS and root not in ANTONYMS:
+        opposites = _read_opposites(word)
+        if not opposites:
             continue
-        opposites = ANTONYMS.get(word, _NONE) | ANTONYMS.get(root, _NONE)
         found = opposites & only_b
-        if not found and root not in b.stems:
-            found = opposites & {stem(other) for other in only_b} - a.stems
+        if not found and stem(word) not in b.stems:
+            found = opposites & (b.stems - a.stems)
         if found:
             return word, min(found)
     return _find_prefixed(only_a, only_b)
+
+
+@lru_cache(maxsize=1 << 15)
+def _read_opposites(word: str) -> frozenset[str]:
+    """The opposites of a word and of its stem."""
+    return ANTONYMS.get(word, _NONE) | ANTONYMS.get(stem(word), _NONE)
 
 
 def _is_lessened(words: Words, word: str) -> bool:

@@ -45,6 +45,9 @@ _TELLING: dict[str, tuple[str, ...]] = {
     for word in frozenset().union(*_LANGUAGES.values())
 }
 """The languages of which a word is one of the commonest."""
+_WORDS = frozenset(_TELLING)
+_ENGLISH = _LANGUAGES["English"]
+_SHARED = frozenset().union(*[words for language, words in _LANGUAGES.items() if language != "English"])
 _NEEDED = 2
 _ONE_LANGUAGE = 0.25
 _JAPANESE = {"Japanese kana", "Han"}
@@ -81,9 +84,12 @@ def find_language_conflict(a: str, b: str, alike: float) -> str | None:
 
 def _latin_language(bag: frozenset[str]) -> str:
     """The language with the most of its commonest words in the text, if at least two and more than any other has."""
+    found = bag & _WORDS
+    if found <= _ENGLISH and not found <= _SHARED:  # English has them all, and no other language does
+        return "English" if len(found) >= _NEEDED else ""
     counts = dict.fromkeys(_LANGUAGES, 0)
-    for word in bag:
-        for language in _TELLING.get(word, ()):
+    for word in found:
+        for language in _TELLING[word]:
             counts[language] += 1
     second, most = sorted(counts.values())[-2:]
     return max(counts, key=counts.__getitem__) if most >= _NEEDED and most > second else ""

@@ -44,7 +44,7 @@ def _read_token(token: str) -> tuple[str, ...]:
     for each in expand(token):
         if each in _LEFT_OUT:
             continue
-        if IDEOGRAPH.match(each):
+        if not each.isascii() and IDEOGRAPH.match(each):
             out += read_characters(each)
         elif each in UNITS:
             out.append(UNITS[each].name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ __all__ = ["find_mood_conflict", "find_tense_conflict"]
 _BEFORE = frozenset({*AUXILIARIES, "to", "be", "been", "being", "ought", "let", "get", "got", "by", "not"})
 _SUBJECTS = frozenset({"who", "which", "what", "that", "i", "we", "you", "they", "he", "she", "it"})
 _WITHOUT_CONTENT = frozenset({"who", "when", "where", "why", "how", "not", "used", "use", "already", "yet", "need"})
+_NO_CONTENT = _WITHOUT_CONTENT | AUXILIARIES.keys() | FREE
 _ASKED_NOUN = frozenset({"which", "what", "whose"})
 _NEAR = 6
 _FURTHEST = 6
@@ -73,24 +75,21 @@ def find_mood_conflict(a: tuple[str, ...], b: tuple[str, ...], words_a: Words, w
     if a[:1] != b[:1]:
         return None
     content_a, content_b = _content(a), _content(b)
-    if len(content_a & content_b) < _LEAST_ALIKE * len(content_a | content_b):
-        return None
     shared = content_a & content_b
+    if len(shared) < _LEAST_ALIKE * (len(content_a) + len(content_b) - len(shared)):
+        return None
     one, two = _read_mood(a, words_a.lower, shared), _read_mood(b, words_b.lower, shared)
     if frozenset((one, two)) not in _DIFFERENT:
         return None
     return f"tense or mood differs: {one}, {two}"
 
 
-def _content(sequence: tuple[str, ...]) -> set[str]:
-    return {
-        stem(PRESENT_OF.get(each, each))
-        for each in sequence
-        if each not in AUXILIARIES and each not in FREE and each not in _WITHOUT_CONTENT
-    }
+@lru_cache(maxsize=1 << 13)
+def _content(sequence: tuple[str, ...]) -> frozenset[str]:
+    return frozenset([stem(PRESENT_OF.get(each, each)) for each in sequence if each not in _NO_CONTENT])
 
 
-def _read_mood(sequence: tuple[str, ...], tokens: tuple[str, ...], shared: set[str]) -> str:
+def _read_mood(sequence: tuple[str, ...], tokens: tuple[str, ...], shared: frozenset[str]) -> str:
     """Mood of the first verb: what its auxiliary says, or whether it is in the past; empty where it cannot be told.
 
     "Progressive" is one of the shared words with "is" or "are" and an "ing".

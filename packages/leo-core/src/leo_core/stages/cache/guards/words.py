@@ -9,9 +9,9 @@ from typing import NamedTuple
 __all__ = ["FUNCTION_WORDS", "Words", "read_words", "stem"]
 
 _TOKEN = re.compile(
-    r"\d+(?:[.,:/]\d+)*(?:st|nd|rd|th)?(?![^\W_])"
+    r"[^\W\d_]+(?:['’][^\W\d_]+)*"
+    r"|\d+(?:[.,:/]\d+)*(?:st|nd|rd|th)?(?![^\W_])"
     r"|\d+(?:[.,]\d+)*"
-    r"|[^\W\d_]+(?:['’][^\W\d_]+)*"
     r"|⌚\??\d+:\d\d"
     r"|[%$€£¥₹°+#&₺₽₩₪₫‰²¢₴₦₱₲₡₸₼₾฿₭₮₿₵៛৳]"
     r"|(?<![.!?:;])[.!?:;]+(?=\s|$)"
@@ -49,7 +49,12 @@ class Words(NamedTuple):
     @property
     def stems(self) -> frozenset[str]:
         """The stems of the bag; made when asked for, since few comparisons need them."""
-        return frozenset([stem(word) for word in self.bag])
+        return _read_stems(self.bag)
+
+
+@lru_cache(maxsize=1 << 13)
+def _read_stems(bag: frozenset[str]) -> frozenset[str]:
+    return frozenset([stem(word) for word in bag])
 
 
 def read_words(text: str) -> Words:

@@ -116,7 +116,7 @@ class CategoryNetwork:
     def read(self, tokens: list[str], vector: Vector | None) -> npt.NDArray[np.float32]:
         """Uncalibrated outputs, float32 ``(5,)``."""
         found = category_features(tokens, len(self.hashed))
-        total = self.hashed[found].sum(axis=0, dtype=np.int32) * self.hashed_scale
+        total = np.add.reduce(self.hashed.take(found, axis=0), axis=0, dtype=np.int32) * self.hashed_scale
         total *= np.float32(1.0 / math.sqrt(max(len(found), 1)))
         total += self.bias
         present = [at for at, value in enumerate(topic_features(tokens), start=self.dimension) if value]

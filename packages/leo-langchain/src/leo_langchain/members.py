@@ -176,7 +176,7 @@ class LangChainModel(FrameworkModel[BaseChatModel]):
             member=self._id,
             model=name,
             message=to_message(reply),
-            usage=replace(usage, cost_usd=cost),
+            usage=usage if cost is None else replace(usage, cost_usd=cost),
             finish_reason=_finish_of(reply),
             latency_s=time.perf_counter() - started,
             logprobs=_logprobs_of(facts),

@@ -212,14 +212,15 @@ def ask_members(
     if correction is not None:
         yield from Notify("stream.corrected", {"reason": correction.reason, "member": correction.member})
     yield from show_early(request, outcome.served.message, correction)
+    spent = trip.spent
     return Answer(
         id=(yield from Entropy(16)).hex(),
         message=outcome.served.message,
         route=outcome.route,
         model=outcome.served.model,
         members=tuple(draft.member for draft in trip.drafts),
-        usage=trip.spent,
-        saved=plan.saved_against_large(outcome.served, trip.spent),
+        usage=spent,
+        saved=plan.saved_against_large(outcome.served, spent),
         risk=outcome.risk,
         novelty=sight.novelty,
         cache=cached,

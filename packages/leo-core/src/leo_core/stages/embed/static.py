@@ -7,6 +7,7 @@ import io
 import re
 import unicodedata
 from importlib.resources import files
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -141,8 +142,7 @@ def fold_text(text: str) -> str:
 def pack_texts(texts: Sequence[str]) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.int64]]:
     """Code points of the folded texts one after the other, and where each of them starts."""
     folded = [fold_text(text) for text in texts]
-    offsets = np.zeros(len(folded) + 1, dtype=np.int64)
-    np.cumsum([len(text) for text in folded], out=offsets[1:])
+    offsets = np.array([0, *accumulate(map(len, folded))], dtype=np.int64)
     data = "".join(folded).encode("utf-32-le", "surrogatepass")
     return np.frombuffer(data, dtype=np.dtype("<u4")).astype(np.uint32), offsets
 

@@ -76,6 +76,8 @@ def _fixed_float(value: float) -> str:
         message = f"a figure must be finite and below 1e15 in size, got {value!r}"
         raise ReceiptError(message, check="figure")
     text = _FORMAT % value
+    if value > 0.0:
+        return text
     return text.removeprefix("-") if text.startswith("-0.") and not text.strip("-0.") else text
 
 

@@ -39,7 +39,9 @@ def compile_for_requests(dimension: int = 2) -> None:
     sketch.measure_strangeness(sketch.sketch_rows(centres), sketch.sketch_query(centres[0]), 10, 0.3)
     found = categories.hash_words(np.frombuffer(b"a\0b", dtype=np.uint8), 8)
     hashed, dense = np.ones((8, 2), dtype=np.int8), np.ones((1, 2), dtype=np.float32)
-    categories.read_outputs(hashed, found, dense[0], dense[0], dense, found[:0], dense[0], dense[:, :1])
+    categories.read_outputs(
+        hashed, found, dense[0], dense[0], dense, found[:0], dense[0], np.ones((1, 1), dtype=np.float32)
+    )
     weights = np.ones(2)
     solution = coherence.solve_consensus(np.eye(2), weights, 0.5, 1e-6, 10)
     coherence.measure_coherence(solution.optimum, coherence.solve_orthogonal(weights, 0.5, 1e-6, 10))

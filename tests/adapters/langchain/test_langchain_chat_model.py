@@ -16,6 +16,7 @@ import pytest
 from langchain.agents import create_agent
 from langchain.agents.structured_output import ProviderStrategy
 from langchain_core.callbacks import BaseCallbackHandler
+from langchain_core.language_models import BaseChatModel
 from langchain_core.language_models.fake_chat_models import FakeListChatModel
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 from langchain_core.output_parsers import StrOutputParser
@@ -108,6 +109,14 @@ class TestConstruction:
         assert repr(model) == "LEOChatModel(small='openai:a', large='openai:b', jury=['openai:c'], store=':memory:')"
         for text in (repr(model), str(model), json.dumps(dict(model._identifying_params)), str(model._get_ls_params())):
             assert "sk-secret" not in text
+
+    def test_a_call_is_told_to_tracers_as_langchain_would_tell_it(self) -> None:
+        model = LEOChatModel(small="openai:a", large=fake(), temperature=0.5)
+        told = model._get_invocation_params(stop=["END"], tenant="acme")
+        assert list(told.items()) == list(
+            BaseChatModel._get_invocation_params(model, stop=["END"], tenant="acme").items()
+        )
+        assert model._get_ls_params()["ls_model_name"] == "openai:a+fakelistchatmodel:FakeListChatModel"
 
     def test_the_alias(self) -> None:
         assert ChatLEO is LEOChatModel

@@ -19,7 +19,7 @@ from leo_core.adapting.closing import Closeable
 from leo_core.adapting.engines import MOST_ENGINES, Engines
 from leo_core.adapting.framework_model import FrameworkModel
 from leo_core.adapting.lazy import Lazy, LazyEngine
-from leo_core.adapting.members import MemberPicker, OwnModels, name_member
+from leo_core.adapting.members import MemberNames, MemberPicker, OwnModels, name_member
 from leo_core.adapting.summary import Summary
 from leo_core.adapting.tally import MOST_KEPT, Tally
 from leo_core.engine.leo import LEO
@@ -313,3 +313,19 @@ def test_adapters_load_neither_numba_nor_an_sdk():
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
     assert (done.stdout.strip(), done.returncode) == ("[]", 0), done.stderr
+
+
+def test_members_are_named_anew_when_they_are_others() -> None:
+    asked: list[object] = []
+
+    def ask_name(given: object) -> tuple[str, str]:
+        asked.append(given)
+        return "own", str(given)
+
+    own = OwnModels(kind=int, called="a number", name=ask_name, wrap=FrameworkModel)
+    names = MemberNames()
+    assert names.join((), own) == ""
+    assert [names.join(("openai:a", 7, 7), own) for _ in range(2)] == ["openai:a+own:7"] * 2
+    assert asked == [7, 7]
+    assert names.join((7, 8), own) == "own:7+own:8"
+    assert names.join((8,), own) == "own:8"

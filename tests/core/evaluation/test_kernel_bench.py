@@ -15,12 +15,13 @@ from leo_core import kernels
 from leo_core.evaluation import kernel_bench, numpy_peers, text_kernel_bench, text_peers
 from leo_core.evaluation.core_bench import make_texts
 from leo_core.evaluation.network_peers import NumpyNetwork
-from leo_core.kernels import kmeans, pairs, pcs, sketch
+from leo_core.kernels import categories, kmeans, pairs, pcs, sketch
 from leo_core.stages.cache.pair_network import load_pair_network, read_network
 from leo_core.stages.embed.hashed import GAINS, HashedEmbedder
 from leo_core.stages.embed.load import load_static
 from leo_core.stages.embed.static import StaticEmbedder, read_arrays
 from leo_core.stages.embed.words import FUNCTION_WEIGHT, FUNCTION_WORDS, QUESTION_WEIGHT, QUESTION_WORDS
+from leo_core.stages.risk.categories import category_features, load_network
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -113,6 +114,16 @@ def test_the_network_in_numpy_is_that_of_the_kernels() -> None:
             assert two is not None
             found = peer.compare(*peer.read([load_static().read_pieces(text) for text in (a, b)]))
             np.testing.assert_allclose(own.compare(one, two), found, atol=1e-4)
+
+
+@given(st.lists(st.text("ab'\xe9\u4e2d", min_size=1, max_size=7), max_size=6))
+def test_hashed_words_in_python_are_those_of_the_kernel(words: list[str]) -> None:
+    network = load_network()
+    found = category_features(words, len(network.hashed))
+    assert text_peers.hash_words(words, len(network.hashed)) == found.tolist()
+    layers = (network.hashed, found, network.hashed_scale, network.bias, network.dense, found % 7, network.bias)
+    own = categories.read_outputs(*layers, network.outputs)
+    np.testing.assert_allclose(text_peers.read_outputs(*layers, network.outputs), own, rtol=1e-4, atol=1e-4)
 
 
 def test_trees_in_numpy_are_those_of_the_kernel() -> None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import copy
+import json
 import math
+import pickle
+from dataclasses import asdict
 from types import MappingProxyType
 
 import numpy as np
@@ -13,6 +17,7 @@ from hypothesis import strategies as st
 from leo_core import load_embedder
 from leo_core.errors import ConfigError
 from leo_core.records import Embedding, Message, Novelty, Observation, Request
+from leo_core.stages.risk import request as request_module
 from leo_core.stages.risk.categories import score_categories
 from leo_core.stages.risk.config import RiskConfig
 from leo_core.stages.risk.forest import read_forest
@@ -291,3 +296,39 @@ def test_sigmoid_and_logit(score_: float) -> None:
     assert 0.0 <= sigmoid(score_) <= 1.0
     if abs(score_) < 10:
         assert logit(sigmoid(score_)) == pytest.approx(score_, abs=1e-6)
+
+
+# ------------------------------------------------------------------------------------------ what is worked out later
+
+
+def test_what_the_large_model_gains_is_worked_out_when_somebody_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[float] = []
+    shipped = request_module._shipped_gain
+
+    def note(features, embedding):
+        asked.append(shipped(features, embedding))
+        return asked[-1]
+
+    monkeypatch.setattr(request_module, "_shipped_gain", note)
+    risk = score()
+    assert (risk.features["novel"], risk.features.get("region_shift")) == (0.0, 0.0)
+    assert risk.features["prior"] == risk.small_wrong
+    assert not asked
+    assert risk.features["gain"] == asked[0]
+    assert {"large_wrong", "lead", "sentences", "size", "novel"} <= set(risk.features)
+    assert len(asked) == 1
+
+
+def test_features_are_copied_pickled_and_told_as_a_plain_dict() -> None:
+    told = dict(score().features)
+    copies = (
+        copy.deepcopy(score().features),
+        pickle.loads(pickle.dumps(score().features)),
+        asdict(score())["features"],
+        json.loads(json.dumps(asdict(score())))["features"],
+    )
+    assert all(type(each) is dict and each == told for each in copies)
+    assert score().features == told
+    assert repr(score().features) == repr(told)
+    assert len(score().features) == len(told)
+    assert "absent" not in score().features

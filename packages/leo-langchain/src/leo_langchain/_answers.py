@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any, cast
 
 from langchain_core.load import dumps
@@ -40,6 +41,7 @@ _MODEL_NAME = "model_name"
 NATIVE = "langchain"
 """Key in the metadata of a draft or cache entry under which LangChain's own message is kept."""
 
+_PLAIN = frozenset([str, int, float, bool, type(None)])
 _ALLOWED: list[Any] = [ChatGeneration, Generation, ChatGenerationChunk, AIMessage, AIMessageChunk]
 _PASSED_ON = frozenset({"model_provider", "output_version"})
 _NOT_REPLAYED = frozenset({"id", "token_usage", "usage"})
@@ -181,13 +183,10 @@ def to_usage_metadata(usage: Usage) -> UsageMetadata:
 def make_message(answer: Answer) -> AIMessage:
     """The answer as a message: the member's own where it is one of LangChain, with a fresh id left to the caller."""
     message = _native_of(answer) or _to_reply(answer.message)
-    return message.model_copy(
-        update={
-            "id": None,
-            "usage_metadata": to_usage_metadata(answer.usage),
-            "response_metadata": _metadata(answer, message.response_metadata),
-        }
-    )
+    message.id = None
+    message.usage_metadata = to_usage_metadata(answer.usage)
+    message.response_metadata = _metadata(answer, message.response_metadata)
+    return message
 
 
 def _native_of(answer: Answer) -> AIMessage | None:
@@ -198,7 +197,7 @@ def _native_of(answer: Answer) -> AIMessage | None:
     if answer.covered is not None:
         return None
     if answer.draft is not None and isinstance(answer.draft.native, AIMessage):
-        return answer.draft.native.model_copy(deep=True)
+        return _copy_message(answer.draft.native)
     kept = answer.entry.metadata.get(NATIVE) if answer.entry is not None else None
     if not isinstance(kept, str):
         return None
@@ -207,6 +206,23 @@ def _native_of(answer: Answer) -> AIMessage | None:
     except Exception:  # noqa: BLE001 - what cannot be read is rebuilt from the record
         return None
     return message.model_copy(update={"response_metadata": _replayed(message.response_metadata)})
+
+
+def _copy_message(message: AIMessage) -> AIMessage:
+    """The message with containers of its own."""
+    copied = message.model_copy()
+    copied.__dict__.update((name, _copy(value)) for name, value in message.__dict__.items())
+    return copied
+
+
+def _copy(value: Any) -> Any:
+    """A deep copy; JSON, which is nearly everything, is copied without asking each part how."""
+    kind = type(value)
+    if kind is dict:
+        return {name: _copy(each) for name, each in value.items()}
+    if kind is list:
+        return [_copy(each) for each in value]
+    return value if kind in _PLAIN else deepcopy(value)
 
 
 def _replayed(metadata: Mapping[str, Any]) -> dict[str, Any]:

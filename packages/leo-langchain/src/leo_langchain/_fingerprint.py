@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from langchain_core.language_models import BaseChatModel
@@ -28,8 +29,8 @@ def name_model(model: BaseChatModel) -> tuple[str, str]:
 def fingerprint_model(model: BaseChatModel) -> Mapping[str, Json]:
     """Class, parameters and address of a model: everything that can change its answers, and no secret."""
     provider, name = name_model(model)
-    found = ((name, getattr(model, name, None)) for name in _ENDPOINTS)
-    endpoint = next((public_address(value) for _, value in found if isinstance(value, str)), None)
+    found = (getattr(model, name) for name in _ENDPOINTS if name in model.__dict__ or name in _names_of(type(model)))
+    endpoint = next((public_address(value) for value in found if isinstance(value, str)), None)
     return {
         "class": f"{type(model).__module__}.{type(model).__qualname__}",
         "provider": provider,
@@ -37,6 +38,12 @@ def fingerprint_model(model: BaseChatModel) -> Mapping[str, Json]:
         "params": plain(model._identifying_params),  # noqa: SLF001 - as above
         **({"endpoint": endpoint} if endpoint else {}),
     }
+
+
+@cache
+def _names_of(kind: type[BaseChatModel]) -> frozenset[str]:
+    """What a class has beside the fields of its objects. To look for what there is not takes pydantic long."""
+    return frozenset(dir(kind))
 
 
 def identify_member(member: Any) -> Any:

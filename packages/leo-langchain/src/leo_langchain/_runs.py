@@ -11,6 +11,7 @@ from leo_core.telemetry.facts import answer_facts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from uuid import UUID
 
     from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
     from langchain_core.tracers.schemas import Run
@@ -47,14 +48,20 @@ def describe_run(run_manager: CallbackManagerForLLMRun | AsyncCallbackManagerFor
     """
     if run_manager is None:
         return
+    found = (_find_run(handler, run_manager.run_id) for handler in run_manager.handlers)
+    watched = [run for run in found if run is not None]
+    if not watched:
+        return
     told: dict[str, Any] = {
         name: list(value) if isinstance(value, tuple) else value for name, value in answer_facts(answer).items()
     }
     if len(answer.members) == 1:
         provider, colon, _ = answer.members[0].partition(":")
         told |= {"ls_model_name": answer.model} | ({"ls_provider": provider} if colon else {})
-    for handler in run_manager.handlers:
-        runs: Mapping[str, Run] = getattr(handler, "run_map", {})
-        run = runs.get(str(run_manager.run_id))
-        if run is not None:
-            run.extra["metadata"] = {**run.extra.get("metadata", {}), **told}
+    for run in watched:
+        run.extra["metadata"] = {**run.extra.get("metadata", {}), **told}
+
+
+def _find_run(handler: object, run_id: UUID) -> Run | None:
+    runs: Mapping[str, Run] = getattr(handler, "run_map", {})
+    return runs.get(str(run_id))

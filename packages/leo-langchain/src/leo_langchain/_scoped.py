@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from contextlib import aclosing
+from inspect import signature
 from typing import TYPE_CHECKING, Any, cast
 
 from langchain_core.language_models import BaseChatModel, LanguageModelInput
@@ -24,6 +25,17 @@ class ScopedChatModel(BaseChatModel):
     model_config = ConfigDict(hide_input_in_errors=True)  # keys are among the settings
 
     tenant: str | None = None
+
+    def __init_subclass__(cls, **settings: Any) -> None:
+        """Work out the signatures of ``_generate`` and ``_agenerate``: LangChain looks at them with every call."""
+        super().__init_subclass__(**settings)
+        for name in ("_generate", "_agenerate"):
+            if name in cls.__dict__:
+                setattr(cls.__dict__[name], "__signature__", signature(cls.__dict__[name]))  # noqa: B010 - no method has it of its own
+
+    def _get_invocation_params(self, stop: list[str] | None = None, **kwargs: Any) -> dict[str, Any]:
+        """As LangChain's own, which asks a deprecated method for them, with warnings caught at every call."""
+        return {**self._identifying_params, "_type": self._llm_type, "stop": stop, **kwargs}
 
     @abstractmethod
     def _named(self, config: RunnableConfig | None, kwargs: dict[str, Any]) -> dict[str, Any]:

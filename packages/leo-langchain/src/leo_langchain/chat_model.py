@@ -13,7 +13,7 @@ from pydantic import Field, PrivateAttr, SecretStr, model_validator
 
 from leo_core.adapting.closing import Closeable
 from leo_core.adapting.engines import Engines
-from leo_core.adapting.members import MemberPicker, check_members, name_member
+from leo_core.adapting.members import MemberNames, MemberPicker, check_members
 from leo_core.adapting.plain import plain
 from leo_core.adapting.settings import PolicyDigest, configure, refuse_unknown, reveal
 from leo_core.config import LEOConfig, Preset
@@ -154,6 +154,7 @@ class LEOChatModel(Closeable, ScopedChatModel):
 
     engines: Engines = Field(default_factory=Engines, exclude=True, repr=False)
     _policy: PolicyDigest = PrivateAttr(default_factory=PolicyDigest)
+    _names: MemberNames = PrivateAttr(default_factory=MemberNames)
 
     # --------------------------------------------------------------------------------------------- construction
 
@@ -306,7 +307,7 @@ class LEOChatModel(Closeable, ScopedChatModel):
         return False
 
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
-        names = "+".join(dict.fromkeys(name_member(member, CHAT_MODELS) for member in self._given_members))
+        names = self._names.join(self._given_members, CHAT_MODELS)
         given = {name: kwargs.get(name, getattr(self, name)) for name in ("temperature", "max_tokens")}
         stops = stop or kwargs.get("stop") or self.stop
         return describe_model(kwargs.get("model") or self.model or names, stops=stops, **given)

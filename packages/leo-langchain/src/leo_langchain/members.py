@@ -159,11 +159,11 @@ class LangChainModel(FrameworkModel[BaseChatModel]):
         if full is None:
             message = f"{self._id} streamed nothing"
             raise MalformedReplyError(message, provider=self._provider, model=self._name)
-        whole = message_chunk_to_message(full)
+        whole = message_chunk_to_message(full).model_copy(update={"id": None})
         return _in_its_version(whole, self.model) if isinstance(whole, AIMessage) else AIMessage(full.content)
 
     def _draft(self, reply: AIMessage, call: NativeCall, started: float) -> Draft:
-        reply = call.finish(reply).model_copy(update={"id": None})
+        reply = call.finish(reply)
         facts = reply.response_metadata
         name = str(facts.get("model_name") or facts.get("model") or call.kwargs.get("model") or self._name)
         usage = to_usage(reply)
@@ -176,7 +176,7 @@ class LangChainModel(FrameworkModel[BaseChatModel]):
             member=self._id,
             model=name,
             message=to_message(reply),
-            usage=replace(usage, cost_usd=cost),
+            usage=usage if cost is None else replace(usage, cost_usd=cost),
             finish_reason=_finish_of(reply),
             latency_s=time.perf_counter() - started,
             logprobs=_logprobs_of(facts),
@@ -195,7 +195,7 @@ def _reply_of(result: ChatResult, member: LangChainModel) -> AIMessage:
         raise MalformedReplyError(message, provider=member.id.partition(":")[0], model=member.id)
     generation = result.generations[0]
     metadata = {**(result.llm_output or {}), **_metadata_of(generation)}
-    reply = cast("AIMessage", generation.message).model_copy(update={"response_metadata": metadata})
+    reply = cast("AIMessage", generation.message).model_copy(update={"response_metadata": metadata, "id": None})
     return _in_its_version(reply, member.model)
 
 

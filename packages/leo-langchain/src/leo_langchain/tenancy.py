@@ -7,7 +7,7 @@ user, for budgets: who it is changes no answer and is part of no key.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
@@ -96,12 +96,10 @@ def current_session(config: RunnableConfig | None = None) -> str | None:
     return None
 
 
-def _places(config: RunnableConfig | None) -> Iterator[Mapping[str, Any]]:
-    for source in (config, var_child_runnable_config.get()):
-        for part in ("configurable", "metadata") if source else ():
-            found: Any = (source or {}).get(part)
-            if isinstance(found, Mapping):
-                yield found
+def _places(config: RunnableConfig | None) -> Sequence[Mapping[str, Any]]:
+    sources = [source for source in (config, var_child_runnable_config.get()) if source]
+    found: list[Any] = [source.get(part) for source in sources for part in ("configurable", "metadata")]
+    return [part for part in found if isinstance(part, Mapping)]
 
 
 def check_name(name: object, what: str) -> str:

@@ -42,7 +42,7 @@ class Engines:
         """The engine that is made from these settings; a new one where there is none yet."""
         with self._lock:
             for at, (known, engine) in enumerate(self._known):
-                if all(_is_same(known[name], value) for name, value in settings.items()):
+                if all(known[name] is value or _is_same(known[name], value) for name, value in settings.items()):
                     self._known.append(self._known.pop(at))
                     return engine
             engine = LazyEngine()

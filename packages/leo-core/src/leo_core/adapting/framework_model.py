@@ -75,8 +75,9 @@ class FrameworkModel(Generic[M]):
         """Upper estimate of the usage: a token per 3.5 characters, and as many reply tokens as are allowed."""
         allowed = request.sampling.max_tokens or getattr(self.model, "max_tokens", None)
         output = allowed if isinstance(allowed, int) else DEFAULT_OUTPUT_TOKENS
-        usage = Usage(input_tokens=estimate_input_tokens(request), output_tokens=output, calls=1)
-        return replace(usage, cost_usd=self.price(usage))
+        usage = Usage(input_tokens=estimate_input_tokens(request), output_tokens=output, calls=1, cost_usd=None)
+        cost = self.price(usage)
+        return usage if cost is None else replace(usage, cost_usd=cost)
 
     def price(self, usage: Usage) -> float | None:
         """What these tokens would cost; ``None`` when the model's price is unknown."""

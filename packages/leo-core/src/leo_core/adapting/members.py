@@ -10,7 +10,7 @@ from leo_core.adapting.plain import without_user
 from leo_core.errors import ConfigError
 from leo_core.ports import Model
 
-__all__ = ["OPTIONS", "MemberPicker", "OwnModels", "Panel", "check_members", "name_member"]
+__all__ = ["OPTIONS", "MemberNames", "MemberPicker", "OwnModels", "Panel", "check_members", "name_member"]
 
 _REMOTE: Final = frozenset({"openai", "anthropic"})
 OPTIONS: Final = frozenset({"api_key", "base_url", "timeout_s", "max_retries"})
@@ -75,6 +75,23 @@ def name_member(given: object, own: OwnModels) -> str:
     if isinstance(given, own.kind):
         return ":".join(own.name(given))
     return without_user(str(getattr(given, "id", type(given).__name__)))
+
+
+class MemberNames:
+    """What members are called, put together anew only when they are others: tracers ask for it with every request."""
+
+    __slots__ = ("_known",)
+
+    def __init__(self) -> None:
+        self._known: tuple[tuple[object, ...], str] = ((), "")
+
+    def join(self, given: tuple[object, ...], own: OwnModels) -> str:
+        """The different names of these members, with "+" between them."""
+        known, names = self._known
+        if len(known) != len(given) or any(one is not other for one, other in zip(known, given, strict=True)):
+            names = "+".join(dict.fromkeys(name_member(member, own) for member in given))
+            self._known = given, names
+        return names
 
 
 @dataclass(slots=True, kw_only=True)

@@ -238,6 +238,8 @@ def _sound(model: Model, draft: Draft, started: float) -> Draft:
     usage = draft.usage
     if usage.cost_usd is not None and not 0.0 <= usage.cost_usd < math.inf:
         usage = replace(usage, cost_usd=None)
+    if usage is draft.usage and draft.latency_s:
+        return draft
     return replace(draft, usage=usage, latency_s=draft.latency_s or time.perf_counter() - started)
 
 

@@ -61,11 +61,21 @@ class _Steps:
 
 def run(pipeline: Pipeline[T], world: World) -> T:
     """Run a pipeline synchronously."""
-    with closing(_Steps(pipeline)) as steps:
-        while steps.effect is not None:
-            _step(steps, steps.effect, world)
-        result: T = steps.result
+    perform = world.perform
+    try:
+        effect = next(pipeline)
+        while True:
+            try:
+                reply = perform(effect)
+            except Exception as error:  # noqa: BLE001 - every error goes into the pipeline, which may handle it
+                effect = pipeline.throw(error)
+            else:
+                effect = pipeline.send(reply)
+    except StopIteration as stop:
+        result: T = stop.value
         return result
+    finally:
+        pipeline.close()
 
 
 async def arun(pipeline: Pipeline[T], world: World) -> T:

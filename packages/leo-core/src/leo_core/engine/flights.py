@@ -209,22 +209,22 @@ class Flights:
                 return Turn(waited=True, waited_s=time.monotonic() - started)
             failed += landed is False
             own = _Flight(own.leader, time.monotonic() + self._wait_s)
-        owner = secrets.token_hex(8)
+        name, owner = _hash(key), secrets.token_hex(8)
         try:
             for pause_s in _pauses():
-                if (yield _Ask(partial(self._acquire, key, owner))) or time.monotonic() >= deadline:
+                if (yield _Ask(partial(self._acquire, name, owner))) or time.monotonic() >= deadline:
                     break
                 if blocks or _holds_a_turn():
                     break
                 waited = True
                 yield _Pause(pause_s)
         except BaseException:
-            self._leave(key, own, owner, landed=False)
+            self._leave(key, own, name, owner, landed=False)
             raise
         turn = Turn(
             waited=waited,
             waited_s=time.monotonic() - started,
-            end=lambda landed: self._leave(key, own, owner, landed=landed),
+            end=lambda landed: self._leave(key, own, name, owner, landed=landed),
         )
         _TURNS.set((*(each for each in _TURNS.get() if each.leads and not each.left), turn))
         return turn
@@ -240,21 +240,21 @@ class Flights:
                     self._sweep_at = max(_MOST_KEPT, 2 * len(self._flights))
             return flight
 
-    def _leave(self, key: str, own: _Flight, owner: str, *, landed: bool) -> None:
+    def _leave(self, key: str, own: _Flight, name: str, owner: str, *, landed: bool) -> None:
         with self._lock:
             if self._flights.get(key) is own:  # and not one that took over because this took too long
                 del self._flights[key]
         leases = self._leases
         if leases is not None:  # behind the answer on its way to the store; a lease that stays expires
-            release = partial(leases.release_lease, _hash(key), owner)
+            release = partial(leases.release_lease, name, owner)
             self._submit(lambda: self._guard.attempt("release_lease", release, None))
         own.landing.set(landed=landed)
 
-    def _acquire(self, key: str, owner: str) -> bool:
+    def _acquire(self, name: str, owner: str) -> bool:
         leases = self._leases
         if leases is None:
             return True
-        acquire = partial(leases.acquire_lease, _hash(key), owner, now=time.time(), life_s=self._wait_s)
+        acquire = partial(leases.acquire_lease, name, owner, now=time.time(), life_s=self._wait_s)
         return self._guard.attempt("acquire_lease", acquire, otherwise=True)
 
 

@@ -64,7 +64,7 @@ class Gates:
         tokens = _estimated_tokens(model, request) if limit is not None else 0.0
         with self._lock:
             now = self._clock.monotonic()
-            gate = self._gates.setdefault(model.id, _Gate())
+            gate = self._gates.get(model.id) or self._gates.setdefault(model.id, _Gate())
             rest_s = find_rest(gate.circuit, now) if self._config.breaker else None
             if rest_s is not None:
                 message = f"{model.id} is left alone: {gate.circuit.in_a_row} calls in a row failed"

@@ -67,7 +67,8 @@ def consult_cache(
     near: tuple[Neighbour, ...] = ()
     if exact is None and embedding is not None and identity.semantic and wanted is True:
         found = yield from FindNear(request.tenant, identity.scope_key, embedding.vector, plan.config.cache.candidates)
-        near = tuple(each for each in found if _fits(identity.text, each.entry.text))
+        own = list_stand_ins(identity.text)
+        near = tuple(each for each in found if _fits(own, each.entry.text))
     (draw,) = yield from Draw()
     moment = yield from Now()
 
@@ -93,13 +94,12 @@ def consult_cache(
     return decision, entry
 
 
-def _fits(text: str, kept: str) -> bool:
-    """Whether a kept answer can be told with the values of this request.
+def _fits(own: tuple[str, ...], kept: str) -> bool:
+    """Whether a kept answer can be told with the values of this request, whose stand-ins are ``own``.
 
     It needs the same stand-ins for personal data. With two or more, a paraphrase may have them in other places, where
     the answer would be told with one's values for the other's: such requests match exactly only.
     """
-    own = list_stand_ins(text)
     return len(own) < 2 and own == list_stand_ins(kept)  # noqa: PLR2004 - one cannot be in another's place
 
 

@@ -83,9 +83,7 @@ def find_answer(request: Request, plan: Plan, started: Instant) -> Pipeline[Answ
             answer = yield from serve_entry(request, entry, cached, sight, known, plan)
         else:
             answer = yield from ask_members(request, cached, sight, known, plan, started)
-        if turn.waited_s:
-            answer = replace(answer, waited_s=answer.waited_s + turn.waited_s)
-        answer = yield from certify(request, answer, sight, known, plan, started)
+        answer = yield from certify(request, answer, sight, known, plan, started, turn.waited_s)
         yield from settle(request, answer, sight.identity, sight.embedding, entry, plan)
     if request.stream_policy == "verified":
         yield from Show(answer.message)
@@ -214,14 +212,15 @@ def ask_members(
     if correction is not None:
         yield from Notify("stream.corrected", {"reason": correction.reason, "member": correction.member})
     yield from show_early(request, outcome.served.message, correction)
+    spent = trip.spent
     return Answer(
         id=(yield from Entropy(16)).hex(),
         message=outcome.served.message,
         route=outcome.route,
         model=outcome.served.model,
         members=tuple(draft.member for draft in trip.drafts),
-        usage=trip.spent,
-        saved=plan.saved_against_large(outcome.served, trip.spent),
+        usage=spent,
+        saved=plan.saved_against_large(outcome.served, spent),
         risk=outcome.risk,
         novelty=sight.novelty,
         cache=cached,
@@ -239,11 +238,27 @@ def ask_members(
 
 
 def certify(
-    request: Request, answer: Answer, sight: Sight, known: Known, plan: Plan, started: Instant
+    request: Request,
+    answer: Answer,
+    sight: Sight,
+    known: Known,
+    plan: Plan,
+    started: Instant,
+    waited_s: float,
 ) -> Pipeline[Answer]:
-    """Sign what happened. The receipt is durable before the answer claims it."""
+    """Sign what happened. The receipt is durable before the answer claims it.
+
+    Args:
+        request: What was asked.
+        answer: What was answered, by now.
+        sight: What was seen of the request.
+        known: What was known when it came in.
+        plan: Members and policies.
+        started: When it came in.
+        waited_s: Seconds that an equal request was waited for.
+    """
     ended = yield from Now()
-    answer = replace(answer, latency_s=ended.monotonic - started.monotonic)
+    answer = replace(answer, latency_s=ended.monotonic - started.monotonic, waited_s=answer.waited_s + waited_s)
     if not plan.config.receipts.enabled:
         yield from keep_result(request, answer)
         return answer

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from leo_core.engine.effects import Join, Now
@@ -12,7 +13,7 @@ from leo_core.engine.lookup import look_again
 if TYPE_CHECKING:
     from leo_core.engine.effects import Instant, Pipeline
     from leo_core.engine.plan import Plan
-    from leo_core.records import CacheDecision, CacheEntry, Identity, Request
+    from leo_core.records import CacheDecision, CacheEntry, Constraints, Identity, Request
 
 __all__ = ["take_turn"]
 
@@ -37,7 +38,7 @@ def take_turn(
     wanted, wait_s = request.constraints, plan.config.cache.single_flight_wait_s
     if decision.hit or decision.stale or wanted.cache not in (True, "exact") or decision.action == "off" or not wait_s:
         return Turn(), decision, entry
-    key = "\x00".join((request.tenant, identity.exact_key, repr(wanted)))
+    key = "\x00".join((request.tenant, identity.exact_key, _spell(wanted)))
     turn = yield from Join(key, (yield from _left(wanted.max_latency_s, started)))
     if turn.waited or turn.leads:  # an equal one may have landed between the first look and the turn
         try:
@@ -48,6 +49,12 @@ def take_turn(
         if decision.hit:
             turn.end(landed=True)
     return turn, decision, entry
+
+
+@lru_cache(maxsize=256)
+def _spell(wanted: Constraints) -> str:
+    """Constraints as a text, the same for equal ones."""
+    return repr(wanted)
 
 
 def _left(limit: float | None, started: Instant) -> Pipeline[float | None]:

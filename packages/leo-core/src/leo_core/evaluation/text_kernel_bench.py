@@ -32,6 +32,7 @@ def compare_text_kernels(texts: Sequence[str], random: np.random.Generator) -> l
     return [
         *_compare_hashing(texts),
         *_compare_pieces(texts),
+        *_compare_categories(texts),
         *_compare_letters(texts),
         *_compare_alignment(random),
         *_compare_readings(texts),
@@ -125,6 +126,31 @@ def _make_tokenizer(pieces: Sequence[str]) -> Any | None:
 
 def _embed_cut(tokenizer: Any, table: text_peers.PieceTable, texts: Sequence[str]) -> object:
     return table.pool([cut.ids for cut in tokenizer.encode_batch_fast(texts, add_special_tokens=False)])
+
+
+def _compare_categories(texts: Sequence[str]) -> list[Comparison]:
+    from leo_core.kernels import categories  # noqa: PLC0415 - loads numba
+    from leo_core.stages.risk.categories import category_features, load_network, read_words  # noqa: PLC0415 - as above
+
+    words, network = read_words(texts[0]), load_network()
+    found, nothing = category_features(words, len(network.hashed)), np.zeros(0, dtype=np.int64)
+    layers = (network.hashed, found, network.hashed_scale, network.bias, network.dense, nothing, network.bias)
+    return [
+        compare(
+            f"hashed features of {len(words)} words",
+            "Python set of CRC-32",
+            lambda: category_features(words, len(network.hashed)),
+            lambda: text_peers.hash_words(words, len(network.hashed)),
+            kernel="categories.hash_words",
+        ),
+        compare(
+            f"harm of a question by {len(found)} features",
+            "numpy",
+            partial(categories.read_outputs, *layers, network.outputs),
+            partial(text_peers.read_outputs, *layers, network.outputs),
+            kernel="categories.read_outputs",
+        ),
+    ]
 
 
 def _compare_letters(texts: Sequence[str]) -> list[Comparison]:

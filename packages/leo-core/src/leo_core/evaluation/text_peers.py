@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import re
+import zlib
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,8 +28,10 @@ __all__ = [
     "embed_hashed",
     "find_candidates",
     "find_trigrams",
+    "hash_words",
     "index_pieces",
     "measure_strangeness",
+    "read_outputs",
     "sum_trees",
 ]
 
@@ -39,6 +44,7 @@ _IN_WORD, _IN_PAIR, _IN_GRAM = (
     np.uint64(salt) for salt in (0x5851F42D4C957F2D, 0x14057B7EF767814F, 0x2545F4914F6CDD1D)
 )
 _BLOCKS = 8
+_LETTERS = 4
 
 
 def index_pieces(pieces: Sequence[str], pairs: npt.NDArray[np.int32]) -> tuple[dict[str, int], dict[Any, int]]:
@@ -205,6 +211,35 @@ def find_candidates(
     distances = np.bitwise_count(gaps).sum(axis=1) + np.bitwise_count(gaps & sketch[1]).sum(axis=1)
     places = np.argpartition(distances, wanted)[:wanted]
     return places, (rows[places].astype(np.float32) @ query.astype(np.float32)) * scales[places]
+
+
+def hash_words(words: Sequence[str], buckets: int) -> list[int]:
+    """Buckets of the distinct hashed features of words."""
+    found = {f"p:{first} {second}" for first, second in pairwise(["^", *words, "$"])}
+    for word in words:
+        bounded = f"<{word}>"
+        found.add(f"w:{word}")
+        found.update(f"c:{bounded[start : start + _LETTERS]}" for start in range(len(bounded) - _LETTERS + 1))
+    return sorted({zlib.crc32(feature.encode()) % buckets for feature in found})
+
+
+def read_outputs(
+    hashed: npt.NDArray[np.int8],
+    found: Integers,
+    scale: Rows,
+    bias: Rows,
+    dense: Rows,
+    present: Integers,
+    seen: Rows,
+    outputs: Rows,
+) -> Floats:
+    """Outputs of a network with one hidden layer, by sums of rows and one product."""
+    total = hashed[found].sum(axis=0, dtype=np.int32) * scale
+    total *= 1.0 / math.sqrt(max(len(found), 1))
+    total += bias + dense[present].sum(axis=0) + seen
+    hidden = len(outputs)
+    result: Floats = np.maximum(total[:hidden], 0.0) @ outputs + total[hidden:]
+    return result
 
 
 def measure_strangeness(sketches: Keys, sketch: Keys, crowd: int, share: float) -> float:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from leo_core.kernels import coherence, kmeans, sketch
+from leo_core.kernels import categories, coherence, kmeans, sketch
 from leo_core.kernels._tiles import COLUMNS
 
 if TYPE_CHECKING:
@@ -27,7 +27,8 @@ def find_cache() -> tuple[str, int]:
 def compile_for_requests(dimension: int = 2) -> None:
     """Call the kernels that a request needs beside those of its embedder and of the pair model, once each.
 
-    Novelty, and the coherence of a jury's answers. Loads nothing that only large scopes or evaluations use.
+    Novelty, the risk of harm, and the coherence of a jury's answers. Loads nothing that only large scopes or
+    evaluations use.
 
     Args:
         dimension: Of the embeddings, at least 2: the directions of their sketches are made too.
@@ -36,6 +37,11 @@ def compile_for_requests(dimension: int = 2) -> None:
     kmeans.measure_distances(centres, centres[0])
     kmeans.move_centre(centres[0], centres[1], 0.5)
     sketch.measure_strangeness(sketch.sketch_rows(centres), sketch.sketch_query(centres[0]), 10, 0.3)
+    found = categories.hash_words(np.frombuffer(b"a\0b", dtype=np.uint8), 8)
+    hashed, dense = np.ones((8, 2), dtype=np.int8), np.ones((1, 2), dtype=np.float32)
+    categories.read_outputs(
+        hashed, found, dense[0], dense[0], dense, found[:0], dense[0], np.ones((1, 1), dtype=np.float32)
+    )
     weights = np.ones(2)
     solution = coherence.solve_consensus(np.eye(2), weights, 0.5, 1e-6, 10)
     coherence.measure_coherence(solution.optimum, coherence.solve_orthogonal(weights, 0.5, 1e-6, 10))

@@ -38,7 +38,7 @@ from leo_core.records.requests import (
     ToolCall,
 )
 from leo_core.records.sealed import SealedPart, SealedValue
-from leo_core.records.values import Json, Role
+from leo_core.records.values import Deferred, Json, Role
 from leo_core.records.verdicts import (
     CategoryRisk,
     Coherence,
@@ -69,6 +69,7 @@ __all__ = [
     "CoherenceCertificate",
     "Constraints",
     "Correction",
+    "Deferred",
     "Draft",
     "EmbedderFingerprint",
     "Embedding",

@@ -93,6 +93,10 @@ class StandIns:
                 return made
 
 
+_NONE: Final = StandIns()
+"""Those of a request in which nothing is looked for."""
+
+
 def cover_request(request: Request, config: PersonalDataConfig) -> tuple[Request, StandIns]:
     """The request as it may leave the caller's hands, and what its stand-ins stand for.
 
@@ -104,7 +108,7 @@ def cover_request(request: Request, config: PersonalDataConfig) -> tuple[Request
         PersonalDataError: The mode is ``"block"`` and something was found.
     """
     if config.mode == "off" or request.redaction is not None:
-        return request, StandIns()
+        return request, _NONE
     stand_ins = StandIns(config.kinds, frozenset(_find_taken(request)))
     messages = tuple(_cover_message(message, stand_ins) for message in request.messages)
     counts = stand_ins.counts

@@ -28,6 +28,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import rfc8785
@@ -129,25 +130,38 @@ def _key(kind: str, messages: Sequence[bytes], scope: bytes) -> str:
 def _canonical_scope(request: Request, models: bytes) -> bytes:
     """Canonical JSON of everything but the messages that can change the answer. Tools are a set.
 
-    Its members are put together in the order of their names: model, models, and the rest.
+    Its members are put together in the order of their names.
     """
     sampling = request.sampling
-    rest = {
-        "tenant": request.tenant,
-        "sampling": {
-            "temperature": sampling.temperature,
-            "top_p": sampling.top_p,
-            "max_tokens": sampling.max_tokens,
-            "stop": list(sampling.stop),
-            "seed": sampling.seed,
-        },
-        "tools": sorted((_without_ephemeral(tool) for tool in request.tools), key=canonical_bytes),
-        "tool_choice": request.tool_choice,
-        "response_format": request.response_format,
-        "options": request.options,
-    }
-    model = b"null" if request.model is None else canonical_bytes(request.model)
-    return b"".join((b'{"model":', model, b',"models":', models, b",", canonical_bytes(rest)[1:]))
+    parts = (
+        b'{"model":',
+        b"null" if request.model is None else canonical_bytes(request.model),
+        b',"models":',
+        models,
+        b',"options":',
+        b"{}" if request.options == {} else canonical_bytes(request.options),
+        b',"response_format":',
+        b"null" if request.response_format is None else canonical_bytes(request.response_format),
+        b',"sampling":',
+        _canonical_sampling(
+            sampling.temperature, sampling.top_p, sampling.max_tokens, tuple(sampling.stop), sampling.seed
+        ),
+        b',"tenant":',
+        canonical_bytes(request.tenant),
+        b',"tool_choice":',
+        b"null" if request.tool_choice is None else canonical_bytes(request.tool_choice),
+        b',"tools":[',
+        b",".join(sorted(canonical_bytes(_without_ephemeral(tool)) for tool in request.tools)),
+        b"]}",
+    )
+    return b"".join(parts)
+
+
+@lru_cache(maxsize=256, typed=True)  # typed, since True is another JSON value than 1
+def _canonical_sampling(temperature: Json, top_p: Json, max_tokens: Json, stop: tuple[str, ...], seed: Json) -> bytes:
+    return canonical_bytes(
+        {"temperature": temperature, "top_p": top_p, "max_tokens": max_tokens, "stop": list(stop), "seed": seed}
+    )
 
 
 def _canonical_content(content: str | tuple[Mapping[str, Json], ...]) -> Json:

@@ -12,8 +12,8 @@ world", 2005, ch. 2). On exchangeable traffic ``novelty > 0.95`` fires for about
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, TypeVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -50,6 +50,7 @@ class Place:
         entropy: How undecided it is between the regions, in [0, 1].
         deviation: The distance over that cluster's own radius.
         score: The weighted sum that is ranked.
+        sketch: The signs of the vector, uint64 (4,).
     """
 
     state: NoveltyState
@@ -58,6 +59,7 @@ class Place:
     entropy: float
     deviation: float
     score: float
+    sketch: npt.NDArray[np.uint64]
 
 
 def score_novelty(vector: Vector, state: NoveltyState, config: NoveltyConfig, *, place: Place | None = None) -> Novelty:
@@ -102,14 +104,24 @@ def learn_novelty(
         place: What :func:`locate` said of the vector; passed over where another state has come since.
     """
     if not len(state.centres):
-        return _open_centre(vector, _remember(vector, state, config, draw), FIRST_RADIUS)
+        sketches = _remember(sketch.sketch_query(vector)[0], state.sketches, config, draw)
+        kept = _Kept(state.scores, state.distances, state.regions, sketches)
+        return _open_centre(vector, state, kept, FIRST_RADIUS)
     if place is None or place.state is not state:
         place = _locate(vector, state, config)
-    state = _remember(vector, state, config, draw)
-    state = _keep_score(place, state, config, draw)
+    kept = _keep(place, state, config, draw)
     if _may_open(place, state, config):
-        return _open_centre(vector, state, _global_radius(state, config))
-    return _move_centre(vector, place.region, state, config)
+        return _open_centre(vector, state, kept, _quantile(kept.distances, config.radius_quantile))
+    return _move_centre(vector, place.region, state, kept, config)
+
+
+class _Kept(NamedTuple):
+    """What a state keeps of past requests, as its attributes of these names."""
+
+    scores: npt.NDArray[np.float64]
+    distances: npt.NDArray[np.float64]
+    regions: npt.NDArray[np.int64]
+    sketches: npt.NDArray[np.uint64]
 
 
 def _locate(vector: Vector, state: NoveltyState, config: NoveltyConfig) -> Place:
@@ -125,25 +137,36 @@ def _locate(vector: Vector, state: NoveltyState, config: NoveltyConfig) -> Place
         mean = float(shares @ (distance - distances)) / (config.temperature * total)
         entropy = min(1.0, max(0.0, (math.log(total) - mean) / math.log(len(distances))))
     deviation = distance / float(state.radii[region])
-    strangeness = sketch.measure_strangeness(state.sketches, sketch.sketch_query(vector), CROWD, CROWD_SHARE)
+    signs = sketch.sketch_query(vector)
+    strangeness = sketch.measure_strangeness(state.sketches, signs, CROWD, CROWD_SHARE)
     score = entropy + config.deviation_weight * deviation + config.strangeness_weight * (CROWD_SHARE + strangeness)
-    return Place(state=state, region=region, distance=distance, entropy=entropy, deviation=deviation, score=score)
+    return Place(
+        state=state,
+        region=region,
+        distance=distance,
+        entropy=entropy,
+        deviation=deviation,
+        score=score,
+        sketch=signs[0],
+    )
 
 
-def _remember(vector: Vector, state: NoveltyState, config: NoveltyConfig, draw: float) -> NoveltyState:
-    """Keep the request's sketch; when there is no room, in the place of a random one."""
-    count = len(state.sketches)
+def _remember(
+    signs: npt.NDArray[np.uint64], sketches: npt.NDArray[np.uint64], config: NoveltyConfig, draw: float
+) -> npt.NDArray[np.uint64]:
+    """The sketches with one more; when there is no room, in the place of a random one."""
+    count = len(sketches)
     slot = count if count < config.memory else int(math.fmod(draw * SECOND_DRAW, 1.0) * config.memory)
-    kept = np.empty((max(count, slot + 1), state.sketches.shape[1]), dtype=np.uint64)
-    kept[:count] = state.sketches
-    kept[slot] = sketch.sketch_rows(vector[np.newaxis])[0]
-    return replace(state, sketches=kept)
+    kept = np.empty((max(count, slot + 1), sketches.shape[1]), dtype=np.uint64)
+    kept[:count] = sketches
+    kept[slot] = signs
+    return kept
 
 
-def _keep_score(place: Place, state: NoveltyState, config: NoveltyConfig, draw: float) -> NoveltyState:
-    """Put the score into the reservoir.
+def _keep(place: Place, state: NoveltyState, config: NoveltyConfig, draw: float) -> _Kept:
+    """What is kept with one more request.
 
-    The reservoir holds at most half of what was seen (but never less than ``min_samples``), so scores of the
+    The reservoir of scores holds at most half of what was seen (but never less than ``min_samples``), so scores of the
     first requests, made while there was little to compare with, do not stay.
     """
     count = len(state.scores)
@@ -152,15 +175,11 @@ def _keep_score(place: Place, state: NoveltyState, config: NoveltyConfig, draw: 
         slot, length = count, count + 1
     else:
         slot, length = min(count - 1, int(draw * count)), count
-    return NoveltyState(
-        centres=state.centres,
-        counts=state.counts,
-        radii=state.radii,
+    return _Kept(
         scores=_with(state.scores, slot, length, place.score),
         distances=_with(state.distances, slot, length, place.distance),
         regions=_with(state.regions, slot, length, place.region),
-        seen=state.seen,
-        sketches=state.sketches,
+        sketches=_remember(place.sketch, state.sketches, config, draw),
     )
 
 
@@ -178,46 +197,26 @@ def _may_open(place: Place, state: NoveltyState, config: NoveltyConfig) -> bool:
     return count < config.centres and state.seen >= config.growth * count and place.deviation > 1.0
 
 
-def _open_centre(vector: Vector, state: NoveltyState, radius: float) -> NoveltyState:
+def _open_centre(vector: Vector, state: NoveltyState, kept: _Kept, radius: float) -> NoveltyState:
     """Make the request a centre."""
     return NoveltyState(
         centres=np.vstack([state.centres, vector]).astype(np.float32),
         counts=np.append(state.counts, 1),
         radii=np.append(state.radii, radius),
-        scores=state.scores,
-        distances=state.distances,
-        regions=state.regions,
         seen=state.seen + 1,
-        sketches=state.sketches,
+        **kept._asdict(),
     )
 
 
-def _move_centre(vector: Vector, region: int, state: NoveltyState, config: NoveltyConfig) -> NoveltyState:
-    """Move the nearest centre towards the request, and measure its radius again."""
+def _move_centre(vector: Vector, region: int, state: NoveltyState, kept: _Kept, config: NoveltyConfig) -> NoveltyState:
+    """Move the nearest centre towards the request, and measure its radius again: by all where few are its own."""
     centres, counts, radii = state.centres.copy(), state.counts.copy(), state.radii.copy()
     counts[region] += 1
     rate = 1.0 / min(int(counts[region]), config.window)
     centres[region] = kmeans.move_centre(centres[region], vector, rate)
-    own = state.distances[state.regions == region]
-    if len(own) >= MIN_CLUSTER:
-        radii[region] = _quantile(own, config.radius_quantile)
-    else:
-        radii[region] = _global_radius(state, config)
-    return NoveltyState(
-        centres=centres,
-        counts=counts,
-        radii=radii,
-        scores=state.scores,
-        distances=state.distances,
-        regions=state.regions,
-        seen=state.seen + 1,
-        sketches=state.sketches,
-    )
-
-
-def _global_radius(state: NoveltyState, config: NoveltyConfig) -> float:
-    """Quantile of the distances of all kept requests."""
-    return _quantile(state.distances, config.radius_quantile)
+    own = kept.distances[kept.regions == region]
+    radii[region] = _quantile(own if len(own) >= MIN_CLUSTER else kept.distances, config.radius_quantile)
+    return NoveltyState(centres=centres, counts=counts, radii=radii, seen=state.seen + 1, **kept._asdict())
 
 
 def _quantile(values: npt.NDArray[np.float64], share: float) -> float:

@@ -39,6 +39,7 @@ DECIMALS = 9
 LIMIT = 10**15
 """Figures of a statement are smaller than this in size."""
 
+_FORMAT = f"%.{DECIMALS}f"
 _QUANTUM = Decimal(1).scaleb(-DECIMALS)
 _CONTEXT = Context(prec=60, rounding=ROUND_HALF_EVEN)
 _SAFE_INTEGER = 2**53
@@ -54,6 +55,8 @@ def fixed(value: float | Decimal) -> str:
     Raises:
         ReceiptError: The value is not finite, is out of range, or is no number (``check="figure"``).
     """
+    if type(value) is float:
+        return _fixed_float(value)
     if isinstance(value, bool):
         message = f"{value!r} is not a figure"
         raise ReceiptError(message, check="figure")
@@ -72,7 +75,9 @@ def _fixed_float(value: float) -> str:
     if not -LIMIT < value < LIMIT:
         message = f"a figure must be finite and below 1e15 in size, got {value!r}"
         raise ReceiptError(message, check="figure")
-    text = f"{value:.{DECIMALS}f}"
+    text = _FORMAT % value
+    if value > 0.0:
+        return text
     return text.removeprefix("-") if text.startswith("-0.") and not text.strip("-0.") else text
 
 

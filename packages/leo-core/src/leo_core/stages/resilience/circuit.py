@@ -119,9 +119,11 @@ def settle(
     young = [(at, bad) for at, bad in circuit.recent if now - at < config.window_s]
     recent = (*young, (now, failed))[-config.window_calls :]
     circuit = replace(circuit, recent=recent, in_a_row=circuit.in_a_row + 1 if failed else 0)
+    if not failed:
+        return circuit
     share = sum(bad for _, bad in recent) / config.window_calls
     full = len(recent) == config.window_calls
-    if failed and (circuit.in_a_row >= config.failures_in_a_row or (full and share >= config.failure_share)):
+    if circuit.in_a_row >= config.failures_in_a_row or (full and share >= config.failure_share):
         return _open(circuit, now, config, retry_after_s)
     return circuit
 

@@ -29,18 +29,22 @@ if TYPE_CHECKING:
 __all__ = ["answer_features", "measure_form", "score_answer"]
 
 _Z95 = 1.959963984540054
-_EVIDENCE = (
-    "agreed",
-    "disagreed",
-    "compared",
-    "record",
-    "token_surprise",
-    "worst_token",
-    "cut_off",
-    "format_missed",
-    "refusal",
-    *VOTE_FEATURES,
+_EVIDENCE = frozenset(
+    [
+        "base",
+        "agreed",
+        "disagreed",
+        "compared",
+        "record",
+        "token_surprise",
+        "worst_token",
+        "cut_off",
+        "format_missed",
+        "refusal",
+        *VOTE_FEATURES,
+    ]
 )
+"""What of a score does not come from the answer's form."""
 _LEARNED = frozenset(
     [
         "record",
@@ -156,10 +160,7 @@ def _is_familiar(features: Mapping[str, float]) -> bool:
 
 def _shrink(score: Score, config: RiskConfig) -> Score:
     factor = config.unfamiliar_shrinkage
-    shrunk = {
-        name: share if name == "base" or name in _EVIDENCE else factor * share
-        for name, share in score.attributions.items()
-    }
+    shrunk = {name: share if name in _EVIDENCE else factor * share for name, share in score.attributions.items()}
     return Score(logit=sum(shrunk.values()), variance=score.variance + config.unfamiliar_variance, attributions=shrunk)
 
 

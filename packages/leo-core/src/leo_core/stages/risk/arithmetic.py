@@ -47,6 +47,8 @@ def find_equations(text: str) -> tuple[Equation, ...]:
     parentheses; words between them (units) are skipped. Left sides without an operator are no equations. A stated
     result may be rounded to the decimals it shows.
     """
+    if "=" not in text[:_READ]:
+        return ()
     plain = _THOUSANDS.sub("", _MONEY.sub("", text[:_READ]))
     clean = _NOISE.sub("", _TIMES.sub("*", plain)).replace("÷", "/")
     found = []

@@ -12,16 +12,16 @@ from __future__ import annotations
 import io
 import math
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache
 from importlib.resources import files
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from leo_core.kernels import categories
 from leo_core.records import CategoryRisk
 from leo_core.stages.risk.linear import sigmoid
-from leo_core.stages.risk.tokens import hash_buckets, words
+from leo_core.stages.risk.tokens import words
 from leo_core.stages.risk.topics import topic_features
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from leo_core.records import Embedding, Vector
 
-__all__ = ["CATEGORIES", "CategoryNetwork", "category_features", "read_words", "score_categories"]
+__all__ = ["CATEGORIES", "CategoryNetwork", "category_features", "load_network", "read_words", "score_categories"]
 
 CATEGORIES = ("medical", "legal", "financial", "safety")
 """The shipped categories, in the order of the network's outputs; before them stands "none"."""
@@ -47,20 +47,9 @@ def read_words(text: str) -> list[str]:
     return words(text if len(text) <= _CHARACTERS_READ else f"{text[:half]} {text[-half:]}")
 
 
-def category_features(tokens: list[str], buckets: int) -> list[int]:
-    """Buckets of the distinct hashed features: words, word pairs (with both ends), and 4-grams of ``<word>``."""
-    found = hash_buckets([f"p:{first} {second}" for first, second in pairwise(["^", *tokens, "$"])], buckets)
-    for token in set(tokens):
-        found.update(_word_buckets(token, buckets))
-    return sorted(found)
-
-
-@lru_cache(maxsize=4096)
-def _word_buckets(token: str, buckets: int) -> tuple[int, ...]:
-    """Buckets of a word and of its 4-grams."""
-    bounded = f"<{token}>"
-    grams = [f"c:{bounded[start : start + 4]}" for start in range(len(bounded) - 3)]
-    return tuple(hash_buckets([f"w:{token}", *grams], buckets))
+def category_features(tokens: list[str], buckets: int) -> npt.NDArray[np.int64]:
+    """Buckets of the distinct hashed features, ascending: words, pairs of them and of an end, 4-grams of ``<word>``."""
+    return categories.hash_words(np.frombuffer("\0".join(tokens).encode(), dtype=np.uint8), buckets)
 
 
 def score_categories(text: str, embedding: Embedding | None = None) -> tuple[CategoryRisk, ...]:
@@ -73,7 +62,7 @@ def score_categories(text: str, embedding: Embedding | None = None) -> tuple[Cat
         embedding: Its embedding. It is read if the shipped embedder made it, with all its dimensions, and the text
             is no longer than the 600 characters that are read of it; the classifier works without, less well.
     """
-    network = _shipped()
+    network = load_network()
     usable = embedding is not None and network.can_read(embedding) and len(text) <= _CHARACTERS_READ
     probabilities = network.score(read_words(text), embedding.vector if usable and embedding is not None else None)
     return tuple(
@@ -113,20 +102,21 @@ class CategoryNetwork:
         made_by = embedding.fingerprint
         return made_by.table_sha256 == self.table_sha256 and made_by.dimension == self.dimension
 
-    def read(self, tokens: list[str], vector: Vector | None) -> npt.NDArray[np.float32]:
-        """Uncalibrated outputs, float32 ``(5,)``."""
-        found = category_features(tokens, len(self.hashed))
-        total = self.hashed[found].sum(axis=0, dtype=np.int32) * self.hashed_scale
-        total *= np.float32(1.0 / math.sqrt(max(len(found), 1)))
-        total += self.bias
+    def read(self, tokens: list[str], vector: Vector | None) -> npt.NDArray[np.float64]:
+        """Uncalibrated outputs, ``(5,)``."""
         present = [at for at, value in enumerate(topic_features(tokens), start=self.dimension) if value]
-        if present:
-            total += self.dense[present].sum(axis=0)
-        if vector is not None:
-            total += np.asarray(vector, dtype=np.float32) @ self.dense[: self.dimension]
-        width = len(self.outputs)
-        result: npt.NDArray[np.float32] = np.maximum(total[:width], 0.0) @ self.outputs + total[width:]
-        return result
+        return categories.read_outputs(
+            self.hashed,
+            category_features(tokens, len(self.hashed)),
+            self.hashed_scale,
+            self.bias,
+            self.dense,
+            np.array(present, dtype=np.int64),
+            np.zeros_like(self.bias)
+            if vector is None
+            else np.asarray(vector, dtype=np.float32) @ self.dense[: self.dimension],
+            self.outputs,
+        )
 
     def score(self, tokens: list[str], vector: Vector | None) -> list[float]:
         """Calibrated probabilities of the categories: P(any), shared out by their outputs."""
@@ -157,7 +147,8 @@ def read_network(arrays: Mapping[str, npt.NDArray[np.generic]]) -> CategoryNetwo
 
 
 @cache
-def _shipped() -> CategoryNetwork:
+def load_network() -> CategoryNetwork:
+    """The shipped network, read once."""
     data = files("leo_core.stages.risk").joinpath("models", _FILE).read_bytes()
     with np.load(io.BytesIO(data), allow_pickle=False) as archive:
         return read_network(dict(archive))

@@ -41,14 +41,15 @@ def find_context(request: Request) -> str:
 
 
 def _marked(text: str) -> list[str]:
-    tagged = [match[1] for match in _TAGGED.findall(text)]
+    tagged = [match[1] for match in _TAGGED.findall(text)] if "</" in text else []
     if tagged:
         return tagged
-    heading = _HEADING.search(text)
+    heading = _HEADING.search(text) if ":" in text else None
     if heading is not None:
         ending = _ENDING.search(text, heading.end())
         return [text[heading.end() : ending.start() if ending is not None else len(text)]]
-    return [] if _CODE.search(text) else _FENCED.findall(text)
+    fenced = '"""' in text or "----" in text
+    return _FENCED.findall(text) if fenced and not _CODE.search(text) else []
 
 
 def _leading(text: str) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -41,8 +41,12 @@ _ROMAN = re.compile(r"\b(?:I|II|III|IV)\b.*\b(?:I|II|III)\b")
 _FIGURE = re.compile(r"[\d$.\-−]+")
 
 
-def wording_features(text: str) -> dict[str, float]:
-    """How a question is put: sentences, numerals, rates, comparisons, parts, times, and the form of its options."""
+@lru_cache(maxsize=64)
+def wording_features(text: str) -> Mapping[str, float]:
+    """How a question is put: sentences, numerals, rates, comparisons, parts, times, and the form of its options.
+
+    Not to be changed: the same question is read before and after the call.
+    """
     stem, options = split_options(text[:_READ])
     tokens, found = words(stem), [float(number) for number in numbers(stem)]
     listed = " ".join(options)

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
-from leo_core.records import RequestRisk
+from leo_core.records import Deferred, RequestRisk
 from leo_core.stages.risk.categories import score_categories
 from leo_core.stages.risk.forest import Forest, read_forest
 from leo_core.stages.risk.likeness import read_features, wording_features
@@ -80,32 +80,29 @@ def score_request(
         ``novel`` (0 or 1).
     """
     question = request.question
-    features = request_features(question) | wording_features(question)
-    prior = shipped_linear("request", "small_wrong").score(features)
+    counted = request_features(question)
+    prior = shipped_linear("request", "small_wrong").score(counted)
     novel = novelty.value is None or novelty.value > config.novel_above
     strength = config.novel_strength if novel else config.prior_strength
     record = state.regions.get(novelty.region, RegionRecord())
     region_shift = _region_shift(record, strength)
     score = prior.logit + region_shift
     variance = prior.variance * strength / (strength + record.total)
-    gain = _shipped_gain(features, embedding)
-    expected = _Expected(small_wrong=sigmoid(score), large_wrong=_large_wrong(sigmoid(prior.logit), gain), gain=gain)
-    rates = None if novel or vector is None else state.experience.read_rates(vector, read_features(features))
-    lead = logit(expected.large_wrong) - prior.logit
+    small_wrong, vector_shift, rates = sigmoid(score), 0.0, None
+    if not novel and vector is not None and state.experience.count:
+        rates = state.experience.read_rates(vector, read_features({**counted, **wording_features(question)}))
     if rates is not None:
-        worth = _READING if features["multiple_choice"] == 0.0 and reads_vector(features, embedding) else 1.0
-        expected, lead = _mix(expected, lead, rates, config.similar_strength, worth)
+        small_wrong = _mix_small(small_wrong, rates, config.similar_strength)
+        vector_shift = logit(small_wrong) - score
         variance *= config.similar_strength / (config.similar_strength + rates.small_count)
-    small_wrong = expected.small_wrong
-    vector_shift = logit(small_wrong) - score if rates is not None else 0.0
     spread = math.sqrt(variance + (config.novel_variance if novel else 0.0))
     centre = score + vector_shift
     shipped = score_categories(question, embedding)
     own = [model.score(embedding) for model in categories]
-    compared = {
-        "large_wrong": expected.large_wrong,
-        "gain": expected.gain,
-        "lead": lead,
+    compare = partial(
+        _compare, question, counted, embedding, prior.logit, sigmoid(score), rates, config.similar_strength
+    )
+    told = {
         "prior": sigmoid(prior.logit),
         "region_shift": region_shift,
         "vector_shift": vector_shift,
@@ -116,8 +113,28 @@ def score_request(
         small_wrong_interval=(sigmoid(centre - _Z95 * spread), sigmoid(centre + _Z95 * spread)),
         categories=shipped + tuple(risk for risk in own if risk is not None),
         harmful=min(sum(risk.probability for risk in shipped), 1.0),
-        features=features | compared,
+        features=Deferred(told, lambda: compare() | told),
     )
+
+
+def _compare(
+    question: str,
+    counted: Mapping[str, float],
+    embedding: Embedding | None,
+    prior: float,
+    small_wrong: float,
+    rates: Rates | None,
+    strength: float,
+) -> dict[str, float]:
+    """All features of a request, and what they say of the large model beside the small one; only routes to it ask."""
+    features = {**counted, **wording_features(question)}
+    gain = _shipped_gain(features, embedding)
+    expected = _Expected(small_wrong=small_wrong, large_wrong=_large_wrong(sigmoid(prior), gain), gain=gain)
+    lead = logit(expected.large_wrong) - prior
+    if rates is not None:
+        worth = _READING if features["multiple_choice"] == 0.0 and reads_vector(features, embedding) else 1.0
+        expected, lead = _mix(expected, lead, rates, strength, worth)
+    return features | {"large_wrong": expected.large_wrong, "gain": expected.gain, "lead": lead}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,7 +153,7 @@ def _mix(expected: _Expected, lead: float, rates: Rates, strength: float, worth:
     """
     share = rates.small_count / (rates.small_count + strength)
     small, large = _hold(rates.small_wrong), _hold(rates.large_wrong)
-    mixed = replace(expected, small_wrong=(1.0 - share) * expected.small_wrong + share * small)
+    mixed = replace(expected, small_wrong=_mix_small(expected.small_wrong, rates, strength))
     if not rates.large_count:
         return mixed, lead
     theirs = rates.large_count / (rates.large_count + strength)
@@ -145,6 +162,11 @@ def _mix(expected: _Expected, lead: float, rates: Rates, strength: float, worth:
     gain = (1.0 - learned) * expected.gain + learned * (rates.small_wrong - rates.large_wrong)
     lead = (1.0 - both) * lead + both * (logit(large) - logit(small))
     return replace(mixed, large_wrong=(1.0 - theirs) * expected.large_wrong + theirs * large, gain=gain), lead
+
+
+def _mix_small(expected: float, rates: Rates, strength: float) -> float:
+    share = rates.small_count / (rates.small_count + strength)
+    return (1.0 - share) * expected + share * _hold(rates.small_wrong)
 
 
 def _hold(rate: float) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import zlib
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -13,6 +14,8 @@ __all__ = ["content_words", "hash_bucket", "hash_buckets", "numbers", "sentences
 
 _WORD = re.compile(r"[^\W_]+(?:['\u2019][^\W_]+)*")
 _NUMBER = re.compile(r"(?<![\w.])\d[\d,]*(?:\.\d+)?")
+_SHORT = 4000
+"""Characters of a text whose words and numbers are kept for a moment: a question's are asked for again and again."""
 _SENTENCE = re.compile(r"(?<=[.!?])\s+|\n+")
 _STOP = frozenset(
     (  # noqa: SIM905 - words read better as a text
@@ -27,7 +30,7 @@ _STOP = frozenset(
 
 def words(text: str) -> list[str]:
     """Words in lower case, in order; a word is a run of letters or digits with inner apostrophes."""
-    return _WORD.findall(text.lower())
+    return list(_find_words(text)) if len(text) <= _SHORT else _WORD.findall(text.lower())
 
 
 def content_words(tokens: list[str]) -> list[str]:
@@ -37,7 +40,7 @@ def content_words(tokens: list[str]) -> list[str]:
 
 def numbers(text: str) -> list[str]:
     """Numbers as canonical decimal strings: no separators of thousands, no trailing zeros."""
-    return [_canonical(match) for match in _NUMBER.findall(text)]
+    return list(_find_numbers(text)) if len(text) <= _SHORT else [_canonical(each) for each in _NUMBER.findall(text)]
 
 
 def sentences(text: str) -> list[str]:
@@ -54,6 +57,16 @@ def hash_buckets(features: Iterable[str], buckets: int) -> set[int]:
     """The buckets of many features; see :func:`hash_bucket`."""
     crc32 = zlib.crc32
     return {crc32(feature.encode()) % buckets for feature in features}
+
+
+@lru_cache(maxsize=16)
+def _find_words(text: str) -> tuple[str, ...]:
+    return tuple(_WORD.findall(text.lower()))
+
+
+@lru_cache(maxsize=16)
+def _find_numbers(text: str) -> tuple[str, ...]:
+    return tuple(_canonical(each) for each in _NUMBER.findall(text))
 
 
 def _canonical(number: str) -> str:

@@ -26,6 +26,7 @@ def fold_word(word: str) -> str:
     return word
 
 
+@cache
 def topic_names() -> tuple[str, ...]:
     """Names of the features of :func:`topic_features`."""
     topics = tuple(_vocabularies())
@@ -36,6 +37,8 @@ def topic_names() -> tuple[str, ...]:
 def topic_features(tokens: list[str]) -> list[float]:
     """One 0/1 value per name: at least 1, 2, 3 distinct words of a topic, and the topic beside an advice frame."""
     folded = {fold_word(token) for token in tokens}
+    if folded.isdisjoint(_all_words()):
+        return [0.0] * len(topic_names())
     counts = {topic: len(folded & vocabulary) for topic, vocabulary in _vocabularies().items()}
     levels = [float(count >= level) for count in counts.values() for level in _LEVELS]
     frames = [float(bool(count) and bool(counts[f])) for count in counts.values() for f in ("advice", "personal")]
@@ -46,3 +49,8 @@ def topic_features(tokens: list[str]) -> list[float]:
 def _vocabularies() -> dict[str, frozenset[str]]:
     topics = read_document("topics")["topics"]
     return {topic: frozenset(fold_word(word) for word in listed) for topic, listed in topics.items()}
+
+
+@cache
+def _all_words() -> frozenset[str]:
+    return frozenset().union(*_vocabularies().values())

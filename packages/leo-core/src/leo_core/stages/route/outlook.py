@@ -163,14 +163,14 @@ def _error(
         usual, weight = cascade.usual[route], _SHOWN + (cascade.known if route is Route.SMALL else 0.0)
         success = _draw_success(_posterior(state, region, route, 1.0 - usual, weight), draw)
         shift = log_odds(cascade.errors[route]) - log_odds(usual)
+    elif route is Route.SMALL and draw is None:
+        return risk.small_wrong
     else:
         weight, prior = config.prior_weight, config.prior_success(route)
         success = _draw_success(_posterior(state, region, route, prior, weight), draw)
         own, theirs = _posterior(state, region, Route.SMALL, config.prior_small, weight)
         hardness = _clip(log_odds(risk.small_wrong) - log_odds(theirs / (own + theirs)), _FARTHEST)
         shift = hardness * {Route.SMALL: 1.0, Route.CASCADE: config.cascade_slope}.get(route, config.difficulty_slope)
-        if route is Route.SMALL and draw is None:
-            return risk.small_wrong
     return probability(log_odds(1.0 - success) + shift + _GAP_SHARE[route] * _gap(risk))
 
 

@@ -38,6 +38,9 @@ class RouteRecord:
     latency_count: float = 0.0
 
 
+_NOTHING = RouteRecord()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RouteState:
     """The fold of the ``"route"`` observations: a record per (region, route)."""
@@ -56,7 +59,7 @@ class RouteState:
 
     def record(self, region: int, route: Route) -> RouteRecord:
         """The record of a route in a region; an empty one where nothing was observed."""
-        return self.records.get((region, route), RouteRecord())
+        return self.records.get((region, route), _NOTHING)
 
 
 def update_routes(state: RouteState, observation: Observation, config: RouteConfig) -> RouteState:

@@ -41,6 +41,8 @@ LIMIT = 10**15
 
 _QUANTUM = Decimal(1).scaleb(-DECIMALS)
 _CONTEXT = Context(prec=60, rounding=ROUND_HALF_EVEN)
+_FORMAT = f"%.{DECIMALS}f"
+_LESS_THAN_NOTHING = _FORMAT % -0.0
 _SAFE_INTEGER = 2**53
 _ENCODER = json.JSONEncoder(ensure_ascii=False, check_circular=False, sort_keys=True, separators=(",", ":"))
 
@@ -54,6 +56,8 @@ def fixed(value: float | Decimal) -> str:
     Raises:
         ReceiptError: The value is not finite, is out of range, or is no number (``check="figure"``).
     """
+    if type(value) is float:  # nearly every figure
+        return _fixed_float(value)
     if isinstance(value, bool):
         message = f"{value!r} is not a figure"
         raise ReceiptError(message, check="figure")
@@ -72,8 +76,8 @@ def _fixed_float(value: float) -> str:
     if not -LIMIT < value < LIMIT:
         message = f"a figure must be finite and below 1e15 in size, got {value!r}"
         raise ReceiptError(message, check="figure")
-    text = f"{value:.{DECIMALS}f}"
-    return text.removeprefix("-") if text.startswith("-0.") and not text.strip("-0.") else text
+    text = _FORMAT % value
+    return text[1:] if text == _LESS_THAN_NOTHING else text
 
 
 def fixed_or_none(value: float | None) -> str | None:

@@ -763,7 +763,9 @@ def spoil_rows(asked, reply):
     if asked.kind is not Kind.FETCH:
         return reply
     rows = read_rows(reply.payload, most_rows=99, most_bytes=2**20)
-    return replace(reply, payload=pack_rows([replace(row, sealed=row.sealed[:-1] + b"?") for row in rows]))
+    return replace(
+        reply, payload=pack_rows([replace(row, sealed=row.sealed[:-1] + bytes([row.sealed[-1] ^ 1])) for row in rows])
+    )
 
 
 def refuse_rows(asked, reply):

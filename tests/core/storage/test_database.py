@@ -7,6 +7,7 @@ import os
 import sqlite3
 import stat
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
@@ -323,6 +324,46 @@ def test_a_lock_held_elsewhere_is_reported_after_the_timeout(path: Path) -> None
         save(database, "a")
         assert names(database) == ["a"]
         other.close()
+
+
+def test_threads_take_turns_to_write_and_a_turn_that_does_not_come_is_reported(path: Path) -> None:
+    with Database(path, busy_timeout_s=0.05) as database, ThreadPoolExecutor(1) as aside:
+        with database.write() as connection:
+            connection.execute("INSERT INTO states VALUES ('t', 'a', x'00')")
+            waited = aside.submit(save, database, "b")
+            with pytest.raises(StoreLockedError, match="another thread"):
+                waited.result(10)
+            assert aside.submit(names, database).result(10) == []
+            assert len(database._in_use) == 1
+        aside.submit(save, database, "c").result(10)
+        assert names(database) == ["a", "c"]
+
+
+def test_the_turn_goes_on_after_a_write_that_failed_or_did_not_begin(path: Path) -> None:
+    with Database(path, busy_timeout_s=0.05) as database:
+        other = sqlite3.connect(path, isolation_level=None)
+        other.execute("BEGIN EXCLUSIVE")
+        for _ in range(2):
+            with pytest.raises(StoreLockedError, match="another connection"):
+                save(database, "a")
+        other.execute("ROLLBACK")
+        other.close()
+        with pytest.raises(StorageError), database.write() as connection:
+            connection.execute("INSERT INTO nothing VALUES (1)")
+        save(database, "b")
+        assert names(database) == ["b"]
+    for _ in range(2):
+        with pytest.raises(StorageError, match="is closed"):
+            save(database, "c")
+
+
+def test_a_child_has_a_turn_of_its_own(path: Path) -> None:
+    with Database(path, busy_timeout_s=0.05) as database:
+        database._turn.acquire()  # by a thread that is not in the child
+        database.before_fork()
+        database.after_fork_in_child()
+        save(database, "a")
+        assert names(database) == ["a"]
 
 
 @pytest.mark.parametrize("sql", ["BEGIN EXCLUSIVE", "BEGIN IMMEDIATE"])

@@ -61,6 +61,8 @@ def audit(request: Request, answer: Answer, plan: Plan, likeness: Likeness | Non
         known = yield from Recall(request.tenant)
         chance = find_chance(answer, known, plan)
         due = draw < chance
+    elif not rate:  # then the chance is 0 too, and the receipt need not be read for it
+        due = False
     else:
         statement = read_statement(answer.receipt)
         chance = float(statement["audit"]["chance"])

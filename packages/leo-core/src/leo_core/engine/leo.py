@@ -37,6 +37,7 @@ from leo_core.errors import ConfigError, RequestError
 from leo_core.privacy.personal.redaction import cover_request
 from leo_core.records import Answer
 from leo_core.stages.budget.policy import find_accounts
+from leo_core.stages.receipt.spelling import is_spelled
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator, Sequence
@@ -309,6 +310,7 @@ class LEO:
                 self._world.embedder.embed(["warm up"])
                 self._plan.pair_model.probability_at([1.0], ["warm up"], ["warm up"])
                 self._plan.pair_model.find_conflict("Is the car red?", "Is the bike red?")  # reads the thesaurus
+                is_spelled(b"")  # compiles its expression
                 self._warm = True
 
     def flush(self, timeout_s: float | None = None) -> bool:

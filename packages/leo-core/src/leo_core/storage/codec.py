@@ -14,6 +14,8 @@ from dataclasses import replace
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, TypeVar, cast, get_args
 
+from pydantic_core import from_json
+
 from leo_core.errors import StorageError, StoreCorruptError
 from leo_core.records import (
     Answer,
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from leo_core.records import Json
 
 __all__ = [
+    "COMPACT",
     "copy_entry",
     "decode_entry",
     "decode_fingerprint",
@@ -61,7 +64,7 @@ _take_entry_texts = itemgetter(*_ENTRY_TEXTS)
 _take_counts = itemgetter(*_USAGE_COUNTS)
 _LEAVES = frozenset({type(None), str, bool, int, float})
 _TEXT_ONLY = frozenset({str})
-_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+_TOO_DEEP = "a value is nested too deeply or refers to itself; only JSON can be stored"
 
 
 # ---------------------------------------------------------------------------------------------- columns
@@ -119,7 +122,7 @@ def encode_entry(entry: CacheEntry) -> str:
             "tags": entry.tags,
             "sources": entry.sources,
             "size_bytes": entry.size_bytes,
-            "metadata": entry.metadata,
+            "metadata": _take_in(entry.metadata),
         }
     )
 
@@ -207,7 +210,7 @@ def encode_observation(observation: Observation) -> str:
         {
             "kind": observation.kind,
             "tenant": observation.tenant,
-            "body": observation.body,
+            "body": _take_in(observation.body),
             "at": observation.at,
         }
     )
@@ -248,8 +251,8 @@ def encode_result(answer: Answer, statement: Json, openings: Json) -> str:
             "usage": _usage_body(answer.usage),
             "risk": [answer.risk.value, *answer.risk.interval],
             "finish_reason": answer.finish_reason,
-            "statement": statement,
-            "openings": openings,
+            "statement": _take_in(statement),
+            "openings": _take_in(openings),
         }
     )
 
@@ -326,8 +329,10 @@ def decode_fingerprint(text: str) -> EmbedderFingerprint:
 def _message_body(message: Message) -> dict[str, Json]:
     return {
         "role": message.role,
-        "content": message.content,
-        "tool_calls": [{"id": call.id, "name": call.name, "arguments": call.arguments} for call in message.tool_calls],
+        "content": message.content if isinstance(message.content, str) else _take_in(message.content),
+        "tool_calls": [
+            {"id": call.id, "name": call.name, "arguments": _take_in(call.arguments)} for call in message.tool_calls
+        ],
         "tool_call_id": message.tool_call_id,
         "tool_error": message.tool_error,
         "name": message.name,
@@ -381,11 +386,23 @@ def _read_usage(body: dict[str, Json]) -> Usage:
 
 
 def _dump(body: dict[str, Json]) -> str:
+    """JSON of a body whose names are this module's own; what is free in it was taken in before."""
     try:
-        return _ENCODER.encode(to_plain(body))
-    except (ValueError, RecursionError) as error:
-        message = "a value is nested too deeply or refers to itself; only JSON can be stored"
-        raise StorageError(message) from error
+        return COMPACT.encode(body)
+    except RecursionError as error:
+        raise StorageError(_TOO_DEEP) from error
+
+
+def _take_in(value: Json) -> Json:
+    """:func:`to_plain` of free JSON, which may be anything.
+
+    Raises:
+        StorageError: It is not JSON.
+    """
+    try:
+        return to_plain(value)
+    except RecursionError as error:
+        raise StorageError(_TOO_DEEP) from error
 
 
 def to_plain(value: Json) -> Json:
@@ -404,8 +421,16 @@ def to_plain(value: Json) -> Json:
     raise StorageError(message)
 
 
+COMPACT = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",", ":"), default=to_plain)
+"""Writes values without spaces, and what is neither dict, list nor tuple as :func:`to_plain` has it."""
+
+
 def _load(text: str) -> dict[str, Json]:
-    return _check(json.loads(text), dict)
+    try:
+        body = from_json(text)
+    except (TypeError, ValueError):  # an unpaired surrogate, or nesting beyond what it reads
+        body = json.loads(text)
+    return _check(body, dict)
 
 
 def _check(value: Json, kind: type[_Value]) -> _Value:

@@ -79,6 +79,7 @@ class Database:
         self._busy_timeout_s = busy_timeout_s
         self._max_bytes = max_bytes
         self._state = threading.Condition()
+        self._turn = threading.Lock()
         self._idle: list[_Connection] = []
         self._in_use: set[_Connection] = set()
         self._abandoned: list[_Connection] = []
@@ -193,8 +194,20 @@ class Database:
     # ------------------------------------------------------------------------------------- transactions
 
     def _open(self, begin: str, synchronous: str) -> _Connection:
-        """Begin a transaction of this thread; ``_end`` ends it. Empty texts leave that, or that setting, as it is."""
-        connection = self._check_out()
+        """Begin a transaction of this thread; ``_end`` ends it. Empty texts leave that, or that setting, as it is.
+
+        Threads that write take turns here: SQLite would let those that have to wait sleep for whole milliseconds.
+        """
+        if synchronous and not self._turn.acquire(timeout=self._busy_timeout_s):
+            message = f"store {self._path!r} stayed locked by another thread; raise busy_timeout_s"
+            raise StoreLockedError(message)
+        try:
+            connection = self._check_out()
+        except BaseException:
+            if synchronous:
+                self._turn.release()
+            raise
+        connection.writes = bool(synchronous)
         self._current.connection = connection
         try:
             if synchronous and connection.synchronous != synchronous:
@@ -210,7 +223,10 @@ class Database:
     def _end(self, connection: _Connection) -> None:
         """Let go of the connection; what was not committed is rolled back."""
         self._current.connection = None
+        writes, connection.writes = connection.writes, False
         self._check_in(connection)
+        if writes:
+            self._turn.release()
 
     def _check_out(self) -> _Connection:
         with self._state:
@@ -341,6 +357,7 @@ class Database:
         section 2.6). Closing an idle one changes nothing in the file while the parent lives.
         """
         self._state = threading.Condition()
+        self._turn = threading.Lock()
         self._current = threading.local()
         if self._in_use or self._opening:
             self._cut_by_fork = True
@@ -359,9 +376,11 @@ class _Connection(sqlite3.Connection):
 
     Attributes:
         synchronous: As it was last set here; empty before that.
+        writes: Whether it is in use by whoever has the turn to write.
     """
 
     synchronous = ""
+    writes = False
 
 
 class _Transaction:

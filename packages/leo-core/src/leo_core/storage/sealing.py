@@ -14,13 +14,12 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import json
 import secrets
 from typing import TYPE_CHECKING
 
 from leo_core.errors import ConfigError, StorageError
 from leo_core.stages.receipt.keys import SigningKey
-from leo_core.storage.codec import to_plain
+from leo_core.storage.codec import COMPACT
 
 if TYPE_CHECKING:
     from leo_core.records import CacheEntry, Vector
@@ -31,7 +30,6 @@ SECRET_BYTES = 32
 """Length of the secret that the seals of a store are made with."""
 
 _MAC_BYTES = 32
-_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False, default=to_plain)
 _EXACT, _NEAR, _EXPORT = b"leo.exact.v1", b"leo.near.v1", b"leo.export.v1"
 
 
@@ -106,7 +104,7 @@ def _encode(entry: CacheEntry) -> bytes:
         entry.metadata,
     )
     try:
-        return _encode_text(_JSON.encode(fields))
+        return _encode_text(COMPACT.encode(fields))
     except (ValueError, RecursionError) as error:
         why = "a value is nested too deeply or refers to itself; only JSON can be stored"
         raise StorageError(why) from error

@@ -39,9 +39,10 @@ DECIMALS = 9
 LIMIT = 10**15
 """Figures of a statement are smaller than this in size."""
 
-_FORMAT = f"%.{DECIMALS}f"
 _QUANTUM = Decimal(1).scaleb(-DECIMALS)
 _CONTEXT = Context(prec=60, rounding=ROUND_HALF_EVEN)
+_FORMAT = f"%.{DECIMALS}f"
+_LESS_THAN_NOTHING = _FORMAT % -0.0
 _SAFE_INTEGER = 2**53
 _ENCODER = json.JSONEncoder(ensure_ascii=False, check_circular=False, sort_keys=True, separators=(",", ":"))
 
@@ -55,7 +56,7 @@ def fixed(value: float | Decimal) -> str:
     Raises:
         ReceiptError: The value is not finite, is out of range, or is no number (``check="figure"``).
     """
-    if type(value) is float:
+    if type(value) is float:  # nearly every figure
         return _fixed_float(value)
     if isinstance(value, bool):
         message = f"{value!r} is not a figure"
@@ -76,9 +77,7 @@ def _fixed_float(value: float) -> str:
         message = f"a figure must be finite and below 1e15 in size, got {value!r}"
         raise ReceiptError(message, check="figure")
     text = _FORMAT % value
-    if value > 0.0:
-        return text
-    return text.removeprefix("-") if text.startswith("-0.") and not text.strip("-0.") else text
+    return text[1:] if text == _LESS_THAN_NOTHING else text
 
 
 def fixed_or_none(value: float | None) -> str | None:

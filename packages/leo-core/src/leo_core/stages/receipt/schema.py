@@ -25,6 +25,7 @@ __all__ = [
     "STATEMENT_VERSION",
     "check_coherence",
     "check_failures",
+    "check_meaning",
     "check_statement",
     "check_verdict",
     "statement_schema",
@@ -165,15 +166,6 @@ def _check_probability(value: Json) -> None:
         raise _misfit(expected="a probability")
 
 
-def _check_time(value: Json) -> None:
-    if not isinstance(value, str) or not _TIME.fullmatch(value):
-        raise _misfit(expected="an instant of RFC 3339 in UTC")
-    try:
-        dt.datetime.fromisoformat(value)
-    except ValueError:
-        raise _misfit(expected="an instant that exists") from None
-
-
 def _optional(inner: Form) -> Form:
     fits = inner.check
 
@@ -232,7 +224,10 @@ def _object_of(fields: Mapping[str, Form], may_lack: tuple[str, ...] = ()) -> Fo
 _text = Form(_check_text, {"type": "string"})
 _flag = Form(_check_flag, {"type": "boolean"})
 _probability = Form(_check_probability, {"type": "string", "pattern": f"^(?:{_PROBABILITY.pattern})$"})
-_time = Form(_check_time, {"type": "string", "pattern": f"^(?:{_TIME.pattern})$", "format": "date-time"})
+_time = Form(
+    _matching(_TIME, "an instant of RFC 3339 in UTC").check,
+    {"type": "string", "pattern": f"^(?:{_TIME.pattern})$", "format": "date-time"},
+)
 _figure = _matching(_FIGURE, "a figure with 9 decimals")
 _hash = _matching(_HASH, "a SHA-256 in hex")
 _class = _matching(_CLASS, "the name of an error")
@@ -389,13 +384,25 @@ def check_statement(statement: Json) -> None:
         ReceiptError: The first field that is wrong (``check="statement"``).
     """
     _STATEMENT(statement)
+    check_meaning(statement)
+
+
+def check_meaning(statement: Mapping[str, Json]) -> None:
+    """Check ranges, instants and references of what has the form of a completed statement.
+
+    Raises:
+        ReceiptError: The first field that is wrong (``check="statement"``).
+    """
+    _check_instant(statement["time"], path="time")
     for position, trust in enumerate(statement["trust"]):
         for name in ("alpha", "beta"):
             if trust[name].startswith("-") or not trust[name].strip("0."):
                 raise _refuse(path=f"trust[{position}].{name}", expected="positive")
     promotion = statement["route"]["promotion"]
-    if promotion is not None and not promotion["alpha"].strip("0."):
-        raise _refuse(path="route.promotion.alpha", expected="positive")
+    if promotion is not None:
+        _check_instant(promotion["since"], path="route.promotion.since")
+        if not promotion["alpha"].strip("0."):
+            raise _refuse(path="route.promotion.alpha", expected="positive")
     if statement["verdict"] is not None:
         check_verdict(statement["verdict"])
     check_coherence(statement)
@@ -403,6 +410,13 @@ def check_statement(statement: Json) -> None:
     stream = statement.get("stream")
     if stream is not None and stream["corrected"] is not None and stream["policy"] != "optimistic":
         raise _refuse(path="stream.corrected", expected="null: nothing was shown that could be corrected")
+
+
+def _check_instant(text: str, path: str) -> None:
+    try:
+        dt.datetime.fromisoformat(text)
+    except ValueError:
+        raise _refuse(path, expected="an instant that exists") from None
 
 
 def statement_schema() -> dict[str, Json]:

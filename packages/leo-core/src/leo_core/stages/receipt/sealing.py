@@ -12,7 +12,8 @@ from leo_core.stages.receipt.checkpoint import sign_checkpoint
 from leo_core.stages.receipt.document import receipt_id, write_document
 from leo_core.stages.receipt.envelope import sign
 from leo_core.stages.receipt.merkle import EMPTY_RANGE, CompactRange, Node, NodeReader, hash_leaf, inclusion_proof
-from leo_core.stages.receipt.schema import check_statement
+from leo_core.stages.receipt.schema import check_meaning, check_statement
+from leo_core.stages.receipt.spelling import is_spelled
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -82,8 +83,7 @@ def seal(
         message = "the statement has been in a log before"
         raise ReceiptError(message, check="statement")
     complete = {**statement, "log": {"origin": origin, "previous_size": head.size}}
-    check_statement(complete)
-    payload = checked_bytes(complete)
+    payload = _spell(complete)
     signed = sign(payload, key).to_json()
     envelope = checked_bytes(signed)
     leaves, nodes = head.leaves.append(hash_leaf(envelope))
@@ -108,6 +108,17 @@ def seal(
         head=LogHead(leaves=leaves, checkpoint=checkpoint),
         receipt=Receipt(id=record.id, document=document, openings=record.openings, log_index=record.index),
     )
+
+
+def _spell(statement: Mapping[str, Json]) -> bytes:
+    """Canonical bytes of a completed statement, checked."""
+    try:
+        payload = checked_bytes(statement)
+    except (ReceiptError, RecursionError):
+        check_statement(statement)  # tells which field it is
+        raise
+    (check_meaning if is_spelled(payload) else check_statement)(statement)
+    return payload
 
 
 def make_receipt(record: LogRecord, head: LogHead, read: NodeReader) -> Receipt:

@@ -224,9 +224,11 @@ class Database:
         """Let go of the connection; what was not committed is rolled back."""
         self._current.connection = None
         writes, connection.writes = connection.writes, False
-        self._check_in(connection)
-        if writes:
-            self._turn.release()
+        try:
+            self._check_in(connection)
+        finally:
+            if writes:
+                self._turn.release()
 
     def _check_out(self) -> _Connection:
         with self._state:

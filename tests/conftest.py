@@ -6,6 +6,12 @@ Tracing doubles their time, some of them are killed while they write, and what t
 import asyncio
 import os
 
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("leo", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("leo")
+"""How long an example takes says more of the machine than of the code."""
+
 asyncio.set_event_loop(None)
 """Otherwise the first asynchronous test makes pytest-asyncio create a loop in passing, which nobody closes."""
 

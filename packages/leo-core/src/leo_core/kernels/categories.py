@@ -21,16 +21,23 @@ __all__ = ["hash_words", "read_outputs"]
 
 _ALL = np.uint32(0xFFFFFFFF)
 _TABLE = np.array([zlib.crc32(bytes([each]), 0xFFFFFFFF) ^ 0xFFFFFFFF for each in range(256)], dtype=np.uint32)
-_PAIR, _WORD, _GRAM = (np.uint32(zlib.crc32(prefix) ^ 0xFFFFFFFF) for prefix in (b"p:", b"w:", b"c:"))
-_EDGES = np.frombuffer(b"^ $<>", dtype=np.uint8).copy()
+_PAIR, _FIRST, _WORD, _GRAM = (np.uint32(zlib.crc32(each) ^ 0xFFFFFFFF) for each in (b"p:", b"p:^ ", b"w:", b"c:"))
+_SPACE, _AFTER, _LEFT, _RIGHT = (np.uint8(each) for each in b" $<>")
 _LETTERS = 4
+
+
+@kernel
+def _step(state: np.uint32, byte: np.uint8) -> np.uint32:
+    """The state of a CRC-32 after one more byte."""
+    following: np.uint32 = _TABLE[(state ^ byte) & 0xFF] ^ (state >> np.uint32(8))
+    return following
 
 
 @kernel
 def _extend(state: np.uint32, text: Bytes, start: int, end: int) -> np.uint32:
     """The state of a CRC-32 after some more bytes."""
     for at in range(start, end):
-        state = _TABLE[(state ^ text[at]) & 0xFF] ^ (state >> np.uint32(8))
+        state = _step(state, text[at])
     return state
 
 
@@ -47,18 +54,19 @@ def hash_words(text: Bytes, buckets: int) -> Places:
     """
     marks = np.zeros(buckets, dtype=np.bool_)
     bounded, starts = np.empty(len(text) + 2, dtype=np.uint8), np.empty(len(text) + 3, dtype=np.int64)
-    before = _extend(_extend(_PAIR, _EDGES, 0, 1), _EDGES, 1, 2)
+    before = _FIRST
     start = 0
     while start < len(text):
         end = start
         while end < len(text) and text[end]:
             end += 1
         marks[(_extend(before, text, start, end) ^ _ALL) % buckets] = True
-        before = _extend(_extend(_PAIR, text, start, end), _EDGES, 1, 2)
+        before = _step(_extend(_PAIR, text, start, end), _SPACE)
         marks[(_extend(_WORD, text, start, end) ^ _ALL) % buckets] = True
         size, letters = end - start + 2, 0
-        bounded[0], bounded[size - 1] = _EDGES[3], _EDGES[4]
-        bounded[1 : size - 1] = text[start:end]
+        bounded[0], bounded[size - 1] = _LEFT, _RIGHT
+        for at in range(start, end):
+            bounded[1 + at - start] = text[at]
         for at in range(size):
             if bounded[at] & 0xC0 != 0x80:  # noqa: PLR2004 - the mark of a byte that continues a character
                 starts[letters] = at
@@ -68,8 +76,13 @@ def hash_words(text: Bytes, buckets: int) -> Places:
             gram = _extend(_GRAM, bounded, starts[letter], starts[letter + _LETTERS])
             marks[(gram ^ _ALL) % buckets] = True
         start = end + 1
-    marks[(_extend(before, _EDGES, 2, 3) ^ _ALL) % buckets] = True
-    return np.nonzero(marks)[0]
+    marks[(_step(before, _AFTER) ^ _ALL) % buckets] = True
+    found, count = np.empty(buckets, dtype=np.int64), 0
+    for bucket in range(buckets):
+        if marks[bucket]:
+            found[count] = bucket
+            count += 1
+    return found[:count]
 
 
 @kernel
@@ -108,7 +121,9 @@ def read_outputs(
     for column in range(width):
         weighed = np.float64(counts[column]) * np.float64(scale[column]) * share
         total[column] = weighed + bias[column] + beside[column] + seen[column]
-    result = total[hidden:].copy()
+    result = np.empty(width - hidden, dtype=np.float64)
+    for place in range(len(result)):
+        result[place] = total[hidden + place]
     for unit in range(hidden):
         if total[unit] > 0.0:
             for place in range(len(result)):

@@ -171,13 +171,14 @@ def sum_trees(rows: Floats, feature: Steps, number: Floats, skip: Steps, roots: 
     sums = np.zeros(rows.shape[0])
     nodes = np.empty_like(roots)
     for row in range(rows.shape[0]):
-        nodes[:] = roots
+        for tree in range(roots.shape[0]):
+            nodes[tree] = roots[tree]
         for _ in range(levels):
             for tree in range(nodes.shape[0]):
                 node = nodes[tree]
                 step = np.int64(skip[node])
                 following = np.int64(1) if step else np.int64(0)
                 nodes[tree] = node + (following if rows[row, feature[node]] <= number[node] else step)
-        for node in nodes:
-            sums[row] += number[node]
+        for tree in range(roots.shape[0]):
+            sums[row] += number[nodes[tree]]
     return sums

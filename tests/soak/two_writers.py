@@ -111,8 +111,10 @@ class Lane:
         self.process.communicate()
 
 
-def run(folder: Path, *, entries: int, seed: int) -> dict[str, Any]:
-    """Write under kills until ``entries`` are acknowledged, then look; figures of what was found.
+def run(folder: Path, *, entries: int, seed: int, kills: int = 0) -> dict[str, Any]:
+    """Write until ``entries`` are acknowledged and ``kills`` writers were killed, then look; figures of what was found.
+
+    The faster the writers are, the more they write before each kill.
 
     Raises:
         AssertionError: Something acknowledged is lost, or the index does not agree with the rows.
@@ -124,7 +126,7 @@ def run(folder: Path, *, entries: int, seed: int) -> dict[str, Any]:
     started, query, acknowledged = time.perf_counter(), make_vectors(1, seed=seed)[0], 0
     for lane in lanes:
         lane.start(dice)
-    while acknowledged < entries:
+    while acknowledged < entries or sum(lane.runs for lane in lanes) < kills:
         lane = dice.choice(lanes)
         while lane.left:
             words = lane.process.stdout.readline().split()

@@ -357,6 +357,21 @@ def test_the_turn_goes_on_after_a_write_that_failed_or_did_not_begin(path: Path)
             save(database, "c")
 
 
+def test_the_turn_goes_on_after_a_connection_that_cannot_be_closed(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: object) -> None:
+        message = "cannot be closed"
+        raise OSError(message)
+
+    with Database(path, busy_timeout_s=0.05) as database:
+        with monkeypatch.context() as broken:
+            broken.setattr(database_module, "_MOST_IDLE", 0)
+            broken.setattr(database_module._Connection, "close", fail)
+            with pytest.raises(OSError, match="cannot be closed"):
+                save(database, "a")
+        save(database, "b")
+        assert names(database) == ["a", "b"]
+
+
 def test_a_child_has_a_turn_of_its_own(path: Path) -> None:
     with Database(path, busy_timeout_s=0.05) as database:
         database._turn.acquire()  # by a thread that is not in the child

@@ -24,6 +24,32 @@ def test_jobs_run_in_order_and_flush_waits_for_them():
     background.close()
 
 
+@pytest.mark.parametrize("end", ["flush", "close", "full"])
+def test_an_idle_thread_leaves_the_submitter_alone_until_somebody_waits(monkeypatch, end):
+    """An answer is about to be returned when its job is handed over."""
+    monkeypatch.setattr("leo_core.engine.background._GRACE_S", 60.0)
+    done, begun = [], threading.Event()
+    background = Background(call, capacity=2)
+    background.submit(lambda: done.append(1))
+    time.sleep(0.05)
+    assert done == []
+    if end == "full":
+        background.submit(begun.set)
+        assert begun.wait(10)
+    else:
+        getattr(background, end)(10)
+    assert done == [1]
+    background.close()
+
+
+def test_an_idle_thread_begins_by_itself_after_a_moment():
+    begun = threading.Event()
+    background = Background(call)
+    background.submit(begun.set)
+    assert begun.wait(10)
+    background.close()
+
+
 def test_flush_waits_for_what_was_queued_before_it_and_not_for_what_follows():
     """Under steady traffic the queue may never be empty, and feedback and invalidation flush it first."""
     gates, done = [threading.Event() for _ in range(2)], []

@@ -18,10 +18,15 @@ __all__ = ["Background"]
 _log = logging.getLogger("leo_core")
 _FORK_WAIT_S = 2.0
 """Longest that a fork waits for the running job."""
+_GRACE_S = 0.002
+"""How long a thread that was idle leaves those alone who gave it a job: they are about to return an answer. On one core
+an event loop, which lets go of the interpreter's lock for a moment, would get it back when the job is done."""
 
 
 class Background:
     """Runs jobs in order in a thread that starts with the first of them.
+
+    A thread that was idle begins 2 ms later, unless somebody waits for it by then.
 
     Args:
         run: Runs one job; an exception that escapes it is logged and counted, and the next job goes on.
@@ -36,7 +41,7 @@ class Background:
         self._capacity = capacity
         self._jobs: deque[Callable[[], object]] = deque()
         self._changed = threading.Condition()
-        self._queued = self._queued_inside = self._done = 0
+        self._queued = self._queued_inside = self._done = self._waited_for = 0
         self._busy = False
         self._closed = False
         self._thread: threading.Thread | None = None
@@ -73,7 +78,12 @@ class Background:
         """
         until = None if timeout_s is None else time.monotonic() + timeout_s
         with self._changed:
-            return self._wait_until_done(self._queued, until) and self._wait_until_done(self._queued_inside, until)
+            self._waited_for += 1
+            self._changed.notify_all()
+            try:
+                return self._wait_until_done(self._queued, until) and self._wait_until_done(self._queued_inside, until)
+            finally:
+                self._waited_for -= 1
 
     def close(self, timeout_s: float | None = None) -> bool:
         """Finish what is queued, then stop; idempotent. Tells whether it was in time."""
@@ -99,7 +109,7 @@ class Background:
     def start_anew(self) -> None:
         """Go on in a forked process, where the thread and its jobs are not: they are the parent's."""
         self._jobs, self._changed = deque(), threading.Condition()
-        self._queued = self._queued_inside = self._done = 0
+        self._queued = self._queued_inside = self._done = self._waited_for = 0
         self._busy, self._thread = False, None
 
     def _wait_until_done(self, number: int, until: float | None) -> bool:
@@ -120,14 +130,20 @@ class Background:
             atexit.register(_close_if_alive, weakref.ref(self))
         self._changed.notify_all()
 
+    def _is_urgent(self) -> bool:
+        return self._closed or self._waited_for > 0 or len(self._jobs) >= self._capacity
+
     def _work(self) -> None:
+        idle = True
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._jobs or self._closed)
+                if idle or not self._jobs:
+                    self._changed.wait_for(lambda: self._jobs or self._closed)
+                    self._changed.wait_for(self._is_urgent, _GRACE_S)
                 if not self._jobs:
                     return
                 job = self._jobs.popleft()
-                self._busy = True
+                self._busy, idle = True, False
                 self._changed.notify_all()
             try:
                 self._run(job)

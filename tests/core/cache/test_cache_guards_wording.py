@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
+
 import pytest
 
 from leo_core.stages.cache.guards import find_conflict
@@ -94,3 +99,40 @@ def test_the_wording_tells_them_apart_both_ways(kind: str) -> None:
 def test_the_same_in_other_notations_agrees() -> None:
     stopped = [(pair, find_conflict(*pair)) for pair in SAME if find_conflict(*pair) is not None]
     assert not stopped
+
+
+def test_a_degree_does_not_hide_the_opposite_that_it_turns_around():
+    a, b = "What is the most painless way out?", "What is the cheapest, easiest, least painful way out?"
+    assert find_conflict(a, b) is None
+    assert find_conflict(b, a) is None
+
+
+def test_reasons_are_the_same_in_every_process():
+    """Sets are walked through in another order in each; which opposite is named, and found, must not depend on it."""
+    pairs = [
+        ("Who are more annoying: introverts or extroverts?", "How does an introvert become an extrovert?"),
+        (
+            "How do I answer an interviewer who asks for my hobby?",
+            "Which questions does an interview about a hobby ask?",
+        ),
+        ("When should a null hypothesis be rejected or accepted?", "Is it better to reject or accept a hypothesis?"),
+        ("What is the most painless way out?", "What is the cheapest, easiest, least painful way out?"),
+        ("Is it connected, enabled or visible?", "Is it disconnected, disabled or invisible?"),
+    ]
+    program = (
+        "import json, sys; from leo_core.stages.cache.guards import find_conflict;"
+        "print(json.dumps([find_conflict(a, b) for a, b in json.load(sys.stdin)]))"
+    )
+    printed = {
+        subprocess.run(
+            [sys.executable, "-c", program],
+            input=json.dumps(pairs),
+            env={**os.environ, "PYTHONHASHSEED": str(seed)},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in range(1, 7)
+    }
+    assert len(printed) == 1
+    assert json.loads(printed.pop())[0] == "opposites: introverts, extrovert"

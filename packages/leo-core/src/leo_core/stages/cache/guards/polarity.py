@@ -69,6 +69,8 @@ _TELLING = NEGATORS | {first for first, _ in _PHRASES}
 _NEGATIVE_PREFIXES = ("un", "in", "im", "il", "ir", "dis", "non", "de", "anti", "mis")
 _SHORTEST_ROOT = 4
 _NONE: frozenset[str] = frozenset()
+_DEGREES = frozenset({"least", "most", "less", "more"})
+"""They turn what follows into its opposite: "least painful" is "most painless"."""
 
 
 def is_negated(words: Words) -> bool:
@@ -93,11 +95,16 @@ def find_antonyms(a: Words, b: Words, opposites: tuple[str, str] | None) -> str 
 
 
 def find_opposites(a: Words, b: Words) -> tuple[str, str] | None:
-    """A word of each text that is the opposite of the other."""
+    """A word of each text that is the opposite of the other: the first in ``a``, words of degree after the others."""
     only_a, only_b = a.bag - b.bag, b.bag - a.bag
     if not only_a or not only_b:
         return None
-    for word in only_a:
+    own = [
+        word for word in a.lower if word in only_a
+    ]  # in the text's order: that of a set changes from process to process
+    if not _DEGREES.isdisjoint(own):
+        own.sort(key=_DEGREES.__contains__)
+    for word in own:
         opposites = _read_opposites(word)
         if not opposites:
             continue
@@ -106,7 +113,7 @@ def find_opposites(a: Words, b: Words) -> tuple[str, str] | None:
             found = opposites & (b.stems - a.stems)
         if found:
             return word, min(found)
-    return _find_prefixed(only_a, only_b)
+    return _find_prefixed(own, [word for word in b.lower if word in only_b])
 
 
 @lru_cache(maxsize=1 << 15)
@@ -120,7 +127,7 @@ def _is_lessened(words: Words, word: str) -> bool:
     return any(before in {"less", "least"} and word in {token, stem(token)} for before, token in pairwise(words.lower))
 
 
-def _find_prefixed(only_a: frozenset[str], only_b: frozenset[str]) -> tuple[str, str] | None:
+def _find_prefixed(only_a: list[str], only_b: list[str]) -> tuple[str, str] | None:
     """Opposites by prefix: "connected" and "disconnected"."""
     for longer, shorter, a_first in ((only_a, only_b, False), (only_b, only_a, True)):
         for word in longer:

@@ -20,7 +20,7 @@ help:
 	@echo "make check   lint, types, import contracts, docs build"
 	@echo "make bench   the replay benchmark on recorded answers (DATA=$(DATA)); refreshes tables and figures in the docs"
 	@echo "make bench-core  the numeric core beside the libraries it replaces; refreshes its figures in the docs"
-	@echo "make bench-cache  the semantic cache on streams of requests beside thresholds and vCache; takes an hour or more"
+	@echo "make bench-cache  the semantic cache on streams of requests beside thresholds and vCache; takes half an hour"
 	@echo "make bench-consensus  committees with adversaries; refreshes their figures in the docs; takes an hour and a half"
 	@echo "make bench-risk  risks of committees' verdicts; refreshes their figures in the docs"
 	@echo "make bench-grounding  support of answers by their contexts; refreshes its figures in the docs"

@@ -40,6 +40,34 @@ def test_without_a_folder_for_the_cache_it_compiles_all_the_same(monkeypatch: py
     assert compiled.py_func is add
 
 
+def test_what_reads_a_question_is_compiled_for_one_kind_of_arguments(mode: str, tmp_path: Path) -> None:
+    """Numba compiles a function anew for a plain 0 and for arrays that cannot be written to: a start takes longer."""
+    if mode == "python":
+        return
+    program = """
+from leo_core.kernels import categories, word_pieces
+from leo_core.stages.embed.load import load_embedder
+from leo_core.stages.risk.categories import score_categories
+
+text = "Is ibuprofen safe with 酒?"
+score_categories(text, None)
+load_embedder("static").embed([text])
+for name, kernel in (vars(categories) | vars(word_pieces)).items():
+    if getattr(kernel, "signatures", None):
+        print(name, len(kernel.signatures))
+"""
+    printed = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    compiled = dict(line.split() for line in printed.splitlines())
+    assert {"_extend", "_cut_word", "_hash_word", "_key_pair"} <= compiled.keys()
+    assert set(compiled.values()) == {"1"}
+
+
 def test_warming_compiles_every_kernel(mode: str) -> None:
     compile_all()
     if mode == "python":

@@ -41,6 +41,16 @@ def test_runs_of_three_letters_are_those_of_the_slow_twin(kind, a, b):
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("size", [0, 1, 2, 3, 10, 60, 300, 4000])
+def test_runs_of_a_long_text_are_in_order(kind, size):
+    letters = np.random.default_rng(size).integers(0, 0x110000, size, dtype=np.uint32)
+    letters[size // 2 :] = letters[: size - size // 2]
+    numbers = choose(pairs.read_trigrams, kind)(letters)
+    runs = oracle.read_trigrams("".join(map(chr, letters)))
+    assert numbers.tolist() == sorted(ord(a) << 42 | ord(b) << 21 | ord(c) for a, b, c in runs)
+
+
+@pytest.mark.parametrize("kind", KINDS)
 @given(st.integers(0, 2**32 - 1), st.integers(0, 6), st.integers(0, 6))
 @settings(deadline=None, max_examples=150)
 def test_alignment_agrees_with_the_slow_twin(kind, seed, p, q):

@@ -29,8 +29,7 @@ _LETTERS = 4
 @kernel
 def _step(state: np.uint32, byte: np.uint8) -> np.uint32:
     """The state of a CRC-32 after one more byte."""
-    following: np.uint32 = _TABLE[(state ^ byte) & 0xFF] ^ (state >> np.uint32(8))
-    return following
+    return np.uint32(_TABLE[(state ^ byte) & 0xFF] ^ (state >> np.uint32(8)))
 
 
 @kernel
@@ -55,7 +54,7 @@ def hash_words(text: Bytes, buckets: int) -> Places:
     marks = np.zeros(buckets, dtype=np.bool_)
     bounded, starts = np.empty(len(text) + 2, dtype=np.uint8), np.empty(len(text) + 3, dtype=np.int64)
     before = _FIRST
-    start = 0
+    start = np.int64(0)  # typed: a plain 0 has its functions compiled for that number beside others
     while start < len(text):
         end = start
         while end < len(text) and text[end]:

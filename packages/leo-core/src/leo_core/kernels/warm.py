@@ -37,7 +37,7 @@ def compile_for_requests(dimension: int = 2) -> None:
     kmeans.measure_distances(centres, centres[0])
     kmeans.move_centre(centres[0], centres[1], 0.5)
     sketch.measure_strangeness(sketch.sketch_rows(centres), sketch.sketch_query(centres[0]), 10, 0.3)
-    found = categories.hash_words(np.frombuffer(b"a\0b", dtype=np.uint8), 8)
+    found = categories.hash_words(np.array([97, 0, 98], dtype=np.uint8), 8)
     hashed, dense = np.ones((8, 2), dtype=np.int8), np.ones((1, 2), dtype=np.float32)
     categories.read_outputs(
         hashed, found, dense[0], dense[0], dense, found[:0], dense[0], np.ones((1, 1), dtype=np.float32)

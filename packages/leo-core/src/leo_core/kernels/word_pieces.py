@@ -165,7 +165,8 @@ def build_index(codes: Codes, offsets: Offsets, continuing: Table, pairs: Ints, 
                 state = (state ^ np.uint64(codes[place])) * _PRIME
             key = np.uint64(_mix(state))
         else:
-            key = np.uint64(_key_pair(pairs[row - pieces, 0], pairs[row - pieces, 1]))
+            pair = pairs[row - pieces]
+            key = np.uint64(_key_pair(np.int64(pair[0]), np.int64(pair[1])))
         slot = _find_slot(keys, key)
         if keys[slot] == key:
             twice += 1
@@ -244,8 +245,8 @@ def cut_text(
         ids: Room for 2 * (end - begin) rows.
         weights: Room for as many weights: 1 for pieces, pairs and hashed words, less for n-grams.
     """
-    count = 0
-    before = -1
+    count = np.int64(0)  # typed: a plain 0 has its functions compiled for that number beside others
+    before = np.int64(-1)
     at = begin
     while at < end:
         kind = classify_code(codes[at])
@@ -262,7 +263,7 @@ def cut_text(
         if latin or kind == SINGLE:
             stop = _cut_word(codes, start, at, keys, rows, ids, count)
         if stop < 0:
-            before = -1
+            before = np.int64(-1)
             if kind == LETTER:
                 count = _hash_word(codes, start, at, first, buckets, ids, weights, count)
                 continue
@@ -280,12 +281,12 @@ def cut_text(
             weights[place] = 1.0
         for place in range(count, stop):
             if before >= 0:
-                pair = _find_row(keys, rows, np.uint64(_key_pair(before, ids[place])))
+                pair = _find_row(keys, rows, np.uint64(_key_pair(before, np.int64(ids[place]))))
                 if pair >= 0:
                     ids[last] = pair
                     weights[last] = 1.0
                     last += 1
-            before = int(ids[place])
+            before = np.int64(ids[place])
         count = last
     return count
 

@@ -49,7 +49,7 @@ def read_words(text: str) -> list[str]:
 
 def category_features(tokens: list[str], buckets: int) -> npt.NDArray[np.int64]:
     """Buckets of the distinct hashed features, ascending: words, pairs of them and of an end, 4-grams of ``<word>``."""
-    return categories.hash_words(np.frombuffer("\0".join(tokens).encode(), dtype=np.uint8), buckets)
+    return categories.hash_words(np.frombuffer(bytearray("\0".join(tokens), "utf-8"), dtype=np.uint8), buckets)
 
 
 def score_categories(text: str, embedding: Embedding | None = None) -> tuple[CategoryRisk, ...]:

@@ -93,13 +93,37 @@ def test_functions_of_the_kernel_agree_interpreted_and_compiled(embedder: Static
         assert word_pieces._hash_word.py_func(codes, 4, 7, FIRST, BUCKETS, ids, weights, 0) == 4
         assert (ids[:4] >= FIRST).all()
         assert (ids[:4] < FIRST + BUCKETS).all()
-        fresh = np.zeros_like(keys), np.zeros_like(rows)
-        letters, starts = pack_texts(["how", "a", "a"])
-        pairs = np.array([[0, 1]], dtype=np.int32)
-        continuing = np.array([0, 0, 1], dtype=np.int8)
-        assert word_pieces.build_index.py_func(letters, starts, continuing, pairs, *fresh) == 0
-        assert word_pieces.build_index.py_func(letters, starts, continuing, pairs, *fresh) == 4
         assert word_pieces._mix.py_func(np.uint64(0)) == 1
+
+
+@pytest.mark.parametrize("size", [0, 1, 7, 3000])
+def test_an_index_finds_every_piece_and_pair_and_nothing_else(size: int) -> None:
+    random = np.random.default_rng(size)
+    words = sorted({"".join(chr(code) for code in random.integers(97, 102, 1 + n % 9)) for n in range(size)})
+    codes, offsets = pack_texts(words)
+    continuing = random.random(len(words)) < 0.5
+    pairs = np.array([(one, (one * 7) % len(words)) for one in range(len(words))], dtype=np.int32).reshape(-1, 2)
+    room = 1 << (2 * (len(words) + len(pairs)) + 1).bit_length()
+    keys, rows, twice = word_pieces.build_index(codes, offsets, continuing, pairs, room)
+    assert twice == 0
+    assert np.count_nonzero(keys) == len(words) + len(pairs)
+    for place, (one, two) in enumerate(pairs.tolist()):
+        key = np.uint64(word_pieces._key_pair(one, two))
+        assert word_pieces._find_row(keys, rows, key) == len(words) + place
+    for place, mark in enumerate(continuing.tolist()):
+        state = word_pieces._CONTINUE if mark else word_pieces._BEGIN
+        with np.errstate(over="ignore"):
+            for code in codes[offsets[place] : offsets[place + 1]]:
+                state = (state ^ np.uint64(code)) * word_pieces._PRIME
+        assert word_pieces._find_row(keys, rows, np.uint64(word_pieces._mix(state))) == place
+    assert word_pieces._find_row(keys, rows, np.uint64(word_pieces._key_pair(size + 1, 0))) == -1
+
+
+def test_an_index_tells_what_comes_twice() -> None:
+    codes, offsets = pack_texts(["how", "a", "a", "how"])
+    pairs = np.array([[0, 1], [0, 1]], dtype=np.int32)
+    continuing = np.array([False, False, True, False])
+    assert word_pieces.build_index(codes, offsets, continuing, pairs, 32)[2] == 2
 
 
 @pytest.mark.parametrize(

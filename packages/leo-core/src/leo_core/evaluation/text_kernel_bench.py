@@ -105,7 +105,6 @@ def _compare_pieces(texts: Sequence[str]) -> list[Comparison]:
             "Python dictionaries and a table in float32",
             lambda: StaticEmbedder(arrays=arrays),
             lambda: text_peers.PieceTable(arrays),
-            kernel="word_pieces.build_index",
             rounds=SLOW_ROUNDS,
         )
     )

@@ -54,7 +54,7 @@ def hash_words(text: Bytes, buckets: int) -> Places:
     marks = np.zeros(buckets, dtype=np.bool_)
     bounded, starts = np.empty(len(text) + 2, dtype=np.uint8), np.empty(len(text) + 3, dtype=np.int64)
     before = _FIRST
-    start = np.int64(0)  # typed: a plain 0 has its functions compiled for that number beside others
+    start = int(np.int64(0))  # typed: a plain 0 has its functions compiled for that number beside others
     while start < len(text):
         end = start
         while end < len(text) and text[end]:

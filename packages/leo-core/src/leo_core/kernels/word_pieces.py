@@ -107,7 +107,7 @@ def _mix(value: np.uint64) -> np.uint64:
     value = (value ^ (value >> _S30)) * _MIX_1
     value = (value ^ (value >> _S27)) * _MIX_2
     value = value ^ (value >> _S31)
-    return value if value != _ZERO else _ONE
+    return value | np.uint64(value == _ZERO)
 
 
 @kernel
@@ -142,37 +142,39 @@ def _key_pair(first: int, second: int) -> np.uint64:
     return np.uint64(_mix(((np.uint64(first) << _S32) | np.uint64(second)) ^ _PAIR))
 
 
-@kernel
-def build_index(codes: Codes, offsets: Offsets, continuing: Table, pairs: Ints, keys: Keys, rows: Ints) -> int:
-    """Fill an empty index with pieces (rows 0 to p - 1) and pairs of them (rows p to p + q - 1).
+def build_index(
+    codes: Codes, offsets: Offsets, continuing: npt.NDArray[np.bool_], pairs: Ints, room: int
+) -> tuple[Keys, Ints, int]:
+    """The open-addressing index of p pieces (rows 0 to p - 1) and q pairs of them (rows p to p + q - 1).
 
     Args:
         codes: Code points of all pieces one after the other, shape (c,).
         offsets: Piece i is ``codes[offsets[i]:offsets[i + 1]]``, shape (p + 1,).
-        continuing: 1 where a piece continues a word, shape (p,).
+        continuing: Whether a piece continues a word, shape (p,).
         pairs: Rows of the two pieces of each pair, shape (q, 2).
-        keys: Zeros, shape (m,); m is a power of two above p + q.
-        rows: Room for the rows, shape (m,).
+        room: Slots of the index: a power of two above p + q.
 
-    Returns how many keys were there before: 0 unless a piece or a pair comes twice.
+    Returns:
+        Keys and rows, shape (room,), and how many pieces and pairs are there twice: 0 in a vocabulary.
     """
-    twice = 0
-    pieces = offsets.shape[0] - 1
-    for row in range(pieces + pairs.shape[0]):
-        if row < pieces:
-            state = _CONTINUE if continuing[row] else _BEGIN
-            for place in range(offsets[row], offsets[row + 1]):
-                state = (state ^ np.uint64(codes[place])) * _PRIME
-            key = np.uint64(_mix(state))
-        else:
-            pair = pairs[row - pieces]
-            key = np.uint64(_key_pair(np.int64(pair[0]), np.int64(pair[1])))
-        slot = _find_slot(keys, key)
-        if keys[slot] == key:
-            twice += 1
-        keys[slot] = key
-        rows[slot] = row
-    return twice
+    lengths = np.diff(offsets)
+    state = np.where(continuing, _CONTINUE, _BEGIN)
+    for place in range(lengths.max(initial=0)):
+        longer = np.flatnonzero(lengths > place)
+        state[longer] = (state[longer] ^ codes[offsets[longer] + place]) * _PRIME
+    first, second = pairs.astype(np.uint64).T
+    wanted = _mix.py_func(np.concatenate([state, (first << _S32 | second) ^ _PAIR]))  # type: ignore[attr-defined]  # of arrays
+    keys, rows = np.zeros(room, dtype=np.uint64), np.zeros(room, dtype=np.int32)
+    places = np.arange(len(wanted), dtype=np.int32)
+    slots = (wanted & np.uint64(room - 1)).astype(np.int64)
+    while len(places):  # of those that want a free slot the last gets it, the others go on to the next
+        free = keys[slots] == 0
+        rows[slots[free]] = places[free]
+        own = rows[slots] == places
+        keys[slots[own]] = wanted[own]
+        on = keys[slots] != wanted
+        places, wanted, slots = places[on], wanted[on], slots[on] + 1 & room - 1
+    return keys, rows, len(state) + len(pairs) - int(np.count_nonzero(keys))
 
 
 @kernel
@@ -245,8 +247,8 @@ def cut_text(
         ids: Room for 2 * (end - begin) rows.
         weights: Room for as many weights: 1 for pieces, pairs and hashed words, less for n-grams.
     """
-    count = np.int64(0)  # typed: a plain 0 has its functions compiled for that number beside others
-    before = np.int64(-1)
+    count = int(np.int64(0))  # typed: a plain 0 has its functions compiled for that number beside others
+    before = int(np.int64(-1))
     at = begin
     while at < end:
         kind = classify_code(codes[at])
@@ -263,7 +265,7 @@ def cut_text(
         if latin or kind == SINGLE:
             stop = _cut_word(codes, start, at, keys, rows, ids, count)
         if stop < 0:
-            before = np.int64(-1)
+            before = int(np.int64(-1))
             if kind == LETTER:
                 count = _hash_word(codes, start, at, first, buckets, ids, weights, count)
                 continue
@@ -281,12 +283,12 @@ def cut_text(
             weights[place] = 1.0
         for place in range(count, stop):
             if before >= 0:
-                pair = _find_row(keys, rows, np.uint64(_key_pair(before, np.int64(ids[place]))))
+                pair = _find_row(keys, rows, np.uint64(_key_pair(before, int(ids[place]))))
                 if pair >= 0:
                     ids[last] = pair
                     weights[last] = 1.0
                     last += 1
-            before = np.int64(ids[place])
+            before = int(ids[place])
         count = last
     return count
 

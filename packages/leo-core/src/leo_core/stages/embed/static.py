@@ -151,14 +151,14 @@ def _build_index(
     pieces: list[str], pairs: npt.NDArray[np.int32]
 ) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int32]]:
     """The index of pieces and pairs, at most half full."""
-    continuing = np.array([piece.startswith(_CONTINUES) and piece != _CONTINUES for piece in pieces], dtype=np.int8)
-    letters = [piece[2 * mark :] for piece, mark in zip(pieces, continuing.tolist(), strict=True)]
+    continuing = [piece.startswith(_CONTINUES) and piece != _CONTINUES for piece in pieces]
+    letters = [piece[2 * mark :] for piece, mark in zip(pieces, continuing, strict=True)]
     offsets = np.zeros(len(letters) + 1, dtype=np.int64)
     np.cumsum([len(piece) for piece in letters], out=offsets[1:])
     codes = np.frombuffer("".join(letters).encode("utf-32-le"), dtype=np.dtype("<u4")).astype(np.uint32)
     room = 1 << (2 * (len(pieces) + len(pairs))).bit_length()
-    keys, rows = np.zeros(room, dtype=np.uint64), np.zeros(room, dtype=np.int32)
-    if word_pieces.build_index(codes, offsets, continuing, pairs, keys, rows):
+    keys, rows, twice = word_pieces.build_index(codes, offsets, np.array(continuing, dtype=np.bool_), pairs, room)
+    if twice:
         message = "a piece or a pair comes twice in the vocabulary of the static embedder"
         raise ConfigError(message)
     return keys, rows

@@ -1,0 +1,65 @@
+"""What of a prompt is taken for the context that it supplies."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from leo_core.records import Message, Request
+from leo_core.stages.risk.context import find_context
+
+FACT = "The ferry leaves at 9:40 every day."
+QA = "Context information is below.\n-----------\n{context}\n-----------\nGiven the context, answer.\nQuery: {question}"
+CITED = (
+    "Cite sources. For example:\nSource 1:\nThe sky is red in the evening.\nQuery: When is it red?\nAnswer: In the "
+    "evening [1].\nBelow are several numbered sources of information:\n------\n{context}\n------\nQuery: {question}"
+)
+
+
+def ask(text: str) -> Request:
+    return Request(messages=(Message(role="user", content=text),))
+
+
+@pytest.mark.parametrize("template", [QA, CITED, QA.replace("\n", "\r\n")])
+@pytest.mark.parametrize(
+    "context",
+    [
+        FACT,
+        f"{FACT}\nA return ticket costs 20 euros.",
+        f"{FACT}\nDogs: free;\nCats: free;\n",
+        f"Islands of the north\n\n----\n\n{FACT}\n\n----\n\nDogs travel free.",
+        f"{FACT}\nBackground: the company is old.",
+        f"source: faq.md\n\nQuestion: When does the ferry leave?\nAnswer: {FACT}",
+        f"<article>Islands of the north</article>\n{FACT}",
+    ],
+    ids=["plain", "return", "semicolons", "rules", "heading", "questions", "tags"],
+)
+def test_all_between_announced_rules_is_context_whatever_stands_there(template: str, context: str) -> None:
+    found = find_context(ask(template.format(context=context, question="Who is the captain of the ferry?")))
+    assert context.strip() in found
+    assert "captain" not in found
+
+
+def test_a_heading_before_rules_keeps_what_stands_before_them() -> None:
+    found = find_context(ask(f"Context: {FACT}\n-----\nDogs travel free.\n-----\nThe end of it.\n\nQuestion: Who?"))
+    assert found == f"{FACT}\n-----\nDogs travel free.\n-----\nThe end of it."
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Choices are given below.\n-----\n(1) The ferry leaves at 9:40.\n-----\nUse them, and return a number.",
+        "Here is the context of it: none.\n-----\nWhat does return mean in Python?",
+    ],
+    ids=["not announced", "one rule"],
+)
+def test_other_rules_beside_code_words_are_no_context(text: str) -> None:
+    assert find_context(ask(text)) == ""
+
+
+def test_many_rules_take_no_longer_than_their_text() -> None:
+    text = "context\n" + "".join(f"{'-' * (4 + at % 50)}\n" for at in range(100_000))
+    began = time.perf_counter()
+    find_context(ask(text))
+    assert time.perf_counter() - began < 5.0

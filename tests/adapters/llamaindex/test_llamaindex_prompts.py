@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 from llama_index.core import Document, SummaryIndex
+from llama_index.core.memory import ChatMemoryBuffer
 from llama_index.core.query_engine import CitationQueryEngine
 
 from leo_core.providers.scripted import ScriptedModel
-from leo_llamaindex import LEOLLM
+from leo_llamaindex import LEOLLM, LEOEventHandler
 
 SAID = "The ferry leaves at 9:40."
 QUESTION = "When does the ferry leave?"
@@ -48,3 +49,19 @@ def test_a_cited_answer_that_no_source_holds_is_not_accepted() -> None:
     with answering("The sea was painted purple by Napoleon in 1807 [1].") as llm:
         engine = CitationQueryEngine.from_args(SummaryIndex.from_documents([Document(text=SAID)]), llm=llm)
         assert engine.query(QUESTION).metadata["leo"]["risk"] > 0.5
+
+
+def test_a_refined_answer_stands_on_the_nodes_before() -> None:
+    documents = [Document(text=text) for text in (SAID, "Dogs travel free of charge.")]
+    with answering(SAID) as llm, LEOEventHandler() as watch:
+        SummaryIndex.from_documents(documents).as_query_engine(llm=llm, response_mode="refine").query(QUESTION)
+        assert all(risk < 0.25 for risk in watch.summary().risks)
+    assert len(watch.summary().risks) == 2
+
+
+@pytest.mark.parametrize("mode", ["context", "condense_plus_context"])
+def test_an_answer_of_a_chat_engine_stands_on_its_nodes(mode: str) -> None:
+    index = SummaryIndex.from_documents([Document(text=SAID), Document(text="Dogs travel free of charge.")])
+    with answering(SAID) as llm, LEOEventHandler() as watch:
+        index.as_chat_engine(chat_mode=mode, llm=llm, memory=ChatMemoryBuffer.from_defaults(llm=llm)).chat(QUESTION)
+    assert all(risk < 0.25 for risk in watch.summary().risks)

@@ -63,3 +63,31 @@ def test_many_rules_take_no_longer_than_their_text() -> None:
     began = time.perf_counter()
     find_context(ask(text))
     assert time.perf_counter() - began < 5.0
+
+
+REFINED_RULES = (
+    "We have provided an existing answer: Dogs travel free.\nWe have the opportunity to refine it with more context "
+    "below.\n------------\n{context}\n------------\nGiven the new context, refine it or return the original answer."
+)
+REFINED_HEADING = "Refine.\nNew Context: {context}\nQuery: When?\nOriginal Answer: Dogs travel free.\nNew Answer: "
+REFINED_CHAT = (
+    "Here are the relevant documents for the context:\n\n  {context}\n\n  Existing Answer:\n  Dogs travel free.\n\n"
+    "  Instruction: Refine the existing answer."
+)
+
+
+@pytest.mark.parametrize("template", [REFINED_RULES, REFINED_HEADING, REFINED_CHAT], ids=["rules", "heading", "chat"])
+def test_an_answer_that_is_to_be_refined_is_context_beside_the_new_one(template: str) -> None:
+    found = find_context(ask(template.format(context=FACT)))
+    assert FACT in found
+    assert "Dogs travel free." in found
+    assert not any(word in found for word in ("opportunity", "Query", "New Answer", "Instruction"))
+
+
+def test_an_existing_answer_alone_is_no_context() -> None:
+    assert find_context(ask("Improve this existing answer: The ferry leaves at 9:40 every day.")) == ""
+
+
+def test_documents_that_a_sentence_announces_end_before_the_next_heading() -> None:
+    assert find_context(ask(f"Here are the relevant documents:\n\n{FACT}\n\nInstruction: Answer from them.")) == FACT
+    assert find_context(ask(f"Here are the documents:\n\n{FACT}\n\nWhat do they say?")) == ""

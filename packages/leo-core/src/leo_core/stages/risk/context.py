@@ -16,7 +16,8 @@ _NAMES = (
     r"reference text"
 )
 # Every pattern takes time in proportion to the text, whatever the text: requests may be megabytes long.
-_HEADING = re.compile(rf"(?im)^[^\w\n]*(?:{_NAMES})\b[^\n:]{{0,60}}:[ \t]*\n?")
+_HEADING = re.compile(rf"(?im)^[^\w\n]*(?:(?:new|retrieved) )?(?:{_NAMES})\b[^\n:]{{0,60}}:[ \t]*\n?")
+_SENTENCE = re.compile(rf"(?im)^[^\w\n]*here are the (?:relevant )?(?:{_NAMES})\b[^\n:]{{0,60}}:[ \t\r]*\n")
 _ENDING = re.compile(
     r"(?im)^[^\w\n]*(?:question|query|task|instructions?|user|answer|given (?:the|this))\b[^\n]{0,80}:?"
 )
@@ -24,6 +25,10 @@ _TAGGED = re.compile(rf"(?is)<({_NAMES})\b[^<>]*>((?:(?!<\1\b).)*?)</\1>")
 _FENCED = re.compile(r"(?s)(?:\"\"\"|(?<!-)-{4,}\n)(.+?)(?:\"\"\"|\n-{4,})")
 _RULE = re.compile(r"(?m)^[ \t]*(-{4,})[ \t\r]*$")
 _NAMED = re.compile(rf"(?i)\b(?:{_NAMES})\b")
+_EARLIER = re.compile(r"(?i)\b(?:existing|original) answer:[ \t]*\n?")
+_EARLIER_ENDING = re.compile(
+    r"(?im)^[ \t]*(?:new answer:|instruction:|we have the opportunity\b|-{4,})|below are several\b"
+)
 _CODE = re.compile(r"\bdef \w+\(|\[PYTHON\]|```|;\s*\n|\breturn\b")
 _LONG_WORDS = 80
 _SHORTEST = 20
@@ -38,7 +43,8 @@ def find_context(request: Request) -> str:
     ``<context>`` tags; text between rules of dashes that is announced as context, documents or the like in the 300
     characters before it, up to the last such rule; where there is none of these, and no code, text between triple
     quotes or rules of dashes; and, where the last user turn has more than 80 words before its last paragraph and holds
-    no code, those paragraphs.
+    no code, those paragraphs. Where such text is to refine an "existing answer", that answer is context too: it stands
+    on what was supplied before.
     """
     parts = [message.text for message in request.messages if message.role == "tool" and not message.tool_error]
     parts += [marked for message in request.messages if message.role == "system" for marked in _marked(message.text)]
@@ -48,9 +54,11 @@ def find_context(request: Request) -> str:
 
 
 def _marked(text: str) -> list[str]:
-    spans = _join((_tagged(text) or _headed(text)) + _ruled(text))
+    spans = (_tagged(text) or _headed(text)) + _ruled(text)
     if spans:
-        return [text[start:end] for start, end in spans]
+        earlier = _earlier(text)
+        found = [text[start:end] for start, end in _join(spans + earlier)]
+        return ["\n".join(part.strip() for part in found)] if earlier else found
     fenced = '"""' in text or "----" in text
     return _FENCED.findall(text) if fenced and not _CODE.search(text) else []
 
@@ -60,11 +68,15 @@ def _tagged(text: str) -> list[tuple[int, int]]:
 
 
 def _headed(text: str) -> list[tuple[int, int]]:
+    """Below the first heading, or below a sentence that announces what ends before a heading of another kind."""
     heading = _HEADING.search(text) if ":" in text else None
-    if heading is None:
+    opening = heading or (_SENTENCE.search(text) if ":" in text else None)
+    if opening is None:
         return []
-    ending = _ENDING.search(text, heading.end())
-    return [(heading.end(), ending.start() if ending is not None else len(text))]
+    ending = _ENDING.search(text, opening.end())
+    if ending is None:
+        return [(opening.end(), len(text))] if opening is heading else []
+    return [(opening.end(), ending.start())]
 
 
 def _ruled(text: str) -> list[tuple[int, int]]:
@@ -77,6 +89,15 @@ def _ruled(text: str) -> list[tuple[int, int]]:
         if announced and closing is not rule:
             return [(rule.end(), closing.start())]
     return []
+
+
+def _earlier(text: str) -> list[tuple[int, int]]:
+    """The answer that is to be refined."""
+    opening = _EARLIER.search(text)
+    if opening is None:
+        return []
+    ending = _EARLIER_ENDING.search(text, opening.end())
+    return [(opening.end(), ending.start() if ending is not None else len(text))]
 
 
 def _join(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:

@@ -91,3 +91,21 @@ def test_an_existing_answer_alone_is_no_context() -> None:
 def test_documents_that_a_sentence_announces_end_before_the_next_heading() -> None:
     assert find_context(ask(f"Here are the relevant documents:\n\n{FACT}\n\nInstruction: Answer from them.")) == FACT
     assert find_context(ask(f"Here are the documents:\n\n{FACT}\n\nWhat do they say?")) == ""
+
+
+FAQ = "Question: When does the ferry leave?\nAnswer: At 9:40.\n\nQuestion: Do dogs pay?\nAnswer: Dogs travel free."
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "Context: {context}\n\nQuestion: What does it cost?\nAnswer:",
+        "Here are the relevant documents for the context:\n\n{context}\n\nInstruction: Answer from the documents.",
+        "Sources:\nIslands of the north.\n\n{context}\n\nQuery: What does it cost?",
+    ],
+)
+def test_questions_that_stand_in_the_documents_end_no_context(template: str) -> None:
+    found = find_context(ask(template.format(context=FAQ)))
+    assert FAQ in found
+    assert "cost" not in found
+    assert "Instruction" not in found

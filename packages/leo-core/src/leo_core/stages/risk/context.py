@@ -21,6 +21,9 @@ _SENTENCE = re.compile(rf"(?im)^[^\w\n]*here are the (?:relevant )?(?:{_NAMES})\
 _ENDING = re.compile(
     r"(?im)^[^\w\n]*(?:question|query|task|instructions?|user|answer|given (?:the|this))\b[^\n]{0,80}:?"
 )
+_ASKED = re.compile(r"(?im)^[^\w\n]*(?:question|query)\b[^\n:]{0,40}:")
+_ANSWERED = re.compile(r"(?im)^[^\w\n]*answer:")
+_INSTRUCTION = re.compile(r"(?im)^[ \t]*instructions?:")
 _TAGGED = re.compile(rf"(?is)<({_NAMES})\b[^<>]*>((?:(?!<\1\b).)*?)</\1>")
 _FENCED = re.compile(r"(?s)(?:\"\"\"|(?<!-)-{4,}\n)(.+?)(?:\"\"\"|\n-{4,})")
 _RULE = re.compile(r"(?m)^[ \t]*(-{4,})[ \t\r]*$")
@@ -68,15 +71,19 @@ def _tagged(text: str) -> list[tuple[int, int]]:
 
 
 def _headed(text: str) -> list[tuple[int, int]]:
-    """Below the first heading, or below a sentence that announces what ends before a heading of another kind."""
+    """Below the first heading, up to the question; or below a sentence that announces what ends before instructions."""
     heading = _HEADING.search(text) if ":" in text else None
-    opening = heading or (_SENTENCE.search(text) if ":" in text else None)
-    if opening is None:
-        return []
-    ending = _ENDING.search(text, opening.end())
+    if heading is None:
+        sentence = _SENTENCE.search(text) if ":" in text else None
+        endings = list(_INSTRUCTION.finditer(text, sentence.end())) if sentence is not None else []
+        return [(sentence.end(), endings[-1].start())] if sentence is not None and endings else []
+    ending = _ENDING.search(text, heading.end())
     if ending is None:
-        return [(opening.end(), len(text))] if opening is heading else []
-    return [(opening.end(), ending.start())]
+        return [(heading.end(), len(text))]
+    if _ASKED.match(text, ending.start()) or _ANSWERED.match(text, ending.start()):
+        asked = list(_ASKED.finditer(text, ending.start()))
+        ending = asked[-1] if asked else ending  # documents may hold questions too: the last one is asked
+    return [(heading.end(), ending.start())]
 
 
 def _ruled(text: str) -> list[tuple[int, int]]:

@@ -109,3 +109,12 @@ def test_questions_that_stand_in_the_documents_end_no_context(template: str) -> 
     assert FAQ in found
     assert "cost" not in found
     assert "Instruction" not in found
+
+
+def test_paragraphs_after_an_announcement_in_a_system_message_are_context() -> None:
+    told = "You answer questions. Use the following pieces of retrieved context. Keep the answer concise."
+    question = Message(role="user", content="When does the ferry leave?")
+    request = Request(messages=(Message(role="system", content=f"{told}\n\n{FACT}\n\nDogs travel free."), question))
+    assert find_context(request) == f"{FACT}\n\nDogs travel free."
+    for other in (told, "You are kind, and follow the following rules.\n\nDo not speak of documents or passages."):
+        assert find_context(Request(messages=(Message(role="system", content=other), question))) == ""

@@ -32,6 +32,7 @@ _EARLIER = re.compile(r"(?i)\b(?:existing|original) answer:[ \t]*\n?")
 _EARLIER_ENDING = re.compile(
     r"(?im)^[ \t]*(?:new answer:|instruction:|we have the opportunity\b|-{4,})|below are several\b"
 )
+_FOLLOWING = re.compile(r"(?i)\bfollowing (?:pieces of )?(?:retrieved )?(?:context|passages|documents|excerpts)\b")
 _CODE = re.compile(r"\bdef \w+\(|\[PYTHON\]|```|;\s*\n|\breturn\b")
 _LONG_WORDS = 80
 _SHORTEST = 20
@@ -46,11 +47,13 @@ def find_context(request: Request) -> str:
     ``<context>`` tags; text between rules of dashes that is announced as context, documents or the like in the 300
     characters before it, up to the last such rule; where there is none of these, and no code, text between triple
     quotes or rules of dashes; and, where the last user turn has more than 80 words before its last paragraph and holds
-    no code, those paragraphs. Where such text is to refine an "existing answer", that answer is context too: it stands
-    on what was supplied before.
+    no code, those paragraphs. In a system message also the paragraphs after one that speaks of the "following context"
+    or documents, as LangChain's do. Where such text is to refine an "existing answer", that answer is context too: it
+    stands on what was supplied before.
     """
     parts = [message.text for message in request.messages if message.role == "tool" and not message.tool_error]
-    parts += [marked for message in request.messages if message.role == "system" for marked in _marked(message.text)]
+    system = [message.text for message in request.messages if message.role == "system"]
+    parts += [part for text in system for part in _marked(text) or _following(text)]
     question = request.question
     parts += _marked(question) or _leading(question)
     return "\n".join(part.strip() for part in parts if len(part.strip()) >= _SHORTEST)
@@ -115,6 +118,12 @@ def _join(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
             start, end = joined[-1][0], max(end, joined.pop()[1])  # noqa: PLW2901 - the two as one
         joined.append((start, end))
     return joined
+
+
+def _following(text: str) -> list[str]:
+    """The paragraphs after the one that announces them."""
+    announced = _FOLLOWING.search(text)
+    return [text[announced.end() :].partition("\n\n")[2]] if announced is not None else []
 
 
 def _leading(text: str) -> list[str]:

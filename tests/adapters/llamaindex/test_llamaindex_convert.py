@@ -62,6 +62,23 @@ def test_plain_text_is_text() -> None:
     assert to_chat_message(to_message(named)).additional_kwargs == {"name": "Ann"}
 
 
+def test_media_whose_kind_llamaindex_leaves_open_are_named_by_their_bytes_or_their_name(tmp_path: Path) -> None:
+    """A provider takes no bytes without their kind."""
+    notes, picture = tmp_path / "notes.txt", tmp_path / "picture"
+    notes.write_text("The ferry leaves at 9:40.")
+    picture.write_bytes(PNG)
+    blocks = [
+        ImageBlock(image=io.BytesIO(PNG)),
+        ImageBlock(path=picture),
+        DocumentBlock(path=notes),
+        DocumentBlock(data=b"a,b", title="table.csv"),
+        DocumentBlock(data=b"a thing"),
+    ]
+    kinds = [block.get("mime_type") for block in to_message(ChatMessage(blocks=blocks)).content]
+    assert kinds == ["image/png", "image/png", "text/plain", "text/csv", None]
+    assert blocks[0].image_mimetype is None
+
+
 def test_media_of_all_kinds_come_and_go(tmp_path: Path) -> None:
     path = tmp_path / "dot.png"
     path.write_bytes(PNG)

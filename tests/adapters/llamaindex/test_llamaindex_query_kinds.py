@@ -12,6 +12,7 @@ from llama_index.core import Document, Settings, VectorStoreIndex, get_response_
 from llama_index.core.base.base_query_engine import BaseQueryEngine
 from llama_index.core.base.response.schema import Response
 from llama_index.core.indices.query.query_transform.base import IdentityQueryTransform
+from llama_index.core.instrumentation.dispatcher import instrument_tags
 from llama_index.core.query_engine import CustomQueryEngine, SubQuestionQueryEngine, TransformQueryEngine
 from llama_index.core.schema import NodeWithScore, TextNode
 
@@ -154,3 +155,20 @@ def test_metadata_come_back_as_they_were_or_the_answer_is_not_kept(metadata: Any
             assert (found, type(found)) == (metadata, type(metadata))
             engine.flush()
         assert engine.counts.get("cache.hit", 0) == kept
+
+
+async def test_all_answers_are_removed_of_one_tenant_or_of_all(index: VectorStoreIndex, llm: LEOLLM) -> None:
+    with LEOCachedQueryEngine(index.as_query_engine(llm=llm)) as engine:
+
+        async def routes() -> list[str]:
+            found = []
+            for tenant in ("acme", "other"):
+                with instrument_tags({"tenant": tenant}):
+                    found.append((await ask(engine, "When does it leave?", awaited=True)).metadata["leo"]["route"])
+            return found
+
+        assert await routes() == ["small", "small"]
+        assert await engine.aclear("acme") == 1
+        assert await routes() == ["small", "cache"]
+        assert engine.clear() == 2
+        assert await routes() == ["small", "small"]

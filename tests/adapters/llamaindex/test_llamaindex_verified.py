@@ -19,6 +19,7 @@ from leo_core.providers.scripted import ScriptedModel
 from leo_core.records import Message, ToolCall
 from leo_llamaindex import (
     LEOLLM,
+    LEOCachedQueryEngine,
     LEOGroundingEvent,
     LEONodePostprocessor,
     LEOVerifiedSynthesizer,
@@ -162,7 +163,23 @@ def test_an_event_tells_figures_and_no_text(llm: Any) -> None:
 def test_the_inner_synthesizer_keeps_its_prompts(llm: Any) -> None:
     synthesizer = LEOVerifiedSynthesizer(llm, response_mode="tree_summarize")
     assert isinstance(synthesizer, BaseSynthesizer)
-    assert "inner:summary_template" in synthesizer.get_prompts()
+    assert "summary_template" in synthesizer.get_prompts()
+
+
+@pytest.mark.parametrize("wrap", [lambda engine: engine, LEOCachedQueryEngine], ids=["bare", "cached"])
+def test_a_verified_engines_prompts_are_changed_as_those_of_any_engine(wrap: Any) -> None:
+    asked: list[str] = []
+    llm = LEOLLM(
+        small=ScriptedModel("ear", replies=lambda request: asked.append(request.question) or GOOD), cache=False
+    )
+    index = VectorStoreIndex.from_documents([Document(text=RIVER)])
+    engine, plain = wrap(verified_query_engine(index, llm=llm)), index.as_query_engine(llm=llm)
+    assert engine.get_prompts().keys() == plain.get_prompts().keys()
+    told = PromptTemplate("{context_str} {query_str} Whistle it.")
+    engine.update_prompts({"response_synthesizer:text_qa_template": told})
+    assert engine.get_prompts()["response_synthesizer:text_qa_template"] == told
+    engine.query("How long is the Moselle?")
+    assert asked[0].endswith("Whistle it.")
 
 
 def test_an_answer_that_is_no_text_passes(llm: Any) -> None:
@@ -206,7 +223,7 @@ def test_a_query_engines_options_reach_what_they_are_for(llm: Any) -> None:
     told = PromptTemplate("{context_str} {query_str} Whistle it.")
     options = {"response_mode": "tree_summarize", "summary_template": told, "streaming": True}
     engine = verified_query_engine(index, llm=llm, on_unsupported="drop", **options)
-    assert engine.get_prompts()["response_synthesizer:inner:summary_template"] == told
+    assert engine.get_prompts()["response_synthesizer:summary_template"] == told
     response = engine.query("How long is the Moselle?")
     assert "".join(response.response_gen) == GOOD
     given = LEOVerifiedSynthesizer(llm)

@@ -130,6 +130,15 @@ def verify(treatment: str, answer: str, size: int = 7) -> tuple[list[str], Verif
 
 
 @pytest.mark.parametrize("size", [1, 7, 1000])
+def test_a_marked_row_of_a_table_stays_a_row(size: int) -> None:
+    table = "| Moselle | Vosges |\n|---|---|\n| Taste | strawberries |\n\n"
+    pieces, verified = verify("mark", f"{table}{GOOD}", size)
+    marked = "| Moselle | Vosges |\n|---|---|\n| Taste | strawberries [unsupported] |\n\n"
+    assert "".join(pieces) == f"{marked}{GOOD}"
+    assert [row["supported"] for row in verified.describe()["sentences"]] == [True, False, True]
+
+
+@pytest.mark.parametrize("size", [1, 7, 1000])
 @pytest.mark.parametrize(
     ("treatment", "answer", "shown", "action"),
     [

@@ -7,8 +7,8 @@ import pytest
 from leo_core import ground
 from leo_core.adapting.verifying import VerifiedText
 from leo_core.records import Source
-from leo_core.stages.grounding.marks import blank_citations, blank_list_numbers
 from leo_core.stages.grounding.sentences import split_sentences
+from leo_core.stages.marks import blank_citations, blank_list_numbers
 
 SOURCES = {
     "hotel": "The Oberoi Group is a hotel company with its head office in Delhi. It was founded in 1934.",

@@ -22,6 +22,11 @@ PROMPTS = {
     f"Given the context information and not prior knowledge, answer the query.\nQuery: {HOW_TALL}\nAnswer: ",
     "llamaindex refine": f"The original query is as follows: {HOW_TALL}\nWe have provided an existing answer: x\n"
     f"------------\n{TOWER}\n------------\nGiven the new context, refine.\nQuery: {HOW_TALL}\nRefined Answer: ",
+    "llamaindex refine of a chat model": f"Refine answers.\nNew Context: {TOWER}\nQuery: {HOW_TALL}\n"
+    "Original Answer: It has three floors.\nNew Answer: ",
+    "llamaindex, rules inside": "Context information is below.\n---------------------\nTowers\n\n-----\n\n"
+    f"---------------------\n{TOWER}\n\n-----\n\nOthers\n---------------------\nQuery: {HOW_TALL}\nAnswer: ",
+    "a rule at the end": f"Context.\n-----\n{TOWER}\n-----\nQuery: {HOW_TALL}\n-----\n",
     "langchain": "You are an assistant for question-answering tasks. Use the following pieces of retrieved context to "
     f"answer the question.\nQuestion: {HOW_TALL} \nContext: {TOWER} \nAnswer:",
     "langchain first": f"Answer the question based only on the following:\n\nContext:\n{TOWER}\n\nQuestion: {HOW_TALL}",
@@ -41,6 +46,14 @@ def test_forms_of_prompts(form: str) -> None:
     """The context is found in every form, and the pronoun is understood."""
     assert answer(PROMPTS[form]) == "It is 330 metres tall."
     assert find_passage(ask(PROMPTS[form])).question == HOW_TALL
+
+
+def test_the_answer_that_is_refined_is_quoted_without_its_label() -> None:
+    """It stays where the new context holds nothing better."""
+    prompt = (
+        f"New Context: Bread is made of flour.\nQuery: {HOW_TALL}\nOriginal Answer: The Eiffel Tower is 330 m tall."
+    )
+    assert answer(f"{prompt}\nNew Answer: ") == "The Eiffel Tower is 330 m tall."
 
 
 def test_system_context() -> None:

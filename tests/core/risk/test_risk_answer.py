@@ -194,6 +194,27 @@ def test_what_the_context_does_not_hold_is_riskier(answer: str, worse: str) -> N
     assert score(RAG, worse).value > score(RAG, answer).value
 
 
+@pytest.mark.parametrize(
+    "marked",
+    [
+        "It was founded in 1934 [1]. The head office is in Delhi [2][3].",
+        "It was founded in 1934. [1, 2] The head office is in Delhi [^3].",
+        "It was founded in 1934 [Source 1]. The head office is in Delhi 【2†group】.",
+        "1. It was founded in 1934.\n2. The head office is in Delhi.",
+    ],
+)
+def test_citations_and_numbers_of_a_list_need_no_context(marked: str) -> None:
+    bare = score(RAG, "It was founded in 1934. The head office is in Delhi.").value
+    assert score(RAG, marked).value == pytest.approx(bare, abs=0.02)
+    assert score(RAG, marked.replace("1934", "1951")).value > bare + 0.1
+
+
+def test_numbers_in_brackets_are_no_citations_where_the_answer_says_nothing_else() -> None:
+    found = grounding_features("[1951]", CONTEXT, "When was it founded?")
+    assert found == grounding_features("1951", CONTEXT, "When was it founded?")
+    assert grounding_features("[12, 15]", CONTEXT, "Where?")["unsupported_numbers"] == pytest.approx(math.log(3))
+
+
 def test_agreement_moves_a_grounded_answer_too() -> None:
     against, with_it = (score(RAG, "In Delhi.", other_agreement=share).value for share in (0.0, 1.0))
     assert with_it < against

@@ -11,6 +11,7 @@ import base64
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from io import IOBase
+from mimetypes import guess_type
 from typing import Any, cast
 from uuid import uuid4
 
@@ -128,18 +129,35 @@ def _to_block(block: Any) -> dict[str, Json]:  # noqa: PLR0911 - one per kind
 
 def _media(block: Any, data: bytes | IOBase | None, mime_type: str | None) -> dict[str, Json]:
     """Where the media are: an address, or the bytes in base64. LlamaIndex keeps bytes in base64 already."""
-    typed: dict[str, Json] = {"mime_type": mime_type} if mime_type else {}
     if isinstance(data, bytes) and data:
-        return {"base64": data.decode("ascii"), **typed}
-    if isinstance(data, IOBase):
+        encoded = data.decode("ascii")
+    elif isinstance(data, IOBase):
         data.seek(0)
-        return {"base64": base64.b64encode(data.read()).decode("ascii"), **typed}
-    if block.path is not None:
-        return {"base64": _read_file(block.path), **typed}
-    if block.url is None:
+        encoded = base64.b64encode(data.read()).decode("ascii")
+    elif block.path is not None:
+        encoded = _read_file(block.path)
+    elif block.url is not None:
+        return {"url": str(block.url), **({"mime_type": mime_type} if mime_type else {})}
+    else:
         message = f"a {block.block_type} block holds neither data, nor a path, nor an address"
         raise RequestError(message)
-    return {"url": str(block.url), **typed}
+    known = mime_type or _guess_mime_type(block, encoded)
+    return {"base64": encoded, **({"mime_type": known} if known else {})}
+
+
+def _guess_mime_type(block: Any, encoded: str) -> str | None:
+    """What LlamaIndex takes the bytes for, which it does not ask of open files, or else what the name says."""
+    data = encoded.encode("ascii")
+    match block:
+        case ImageBlock():
+            return ImageBlock(image=data).image_mimetype
+        case VideoBlock():
+            return VideoBlock(video=data).video_mimetype
+        case DocumentBlock():
+            named = guess_type(str(block.path or block.title or ""))[0]
+            return DocumentBlock(data=data).document_mimetype or named
+        case _:
+            return None
 
 
 def _sampling(block: ImageBlock | VideoBlock) -> dict[str, Json]:

@@ -97,7 +97,8 @@ class LEOLLM(Closeable, FunctionCallingLLM):
         api_key, base_url: For members given by name; a mapping by provider where they differ. Without a key each
             provider's SDK reads its own variable.
         timeout, max_retries: For members given by name.
-        context_window, num_output: What ``metadata`` says, where the members do not know better.
+        context_window, num_output: What ``metadata`` says, in tokens: by it LlamaIndex fills prompts and memories. By
+            default the smallest of the members; one given by name does not know its window, and counts as 3,900.
         annotate_responses: Whether responses of query engines get ``metadata["leo"]``.
 
     Example:

@@ -180,6 +180,18 @@ class LEOCachedQueryEngine(Closeable, BaseQueryEngine):
         """:meth:`invalidate` without blocking the event loop."""
         return await asyncio.to_thread(self.invalidate, **criteria)
 
+    def clear(self, tenant: str | None = None) -> int:
+        """Remove all entries of a tenant from the store, or of all; returns how many.
+
+        Raises:
+            StorageError: The store failed, so that something may be left.
+        """
+        return self.leo.cache.clear(tenant)
+
+    async def aclear(self, tenant: str | None = None) -> int:
+        """:meth:`clear` without blocking the event loop."""
+        return await asyncio.to_thread(self.clear, tenant)
+
     def flush(self, timeout_s: float | None = None) -> bool:
         """Wait until everything handed in is written; tells whether it was in time."""
         return self._keeper.flush(timeout_s)

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from llama_index.core.base.base_query_engine import BaseQueryEngine
     from llama_index.core.base.response.schema import RESPONSE_TYPE
     from llama_index.core.callbacks import CallbackManager
-    from llama_index.core.prompts.mixin import PromptDictType
+    from llama_index.core.prompts.mixin import PromptDictType, PromptMixinType
     from llama_index.core.schema import NodeWithScore, QueryType
     from llama_index.core.types import RESPONSE_TEXT_TYPE
 
@@ -122,13 +122,13 @@ class LEOVerifiedSynthesizer(BaseSynthesizer):
         }
 
     def _get_prompts(self) -> PromptDictType:
-        return {}
+        return self._inner._get_prompts()  # noqa: SLF001 - prompts are named as those of the synthesizer inside
 
     def _update_prompts(self, prompts: PromptDictType) -> None:
-        """There are none of its own; those of ``inner`` are reached as ``inner:NAME``."""
+        self._inner._update_prompts(prompts)  # noqa: SLF001 - as above
 
-    def _get_prompt_modules(self) -> dict[str, Any]:
-        return {"inner": self._inner}
+    def _get_prompt_modules(self) -> PromptMixinType:
+        return self._inner._get_prompt_modules()  # noqa: SLF001 - as above
 
     # ------------------------------------------------------------------------------------------------- with nodes
 

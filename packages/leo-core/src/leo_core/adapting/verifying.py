@@ -111,7 +111,7 @@ class VerifiedText:
                 self._kept += 1
             elif self._treatment == "mark":
                 self._action = "marked"
-                shown += text + self._mark
+                shown += _put_behind(text, self._mark)
             else:
                 self._action = "dropped"
         self._shown = end
@@ -142,3 +142,11 @@ class VerifiedText:
 
     def _supports(self, sentence: SentenceSupport) -> bool:
         return sentence.risk <= self._max_risk
+
+
+def _put_behind(sentence: str, mark: str) -> str:
+    """The mark behind the sentence; into the last cell of a row of a table, which ends with its bar."""
+    row = sentence.rpartition("\n")[2].strip()
+    if not (row.startswith("|") and row.endswith("|") and len(row) > 1):
+        return sentence + mark
+    return f"{sentence.rstrip()[:-1].rstrip()}{mark} |"

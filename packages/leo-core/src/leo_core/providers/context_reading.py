@@ -23,12 +23,14 @@ _TAGGED: Final = re.compile(
     r"<(context|contexts|documents|passages|sources)>((?:(?!<\1>).)*?)</\1>", re.DOTALL | re.IGNORECASE
 )
 _LABEL: Final = re.compile(
-    r"^[ \t*#]*(?P<name>retrieved context|context(?: information)?|passages?|documents?|sources?|background|"
-    r"user question|original query|question|query|helpful answer|final answer|refined answer|answer|instructions?)"
+    r"^[ \t*#]*(?P<name>(?:retrieved |new )?context(?: information)?|passages?|documents?|sources?|background|"
+    r"user question|original query|question|query|(?:original |new |helpful |final |refined )?answer|instructions?)"
     r"(?P<is_below>[^\n:.]{0,40}\bbelow)?[ \t*]*[:.][ \t*]*",
     re.IGNORECASE | re.MULTILINE,
 )
-_CONTEXT_LABELS: Final = ("retrieved context", "context", "passage", "document", "source", "background")
+_CONTEXT_LABELS: Final = (
+    "retrieved context", "new context", "original answer", "context", "passage", "document", "source", "background"
+)  # fmt: skip
 _QUESTION_LABELS: Final = ("user question", "original query", "question", "query")
 _INTRODUCTION: Final = re.compile(r"\b(?:context|documents?|passages?|sources?)\b", re.IGNORECASE)
 
@@ -138,11 +140,19 @@ def _tagged(text: str) -> Passage | None:
 
 
 def _ruled(text: str) -> Passage | None:
-    parts = _RULE.split(text)
-    if len(parts) < 3 or not parts[1].strip():  # noqa: PLR2004 - before, between and after two rules
+    rules = list(_RULE.finditer(text))
+    if len(rules) < 2:  # noqa: PLR2004 - one before and one after
         return None
-    rest = "\n".join([parts[0], *parts[2:]])
-    return Passage(question=_labelled_question(rest) or _own_question(parts[-1]), context=parts[1].strip())
+    ends = len(text.rstrip())
+    alike = [rule for rule in rules[1:] if rule[0].strip() == rules[0][0].strip()]
+    followed = [rule for rule in alike if rule.end() < ends]
+    closing = (followed or alike or rules[1:2])[-1]  # rules may stand in the context too, as they do in Markdown
+    context = text[rules[0].end() : closing.start()].strip()
+    if not context:
+        return None
+    after = _RULE.sub("", text[closing.end() :])
+    rest = "\n".join([text[: rules[0].start()], after])
+    return Passage(question=_labelled_question(rest) or _own_question(after), context=context)
 
 
 def _sections(text: str) -> list[tuple[str, str]]:

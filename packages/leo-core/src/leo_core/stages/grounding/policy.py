@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 from leo_core.records import Grounding, SentenceSupport, SourceSpan
 from leo_core.stages.grounding.features import describe_claim
-from leo_core.stages.grounding.marks import blank_citations, blank_list_numbers
 from leo_core.stages.grounding.model import describe_answer, shipped_logistic
 from leo_core.stages.grounding.reading import read_claim, read_passages
 from leo_core.stages.grounding.sentences import split_sentences
 from leo_core.stages.grounding.support import Library
+from leo_core.stages.marks import blank_citations, blank_list_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

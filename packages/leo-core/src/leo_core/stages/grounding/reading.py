@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Protocol
 
-from leo_core.stages.grounding.marks import blank_citations
 from leo_core.stages.grounding.sentences import split_sentences
 from leo_core.stages.grounding.words import STOP_WORDS, read_numbers, read_tokens
+from leo_core.stages.marks import blank_citations
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from leo_core.stages.grounding.marks import CITATION
+from leo_core.stages.marks import CITATION
 
 __all__ = ["split_sentences"]
 

@@ -6,6 +6,7 @@ import math
 import re
 from itertools import pairwise
 
+from leo_core.stages.marks import blank_citations, blank_list_numbers
 from leo_core.stages.risk.tokens import content_words, numbers, sentences, words
 from leo_core.stages.risk.topics import fold_word
 
@@ -22,8 +23,11 @@ _NGRAMS = (2, 3)
 def grounding_features(answer: str, context: str, question: str) -> dict[str, float]:
     """Support of an answer by its context; shares lie in [0, 1], counts are log(1 + n).
 
-    An answer without any word is fully supported by convention: nothing in it is unsupported.
+    An answer without any word is fully supported by convention: nothing in it is unsupported. Citations and the numbers
+    of a list's items say nothing that a context would have to hold, unless they are all that the answer says.
     """
+    unmarked = blank_list_numbers(blank_citations(answer))
+    answer = unmarked if words(unmarked) else answer
     reply, source = words(answer[:_READ_ANSWER]), words(context[:_READ_CONTEXT])
     folded, held = [fold_word(word) for word in reply], {fold_word(word) for word in source}
     asked = {fold_word(word) for word in words(question[:_READ_ANSWER])}

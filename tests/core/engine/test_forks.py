@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from leo_core import LEO
+from leo_core.providers.scripted import ScriptedModel
+from leo_core.storage import forks
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 
@@ -82,3 +88,62 @@ leo._world.background._capacity = 2
 os.waitpid(worker(*map(str, range(5))), 0)
 """
     assert run(tmp_path / "leo.db", code) == ["True 6 6 0.06", "True 6 6"]
+
+
+def test_engines_that_are_gone_leave_nothing_to_be_told_or_done_at_the_end(tmp_path, monkeypatch):
+    """An application may make an engine for each request."""
+
+    def use():
+        with LEO(small=ScriptedModel("parrot", replies="Hello."), store=tmp_path / "leo.db") as leo:
+            leo.ask("Hello?")
+
+    use()
+    gc.collect()
+    told, registered, at_exit = len(forks._WATCHERS._watchers), [], []
+    monkeypatch.setattr(atexit, "register", at_exit.append)
+    monkeypatch.setattr(atexit, "unregister", lambda one: at_exit.remove(one) if one in at_exit else None)
+    monkeypatch.setattr(os, "register_at_fork", lambda **hooks: registered.append(hooks))
+    for _ in range(5):
+        use()
+    gc.collect()
+    assert len(forks._WATCHERS._watchers) <= told
+    assert (registered, at_exit) == ([], [])
+
+
+def test_those_that_are_told_before_a_fork_are_told_after_it(monkeypatch, caplog):
+    hooks, heard = {}, []
+    monkeypatch.setattr(os, "register_at_fork", lambda **given: hooks.update(given))
+
+    class Watcher:
+        def __init__(self, name):
+            self.name = name
+
+        def before_fork(self):
+            heard.append(f"before {self.name}")
+            if self.name == "broken":
+                raise RuntimeError("no")
+
+        def after_fork_in_parent(self):
+            heard.append(f"after {self.name}")
+
+        def after_fork_in_child(self):
+            heard.append(f"child {self.name}")
+
+    watchers = forks._Watchers()
+    kept = [Watcher("old"), Watcher("broken"), Watcher("young"), Watcher("gone")]
+    for each in kept:
+        watchers.add(each)
+    del kept[3], each
+    gc.collect()
+    hooks["before"]()
+    late = Watcher("late")
+    watchers.add(late)
+    del kept  # what is prepared for a fork has to hear of its end
+    gc.collect()
+    hooks["after_in_parent"]()
+    assert heard == ["before young", "before broken", "before old", "after old", "after broken", "after young"]
+    assert "Watcher was not prepared for a fork" in caplog.text
+    heard.clear()
+    hooks["before"]()
+    hooks["after_in_child"]()
+    assert (heard[0], heard[-1]) == ("before late", "child late")

@@ -4,9 +4,11 @@ import logging
 
 import pytest
 
+from leo_core import LEO
 from leo_core.engine import store_guard
 from leo_core.engine.store_guard import StoreGuard
 from leo_core.errors import KeyDisabledError, StorageError, StoreLockedError, TenantDestroyedError
+from leo_core.providers.scripted import ScriptedModel
 
 
 def fail():
@@ -149,3 +151,26 @@ def test_an_error_that_is_no_storage_error_is_a_bug_and_goes_up():
     guard = StoreGuard(lambda *_: None)
     with pytest.raises(ZeroDivisionError):
         guard.attempt("put", lambda: 1 / 0, None)
+
+
+def test_a_store_that_is_deleted_while_in_use_leaves_its_successor_alone(tmp_path):
+    """Answers go on, without receipts that would be lost, or would stand in the new log under the old key."""
+    before = LEO(small=ScriptedModel("s", replies="Hello."), store=tmp_path / "leo.db")
+    assert before.ask("Hello?").receipt is not None
+    before.flush()
+    for each in tmp_path.iterdir():
+        each.unlink()
+    answer = before.ask("Hello?")
+    assert (answer.text, answer.cache.hit, answer.receipt) == ("Hello.", False, None)
+    assert list(tmp_path.iterdir()) == []
+    with LEO(small=ScriptedModel("s", replies="Hello."), store=tmp_path / "leo.db") as after:
+        assert after.ask("Hello?").route == "small"
+        assert before.ask("And now?").receipt is None
+        before.flush()
+        before.close()
+        after.flush()
+        assert after.log.audit() == 1
+    assert before.counts["store.failed"] >= 1
+    assert before.counts["receipt.failed"] == 2
+    with LEO(small=ScriptedModel("s", replies="Hello."), store=tmp_path / "leo.db") as again:
+        assert again.ask("Hello?").route == "cache"

@@ -19,6 +19,7 @@ from leo_core.errors import (
     StoreFullError,
     StoreLockedError,
     StoreMismatchError,
+    StoreUnavailableError,
 )
 from leo_core.storage import database as database_module
 from leo_core.storage import schema
@@ -602,3 +603,51 @@ def test_a_commit_moves_a_log_that_nobody_moved(path: Path) -> None:
             with database.write(durable=False) as connection:
                 connection.execute("INSERT INTO states VALUES ('t', ?, zeroblob(400000))", (str(number),))
         assert path.stat().st_size > 16_000_000
+
+
+# ----------------------------------------------------------------------------------------- another file, or none
+
+
+def test_a_file_that_was_deleted_is_not_written_and_not_made_anew(path: Path) -> None:
+    aside = path.with_name("aside.db")
+    with Database(path) as database:
+        save(database, "before")
+        path.rename(aside)
+        for use in (names, lambda each: save(each, "lost"), lambda each: each.query("SELECT 1"), Database.compact):
+            with pytest.raises(StoreUnavailableError, match=r"leo\.db' was deleted or replaced while in use"):
+                use(database)
+        assert not path.exists()
+        aside.rename(path)
+        save(database, "after")
+        assert names(database) == ["after", "before"]
+
+
+def test_a_file_in_the_place_of_another_one_is_left_alone(path: Path) -> None:
+    with Database(path) as before:
+        save(before, "old")
+        for each in path.parent.glob("leo.db*"):
+            each.unlink()
+        with Database(path) as after:
+            save(after, "new")
+            with before._state:
+                idle, before._idle = before._idle, []  # so that a connection has to be opened
+            with pytest.raises(StoreUnavailableError):
+                save(before, "old again")
+            before.close()
+            for each in idle:
+                each.close()
+            save(after, "newer")
+    with Database(path) as database:
+        assert names(database) == ["new", "newer"]
+
+
+def test_a_relative_path_stays_where_it_was_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Servers change to another folder when they have started."""
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with Database("leo.db") as database:
+        save(database, "one")
+        monkeypatch.chdir(tmp_path / "elsewhere")
+        with database.read(), ThreadPoolExecutor(1) as pool:  # so that a second connection is opened
+            assert pool.submit(names, database).result() == ["one"]
+    assert list((tmp_path / "elsewhere").iterdir()) == []

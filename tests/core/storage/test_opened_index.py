@@ -7,6 +7,7 @@ import pytest
 
 from leo_core.errors import StorageError
 from leo_core.records import KeptQuestion, QuestionChanges
+from leo_core.storage import opened_index
 from leo_core.storage.in_memory import InMemoryStore
 from leo_core.storage.keyrings import Keyrings
 from leo_core.storage.opened_index import OpenedIndex
@@ -78,6 +79,23 @@ def test_it_opens_lazily_page_by_page_and_tells_how_far_it_is():
     feed.put(8, axis(8))
     assert find(index, axis(8), k=1) == ["e8:k8"]
     assert told[3:] == [], "what comes later is no opening"
+
+
+def test_a_search_weighs_its_own_scope_however_many_are_in_memory(monkeypatch):
+    feed = Feed()
+    index = make_index(feed)
+    feed.put(1, axis(0))
+    for number in range(30):
+        assert find(index, axis(0), scope=f"scope-{number}") == ["e1:k1"]
+    weighed, usual = [], opened_index._OpenedScope.size_bytes.fget
+    monkeypatch.setattr(
+        opened_index._OpenedScope, "size_bytes", property(lambda self: (weighed.append(self), usual(self))[1])
+    )
+    before = index._size_bytes
+    feed.put(2, axis(1))
+    assert len(find(index, axis(0), scope="scope-7")) == 2
+    assert len(set(map(id, weighed))) == 1
+    assert before < index._size_bytes == index.size_bytes
 
 
 def test_it_follows_what_came_and_went():

@@ -158,6 +158,52 @@ def test_few_changes_are_read_one_by_one(
     assert loaded == [1]
 
 
+def test_a_search_works_on_its_own_scope_however_many_are_in_memory(
+    pair: tuple[SqliteStore, SqliteStore], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = pair
+    for number in range(30):
+        one.put(make_entry(str(number), tenant=f"tenant-{number}"), axis(number % 8))
+        assert find_ids(two, axis(number % 8), tenant=f"tenant-{number}") == [f"id-{number}"]
+    touched: set[int] = set()
+    for name in ("remove", "append", "view"):
+        usual = getattr(vector_cache.ScopeIndex, name)
+        monkeypatch.setattr(
+            vector_cache.ScopeIndex,
+            name,
+            lambda self, *rows, usual=usual: (touched.add(id(self)), usual(self, *rows))[1],
+        )
+    weighed = vector_cache.ScopeIndex.size_bytes.fget
+    assert weighed is not None
+    monkeypatch.setattr(
+        vector_cache.ScopeIndex, "size_bytes", property(lambda self: (touched.add(id(self)), weighed(self))[1])
+    )
+    for number in range(10):
+        one.remove(f"tenant-{number}", entry_ids=[f"id-{number}"])
+    assert find_ids(two, axis(4), tenant="tenant-20") == ["id-20"]
+    assert len(touched) == 1
+    assert find_ids(two, axis(4), tenant="tenant-4") == []
+    assert find_ids(two, axis(5), tenant="tenant-29") == ["id-29"]
+    assert len(touched) == 3
+
+
+def test_a_scope_that_was_not_searched_for_many_removals_is_read_anew(
+    pair: tuple[SqliteStore, SqliteStore], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(vector_cache, "REMOVALS_KEPT", 3)
+    one, two = pair
+    for name in ("idle", "busy"):
+        for number in range(12):
+            one.put(make_entry(f"{name}-{number}", tenant=name), axis(number))
+        assert len(find_ids(two, axis(0), tenant=name)) == 12
+    one.remove("idle", entry_ids=["id-idle-3"])
+    for number in range(1, 12):
+        one.remove("busy", entry_ids=[f"id-busy-{number}"])
+        assert len(find_ids(two, axis(0), tenant="busy")) == 12 - number
+    assert find_ids(two, axis(3), tenant="idle", k=1) != ["id-idle-3"]
+    assert len(find_ids(two, axis(0), tenant="idle")) == 11
+
+
 def test_a_row_that_its_index_lost_is_noticed(tmp_path: Path) -> None:
     with SqliteStore(tmp_path / "leo.db") as store:
         store.open_for(FINGERPRINT)
@@ -194,7 +240,8 @@ def test_memory_for_vectors_is_bounded() -> None:
         for number in range(300):
             (found,) = store.search("acme", f"scope-{number % 3}", vectors[number], k=1, now=NOW)
             assert found.entry.id == f"id-{number}"
-            assert store._vectors.size_bytes <= 20_000
+            held = store._vectors._scopes.values()
+            assert store._vectors.size_bytes == sum(each.index.size_bytes for each in held) <= 20_000
     store.close()
 
 
@@ -239,7 +286,7 @@ def test_whoever_writes_takes_the_vectors_into_the_index(pair: tuple[SqliteStore
     one.put(make_entry("a"), axis(0))
     assert not one._vectors.holds("acme", "scope")
     assert find_ids(one, axis(0)) == ["id-a"]
-    index = one._vectors._scopes["acme", "scope"]
+    index = one._vectors._scopes["acme", "scope"].index
     two.put(make_entry("b"), axis(1))
     assert index.last_question == 1
     one.put_many([(make_entry("c"), axis(2)), (make_entry("d", scope_key="other"), axis(3))])

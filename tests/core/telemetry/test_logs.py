@@ -8,8 +8,8 @@ import logging
 
 import pytest
 
-from leo_core import LEO, LEOConfig
-from leo_core.errors import ProviderUnavailableError
+from leo_core import LEO, Budget, LEOConfig
+from leo_core.errors import ProviderUnavailableError, StoreLockedError
 from leo_core.providers.scripted import ScriptedModel
 from leo_core.records import Event
 from leo_core.stages.resilience.config import ResilienceConfig
@@ -83,6 +83,23 @@ def test_alarms_are_logged_and_everyday_events_are_not(log):
         "leo.operation": "put",
         "leo.error": "OSError",
     }
+
+
+def test_a_ledger_that_is_out_and_a_member_that_is_left_alone_are_logged(log, tmp_path):
+    logger, out = log
+    down = ProviderUnavailableError("refused", provider="scripted", model="small")
+    config = LEOConfig(budgets=(Budget(limit_usd=1.0),), resilience=ResilienceConfig(max_retries=0))
+    small = ScriptedModel("small", "29.", cost=0.01, fail=[None, *[down] * 5])
+    with LEO(small=small, store=tmp_path / "leo.db", config=config, listeners=[LogListener(logger)]) as leo:
+        leo.ask(QUESTION)
+        for number in range(5):
+            with pytest.raises(ProviderUnavailableError):
+                leo.ask(f"{QUESTION} {number}")
+        opened = [line for line in lines(out) if line.get("leo.event") == "circuit.opened"]
+        leo._world.budgets.guard.note("reserve", StoreLockedError("held by another process"))
+    assert [(line["level"], line["leo.member"]) for line in opened] == [("WARNING", "small")]
+    (failed,) = [line for line in lines(out) if line.get("leo.event") == "ledger.failed"]
+    assert (failed["level"], failed["leo.error"]) == ("WARNING", "StoreLockedError")
 
 
 def test_an_exception_is_written_as_its_class_alone(log):

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import pytest
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
@@ -90,3 +94,48 @@ def test_two_listeners_need_two_registries():
         PrometheusListener(registry=registry)
     with pytest.raises(ConfigError, match="most_members"):
         listen(most_members=0)
+
+
+WORKERS = """
+import os, sys
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+from leo_core import LEO
+from leo_core.providers.scripted import ScriptedModel
+from leo_core.telemetry.prometheus import PrometheusListener
+
+with LEO(small=ScriptedModel("small", replies="29.", cost=0.002), listeners=[PrometheusListener()]) as leo:
+    leo.ask("How many days does February have in 2028?")
+    leo.flush()
+    for _ in range(2):
+        worker = os.fork()
+        if worker == 0:
+            leo.ask("How many days does February have in 2028?")
+            os._exit(0)
+        assert os.waitpid(worker, 0)[1] == 0
+registry = CollectorRegistry()
+MultiProcessCollector(registry)
+sys.stdout.write(generate_latest(registry).decode())
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_workers_are_counted_together(tmp_path):
+    found = subprocess.run(
+        [sys.executable, "-c", WORKERS],
+        env={**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert found.returncode == 0, found.stderr
+    assert "pid=" not in found.stdout
+    samples = {
+        (sample.name, *sorted(sample.labels.items())): sample.value
+        for family in text_string_to_metric_families(found.stdout)
+        for sample in family.samples
+    }
+    assert samples["leo_requests_total", ("cache", "serve"), ("error", ""), ("route", "cache")] == 2
+    assert samples["leo_member_calls_total", ("error", ""), ("member", "small")] == 1
+    assert samples["leo_saved_usd", ("route", "cache")] == pytest.approx(0.004)

@@ -8,6 +8,7 @@ import threading
 import time
 import weakref
 from collections import deque
+from functools import partial
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ class Background:
         self._busy = False
         self._closed = False
         self._thread: threading.Thread | None = None
+        self._at_exit = partial(_close_if_alive, weakref.ref(self))
         self.failures = 0
 
     @property
@@ -91,6 +93,7 @@ class Background:
             self._closed = True
             self._changed.notify_all()
             thread = self._thread
+        atexit.unregister(self._at_exit)
         if thread is not None and thread is not threading.current_thread():
             thread.join(timeout_s)
             return not thread.is_alive()
@@ -127,7 +130,7 @@ class Background:
         if self._thread is None:
             self._thread = threading.Thread(target=self._work, name="leo-background", daemon=True)
             self._thread.start()
-            atexit.register(_close_if_alive, weakref.ref(self))
+            atexit.register(self._at_exit)
         self._changed.notify_all()
 
     def _is_urgent(self) -> bool:

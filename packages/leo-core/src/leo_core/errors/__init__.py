@@ -414,7 +414,10 @@ class StoreFullError(StorageError):
 
 
 class StoreUnavailableError(StorageError):
-    """The store's server cannot be reached, or did not reply in time; whether it wrote is not known."""
+    """The store's server cannot be reached or did not reply in time, or its file was deleted or replaced while in use.
+
+    Whether a server wrote is not known; to a file nothing was written.
+    """
 
 
 class StoreMismatchError(StorageError):

@@ -59,6 +59,7 @@ class OpenedIndex:
     ) -> None:
         self._read, self._open_vector, self._max_bytes, self._report = read, open_vector, max_bytes, report
         self._scopes: OrderedDict[tuple[str, str], _OpenedScope] = OrderedDict()
+        self._size_bytes = 0
         self._lock = threading.Lock()
 
     @property
@@ -77,8 +78,8 @@ class OpenedIndex:
         opened = self._find(tenant, scope)
         with opened.lock:
             self._follow(opened, tenant, scope)
-            found = opened.look()
-        self._shrink()
+            found, size_bytes = opened.look(), opened.size_bytes
+        self._weigh((tenant, scope), opened, size_bytes)
         return () if found is None else found.search(vector, k=k, now=now)
 
     def add(self, tenant: str, scope: str, question: str, vector: Vector, *, expires_at: float | None) -> None:
@@ -94,7 +95,7 @@ class OpenedIndex:
         """Forget the scopes of a tenant, or all."""
         with self._lock:
             for key in [key for key in self._scopes if tenant is None or key[0] == tenant]:
-                del self._scopes[key]
+                self._size_bytes -= self._scopes.pop(key).counted_bytes
 
     def close(self) -> None:
         """Forget everything."""
@@ -129,12 +130,17 @@ class OpenedIndex:
         if first and len(opened) >= _LONG_OPEN:
             _log.info("a private index was opened: %d questions, %d bytes", len(opened), opened.size_bytes)
 
-    def _shrink(self) -> None:
+    def _weigh(self, key: tuple[str, str], opened: _OpenedScope, size_bytes: int) -> None:
+        """Count what a scope takes now, and let go of those searched longest ago where that is too much.
+
+        Only the scope that was searched is looked at, however many there are.
+        """
         with self._lock:
-            sizes = {key: scope.size_bytes for key, scope in self._scopes.items()}
-            total = sum(sizes.values())
-            while len(self._scopes) > 1 and total > self._max_bytes:
-                total -= sizes[self._scopes.popitem(last=False)[0]]
+            if self._scopes.get(key) is opened:  # and was not forgotten meanwhile
+                self._size_bytes += size_bytes - opened.counted_bytes
+                opened.counted_bytes = size_bytes
+            while len(self._scopes) > 1 and self._size_bytes > self._max_bytes:
+                self._size_bytes -= self._scopes.popitem(last=False)[1].counted_bytes
 
 
 class _OpenedScope:
@@ -142,6 +148,7 @@ class _OpenedScope:
 
     Attributes:
         lock: Held by whoever reads or changes it.
+        counted_bytes: What it is counted with in the memory of all scopes.
         cursor: How far the store was read.
         numbers: Numbers of the questions that have not gone, by the store's rows.
         passed_over: Rows that are not to be found.
@@ -149,6 +156,7 @@ class _OpenedScope:
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
+        self.counted_bytes = 0
         self.reset()
 
     def reset(self) -> None:

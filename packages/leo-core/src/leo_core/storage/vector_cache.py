@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import OrderedDict
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeGuard
 
 import numpy as np
@@ -32,8 +34,25 @@ _NEW_VECTORS = """
 """
 
 
+@dataclass(slots=True, kw_only=True, eq=False)
+class _Held:
+    """A scope in memory.
+
+    Attributes:
+        index: Its vectors.
+        removals: Number of the last removal that they are in step with.
+        size_bytes: Memory taken, when it was last looked at.
+    """
+
+    index: ScopeIndex
+    removals: int
+    size_bytes: int = 0
+
+
 class VectorCache:
     """Matrices of the scopes searched last. Not thread-safe, except that the views it gives may be read freely.
+
+    A search works on its own scope alone, so that what it takes does not grow with the number of scopes in memory.
 
     Args:
         max_bytes: Memory for all scopes together. The scope searched last is kept even when it alone is larger.
@@ -41,13 +60,16 @@ class VectorCache:
 
     def __init__(self, *, max_bytes: int) -> None:
         self._max_bytes = max_bytes
-        self._scopes: OrderedDict[tuple[str | bytes, str | bytes], ScopeIndex] = OrderedDict()
+        self._scopes: OrderedDict[tuple[str | bytes, str | bytes], _Held] = OrderedDict()
+        self._size_bytes = 0
         self._last_removal = 0
+        self._numbers: list[int] = []
+        self._removed: list[int] = []
 
     @property
     def size_bytes(self) -> int:
         """Memory taken by the matrices."""
-        return sum(index.size_bytes for index in self._scopes.values())
+        return self._size_bytes
 
     def view(
         self, connection: sqlite3.Connection, tenant: str | bytes, scope_key: str | bytes, *, dimension: int
@@ -63,15 +85,19 @@ class VectorCache:
             scope_key: Column value of the scope.
             dimension: Length of the vectors.
         """
-        self._apply_removals(connection)
+        self._read_removals(connection)
         key = (tenant, scope_key)
-        index = self._scopes.get(key)
-        if index is None or index.dimension != dimension:
-            index = self._scopes[key] = ScopeIndex(dimension)
+        held = self._scopes.get(key)
+        if held is None or held.index.dimension != dimension or not self._catch_up(held):
+            self._forget(key)
+            held = self._scopes[key] = _Held(index=ScopeIndex(dimension), removals=self._last_removal)
         self._scopes.move_to_end(key)
-        _load_new(connection, index, tenant, scope_key)
+        _load_new(connection, held.index, tenant, scope_key)
+        size_bytes = held.index.size_bytes
+        self._size_bytes += size_bytes - held.size_bytes
+        held.size_bytes = size_bytes
         self._shrink()
-        return index.view()
+        return held.index.view()
 
     def holds(self, tenant: str | bytes, scope_key: str | bytes) -> bool:
         """Whether the scope with these column values is in memory."""
@@ -80,23 +106,42 @@ class VectorCache:
     def clear(self) -> None:
         """Forget every scope; the next search loads its own again."""
         self._scopes.clear()
+        self._size_bytes = 0
 
-    def _apply_removals(self, connection: sqlite3.Connection) -> None:
+    def _read_removals(self, connection: sqlite3.Connection) -> None:
+        """Note what was removed since the last call; each scope leaves it out when it is searched next."""
         rows = connection.execute(
             "SELECT number, question FROM removals WHERE number > ? ORDER BY number", (self._last_removal,)
         ).fetchall()
         if not rows:
             return
         if rows[0][0] != self._last_removal + 1:
-            self._scopes.clear()
-        questions = np.unique(np.array([question for _, question in rows], dtype=np.int64))
-        for index in self._scopes.values():
-            index.remove(questions)
+            self.clear()
+        self._numbers += [number for number, _ in rows]
+        self._removed += [question for _, question in rows]
         self._last_removal = rows[-1][0]
+        if len(self._numbers) > 2 * REMOVALS_KEPT:
+            del self._numbers[:-REMOVALS_KEPT], self._removed[:-REMOVALS_KEPT]
+
+    def _catch_up(self, held: _Held) -> bool:
+        """Leave out of a scope what was removed since it was searched last; false where not all of that is known."""
+        if held.removals == self._last_removal:
+            return True
+        if held.removals + 1 < self._numbers[0]:
+            return False
+        removed = self._removed[bisect_right(self._numbers, held.removals) :]
+        held.index.remove(np.unique(np.array(removed, dtype=np.int64)))
+        held.removals = self._last_removal
+        return True
+
+    def _forget(self, key: tuple[str | bytes, str | bytes]) -> None:
+        held = self._scopes.pop(key, None)
+        if held is not None:
+            self._size_bytes -= held.size_bytes
 
     def _shrink(self) -> None:
-        while len(self._scopes) > 1 and self.size_bytes > self._max_bytes:
-            self._scopes.popitem(last=False)
+        while len(self._scopes) > 1 and self._size_bytes > self._max_bytes:
+            self._forget(next(iter(self._scopes)))
 
 
 def forget_old_removals(connection: sqlite3.Connection) -> None:

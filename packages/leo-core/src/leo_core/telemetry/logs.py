@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 __all__ = ["JsonFormatter", "LogListener"]
 
 _ALARMS: Final = frozenset({
-    "background.closed", "budget.exceeded", "cache.poisoned", "checker.failed", "comparator.failed", "embedder.failed",
-    "journal.altered", "journal.failed", "receipt.failed", "risk.drifted", "route.demoted", "store.dropped",
-    "store.failed", "trust.alarm",
+    "background.closed", "budget.exceeded", "budget.expired", "cache.poisoned", "checker.failed", "circuit.opened",
+    "comparator.failed", "embedder.failed", "journal.altered", "journal.failed", "ledger.failed", "receipt.failed",
+    "risk.drifted", "route.demoted", "store.dropped", "store.failed", "trust.alarm",
 })  # fmt: skip
 """Events that a person should see, whatever came of the request."""
 

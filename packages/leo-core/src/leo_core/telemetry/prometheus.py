@@ -69,7 +69,7 @@ class PrometheusListener:
         self._metrics.events.labels(event.name).inc()
 
     def write(self) -> str:
-        """All metrics of the registry in Prometheus' text format."""
+        """All metrics of the registry in Prometheus' text format; with ``PROMETHEUS_MULTIPROC_DIR`` this process's."""
         return generate_latest(self.registry).decode()
 
 
@@ -92,7 +92,11 @@ class _Metrics:
         )
         self.risk = make(Histogram, "answer_risk", "P(wrong) of answers.", "route", buckets=_SHARES)
         self.saved = make(
-            Gauge, "saved_usd", "US dollars that hits and cheaper routes saved against the large member.", "route"
+            Gauge,
+            "saved_usd",
+            "US dollars that hits and cheaper routes saved against the large member.",
+            "route",
+            multiprocess_mode="sum",  # the processes', those that ended too: otherwise each would be a label "pid"
         )
         self.calls = make(Counter, "member_calls", "Calls of members that have ended.", "member", "error")
         self.call_seconds = make(Histogram, "member_seconds", "Time of a call.", "member", buckets=_SECONDS)

@@ -65,7 +65,7 @@ class _Watchers:
 
     def _before_fork(self) -> None:
         """Tell all, and hold on to them, so that the same ones are told when it is over."""
-        alive = [watcher for each in list(self._watchers.values()) if (watcher := each()) is not None]
+        alive = [watcher for each in list(self._watchers.copy().values()) if (watcher := each()) is not None]
         self._forking.told = alive
         self._tell("before_fork", youngest_first=True)
         self._forking.told = alive

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from langchain_core.callbacks import UsageMetadataCallbackHandler
 from langchain_core.globals import set_llm_cache
 from langchain_core.language_models.fake import FakeListLLM
-from langchain_core.language_models.fake_chat_models import FakeListChatModel
+from langchain_core.language_models.fake_chat_models import FakeListChatModel, GenericFakeChatModel
 from langchain_core.load import dumps
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 from langchain_core.outputs import ChatGeneration, Generation
@@ -138,6 +138,30 @@ class TestFidelity:
         set_llm_cache(cache)
         model = FakeListLLM(responses=["one", "two", "three"])
         assert [model.invoke(prompt) for prompt in ("a?", "a?", "b?")] == ["one", "one", "two"]
+
+    @pytest.mark.parametrize(
+        "broken",
+        [
+            AIMessage(""),
+            AIMessage("It is", response_metadata={"finish_reason": "length"}),
+            AIMessage("It is", response_metadata={"finish_reason": "MAX_TOKENS"}),
+            AIMessage("I must not", response_metadata={"stop_reason": "refusal"}),
+            AIMessage("", additional_kwargs={"refusal": "I must not"}),
+            AIMessage("", invalid_tool_calls=[{"type": "invalid_tool_call", "name": "f", "args": "{", "id": "1"}]),
+        ],
+    )
+    async def test_a_reply_that_is_none_is_asked_for_again(self, cache: LEOCache, broken: AIMessage) -> None:
+        whole = AIMessage("It is Bern.", response_metadata={"finish_reason": "stop"})
+        llm = GenericFakeChatModel(messages=iter([broken, whole]), cache=cache)
+        assert [llm.invoke("a").content for _ in range(3)] == [broken.content, *["It is Bern."] * 2]
+        llm = GenericFakeChatModel(messages=iter([broken, whole]), cache=cache)
+        with tenant("acme"):
+            assert [(await llm.ainvoke("a")).content for _ in range(3)] == [broken.content, *["It is Bern."] * 2]
+
+    def test_a_call_in_the_old_form_is_kept(self, cache: LEOCache) -> None:
+        call = AIMessage("", additional_kwargs={"function_call": {"name": "f", "arguments": "{}"}})
+        llm = GenericFakeChatModel(messages=iter([call]), cache=cache)
+        assert [llm.invoke("a").additional_kwargs for _ in range(2)] == [call.additional_kwargs] * 2
 
     def test_what_cannot_be_read_back_is_not_kept(self, cache: LEOCache) -> None:
         cache.update("p", "m", [Generation(text="a", generation_info={"client": object()})])

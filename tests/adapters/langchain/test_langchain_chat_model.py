@@ -18,7 +18,7 @@ from langchain.agents.structured_output import ProviderStrategy
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.language_models import BaseChatModel
 from langchain_core.language_models.fake_chat_models import FakeListChatModel
-from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
+from langchain_core.messages import AIMessage, HumanMessage, ToolMessage, trim_messages
 from langchain_core.output_parsers import StrOutputParser
 from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.runnables import RunnableBinding
@@ -525,6 +525,25 @@ class TestAnswers:
             stream.close()
             openai.fault = None
             assert model.invoke("Hello again").text
+
+    def test_messages_are_trimmed_by_its_count_of_tokens(self) -> None:
+        history = [HumanMessage("a" * 700), AIMessage("b" * 700), HumanMessage("c" * 700)]
+        png = {"type": "image", "base64": "iVBO" * 10_000, "mime_type": "image/png"}
+
+        @tool
+        def look_up(city: str) -> str:
+            """When the ferry to a city leaves."""
+            return city
+
+        with LEOChatModel(small="extractive") as model:
+            assert trim_messages(history, max_tokens=460, token_counter=model) == history[1:]
+            assert model.get_num_tokens("c" * 700) == 200
+            assert 1_600 <= model.get_num_tokens_from_messages([HumanMessage([png])]) < 1_700
+            bare = model.get_num_tokens_from_messages(history)
+            assert model.get_num_tokens_from_messages(history, tools=[look_up]) > bare
+        with LEOChatModel(small="extractive", custom_get_token_ids=lambda text: [0] * len(text.split())) as model:
+            assert model.get_num_tokens("a b c") == 3
+            assert model.get_num_tokens_from_messages([HumanMessage("a b")]) == 3  # "Human: a b"
 
     def test_in_a_chain(self, model: LEOChatModel) -> None:
         chain = ChatPromptTemplate.from_messages([("human", "{question}")]) | model | StrOutputParser()

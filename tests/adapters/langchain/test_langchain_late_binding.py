@@ -242,6 +242,26 @@ def test_tools_and_schemas_bind_to_what_the_call_configures(servers: Servers, bi
         assert (body["temperature"], as_tool(body)[2]) == (0.25, True)
 
 
+def test_fields_and_alternatives_together_come_with_the_call_bound_or_not() -> None:
+    def named(name: str) -> LEOChatModel:
+        replies = lambda request: f"{name}, {len(request.tools)} tools, {request.sampling.temperature}"  # noqa: E731 - short
+        return LEOChatModel(small=ScriptedModel(name, replies=replies))
+
+    with named("first") as first, named("second") as second:
+        fields = first.configurable_fields(temperature=ConfigurableField(id="warmth"))
+        late = fields.configurable_alternatives(ConfigurableField(id="llm"), default_key="first", second=second)
+        bound = late.bind_tools([weather])
+        chosen, warm = {"configurable": {"llm": "second"}}, {"configurable": {"warmth": 0.5}}
+        assert [late.invoke("x", each).text for each in (chosen, warm)] == [
+            "second, 0 tools, None",
+            "first, 0 tools, 0.5",
+        ]
+        assert [bound.invoke("x", each).text for each in (chosen, warm)] == [
+            "second, 1 tools, None",
+            "first, 1 tools, 0.5",
+        ]
+
+
 def test_alternatives_come_with_the_call_bound_or_not(servers: Servers) -> None:
     def other() -> LEOChatModel:
         return LEOChatModel(**servers.member("anthropic"))

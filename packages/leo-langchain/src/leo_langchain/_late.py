@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from langchain_core.messages import AIMessage
-    from langchain_core.runnables import RunnableConfig
+    from langchain_core.runnables import ConfigurableField, RunnableConfig
 
 if TYPE_CHECKING:
     _Fields = RunnableConfigurableFields[LanguageModelInput, AIMessage]
@@ -48,6 +48,19 @@ class ConfigurableModel(_Fields):
     ) -> Runnable[LanguageModelInput, Any]:
         """Answers in the form of a schema; what the call configures still counts."""
         return bind_schema(self, schema, method=method, strict=strict, include_raw=include_raw)
+
+    def configurable_alternatives(
+        self,
+        which: ConfigurableField,
+        *,
+        default_key: str = "default",
+        prefix_keys: bool = False,
+        **kwargs: Runnable[LanguageModelInput, AIMessage] | Callable[[], Runnable[LanguageModelInput, AIMessage]],
+    ) -> AlternativeModels:
+        """Let the call's configuration choose another model in the place of this one."""
+        return AlternativeModels(
+            which=which, default=self, alternatives=kwargs, default_key=default_key, prefix_keys=prefix_keys
+        )
 
     def stream_events(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:  # noqa: A002 - LangChain's name
         """The events of the configured model."""

@@ -7,19 +7,21 @@ from contextlib import aclosing
 from inspect import signature
 from typing import TYPE_CHECKING, Any, cast
 
-from langchain_core.language_models import BaseChatModel, LanguageModelInput
 from pydantic import ConfigDict
+
+from leo_langchain._counting import CountingChatModel
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 
+    from langchain_core.language_models import LanguageModelInput
     from langchain_core.messages import AIMessage, AIMessageChunk
     from langchain_core.runnables import RunnableConfig
 
 __all__ = ["ScopedChatModel"]
 
 
-class ScopedChatModel(BaseChatModel):
+class ScopedChatModel(CountingChatModel):
     """A chat model whose calls take more than LangChain's from their configuration."""
 
     model_config = ConfigDict(hide_input_in_errors=True)  # keys are among the settings

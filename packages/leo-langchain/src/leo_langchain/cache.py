@@ -18,6 +18,7 @@ from leo_core.telemetry.prices import load_prices
 from leo_langchain._answers import dump_generations, load_generations
 from leo_langchain._convert import to_messages
 from leo_langchain._failed_calls import watch_failures
+from leo_langchain._finish import is_whole
 from leo_langchain._kept import describe_reply, mark_hit
 from leo_langchain._load import read_objects
 from leo_langchain.tenancy import check_name, current_tenant
@@ -117,12 +118,22 @@ class LEOCache(AnswerKeeper, BaseCache):
         return await self.afind(lambda: self._request(prompt, llm_string), _serve)
 
     def update(self, prompt: str, llm_string: str, return_val: RETURN_VAL_TYPE) -> None:
-        """Keep generations; a candidate that the look-up had found but could not trust is compared with them."""
-        self.keep(lambda: self._request(prompt, llm_string), lambda: self._describe(return_val))
+        """Keep generations; a candidate that the look-up had found but could not trust is compared with them.
+
+        A chat model's reply that is empty, was cut off, filtered or refused, or calls tools in malformed JSON is not
+        kept.
+        """
+        if _is_keepable(return_val):
+            self.keep(lambda: self._request(prompt, llm_string), lambda: self._describe(return_val))
+        else:
+            self.give_up(lambda: self._request(prompt, llm_string))
 
     async def aupdate(self, prompt: str, llm_string: str, return_val: RETURN_VAL_TYPE) -> None:
         """:meth:`update` without blocking the event loop."""
-        await self.akeep(lambda: self._request(prompt, llm_string), lambda: self._describe(return_val))
+        if _is_keepable(return_val):
+            await self.akeep(lambda: self._request(prompt, llm_string), lambda: self._describe(return_val))
+        else:
+            self.give_up(lambda: self._request(prompt, llm_string))
 
     def clear(self, **kwargs: Any) -> None:
         """Remove everything, of all tenants and processes.
@@ -203,6 +214,12 @@ def _read_prompt(prompt: str) -> tuple[tuple[Message, ...], list[Any] | None]:
         return to_messages(native), extra if any(extra) else []
     except Exception:  # noqa: BLE001 - what cannot be read is matched byte by byte
         return (Message(role="user", content=prompt),), None
+
+
+def _is_keepable(generations: RETURN_VAL_TYPE) -> bool:
+    """Whether all of them may be served again."""
+    replies = [each.message for each in generations if isinstance(each, ChatGeneration)]
+    return all(is_whole(reply) for reply in replies if isinstance(reply, AIMessage))
 
 
 def _serve(decision: CacheDecision, entry: CacheEntry) -> list[Generation]:

@@ -23,6 +23,7 @@ from leo_langchain._answers import KeptReply
 from leo_langchain._convert import to_message, to_usage
 from leo_langchain._errors import translate_error
 from leo_langchain._fingerprint import fingerprint_model, name_model
+from leo_langchain._finish import finish_of
 from leo_langchain._native_call import NativeCall, prepare_call
 
 if TYPE_CHECKING:
@@ -34,22 +35,6 @@ if TYPE_CHECKING:
 
 __all__ = ["CHAT_MODELS", "LangChainModel"]
 
-_FINISH = {
-    "stop": "stop",
-    "end_turn": "stop",
-    "stop_sequence": "stop",
-    "completed": "stop",
-    "eos": "stop",
-    "length": "length",
-    "max_tokens": "length",
-    "model_length": "length",
-    "tool_calls": "tool_calls",
-    "tool_use": "tool_calls",
-    "function_call": "tool_calls",
-    "content_filter": "content_filter",
-    "refusal": "content_filter",
-    "safety": "content_filter",
-}
 _SHOWN = frozenset({"reasoning", "thinking", "image", "audio", "video", "file"})
 
 
@@ -177,7 +162,7 @@ class LangChainModel(FrameworkModel[BaseChatModel]):
             model=name,
             message=to_message(reply),
             usage=usage if cost is None else replace(usage, cost_usd=cost),
-            finish_reason=_finish_of(reply),
+            finish_reason=finish_of(reply),
             latency_s=time.perf_counter() - started,
             logprobs=_logprobs_of(facts),
             metadata=KeptReply(name, reply),
@@ -255,14 +240,6 @@ def _whole(draft: Draft) -> Chunk:
     )
     deltas = tuple(ToolCallDelta(index=index, id=call.id, name=call.name) for index, call in enumerate(calls))
     return Chunk(text=draft.text, tool_calls=deltas, native=chunk, draft=draft)
-
-
-def _finish_of(reply: AIMessage) -> str:
-    facts = reply.response_metadata
-    word = facts.get("finish_reason") or facts.get("stop_reason") or facts.get("status") or facts.get("done_reason")
-    if not isinstance(word, str):
-        return "tool_calls" if reply.tool_calls else "stop"
-    return _FINISH.get(word.lower(), word.lower())
 
 
 def _logprobs_of(facts: Mapping[str, Any]) -> tuple[float, ...] | None:

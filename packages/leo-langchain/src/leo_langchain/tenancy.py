@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from langchain_core.runnables.config import var_child_runnable_config
 
@@ -23,6 +23,8 @@ __all__ = ["check_name", "current_session", "current_tenant", "current_user", "t
 
 _TENANT: ContextVar[str | None] = ContextVar("leo_tenant", default=None)
 _USER: ContextVar[str | None] = ContextVar("leo_user", default=None)
+_RUNTIME: Final = "__pregel_runtime"
+"""Where LangGraph hands the runtime to what runs in a node; nothing public says it without importing LangGraph."""
 
 
 @contextmanager
@@ -66,8 +68,11 @@ def user(name: str) -> Iterator[None]:
 def current_tenant(config: RunnableConfig | None = None) -> str | None:
     """The tenant of this call: from the configuration, else from an enclosing :func:`tenant` block, else ``None``.
 
-    The configuration is the one given, then that of the enclosing runnable; in each, ``configurable["tenant"]``
-    comes before ``metadata["tenant"]``.
+    The configuration is the one given, then that of the enclosing runnable; in each, ``tenant`` or ``tenant_id`` of
+    LangGraph's runtime context comes before ``configurable["tenant"]``, and that before ``metadata["tenant"]``.
+
+    Raises:
+        ConfigError: What is named there is no name.
     """
     for place in _places(config):
         if place.get("tenant") is not None:
@@ -98,8 +103,33 @@ def current_session(config: RunnableConfig | None = None) -> str | None:
 
 def _places(config: RunnableConfig | None) -> Sequence[Mapping[str, Any]]:
     sources = [source for source in (config, var_child_runnable_config.get()) if source]
-    found: list[Any] = [source.get(part) for source in sources for part in ("configurable", "metadata")]
+    found: list[Any] = []
+    for source in sources:
+        configurable = source.get("configurable")
+        found += [_name_caller(configurable), configurable, source.get("metadata")]
     return [part for part in found if isinstance(part, Mapping)]
+
+
+def _name_caller(configurable: Any) -> Mapping[str, str]:
+    """What the runtime context of a graph says of tenant and user.
+
+    Raises:
+        ConfigError: The tenant is neither text nor number.
+    """
+    runtime = configurable.get(_RUNTIME) if isinstance(configurable, Mapping) else None
+    context = getattr(runtime, "context", None)
+    if context is None:
+        return {}
+    read = context.get if isinstance(context, Mapping) else lambda name: getattr(context, name, None)
+    named: dict[str, str] = {}
+    for what in ("tenant", "user"):
+        value = next((each for each in map(read, (what, f"{what}_id")) if each is not None), None)
+        if isinstance(value, str | int) and not isinstance(value, bool):
+            named[what] = str(value)
+        elif what == "tenant" and value is not None:  # to share with everybody instead would be the worse surprise
+            message = f"the tenant in the runtime context is a text, not {type(value).__name__}"
+            raise ConfigError(message)
+    return named
 
 
 def check_name(name: object, what: str) -> str:

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated, Any
 
 import pytest
-from langchain.agents.middleware import ToolRetryMiddleware
+from langchain.agents.middleware import HumanInTheLoopMiddleware, ToolRetryMiddleware
 from langchain_core.language_models import FakeListChatModel
 from langchain_core.messages import ToolMessage
 from langchain_core.runnables import RunnableConfig
@@ -221,6 +221,33 @@ def test_an_interrupt_in_a_tool_passes(cache, server):
     result = agent.invoke(Command(resume="yes"), config)
     assert calls == ["yes"]
     assert result["messages"][-1].text == "It is 3 degrees."
+
+
+async def test_what_a_human_allowed_is_allowed_once(cache, server):
+    @tool
+    def weather(place: str) -> str:
+        """The weather in a place."""
+        return f"{interrupt('may I?')} in {place}"
+
+    agent = agent_of(server.base_url, [cache], weather, checkpointer=InMemorySaver())
+    for word in ("yes", "no"):
+        config = {"configurable": {"thread_id": word}}
+        assert "__interrupt__" in ask(agent, WEATHER, config=config)
+        assert told(agent.invoke(Command(resume=word), config))[0][0] == f"{word} in Oslo"
+        config = {"configurable": {"thread_id": f"async {word}"}}
+        assert "__interrupt__" in await agent.ainvoke({"messages": [("user", WEATHER)]}, config)
+        assert told(await agent.ainvoke(Command(resume=word), config))[0][0] == f"{word} in Oslo"
+
+
+def test_what_follows_a_human_of_another_step_is_kept(cache, server):
+    station = WeatherStation()
+    gate = HumanInTheLoopMiddleware(interrupt_on={"weather": True})
+    agent = agent_of(server.base_url, [gate, cache], station.tool, checkpointer=InMemorySaver())
+    for name in ("a", "b"):
+        config = {"configurable": {"thread_id": name}}
+        assert "__interrupt__" in ask(agent, WEATHER, config=config)
+        agent.invoke(Command(resume={"decisions": [{"type": "approve"}]}), config)
+    assert station.calls == ["Oslo"]
 
 
 def test_equal_calls_of_two_agents_at_the_same_time_are_made_once(cache, server):

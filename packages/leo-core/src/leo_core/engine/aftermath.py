@@ -21,6 +21,7 @@ from leo_core.engine.effects import (
 from leo_core.engine.entries import make_entry, weigh_entry
 from leo_core.engine.opinions import measure_opinions
 from leo_core.records import Route
+from leo_core.stages.cache.form import keeps_form
 from leo_core.stages.cache.observations import observe_explored
 from leo_core.stages.consensus.equivalence import same_answer
 from leo_core.stages.risk.answer import measure_form, score_answer
@@ -51,7 +52,7 @@ def settle(
 ) -> Pipeline[None]:
     """Hand over to the background what the caller need not wait for."""
     now = yield from Now()
-    entry = _describe(request, answer, identity, now.epoch, plan) if _is_keepable(answer) else None
+    entry = _describe(request, answer, identity, now.epoch, plan) if _is_keepable(request, answer) else None
     yield from HandOver(lambda: _aftermath(request, answer, identity, embedding, candidate, entry, plan), entry)
 
 
@@ -77,13 +78,15 @@ def _aftermath(
 # ------------------------------------------------------------------------------------------------- keeping
 
 
-def _is_keepable(answer: Answer) -> bool:
-    """Whether an answer may be served again: complete, not abstained on, not judged wrong, caching not off."""
+def _is_keepable(request: Request, answer: Answer) -> bool:
+    """Whether an answer may be served again: complete, in its form, not abstained on, not judged wrong."""
     if answer.cache.action in ("serve", "off") or answer.finish_reason not in COMPLETE:
         return False
     if answer.verdict is not None and answer.verdict.abstained:
         return False
-    return answer.risk.action != "abstain" and bool(answer.message.content or answer.message.tool_calls)
+    if answer.risk.action == "abstain" or not (answer.message.content or answer.message.tool_calls):
+        return False
+    return keeps_form(request, answer.message)
 
 
 def _describe(request: Request, answer: Answer, identity: Identity, now: float, plan: Plan) -> CacheEntry:

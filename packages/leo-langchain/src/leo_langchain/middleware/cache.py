@@ -13,6 +13,7 @@ from leo_core.engine.arguments import check_arguments
 from leo_core.records import CacheDecision, CacheEntry, Constraints
 from leo_core.telemetry.prices import load_prices
 from leo_langchain._answers import NATIVE, dump_message, load_message
+from leo_langchain._finish import is_whole
 from leo_langchain._kept import describe_reply, mark_hit
 from leo_langchain.middleware._keeping import Keeping
 from leo_langchain.middleware._model_requests import to_cache_request
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
     from leo_core.records import Message, Request
 
 __all__ = ["LEOCacheMiddleware"]
-
-_CUT_OFF = frozenset({"length", "max_tokens", "content_filter", "refusal"})
 
 
 class LEOCacheMiddleware(Keeping, AgentMiddleware[LEOState, Any, Any]):
@@ -164,12 +163,9 @@ class LEOCacheMiddleware(Keeping, AgentMiddleware[LEOState, Any, Any]):
     def _is_keepable(call: ModelRequest[Any], response: ModelResponse[Any]) -> bool:
         """Whether an answer may be served again: whole, and either final or nothing but calls of tools."""
         reply = response.result[0] if response.result else None
-        if not isinstance(reply, AIMessage) or reply.invalid_tool_calls:
+        if not isinstance(reply, AIMessage) or not is_whole(reply):
             return False
-        facts = reply.response_metadata
-        if (facts.get("finish_reason") or facts.get("stop_reason")) in _CUT_OFF:
-            return False
-        if (facts.get("leo") or {}).get("outcome") == "doubtful":
+        if (reply.response_metadata.get("leo") or {}).get("outcome") == "doubtful":
             return False
         if response.structured_response is None and call.response_format is not None and not reply.tool_calls:
             return False

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeGuard
 from langchain.agents.middleware.types import AgentMiddleware
 from langchain_core.load import dumps
 from langchain_core.messages import ToolMessage
+from langchain_core.runnables.config import var_child_runnable_config
 from langchain_core.tools.base import _get_runnable_config_param
 from langchain_core.utils.function_calling import convert_to_openai_tool
 
@@ -31,13 +32,16 @@ if TYPE_CHECKING:
 __all__ = ["LEOToolCacheMiddleware"]
 
 _RESULT: Final = "langchain_tool_result"
+_SCRATCHPAD: Final = "__pregel_scratchpad"
+"""Where LangGraph has what a task was resumed with; nothing public says it."""
 
 
 class LEOToolCacheMiddleware(Keeping, AgentMiddleware[Any, Any, Any]):
     """Serves equal calls of tools from what they gave before: the same tool, the same arguments, the same tenant.
 
     Only tools that were named are served, since only their author knows whether a call may be left out: one that looks
-    something up may, one that books or sends must not. Errors, interrupts and commands to the graph are never kept.
+    something up may, one that books or sends must not. Errors, interrupts and commands to the graph are never kept, nor
+    is what a tool gave after it had asked a human (``interrupt``): that holds for the one call.
     Equal calls at the same time, of one model's answer or of several agents, are made once. A failure of the cache
     never reaches the agent.
 
@@ -103,7 +107,7 @@ class LEOToolCacheMiddleware(Keeping, AgentMiddleware[Any, Any, Any]):
         except BaseException:
             self._keeper.give_up(build)
             raise
-        if _is_keepable(result):
+        if _is_keepable(result, request):
             self._keeper.keep(build, lambda: _describe(result))
         else:
             self._keeper.give_up(build)
@@ -126,7 +130,7 @@ class LEOToolCacheMiddleware(Keeping, AgentMiddleware[Any, Any, Any]):
         except BaseException:
             self._keeper.give_up(build)
             raise
-        if _is_keepable(result):
+        if _is_keepable(result, request):
             await self._keeper.akeep(build, lambda: _describe(result))
         else:
             self._keeper.give_up(build)
@@ -189,8 +193,14 @@ def _is_handed_more(tool: BaseTool) -> bool:
     return bool(set(getattr(tool.get_input_schema(), "model_fields", {})) - set(tool.args))
 
 
-def _is_keepable(result: ToolMessage | Command[Any]) -> TypeGuard[ToolMessage]:
-    return isinstance(result, ToolMessage) and result.status != "error"
+def _is_keepable(result: ToolMessage | Command[Any], call: ToolCallRequest) -> TypeGuard[ToolMessage]:
+    return isinstance(result, ToolMessage) and result.status != "error" and not _was_resumed(call)
+
+
+def _was_resumed(call: ToolCallRequest) -> bool:
+    """Whether a human was asked on the way, whose word holds for this call and no other."""
+    config = getattr(call.runtime, "config", None) or var_child_runnable_config.get() or {}
+    return bool(getattr((config.get("configurable") or {}).get(_SCRATCHPAD), "resume", None))
 
 
 def _describe(result: ToolMessage) -> tuple[Message, dict[str, Any]]:

@@ -10,6 +10,7 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
+from langchain_core.outputs import Generation
 from typer.testing import CliRunner
 
 from leo_core import LEO, LEOConfig
@@ -20,6 +21,7 @@ from leo_core.providers.extractive import CANNOT_ANSWER, OFFLINE_JURY
 from leo_core.records import Message
 from leo_core.sample import HANDBOOK, QUESTIONS
 from leo_core.stages.embed import load
+from leo_langchain import LEOCache
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -155,6 +157,15 @@ def test_a_store_that_opens_is_counted_and_one_that_is_not_there_is_not_made(sto
     absent = store.with_name("absent.db")
     assert store_finding(monkeypatch, absent).state == "note"
     assert not absent.exists()
+
+
+def test_a_store_that_never_signed_is_sound_without_a_key(tmp_path, monkeypatch):
+    """The store of a cache alone; it was FAILED, and its key was to be put back, which never was."""
+    path = tmp_path / "cache.db"
+    with LEOCache(path) as cache:
+        cache.update("[]", "model", [Generation(text="At 9:40.")])
+    found = store_finding(monkeypatch, path)
+    assert (found.state, found.found) == ("ok", f"{path} opens: 0 receipts, 1 tenants")
 
 
 def test_a_locked_store_a_foreign_file_a_newer_store_and_a_lost_key_fail_with_what_to_do(store, monkeypatch):

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import BinaryIO
 
+    from leo_core.stages.receipt.keys import Keyset, SigningKey
     from leo_core.storage.keyrings import Keyrings
     from leo_core.storage.private_store import PrivateStore
     from leo_core.storage.receipt_log import SqliteReceiptLog
@@ -101,6 +102,8 @@ def open_existing(
 ) -> Iterator[tuple[SqliteStore | PrivateStore, SqliteReceiptLog]]:
     """The store and the receipt log in a file; those of a private store with the keyrings beside it.
 
+    A store that never signed anything, such as that of a cache alone, has no key: its log is empty.
+
     Args:
         store: The SQLite file.
         public_key: Key (PEM) that the log is checked against, and all keys that it leads to by the handovers beside the
@@ -108,35 +111,41 @@ def open_existing(
 
     Raises:
         ConfigError: There is no such file.
-        SigningKeyError: The key is missing or unreadable.
+        SigningKeyError: The key is missing, though there are receipts, or unreadable.
     """
     if not store.is_file():
         message = f"there is no store {store}"
         raise ConfigError(message)
     from leo_core.stages.receipt.config import ReceiptConfig  # noqa: PLC0415 - a command loads what it needs
-    from leo_core.stages.receipt.keys import Keyset  # noqa: PLC0415 - a command loads what it needs
+    from leo_core.stages.receipt.keys import SigningKey  # noqa: PLC0415 - a command loads what it needs
     from leo_core.stages.receipt.rotation import follow, trace  # noqa: PLC0415 - a command loads what it needs
     from leo_core.storage.database import Database  # noqa: PLC0415 - a command loads what it needs
-    from leo_core.storage.keyfile import load_handovers, load_key  # noqa: PLC0415 - a command loads what it needs
+    from leo_core.storage.keyfile import load_handovers  # noqa: PLC0415 - a command loads what it needs
     from leo_core.storage.private_store import PrivateStore  # noqa: PLC0415 - a command loads what it needs
     from leo_core.storage.receipt_log import SqliteReceiptLog, find_origin  # noqa: PLC0415 - a command loads what it needs
     from leo_core.storage.sqlite import SqliteStore  # noqa: PLC0415 - a command loads what it needs
 
     handovers = load_handovers(key_path(store))
-    if public_key is not None:
-        keys = follow(read_text(public_key), handovers)
-    else:
-        own = load_key(key_path(store)).public
-        keys = Keyset((own, *trace(own, handovers).keys))
+    trusted = None if public_key is None else follow(read_text(public_key), handovers)
     rings = find_keyrings(store)
     database = Database(store)
     try:
-        origin = find_origin(database) or ReceiptConfig().origin
+        origin = find_origin(database)
+        key: SigningKey | Keyset = trusted or _find_signer(store, signed=origin is not None)
+        earlier = trace(key.public, handovers).keys if isinstance(key, SigningKey) else ()
         plain = SqliteStore(database)
-        if rings is None:
-            yield plain, SqliteReceiptLog(database, keys, origin)
-            return
-        private = PrivateStore(plain, rings)
-        yield private, SqliteReceiptLog(database, keys, origin, rows=private.rows)
+        private = None if rings is None else PrivateStore(plain, rings)
+        rows = None if private is None else private.rows
+        log = SqliteReceiptLog(database, key, origin or ReceiptConfig().origin, earlier_keys=earlier, rows=rows)
+        yield private or plain, log
     finally:
         database.close()
+
+
+def _find_signer(store: Path, *, signed: bool) -> SigningKey | Keyset:
+    """The key beside a store; no key where there is none and nothing was signed."""
+    from leo_core.stages.receipt.keys import Keyset  # noqa: PLC0415 - a command loads what it needs
+    from leo_core.storage.keyfile import load_key  # noqa: PLC0415 - a command loads what it needs
+
+    file = key_path(store)
+    return load_key(file) if signed or file.exists() else Keyset(())

@@ -432,7 +432,12 @@ def _signer(key: SigningKey | None) -> SigningKey:
 
 
 def _note(head: LogHead, origin: str, key: SigningKey | None) -> str:
-    return head.checkpoint if head.size else sign_checkpoint(origin, 0, EMPTY_ROOT, _signer(key))
+    if head.size:
+        return head.checkpoint
+    if key is None:
+        message = "the log holds no receipt yet, so no checkpoint was signed; give its signing key"
+        raise SigningKeyError(message)
+    return sign_checkpoint(origin, 0, EMPTY_ROOT, key)
 
 
 def _start(origin: str, keys: Keyset, clock_tolerance_s: float) -> Replay:

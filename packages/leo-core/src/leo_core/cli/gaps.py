@@ -11,7 +11,7 @@ import typer
 from rich.table import Table
 
 from leo_core.cli.output import AsJson, err, out, print_json, report_errors
-from leo_core.cli.stores import find_keyrings
+from leo_core.cli.stores import open_guarded
 from leo_core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -97,15 +97,15 @@ def open_readable(store: Path, seal_key: Path | None, *, required: bool) -> Iter
         message = f"there is no store {store}"
         raise ConfigError(message)
     from leo_core.storage.keyfile import load_seal_key  # noqa: PLC0415 - loads cryptography
-    from leo_core.storage.private_store import PrivateStore  # noqa: PLC0415 - loads numpy
     from leo_core.storage.sealed_store import SealedStore  # noqa: PLC0415 - loads numpy
     from leo_core.storage.sealing import SealKey  # noqa: PLC0415 - loads cryptography
     from leo_core.storage.sqlite import SEAL_SUFFIX, SqliteStore  # noqa: PLC0415 - loads numpy
 
-    beside, rings = store.with_name(store.name + SEAL_SUFFIX), find_keyrings(store)
+    beside = store.with_name(store.name + SEAL_SUFFIX)
     with SqliteStore(store) as kept:
-        if rings is not None:
-            yield PrivateStore(kept, rings)
+        guarded = open_guarded(kept, store)
+        if not isinstance(guarded, SqliteStore):
+            yield guarded
             return
         if required or seal_key is not None or beside.is_file():
             yield SealedStore(kept, load_seal_key(seal_key or beside))

@@ -93,7 +93,9 @@ def audit(
     """Replay the whole log; exits with 1 and names the first failed check if there is one."""
     with report_errors(as_json=as_json), open_existing(store, key) as (_, log):
         if not log.public_keys:
-            message = f"{store} holds no receipts and has no key {key_path(store).name} beside it: nothing can be audited"
+            message = (
+                f"{store} holds no receipts and has no key {key_path(store).name} beside it: nothing can be audited"
+            )
             raise ConfigError(message)
         with Progress(console=err, transient=True, disable=as_json) as progress:
             task = progress.add_task("auditing", total=None)

@@ -19,7 +19,16 @@ if TYPE_CHECKING:
     from leo_core.storage.receipt_log import SqliteReceiptLog
     from leo_core.storage.sqlite import SqliteStore
 
-__all__ = ["find_keyrings", "key_path", "open_existing", "open_new", "read_text", "read_time", "write_text"]
+__all__ = [
+    "find_keyrings",
+    "key_path",
+    "open_existing",
+    "open_guarded",
+    "open_new",
+    "read_text",
+    "read_time",
+    "write_text",
+]
 
 
 def key_path(store: Path) -> Path:
@@ -96,6 +105,30 @@ def find_keyrings(store: Path) -> Keyrings | None:
     return Keyrings.in_folder(folder) if folder.is_dir() else None
 
 
+def open_guarded(plain: SqliteStore, store: Path) -> SqliteStore | PrivateStore:
+    """The store in a file; a private one with the keyrings beside it.
+
+    Raises:
+        ConfigError: It is private, and there are no keyrings beside it.
+        KeyringError: They cannot be read, or their KEK is not with them.
+    """
+    from leo_core.storage.checks import SEALED_EMBEDDER  # noqa: PLC0415 - a command loads what it needs
+    from leo_core.storage.keyrings import KEYS_SUFFIX  # noqa: PLC0415 - a command loads what it needs
+    from leo_core.storage.private_store import PrivateStore  # noqa: PLC0415 - a command loads what it needs
+
+    rings = find_keyrings(store)
+    if rings is not None:
+        return PrivateStore(plain, rings)
+    noted = plain.embedder
+    if noted is not None and noted.name == SEALED_EMBEDDER:
+        message = (
+            f"{store} is private, and the keyrings that sealed it are not at {store}{KEYS_SUFFIX}: "
+            "put their folder, or a link to it, there"
+        )
+        raise ConfigError(message)
+    return plain
+
+
 @contextmanager
 def open_existing(
     store: Path, public_key: Path | None = None
@@ -110,7 +143,7 @@ def open_existing(
             store; by default that of the key file beside the store, and those that led to it.
 
     Raises:
-        ConfigError: There is no such file.
+        ConfigError: There is no such file, or it is private and its keyrings are not beside it.
         SigningKeyError: The key is missing, though there are receipts, or unreadable.
     """
     if not store.is_file():
@@ -121,23 +154,20 @@ def open_existing(
     from leo_core.stages.receipt.rotation import follow, trace  # noqa: PLC0415 - a command loads what it needs
     from leo_core.storage.database import Database  # noqa: PLC0415 - a command loads what it needs
     from leo_core.storage.keyfile import load_handovers  # noqa: PLC0415 - a command loads what it needs
-    from leo_core.storage.private_store import PrivateStore  # noqa: PLC0415 - a command loads what it needs
     from leo_core.storage.receipt_log import SqliteReceiptLog, find_origin  # noqa: PLC0415 - a command loads what it needs
     from leo_core.storage.sqlite import SqliteStore  # noqa: PLC0415 - a command loads what it needs
 
     handovers = load_handovers(key_path(store))
     trusted = None if public_key is None else follow(read_text(public_key), handovers)
-    rings = find_keyrings(store)
     database = Database(store)
     try:
         origin = find_origin(database)
         key: SigningKey | Keyset = trusted or _find_signer(store, signed=origin is not None)
         earlier = trace(key.public, handovers).keys if isinstance(key, SigningKey) else ()
-        plain = SqliteStore(database)
-        private = None if rings is None else PrivateStore(plain, rings)
-        rows = None if private is None else private.rows
+        kept = open_guarded(SqliteStore(database), store)
+        rows = None if isinstance(kept, SqliteStore) else kept.rows
         log = SqliteReceiptLog(database, key, origin or ReceiptConfig().origin, earlier_keys=earlier, rows=rows)
-        yield private or plain, log
+        yield kept, log
     finally:
         database.close()
 

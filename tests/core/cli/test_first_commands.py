@@ -168,6 +168,33 @@ def test_a_store_that_never_signed_is_sound_without_a_key(tmp_path, monkeypatch)
     assert (found.state, found.found) == ("ok", f"{path} opens: 0 receipts, 1 tenants")
 
 
+def test_keys_that_cannot_be_used_fail_with_what_to_do_about_them(store, monkeypatch):
+    """A key that others can read was to be put back; a seal key that the engine refuses was not looked at."""
+    key, seal = store.with_name("leo.db.key"), store.with_name("leo.db.seal")
+    for file in (key, seal):
+        file.chmod(0o644)
+        found = store_finding(monkeypatch, store)
+        assert (found.state, found.fix) == ("failed", f"chmod 600 {file}")
+        file.chmod(0o600)
+        kept = file.read_bytes()
+        file.write_bytes(b"not a key")
+        found = store_finding(monkeypatch, store)
+        assert (found.state, found.fix) == ("failed", f"restore {file} from a copy")
+        file.write_bytes(kept)
+    seal.unlink()
+    found = store_finding(monkeypatch, store)
+    assert (found.state, "none of the 1 entries is served" in found.found) == ("note", True)
+    assert found.fix == f"put its key back beside it: {seal}, or give it as seal_key"
+    assert not seal.exists()
+
+
+@pytest.mark.parametrize("address", ["chroma://127.0.0.1:1/shop", "chroma:folder", ":memory:"])
+def test_a_store_that_is_no_file_is_said_to_be_none(address, monkeypatch):
+    """It was not there yet, and made when it is first used."""
+    found = store_finding(monkeypatch, Path(address))
+    assert (found.state, "is no file" in found.found) == ("note", True)
+
+
 def test_a_locked_store_a_foreign_file_a_newer_store_and_a_lost_key_fail_with_what_to_do(store, monkeypatch):
     monkeypatch.setattr(doctor_checks, "_PATIENCE_S", 0.01)
     holder = sqlite3.connect(store, isolation_level=None)

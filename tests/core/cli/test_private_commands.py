@@ -65,6 +65,8 @@ def test_without_its_keyrings_it_is_told_to_be_private_and_not_to_be_damaged(pat
     told = run(*words, path, "--json", code=1 if first == "doctor" else 2)
     assert f"{path} is private" in told
     assert f"the keyrings that sealed it are not at {keys}" in told
+    if first == "doctor":
+        assert f"put its keyrings back beside it: {keys}" in told
 
 
 def test_python_is_told_to_open_it_with_its_keyrings(path):

@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.progress import Progress
 
-from leo_core.cli.output import FAILED, AsJson, err, out, print_json, report_errors
+from leo_core.cli.output import FAILED, AsJson, err, out, print_json, report_errors, show_progress
 from leo_core.cli.stores import find_keyrings, open_guarded, read_text
 from leo_core.errors import ConfigError
 
@@ -157,7 +156,7 @@ def _now() -> float:
 
 
 def _report(act: Callable[[Callable[[int], None]], int], what: str, *, as_json: bool) -> None:
-    with Progress(console=err, transient=True, disable=as_json) as progress:
+    with show_progress(as_json=as_json) as progress:
         task = progress.add_task(what, total=None)
         kept = act(lambda seen: progress.update(task, completed=seen))
     if as_json:

@@ -8,14 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
 
-from leo_core.cli.output import AsJson, err, out, print_json, report_errors
+from leo_core.cli.output import AsJson, err, make_table, out, print_json, report_errors
 from leo_core.cli.stores import open_guarded
 from leo_core.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from rich.table import Table
 
     from leo_core.ports import Store as StorePort
     from leo_core.records import Gap
@@ -72,7 +73,7 @@ def _find(kept: StorePort, tenant: str, *, below: float, least: int, examples: i
 
 
 def _table(tenant: str, found: tuple[Gap, ...]) -> Table:
-    table = Table("region", "requests", "error", "95 % interval", "best", "at most right", "US$", title=tenant)
+    table = make_table("region", "requests", "error", "95 % interval", "best", "at most right", "US$", title=tenant)
     for gap in found:
         low, high = gap.error_interval
         table.add_row(

@@ -222,6 +222,48 @@ def test_a_store_without_its_key_is_named_as_such_and_not_taken_for_a_key(store,
     assert "there is no key leo.db.key beside it" in facts["message"]
 
 
+@pytest.fixture
+def unsigned(tmp_path):
+    """The store of a cache alone: nothing was ever signed in it, so no key lies beside it."""
+    path = tmp_path / "cache.db"
+    config = replace(LEOConfig(), receipts=replace(LEOConfig().receipts, enabled=False))
+    with LEO(small=ScriptedModel("parrot", replies="29"), store=path, config=config) as engine:
+        engine.ask("How many days?")
+    assert not path.with_name("cache.db.key").exists()
+    return path
+
+
+def test_a_store_that_never_signed_is_read_without_a_key(unsigned):
+    """It was told that its signing key cannot be read."""
+    facts, code = as_json("stats", unsigned)
+    assert (facts["receipts"], facts["tenants"]["default"]["entries"], code) == (0, 1, 0)
+    assert as_json("log", "list", unsigned) == ({"size": 0, "receipts": []}, 0)
+    facts, code = as_json("log", "audit", unsigned)
+    assert (facts["error"], code) == ("ConfigError", 2)
+    assert "nothing can be audited" in facts["message"]
+
+
+def test_a_log_whose_head_and_key_were_taken_away_is_not_valid(store):
+    with sqlite3.connect(store) as connection:
+        connection.execute("DELETE FROM receipt_head")
+    connection.close()
+    store.with_name("leo.db.key").unlink()
+    assert as_json("log", "audit", store)[1] == 2
+
+
+def test_an_empty_log_is_proved_exported_and_audited_with_its_key(tmp_path):
+    """It was told to give the signing key, which lay beside it."""
+    path = tmp_path / "leo.db"
+    with LEO(small="extractive", store=path) as engine:
+        (tmp_path / "leo.pub").write_text(engine.public_key)
+    for options in ((), ("--key", tmp_path / "leo.pub")):
+        assert as_json("log", "audit", path, *options) == ({"valid": True, "size": 0, "checkpoint": None}, 0)
+    assert as_json("log", "prove", path, 0)[0]["proof"] == []
+    assert as_json("log", "export", path, tmp_path / "all.jsonl")[0]["receipts"] == 0
+    facts, code = as_json("verify", tmp_path / "all.jsonl", "--key", tmp_path / "leo.pub")
+    assert (facts["valid"], facts["receipts"], code) == (True, 0, 0)
+
+
 def test_a_day_that_is_none_is_wrong_use(store, tmp_path):
     facts, code = as_json("log", "audits", store, tmp_path / "audits.json", "--day", "2026-13-01")
     assert (facts["error"], code) == ("ConfigError", 2)

@@ -10,6 +10,7 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
+from langchain_core.outputs import Generation
 from typer.testing import CliRunner
 
 from leo_core import LEO, LEOConfig
@@ -20,6 +21,7 @@ from leo_core.providers.extractive import CANNOT_ANSWER, OFFLINE_JURY
 from leo_core.records import Message
 from leo_core.sample import HANDBOOK, QUESTIONS
 from leo_core.stages.embed import load
+from leo_langchain import LEOCache
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -155,6 +157,42 @@ def test_a_store_that_opens_is_counted_and_one_that_is_not_there_is_not_made(sto
     absent = store.with_name("absent.db")
     assert store_finding(monkeypatch, absent).state == "note"
     assert not absent.exists()
+
+
+def test_a_store_that_never_signed_is_sound_without_a_key(tmp_path, monkeypatch):
+    """The store of a cache alone; it was FAILED, and its key was to be put back, which never was."""
+    path = tmp_path / "cache.db"
+    with LEOCache(path) as cache:
+        cache.update("[]", "model", [Generation(text="At 9:40.")])
+    found = store_finding(monkeypatch, path)
+    assert (found.state, found.found) == ("ok", f"{path} opens: 0 receipts, 1 tenants")
+
+
+def test_keys_that_cannot_be_used_fail_with_what_to_do_about_them(store, monkeypatch):
+    """A key that others can read was to be put back; a seal key that the engine refuses was not looked at."""
+    key, seal = store.with_name("leo.db.key"), store.with_name("leo.db.seal")
+    for file in (key, seal):
+        file.chmod(0o644)
+        found = store_finding(monkeypatch, store)
+        assert (found.state, found.fix) == ("failed", f"chmod 600 {file}")
+        file.chmod(0o600)
+        kept = file.read_bytes()
+        file.write_bytes(b"not a key")
+        found = store_finding(monkeypatch, store)
+        assert (found.state, found.fix) == ("failed", f"restore {file} from a copy")
+        file.write_bytes(kept)
+    seal.unlink()
+    found = store_finding(monkeypatch, store)
+    assert (found.state, "none of the 1 entries is served" in found.found) == ("note", True)
+    assert found.fix == f"put its key back beside it: {seal}, or give it as seal_key"
+    assert not seal.exists()
+
+
+@pytest.mark.parametrize("address", ["chroma://127.0.0.1:1/shop", "chroma:folder", ":memory:"])
+def test_a_store_that_is_no_file_is_said_to_be_none(address, monkeypatch):
+    """It was not there yet, and made when it is first used."""
+    found = store_finding(monkeypatch, Path(address))
+    assert (found.state, "is no file" in found.found) == ("note", True)
 
 
 def test_a_locked_store_a_foreign_file_a_newer_store_and_a_lost_key_fail_with_what_to_do(store, monkeypatch):

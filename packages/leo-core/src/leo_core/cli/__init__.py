@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+import sys
+
 __all__ = ["main"]
 
 
@@ -9,4 +12,8 @@ def main() -> None:
     """Run the command line."""
     from leo_core.cli.app import app  # noqa: PLC0415 - typer loads when a command is run
 
+    for stream in (sys.stdout, sys.stderr):
+        # Not every terminal and pipe takes every character: an arrow that it does not know is no reason to break off.
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="backslashreplace")
     app()

@@ -71,6 +71,9 @@ def ask(
 
 
 def _read_stdin() -> str:
+    if sys.stdin is None:
+        message = "stdin is closed; give the question as an argument, or something to read it from"
+        raise RequestError(message)
     try:
         return sys.stdin.read()
     except UnicodeDecodeError as error:

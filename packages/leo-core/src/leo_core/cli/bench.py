@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from leo_core.cli import (
@@ -27,7 +27,7 @@ from leo_core.cli import (
     bench_student,
     bench_study,
 )
-from leo_core.cli.output import AsJson, err, name_command, out, print_json, report_errors, write_json
+from leo_core.cli.output import AsJson, name_command, out, print_json, report_errors, show_progress, write_json
 
 if TYPE_CHECKING:
     from leo_core.config import Preset
@@ -117,7 +117,7 @@ def replay(
             check_figure(plot)
         study = bench_study.plan(settings, seeds=seeds, audit=audit, prices=prices) if full else None
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        with Progress(*columns, console=err, transient=True) as progress:
+        with show_progress(*columns, as_json=False) as progress:
             task = progress.add_task(data.name, total=None)
             result = run_replay(
                 settings,

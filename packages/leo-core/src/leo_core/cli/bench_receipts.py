@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from leo_core.cli.output import AsJson, err, out, print_json, report_errors
+from leo_core.cli.output import AsJson, out, print_json, report_errors, show_progress
 
 __all__ = ["receipts"]
 
@@ -24,7 +24,7 @@ def receipts(
         from leo_core.evaluation.receipt_bench import run_receipts  # noqa: PLC0415 - loads numba
 
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        with Progress(*columns, console=err, transient=True, disable=as_json) as progress:
+        with show_progress(*columns, as_json=as_json) as progress:
             task = progress.add_task("receipts", total=count)
             result = run_receipts(
                 count=count,

@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.progress import Progress
 
-from leo_core.cli.output import FAILED, AsJson, err, out, print_json, report_errors
-from leo_core.cli.stores import find_keyrings, read_text
+from leo_core.cli.output import FAILED, AsJson, err, out, print_json, report_errors, show_progress
+from leo_core.cli.stores import find_keyrings, open_guarded, read_text
 from leo_core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -157,7 +156,7 @@ def _now() -> float:
 
 
 def _report(act: Callable[[Callable[[int], None]], int], what: str, *, as_json: bool) -> None:
-    with Progress(console=err, transient=True, disable=as_json) as progress:
+    with show_progress(as_json=as_json) as progress:
         task = progress.add_task(what, total=None)
         kept = act(lambda seen: progress.update(task, completed=seen))
     if as_json:
@@ -172,12 +171,10 @@ def _open_existing(store: Path) -> Iterator[SqliteStore | PrivateStore]:
     if not store.is_file():
         message = f"there is no store {store}"
         raise ConfigError(message)
-    from leo_core.storage.private_store import PrivateStore  # noqa: PLC0415 - loads numpy
     from leo_core.storage.sqlite import SqliteStore  # noqa: PLC0415 - loads numpy
 
-    rings = find_keyrings(store)
     with SqliteStore(store) as kept:
-        yield kept if rings is None else PrivateStore(kept, rings)
+        yield open_guarded(kept, store)
 
 
 @contextmanager

@@ -11,7 +11,14 @@ from importlib import metadata
 from typing import TYPE_CHECKING, Final, Literal
 
 from leo_core._version import __version__
-from leo_core.errors import LEOError, SigningKeyError, StoreCorruptError, StoreLockedError, StoreMismatchError
+from leo_core.errors import (
+    ConfigError,
+    LEOError,
+    SigningKeyError,
+    StoreCorruptError,
+    StoreLockedError,
+    StoreMismatchError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -213,8 +220,11 @@ def _check_store(path: Path) -> Finding:
     """Whether a store opens, and can be written; one that is not there is not made."""
     from leo_core.cli.stores import open_existing  # noqa: PLC0415 - a check loads what it needs
     from leo_core.storage.database import Database  # noqa: PLC0415 - a check loads what it needs
+    from leo_core.storage.private_store import PrivateStore  # noqa: PLC0415 - a check loads what it needs
 
     name = "store"
+    if str(path).startswith(("chroma:", ":memory:")):
+        return Finding(name=name, state="note", found=f"{path} is no file: not looked at")
     if not path.exists():
         return Finding(name=name, state="note", found=f"{path} is not there yet; it is made when it is first used")
     try:
@@ -225,10 +235,28 @@ def _check_store(path: Path) -> Finding:
         finally:
             database.close()
         with open_existing(path) as (store, log):
-            tenants, receipts = len(store.tenants()), log.size()
+            tenants, receipts = store.tenants(), log.size()
+            entries = 0 if isinstance(store, PrivateStore) else sum(store.count_entries(each) for each in tenants)
     except LEOError as error:
         return Finding(name=name, state="failed", found=f"{type(error).__name__}: {error}", fix=_fix_store(error, path))
-    return Finding(name=name, state="ok", found=f"{path} opens: {receipts} receipts, {tenants} tenants")
+    opens = f"{path} opens: {receipts} receipts, {len(tenants)} tenants"
+    return _check_seal(path, opens, entries) if entries else Finding(name=name, state="ok", found=opens)
+
+
+def _check_seal(path: Path, opens: str, entries: int) -> Finding:
+    """Whether the key is there that the entries of a store are sealed with."""
+    from leo_core.storage.keyfile import load_seal_key  # noqa: PLC0415 - a check loads what it needs
+    from leo_core.storage.sqlite import SEAL_SUFFIX  # noqa: PLC0415 - a check loads what it needs
+
+    seal = path.with_name(path.name + SEAL_SUFFIX)
+    if not seal.exists():
+        found = f"{opens}; without its seal key none of the {entries} entries is served"
+        return Finding(name="store", state="note", found=found, fix=f"{_fix_key(seal)}, or give it as seal_key")
+    try:
+        load_seal_key(seal)
+    except LEOError as error:
+        return Finding(name="store", state="failed", found=f"{type(error).__name__}: {error}", fix=_fix_key(seal))
+    return Finding(name="store", state="ok", found=opens)
 
 
 def _fix_store(error: LEOError, path: Path) -> str:
@@ -239,5 +267,14 @@ def _fix_store(error: LEOError, path: Path) -> str:
     if isinstance(error, StoreMismatchError):
         return "pip install --upgrade leo-core, or choose another path"
     if isinstance(error, SigningKeyError):
-        return f"put its key back beside it: {path}.key"
+        return _fix_key(path.with_name(path.name + ".key"))
+    if isinstance(error, ConfigError) and path.is_file():
+        return f"put its keyrings back beside it: {path}.keys"
     return "check the path, the rights of file and folder, and the room on the disk"
+
+
+def _fix_key(file: Path) -> str:
+    """What to do about a key file that is absent, open to others, or no key."""
+    if not file.exists():
+        return f"put its key back beside it: {file}"
+    return f"chmod 600 {file}" if file.stat().st_mode & 0o077 else f"restore {file} from a copy"

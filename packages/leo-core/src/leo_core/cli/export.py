@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.progress import Progress
 
 from leo_core.cli.gaps import open_readable
-from leo_core.cli.output import AsJson, err, out, print_json, report_errors
+from leo_core.cli.output import AsJson, out, print_json, report_errors, show_progress
 from leo_core.errors import ConfigError
 
 __all__ = ["export"]
@@ -63,7 +62,7 @@ def export(
 
         terms = ExportTerms(min_trust=min_trust, personal=personal.value, near=near)
         tenants = kept.tenants() if tenant is None else (tenant,)
-        with Progress(console=err, transient=True, disable=as_json) as progress:
+        with show_progress(as_json=as_json) as progress:
             task = progress.add_task("exporting", total=sum(kept.count_entries(name) for name in tenants))
             found = export_pairs(
                 kept, tenants, terms, LEOConfig(), progress=lambda seen: progress.update(task, completed=seen)

@@ -8,14 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
 
-from leo_core.cli.output import AsJson, err, out, print_json, report_errors
-from leo_core.cli.stores import find_keyrings
+from leo_core.cli.output import AsJson, err, make_table, out, print_json, report_errors
+from leo_core.cli.stores import open_guarded
 from leo_core.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from rich.table import Table
 
     from leo_core.ports import Store as StorePort
     from leo_core.records import Gap
@@ -72,7 +73,7 @@ def _find(kept: StorePort, tenant: str, *, below: float, least: int, examples: i
 
 
 def _table(tenant: str, found: tuple[Gap, ...]) -> Table:
-    table = Table("region", "requests", "error", "95 % interval", "best", "at most right", "US$", title=tenant)
+    table = make_table("region", "requests", "error", "95 % interval", "best", "at most right", "US$", title=tenant)
     for gap in found:
         low, high = gap.error_interval
         table.add_row(
@@ -97,15 +98,15 @@ def open_readable(store: Path, seal_key: Path | None, *, required: bool) -> Iter
         message = f"there is no store {store}"
         raise ConfigError(message)
     from leo_core.storage.keyfile import load_seal_key  # noqa: PLC0415 - loads cryptography
-    from leo_core.storage.private_store import PrivateStore  # noqa: PLC0415 - loads numpy
     from leo_core.storage.sealed_store import SealedStore  # noqa: PLC0415 - loads numpy
     from leo_core.storage.sealing import SealKey  # noqa: PLC0415 - loads cryptography
     from leo_core.storage.sqlite import SEAL_SUFFIX, SqliteStore  # noqa: PLC0415 - loads numpy
 
-    beside, rings = store.with_name(store.name + SEAL_SUFFIX), find_keyrings(store)
+    beside = store.with_name(store.name + SEAL_SUFFIX)
     with SqliteStore(store) as kept:
-        if rings is not None:
-            yield PrivateStore(kept, rings)
+        guarded = open_guarded(kept, store)
+        if not isinstance(guarded, SqliteStore):
+            yield guarded
             return
         if required or seal_key is not None or beside.is_file():
             yield SealedStore(kept, load_seal_key(seal_key or beside))

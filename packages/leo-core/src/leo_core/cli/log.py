@@ -8,10 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.progress import Progress
-from rich.table import Table
 
-from leo_core.cli.output import AsJson, err, out, print_json, report_errors
+from leo_core.cli.output import AsJson, make_table, out, print_json, print_whole, report_errors, show_progress
 from leo_core.cli.stores import key_path, open_existing, open_new, read_text, read_time
 from leo_core.errors import ConfigError, ReceiptError
 
@@ -37,10 +35,10 @@ def list_receipts(
         if as_json:
             print_json({"size": log.size(), "receipts": rows})
             return
-        table = Table("position", "receipt", "time", "route", "model")
+        table = make_table("position", "time", "route", "model", "receipt", framed=False)
         for row in rows:
-            table.add_row(str(row["position"]), row["receipt"], row["time"], row["route"], row["model"])
-        out.print(table)
+            table.add_row(str(row["position"]), row["time"], row["route"], row["model"], row["receipt"])
+        print_whole(table)
 
 
 @app.command()
@@ -92,11 +90,16 @@ def audit(
 ) -> None:
     """Replay the whole log; exits with 1 and names the first failed check if there is one."""
     with report_errors(as_json=as_json), open_existing(store, key) as (_, log):
-        with Progress(console=err, transient=True, disable=as_json) as progress:
+        if not log.public_keys:
+            message = (
+                f"{store} holds no receipts and has no key {key_path(store).name} beside it: nothing can be audited"
+            )
+            raise ConfigError(message)
+        with show_progress(as_json=as_json) as progress:
             task = progress.add_task("auditing", total=None)
             size = log.audit(lambda done, total: progress.update(task, completed=done, total=total))
         if as_json:
-            print_json({"valid": True, "size": size, "checkpoint": log.checkpoint()})
+            print_json({"valid": True, "size": size, "checkpoint": log.checkpoint() if size else None})
         else:
             out.print(f"valid: {size} receipts", style="green")
 
@@ -200,7 +203,7 @@ def export_receipts(
             None if since is None else read_time("since", since), None if until is None else read_time("until", until)
         )
         lines = -1
-        with Progress(console=err, transient=True, disable=as_json) as progress, open_new(file) as stream:
+        with show_progress(as_json=as_json) as progress, open_new(file) as stream:
             task = progress.add_task("reading", total=None)
             told = lambda done, total: progress.update(task, completed=done, total=total)  # noqa: E731 - one call
             for line in export_period(log, period, report=told):
@@ -223,7 +226,7 @@ def erase(
         from leo_core.storage.retention import erase_before  # noqa: PLC0415 - a command loads what it needs
 
         instant = read_time("before", before)
-        with Progress(console=err, transient=True, disable=as_json) as progress:
+        with show_progress(as_json=as_json) as progress:
             task = progress.add_task("erasing", total=None)
             erased = erase_before(
                 kept,

@@ -7,14 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.progress import Progress, TextColumn
-from rich.table import Table
+from rich.progress import TextColumn
 
-from leo_core.cli.output import AsJson, err, out, print_json, report_errors
+from leo_core.cli.output import AsJson, err, make_table, print_json, print_whole, report_errors, show_progress
 from leo_core.errors import ConfigError, KeyInUseError, StorageError, TenantDestroyedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from rich.table import Table
 
     from leo_core.privacy.keys.kek import KekProvider
     from leo_core.storage.private_store import PrivateStore
@@ -51,7 +52,7 @@ def reseal(
         if as_json:
             print_json({"keyrings": rows})
         else:
-            out.print(_tabulate(rows))
+            print_whole(_tabulate(rows))
 
 
 def find_store(folder: Path) -> Path | None:
@@ -98,12 +99,8 @@ def _reseal(private: PrivateStore, tenant: str | None, *, destroy: bool, quiet: 
     """What came of one keyring."""
     name = _ROOT if tenant is None else private.rows.name_tenant(tenant)
     try:
-        with Progress(
-            TextColumn("{task.description}: {task.completed} records, {task.fields[fresh]} sealed anew"),
-            console=err,
-            transient=True,
-            disable=quiet,
-        ) as progress:
+        words = TextColumn("{task.description}: {task.completed} records, {task.fields[fresh]} sealed anew")
+        with show_progress(words, as_json=quiet) as progress:
             task = progress.add_task(name, total=None, fresh=0)
             done = private.reseal(tenant, report=lambda met, fresh: progress.update(task, completed=met, fresh=fresh))
         gone = _destroy_old(private, tenant) if destroy else []
@@ -138,7 +135,7 @@ def _destroy_old(private: PrivateStore, tenant: str | None) -> list[int]:
 
 
 def _tabulate(rows: list[dict[str, Any]]) -> Table:
-    table = Table("keyring", "records", "sealed anew", "unreadable", "under version", "destroyed", box=None)
+    table = make_table("keyring", "records", "sealed anew", "unreadable", "under version", "destroyed", framed=False)
     for row in rows:
         if row["state"] == "destroyed":
             table.add_row(row["keyring"], "", "", "", "", "all")

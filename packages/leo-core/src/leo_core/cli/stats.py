@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Table
 
-from leo_core.cli.output import AsJson, out, print_json, report_errors
+from leo_core.cli.output import AsJson, make_table, out, print_json, report_errors
 from leo_core.cli.stores import open_existing
 from leo_core.errors import ConfigError
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from leo_core.evaluation.published_stats import Unit
 
 __all__ = ["stats"]
@@ -78,7 +79,7 @@ def _read_unit(name: str) -> Unit:
 
 
 def _show_published(published: dict[str, Any]) -> None:
-    table = Table("figure", "value", "95 % interval of the noise", title=published["principal"])
+    table = make_table("figure", "value", "95 % interval of the noise", title=published["principal"])
     for name, figure in published["figures"].items():
         table.add_row(name, _show(figure["value"]), " to ".join(map(_show, figure["interval"])))
     out.print(table)
@@ -89,7 +90,7 @@ def _show_published(published: dict[str, Any]) -> None:
 
 
 def _table(name: str, facts: dict[str, Any]) -> Table:
-    table = Table("figure", "value", title=name)
+    table = make_table("figure", "value", title=name)
     for figure, value in facts.items():
         if isinstance(value, dict):
             for key, item in value.items():
@@ -113,7 +114,9 @@ def _describe(change: dict[str, Any]) -> str:
 
 
 def _budgets(rows: list[dict[str, Any]]) -> Table:
-    table = Table("budget", "tenant", "owner", "limit", "spent", "reserved", "left", "ends at", title="budgets, USD")
+    table = make_table(
+        "budget", "tenant", "owner", "limit", "spent", "reserved", "left", "ends at", title="budgets, USD"
+    )
     for row in rows:
         figures = (row[name] for name in ("limit_usd", "spent_usd", "reserved_usd", "left_usd"))
         whose = (row["budget"], row["tenant"] or "all", row["owner"] or "")

@@ -6,12 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.progress import Progress
-from rich.table import Table
 
 from leo_core.cli.export import Personal
 from leo_core.cli.gaps import open_readable
-from leo_core.cli.output import AsJson, err, out, print_json, report_errors
+from leo_core.cli.output import AsJson, make_table, out, print_json, report_errors, show_progress
 from leo_core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -75,7 +73,7 @@ def train(
             least_examples=least_examples, least_probability=least_probability, neighbours=neighbours
         )
         tenants = kept.tenants() if tenant is None else (tenant,)
-        with Progress(console=err, transient=True, disable=as_json) as progress:
+        with show_progress(as_json=as_json) as progress:
             task = progress.add_task("reading", total=sum(kept.count_entries(name) for name in tenants))
             lesson = teach(
                 kept,
@@ -163,7 +161,7 @@ def _measure(
 
 def _print(figures: Mapping[str, Mapping[str, Any]]) -> None:
     for tenant, row in figures.items():
-        table = Table("held out", "share", "95 % interval", title=tenant)
+        table = make_table("held out", "share", "95 % interval", title=tenant)
         for rule, share in row["accuracy"].items():
             table.add_row(f"{_NAMES[rule]}: right", *_spell(share))
         table.add_row("student: answered", *_spell(row["coverage"]))

@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Table
 
-from leo_core.cli.output import FAILED, AsJson, err, out, print_json, report_errors
+from leo_core.cli.output import FAILED, AsJson, err, make_table, print_json, print_whole, report_errors
 from leo_core.cli.resealing import destroy_in_store, find_store
 from leo_core.errors import ConfigError, LEOError
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from leo_core.privacy.keys.kek import KekProvider
     from leo_core.privacy.keys.keyring import ClientKeyring
     from leo_core.privacy.keys.keyset import Keyset
@@ -62,7 +63,7 @@ def list_keyrings(
         if as_json:
             print_json({"keyrings": rows, "faults": faults, "checked": kek is not None})
         else:
-            out.print(_tabulate(rows))
+            print_whole(_tabulate(rows))
             for each in faults:
                 err.print(f"{each['file']}: {each['why']}", style="red")
         if faults:
@@ -218,11 +219,11 @@ def _show(keyset: Keyset, path: Path, *, as_json: bool) -> None:
     if as_json:
         print_json(row)
     else:
-        out.print(_tabulate([row]))
+        print_whole(_tabulate([row]))
 
 
 def _tabulate(rows: list[dict[str, Any]]) -> Table:
-    table = Table("tenant", "key", "state", "made", "reason", "seals", "decrypts", "until", box=None)
+    table = make_table("tenant", "key", "state", "made", "reason", "seals", "decrypts", "until", framed=False)
     for row in rows:
         for each in row["versions"]:
             state = each["state"] if row["state"] == "enabled" else row["state"]

@@ -6,9 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.progress import Progress
 
-from leo_core.cli.output import AsJson, err, out, print_json, report_errors
+from leo_core.cli.output import AsJson, out, print_json, report_errors, show_progress
 from leo_core.sample import HANDBOOK, QUESTIONS, SampleQuestion
 
 if TYPE_CHECKING:
@@ -37,7 +36,7 @@ def try_out(
         from leo_core.providers.extractive import OFFLINE_JURY  # noqa: PLC0415 - a command loads what it needs
 
         with LEO(jury=OFFLINE_JURY, store=store, config=_settings(), seed=seed) as leo:
-            with Progress(console=err, transient=True, disable=as_json) as progress:
+            with show_progress(as_json=as_json) as progress:
                 task = progress.add_task("asking", total=len(QUESTIONS))
                 answered = []
                 for question in QUESTIONS:

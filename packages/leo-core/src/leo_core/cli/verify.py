@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.progress import Progress
 
-from leo_core.cli.output import AsJson, err, out, print_json, report_errors
+from leo_core.cli.output import AsJson, out, print_json, report_errors, show_progress
 from leo_core.cli.stores import read_text
 from leo_core.errors import ConfigError, NotAReceiptError
 
@@ -85,7 +84,7 @@ def _is_export(path: Path) -> bool:
 def _verify_export(path: Path, keys: Keyset, *, as_json: bool) -> None:
     from leo_core.stages.receipt.export import verify_export  # noqa: PLC0415 - a command loads what it needs
 
-    with path.open("rb") as stream, Progress(console=err, transient=True, disable=as_json) as progress:
+    with path.open("rb") as stream, show_progress(as_json=as_json) as progress:
         task = progress.add_task("verifying", total=None)
         found = verify_export(
             stream, public_key=keys, report=lambda done, total: progress.update(task, completed=done, total=total)

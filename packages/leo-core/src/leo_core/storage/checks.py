@@ -12,7 +12,10 @@ from leo_core.errors import StorageError, StoreMismatchError
 if TYPE_CHECKING:
     from leo_core.records import CacheEntry, EmbedderFingerprint, Vector
 
-__all__ = ["check_embedder", "check_entry", "check_vector"]
+__all__ = ["SEALED_EMBEDDER", "check_embedder", "check_entry", "check_vector"]
+
+SEALED_EMBEDDER = "sealed"
+"""Name of the embedder that a store with sealed vectors is told of."""
 
 
 def check_entry(entry: CacheEntry) -> None:
@@ -59,6 +62,12 @@ def check_embedder(
         StoreMismatchError: They differ.
     """
     if declared is not None and declared != inside:
+        if inside is not None and inside.name == SEALED_EMBEDDER != declared.name:
+            message = (
+                "the store is private: what it holds is sealed; open it with privacy= and the keyrings that sealed it, "
+                "or choose another path"
+            )
+            raise StoreMismatchError(message)
         message = (
             f"the store holds vectors of {inside}, not of {declared}; open it with that embedder (embedder=…), "
             "clear it, or choose another path"

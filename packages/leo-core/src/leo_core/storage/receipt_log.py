@@ -14,6 +14,7 @@ from leo_core.stages.receipt.keys import Keyset, SigningKey
 from leo_core.stages.receipt.lottery import derive_seed
 from leo_core.stages.receipt.merkle import EMPTY_ROOT, HASH_BYTES, CompactRange, consistency_proof
 from leo_core.stages.receipt.sealing import LogHead, LogRecord, make_receipt, seal
+from leo_core.storage.codec import to_column
 from leo_core.storage.key_trouble import key_trouble_told
 
 if TYPE_CHECKING:
@@ -121,7 +122,7 @@ class SqliteReceiptLog:
         """The receipt with this id, with a proof against the current checkpoint."""
         self._check_open()
         with self._database.read() as connection:
-            row = connection.execute(f"{_ROWS} WHERE r.id = ?", (receipt_id,)).fetchone()
+            row = connection.execute(f"{_ROWS} WHERE r.id = ?", (to_column(receipt_id),)).fetchone()
             return None if row is None else make_receipt(self._open(row), self._head(connection), _reader(connection))
 
     def receipts(self, start: int = 0, stop: int | None = None) -> Iterator[Receipt]:
@@ -183,7 +184,7 @@ class SqliteReceiptLog:
             try:
                 return connection.executemany(
                     "DELETE FROM receipt_openings WHERE position = (SELECT position FROM receipts WHERE id = ?)",
-                    [(each,) for each in receipt_ids],
+                    [(to_column(each),) for each in receipt_ids],
                 ).rowcount
             finally:
                 connection.execute("PRAGMA secure_delete = OFF")
@@ -432,7 +433,12 @@ def _signer(key: SigningKey | None) -> SigningKey:
 
 
 def _note(head: LogHead, origin: str, key: SigningKey | None) -> str:
-    return head.checkpoint if head.size else sign_checkpoint(origin, 0, EMPTY_ROOT, _signer(key))
+    if head.size:
+        return head.checkpoint
+    if key is None:
+        message = "the log holds no receipt yet, so no checkpoint was signed; give its signing key"
+        raise SigningKeyError(message)
+    return sign_checkpoint(origin, 0, EMPTY_ROOT, key)
 
 
 def _start(origin: str, keys: Keyset, clock_tolerance_s: float) -> Replay:

@@ -23,6 +23,7 @@ import numpy as np
 from leo_core.errors import SealedAlteredError, StorageError
 from leo_core.privacy.padding import pad, round_up, unpad
 from leo_core.records import CacheEntry, EmbedderFingerprint, Message, Observation, Route, Usage
+from leo_core.storage.checks import SEALED_EMBEDDER
 from leo_core.storage.codec import decode_entry, decode_observation, encode_entry, encode_observation
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ class SealedRows:
         """What the store is told of the embedder: another one for other embedders, and for other keys."""
         facts = (fingerprint.name, fingerprint.version, fingerprint.dimension, fingerprint.table_sha256)
         digest = self.rings.root.pseudonym("embedder", json.dumps(facts))
-        return EmbedderFingerprint(name="sealed", version="1", dimension=1, table_sha256=digest)
+        return EmbedderFingerprint(name=SEALED_EMBEDDER, version="1", dimension=1, table_sha256=digest)
 
     def name(self, tenant: str, kind: str, text: str) -> str:
         """The pseudonym of a name of a tenant, 32 hex digits: of an ``entry``, ``key``, ``scope``, ``tag`` …."""

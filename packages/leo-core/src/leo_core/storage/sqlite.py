@@ -107,6 +107,12 @@ class SqliteStore:
         """The database underneath."""
         return self._database
 
+    @property
+    def embedder(self) -> EmbedderFingerprint | None:
+        """The embedder that the file was last opened for, as it is noted there; ``None`` before the first time."""
+        with self._database.read() as connection:
+            return _find_fingerprint(connection)
+
     def __repr__(self) -> str:
         return f"SqliteStore({self._database.path!r})"
 

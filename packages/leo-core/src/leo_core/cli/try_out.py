@@ -37,7 +37,9 @@ def try_out(
 
         with LEO(jury=OFFLINE_JURY, store=store, config=_settings(), seed=seed) as leo:
             with show_progress(as_json=as_json) as progress:
-                task = progress.add_task("asking", total=len(QUESTIONS))
+                task = progress.add_task("loading; a first run compiles for some ten seconds", total=None)
+                leo.warm_up()
+                progress.update(task, description="asking", total=len(QUESTIONS))
                 answered = []
                 for question in QUESTIONS:
                     answered.append((question, _ask(leo, question)))

@@ -63,7 +63,7 @@ def test_flush_waits_for_what_was_queued_before_it_and_not_for_what_follows():
     flushed = []
     waiter = threading.Thread(target=lambda: flushed.append((background.flush(10), list(done))))
     waiter.start()
-    while not background._changed._waiters:
+    while not background._waited_for:
         time.sleep(0.01)
     background.submit(lambda: job(1))
     gates[0].set()

@@ -114,7 +114,8 @@ def test_one_publication_costs_what_it_may_and_the_budget_ends():
 def test_the_figures_are_near_the_truth_where_there_are_many():
     every = [each for number in range(20_000) for each in (served("t", "exact" if number % 4 == 0 else "miss"),)]
     every += [asked("t", predicted=0.25) for _ in range(15_000)]
-    found = publish_stats(Notes(every), ledger(), PublishTerms(epsilon=1.0, unit="request"), tenant="t")
+    terms, below = PublishTerms(epsilon=1.0, unit="request"), random.Random(1).randrange
+    found = publish_stats(Notes(every), ledger(), terms, tenant="t", below=below)
     figures = found["figures"]
     assert figures["requests"]["value"] == pytest.approx(20_000, abs=150)
     assert figures["hit_rate"]["value"] == pytest.approx(0.25, abs=0.01)
@@ -125,7 +126,8 @@ def test_the_figures_are_near_the_truth_where_there_are_many():
 
 
 def test_a_share_of_nearly_nothing_is_unknown():
-    found = publish_stats(Notes([served("t", "miss")]), ledger(), PublishTerms(epsilon=0.1, contribution=100))
+    terms, below = PublishTerms(epsilon=0.1, contribution=100), random.Random(1).randrange
+    found = publish_stats(Notes([served("t", "miss")]), ledger(), terms, below=below)
     assert found["figures"]["hit_rate"] == {"value": None, "interval": [0.0, 1.0]}
 
 

@@ -7,6 +7,7 @@ import random
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
@@ -148,7 +149,8 @@ def test_any_order_of_writes_by_two_clients_leaves_what_a_plain_index_holds(mode
         elif kind < 0.9:
             clients[draw.randrange(2)] = world.client()  # a restart
         elif kind < 0.93:
-            client.rotate("t", wait=True)
+            with suppress(IndexQuotaError):  # earlier keys are retired in the background, which may not have come to it
+                client.rotate("t", wait=True)
         else:
             world.add(client, 0, question=draw.choice(sorted(world.kept)), row=next(fresh))
         if step % 7 == 0:

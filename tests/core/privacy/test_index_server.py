@@ -398,6 +398,24 @@ def test_keys_that_were_rotated_out_are_refused_for_good(wire):
         wire.ask(Kind.RETIRE_KEYS, key_id=wire.keys.key_id)
 
 
+def test_keys_that_are_retired_while_a_query_begins_are_told_as_such(server, wire, monkeypatch):
+    """The client then takes the present ones; keys without a byte would be the client's own fault."""
+    wire.start()
+    old, wire.keys = wire.keys, wire.secret.evaluation_keys(dim=DIM)
+    wire.register(expected=old.key_id)
+    read = server._read_keys
+
+    def retire_first(tenant, key_id):
+        if key_id == old.key_id:
+            wire.ask(Kind.RETIRE_KEYS, key_id=old.key_id)
+        return read(tenant, key_id)
+
+    monkeypatch.setattr(server, "_read_keys", retire_first)
+    with pytest.raises(StaleEvaluationKeyError) as caught:
+        wire.score(unit_rows(1)[0], key_id=old.key_id)
+    assert caught.value.check == "retired"
+
+
 def test_of_two_clients_that_register_at_once_one_is_told(wire):
     wire.start()
     wire.register()  # the same again is nothing new

@@ -95,7 +95,8 @@ def measure_keys(connection: sqlite3.Connection, account: str) -> int:
 
 
 def read_keys(connection: sqlite3.Connection, account: str, key_id: str) -> bytes:
-    """Registered evaluation keys, as they were uploaded."""
+    """Registered evaluation keys, as they were uploaded; raises as :func:`find_keys`."""
+    find_keys(connection, account, key_id)  # they may have been retired since somebody looked
     row = connection.execute("SELECT data FROM keys WHERE account = ? AND id = ?", (account, key_id)).fetchone()
     return bytes(row[0])
 

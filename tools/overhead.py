@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from compiled_time import CompiledTime
 from langchain_core.caches import InMemoryCache
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, HumanMessage
@@ -344,6 +345,42 @@ def share_out(model: LEOChatModel, questions: Sequence[str]) -> list[dict[str, A
     return [{**part, "us": part["us"] / len(questions) * 1e6} for part in parts]
 
 
+def add_up_compiled(
+    clock: CompiledTime, model: LEOChatModel, questions: Sequence[str], langchain: float
+) -> list[dict[str, Any]]:
+    """What a miss takes in compiled code and in LangChain: medians, and how many calls a miss makes on the average.
+
+    Args:
+        clock: Watches the store by now.
+        model: What is asked.
+        questions: All are asked, the first ones to load what is compiled.
+        langchain: What LangChain itself takes to call a model, in microseconds.
+    """
+    for question in questions[:WARM_UP]:
+        model.invoke(question)
+        model.leo.flush()
+    clock.watch_rest()
+    taken: list[dict[str, float]] = []
+    for question in questions[WARM_UP:]:
+        before, clock.counts = dict(clock.seconds), True
+        model.invoke(question)
+        clock.counts = False
+        model.leo.flush()
+        taken.append({part: total - before.get(part, 0.0) for part, total in clock.seconds.items()})
+    rows: list[dict[str, Any]] = [
+        {
+            "compiled": part,
+            "p50_us": float(np.median([each.get(part, 0.0) for each in taken])) * 1e6,
+            "calls": clock.calls[part] / len(taken),
+        }
+        for part in clock.seconds
+    ]
+    rows.sort(key=lambda row: -row["p50_us"])
+    together = float(np.median([sum(each.values()) for each in taken])) * 1e6
+    rows.append({"compiled": "LangChain, model.invoke", "p50_us": langchain, "calls": 1.0})
+    return [*rows, {"compiled": "together", "p50_us": together + langchain, "calls": sum(row["calls"] for row in rows)}]
+
+
 BESIDE = {"with_fallbacks": "of_fallbacks", "cache=InMemoryCache(), miss": "of_cache"}
 """LangChain's own ways, and under which name others are told as multiples of their medians."""
 
@@ -356,9 +393,9 @@ def add_ratios(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def measure(pairs: Path | None, entries: int, questions: int) -> dict[str, Any]:
     """Everything."""
-    asked, kept = split(read_texts(pairs), entries, 4 * (questions + WARM_UP))
+    asked, kept = split(read_texts(pairs), entries, 5 * (questions + WARM_UP))
     count = questions + WARM_UP
-    slices = [asked[first : first + count] for first in range(0, 4 * count, count)]
+    slices = [asked[first : first + count] for first in range(0, 5 * count, count)]
     filling = make_filling(kept)
     gc.freeze()  # what is kept for the filling is not LEO's, and would be walked through in every full collection
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
@@ -372,6 +409,12 @@ def measure(pairs: Path | None, entries: int, questions: int) -> dict[str, Any]:
             model = add_leo(shared, "shares", second, store=str(folder / "disk.db"))
             parts = share_out(model, slices[2])
         listeners = time_listeners(slices[3], stack)
+        bare = misses.rows()[0]["p50_us"]
+        clock = CompiledTime()
+        clock.watch_store()  # last: from here on calls take longer
+        with ExitStack() as third:
+            model = add_leo(Ways(), "compiled", third, store=str(folder / "disk.db"))
+            compiled = add_up_compiled(clock, model, slices[4], bare)
     return {
         **describe_machine(),
         "benchmark": "overhead",
@@ -381,6 +424,7 @@ def measure(pairs: Path | None, entries: int, questions: int) -> dict[str, Any]:
         "ways": add_ratios([*misses.rows(), *others.rows()]),
         "parts": parts,
         "listeners": listeners,
+        "compiled": compiled,
     }
 
 
@@ -391,7 +435,7 @@ def _decimals(name: str) -> int:
 def show(result: dict[str, Any]) -> None:
     """Print tables."""
     console = Console(width=128)
-    for name in ("ways", "parts", "listeners"):
+    for name in ("ways", "parts", "listeners", "compiled"):
         table = Table(*result[name][0])
         for row in result[name]:
             table.add_row(

@@ -112,6 +112,7 @@ def test_the_command_prints_tables_or_json(pairs):
     assert "extrapolated from 16 products" in printed.stdout
     assert "primes of [28, 28, 29] bits, 128-bit security" in printed.stdout
     as_json = CliRunner().invoke(app, [*arguments, "--mode", "query_private", "--preset", "score192", "--json"])
+    assert as_json.exit_code == 0, as_json.stdout
     result = json.loads(as_json.stdout)
     assert [row["mode"] for row in result["sizes"][0]["modes"]] == ["query_private"]
     assert result["classical_bits"] == 192

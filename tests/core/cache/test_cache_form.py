@@ -173,6 +173,13 @@ def test_the_words_of_a_schema() -> None:
         assert not keeps_form(wanting(schema), said(json.dumps(bad)))
 
 
+def test_a_schema_that_refers_to_itself_twice_is_read_in_no_time() -> None:
+    """Each step would double the work: sixty of them would never end."""
+    turning = {"allOf": [{"$ref": "#"}, {"$ref": "#"}], "required": ["name"]}
+    assert keeps_form(wanting(turning), said('{"name": 1}'))
+    assert not keeps_form(wanting({**turning, "type": "array"}), said('{"name": 1}'))
+
+
 def test_a_reply_that_is_not_in_the_form_is_asked_for_again() -> None:
     replies = iter(["{bad", '{"name": "a"}', json.dumps(GOOD)])
     member = ScriptedModel("small", lambda request: next(replies))

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 __all__ = ["keeps_form"]
 
 _DEEPEST: Final = 60
-"""Levels that are looked at; a schema may refer to itself."""
+"""Levels of a value that are looked at."""
+_TURNS: Final = 12
+"""Choices and references that are followed at one place of a value; a schema may refer to itself, and twice."""
 _FENCE: Final = "```"
 _FREE_CHOICES: Final = frozenset({None, "auto", "none"})
 
@@ -66,28 +68,28 @@ def _fits(value: Json, schema: object) -> bool:
     return _matches(value, schema, schema, _DEEPEST)
 
 
-def _matches(value: Json, schema: object, root: object, levels: int) -> bool:
+def _matches(value: Json, schema: object, root: object, levels: int, turns: int = _TURNS) -> bool:
     """Whether a value fits a schema; ``root`` is where references begin."""
-    if not isinstance(schema, Mapping) or levels <= 0:
+    if not isinstance(schema, Mapping) or levels <= 0 or turns <= 0:
         return schema is not False
     kinds = _listed(schema.get("type"))
     if kinds and not any(_IS.get(kind, _is_any)(value) for kind in kinds):
         return False
     return (
         _is_named(value, schema)
-        and _choices_match(value, schema, root, levels - 1)
+        and _choices_match(value, schema, root, levels, turns - 1)
         and _parts_match(value, schema, root, levels - 1)
     )
 
 
-def _choices_match(value: Json, schema: Mapping[str, Any], root: object, levels: int) -> bool:
-    if "$ref" in schema and not _matches(value, _resolve(schema["$ref"], root), root, levels):
+def _choices_match(value: Json, schema: Mapping[str, Any], root: object, levels: int, turns: int) -> bool:
+    if "$ref" in schema and not _matches(value, _resolve(schema["$ref"], root), root, levels, turns):
         return False
     for word in ("anyOf", "oneOf"):
         choices = schema.get(word)
-        if isinstance(choices, list) and not any(_matches(value, each, root, levels) for each in choices):
+        if isinstance(choices, list) and not any(_matches(value, each, root, levels, turns) for each in choices):
             return False
-    return all(_matches(value, each, root, levels) for each in _listed(schema.get("allOf")))
+    return all(_matches(value, each, root, levels, turns) for each in _listed(schema.get("allOf")))
 
 
 def _is_named(value: Json, schema: Mapping[str, Any]) -> bool:
